@@ -1,7 +1,7 @@
 //! Write checks for bedcheck.
 //!
 //! A check is straight-line code. It opens a [`Connection`], goes through its phases one after the
-//! other with [`phase`], and passes every error on with `?`. There are no timeouts to set: the run
+//! other with [`phase()`], and passes every error on with `?`. There are no timeouts to set: the run
 //! has one deadline, the host keeps it, and once it has passed every network call fails at once
 //! with [`CallError::DeadlineExceeded`], so that the code runs to its end and says truthfully what
 //! worked and what did not.
@@ -90,24 +90,29 @@ pub trait Check {
 #[macro_export]
 macro_rules! register {
     ($check:ty) => {
-        #[doc(hidden)]
-        struct BedcheckPlugin;
-
-        impl $crate::bindings::exports::bedcheck::plugin::check::Guest for BedcheckPlugin {
-            fn describe() -> $crate::bindings::exports::bedcheck::plugin::check::Description {
-                <$check as $crate::Check>::describe().into()
-            }
-
-            fn run(
-                settings: String,
-            ) -> Result<(), $crate::bindings::bedcheck::plugin::types::Failure> {
-                $crate::run::<$check>(&settings).map_err(Into::into)
-            }
-        }
-
         // The exports exist in a component only; a native build of the crate is for its unit tests.
         #[cfg(target_arch = "wasm32")]
-        $crate::bindings::export_plugin!(BedcheckPlugin with_types_in $crate::bindings);
+        const _: () = {
+            struct BedcheckPlugin;
+
+            impl $crate::bindings::exports::bedcheck::plugin::check::Guest for BedcheckPlugin {
+                fn describe() -> $crate::bindings::exports::bedcheck::plugin::check::Description {
+                    <$check as $crate::Check>::describe().into()
+                }
+
+                fn run(settings: String) -> Result<(), $crate::bindings::bedcheck::plugin::types::Failure> {
+                    $crate::run::<$check>(&settings).map_err(Into::into)
+                }
+            }
+
+            $crate::bindings::export_plugin!(BedcheckPlugin with_types_in $crate::bindings);
+        };
+
+        // There the check counts as used all the same, so that only what is dead code is called so.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn(&str) -> Result<(), $crate::Failure> = $crate::run::<$check>;
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> $crate::Description = <$check as $crate::Check>::describe;
     };
 }
 

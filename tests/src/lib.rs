@@ -1,1 +1,23 @@
+//! What the tests of the whole program stand on, which are in `tests/tests`, one file per promise.
+//!
+//! - [`program`] runs the built `bedcheck` and reads its reports,
+//! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
+//! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
+//! - [`certificates`] is an authority with certificates good and bad,
+//! - [`collector`] is a real OpenTelemetry Collector.
+//!
+//! Everything blocks, listens only on loopback, and ends when it is dropped. What cannot be set up panics with
+//! a sentence that says why: a test has nobody to hand an error to.
+//!
+//! Nothing here judges the program: the expectations are in the tests.
 
+pub mod certificates;
+pub mod collector;
+pub mod dovecot;
+pub mod nginx;
+pub mod program;
+pub mod script;
+
+mod process;
+
+pub use program::{Finished, Program, bedcheck};

@@ -1,1 +1,234 @@
+//! The built-in HTTP check: fetches a URL, follows redirects, and holds the final response against what
+//! is expected of it.
+//!
+//! Here live the description and the course of a run; the protocol is in the modules below, which know
+//! no sandbox but for `wire`. A request goes over a connection of its own by HTTP/1.1, and asks for gzip.
+//!
+//! # Phases
+//!
+//! | phase | from | to |
+//! | --- | --- | --- |
+//! | `resolve`, `connect`, `tls` | | recorded by the host; `tls` with `https` only |
+//! | `processing` | the request is sent | the head of the response has come in |
+//! | `transfer` | | the whole body has come in, and is decoded |
+//!
+//! Every redirect followed goes through them again; `processing` and `transfer` then tell by their
+//! detail, `host:port/path`, whose they are. What is expected is judged after the phases: they have
+//! worked when the run fails with `assertion_failed`.
+//!
+//! # Measurements
+//!
+//! | name | unit | what |
+//! | --- | --- | --- |
+//! | `http.response.status_code` | `{status_code}` | the final status |
+//! | `http.response.body.size` | `By` | the final body as it was sent: before decoding, without chunk framing |
+//! | `http.response.version` | `{version}` | `1.0` or `1.1` |
+//! | `http.redirects` | `{redirect}` | how many redirects were followed |
+//! | `tls.server.certificate.time_left` | `s` | how long the certificate is still valid, negative once it has expired; `https` only |
 
+mod body;
+mod exchange;
+mod expect;
+mod fetch;
+mod quote;
+mod request;
+#[cfg(test)]
+mod script;
+mod settings;
+mod target;
+mod wire;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bedcheck_sdk::{Check, Description, Failure, Planned, Target, measure, plan, warning};
+use http::{StatusCode, Version};
+
+use crate::body::Coding;
+use crate::expect::Expectations;
+use crate::fetch::Fetched;
+use crate::wire::{Host, Secrets};
+
+pub use settings::Settings;
+
+/// The HTTP check.
+#[derive(Debug)]
+pub struct Http;
+
+impl Check for Http {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        Description::new(
+            "http",
+            env!("CARGO_PKG_VERSION"),
+            "fetches a URL and checks the response",
+        )
+        .phases(["resolve", "connect", "tls", "processing", "transfer"])
+        .capabilities(["net.connect", "net.tls", "secrets"])
+        .target(Target::url("url"))
+        .settings_schema(settings::SCHEMA)
+    }
+
+    fn run(settings: Settings) -> Result<(), Failure> {
+        plan(planned(&settings).map(Planned::new))?;
+        let secrets = Secrets::open(settings.request.secrets())?;
+        let fetched = fetch::fetch(&mut Host { secrets: &secrets }, settings.request, settings.limits)?;
+        let now = seconds_since_1970();
+        report(&fetched, now)?;
+        verdict(&settings.expect, &fetched, now)
+    }
+}
+
+bedcheck_sdk::register!(Http);
+
+/// The phases of the first hop: nobody knows beforehand whether there will be others.
+fn planned(settings: &Settings) -> impl Iterator<Item = &'static str> {
+    let is_https = settings.request.target.is_https();
+    ["resolve", "connect", "tls", "processing", "transfer"]
+        .into_iter()
+        .filter(move |&phase| is_https || phase != "tls")
+}
+
+/// Zero should the clock stand before 1970, so that certificates seem valid rather than expired.
+fn seconds_since_1970() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Measures the response, and says what is odd about it.
+fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
+    let response = &fetched.response;
+    let version = if response.version == Version::HTTP_10 {
+        1.0
+    } else {
+        1.1
+    };
+    measure(
+        "http.response.status_code",
+        response.status.as_u16().into(),
+        "{status_code}",
+        &[],
+    )?;
+    measure("http.response.body.size", response.received as f64, "By", &[])?;
+    measure("http.response.version", version, "{version}", &[])?;
+    measure("http.redirects", fetched.redirects.into(), "{redirect}", &[])?;
+    if let Some(tls) = &fetched.tls {
+        measure(
+            "tls.server.certificate.time_left",
+            expect::time_left(tls, now) as f64,
+            "s",
+            &[],
+        )?;
+    }
+    if let Coding::Unknown(coding) = Coding::of(&response.headers) {
+        let coding = quote::quote(coding.as_bytes());
+        warning(&format!(
+            "the body comes in the content coding {coding}, and is taken as it is"
+        ));
+    }
+    Ok(())
+}
+
+/// What the run comes to: all that is not met, in one message. Credentials that a server answers with
+/// 401 were refused (RFC 9110 section 15.5.2), unless 401 is what was expected.
+fn verdict(expect: &Expectations, fetched: &Fetched, now: i64) -> Result<(), Failure> {
+    let unmet = expect.unmet(&fetched.response, fetched.tls.as_ref(), now);
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let status = fetched.response.status;
+    let message = unmet.join("; ");
+    if fetched.authorized && status == StatusCode::UNAUTHORIZED && !expect.allows_status(status) {
+        return Err(Failure::auth_rejected(format!(
+            "the server refused the credentials: {message}"
+        )));
+    }
+    Err(Failure::assertion_failed(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use bedcheck_sdk::Reason;
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::exchange::Response;
+
+    fn judged(expect: &str, status: StatusCode, authorized: bool) -> Result<(), Failure> {
+        let settings = format!(r#"{{"url": "https://example.org/", "expect": {expect}}}"#);
+        let settings: Settings = serde_json::from_str(&settings).expect("settings");
+        let response = Response {
+            status,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: b"no".to_vec(),
+            received: 2,
+        };
+        verdict(
+            &settings.expect,
+            &Fetched {
+                response,
+                tls: None,
+                redirects: 0,
+                authorized,
+            },
+            0,
+        )
+    }
+
+    #[test]
+    fn refused_credentials_are_told_from_other_surprises() {
+        let rejected = judged("{}", StatusCode::UNAUTHORIZED, true).expect_err("401");
+        assert!(matches!(rejected.reason(), Reason::AuthRejected));
+        assert_eq!(
+            rejected.message(),
+            "the server refused the credentials: status 401, expected 2xx"
+        );
+        for (expect, status, authorized) in [
+            ("{}", StatusCode::UNAUTHORIZED, false),
+            ("{}", StatusCode::FORBIDDEN, true),
+            (
+                r#"{"status": [401], "body_contains": "ok"}"#,
+                StatusCode::UNAUTHORIZED,
+                true,
+            ),
+        ] {
+            let failure = judged(expect, status, authorized).expect_err(expect);
+            assert!(
+                matches!(failure.reason(), Reason::AssertionFailed),
+                "{expect}: {failure}"
+            );
+        }
+        judged(r#"{"status": [401]}"#, StatusCode::UNAUTHORIZED, true).expect("as expected");
+    }
+
+    #[test]
+    fn all_that_is_not_met_is_in_one_message() {
+        let failure = judged(
+            r#"{"body_contains": "ok"}"#,
+            StatusCode::SERVICE_UNAVAILABLE,
+            false,
+        );
+        assert_eq!(
+            failure.expect_err("503").message(),
+            "status 503, expected 2xx; body does not contain `ok`; body is `no`"
+        );
+    }
+
+    #[test]
+    fn tls_is_planned_with_https_only() {
+        let planned = |url: &str| {
+            let settings = serde_json::json!({ "url": url }).to_string();
+            planned(&serde_json::from_str(&settings).expect("settings")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            planned("https://example.org/"),
+            ["resolve", "connect", "tls", "processing", "transfer"]
+        );
+        assert_eq!(
+            planned("http://example.org/"),
+            ["resolve", "connect", "processing", "transfer"]
+        );
+    }
+}

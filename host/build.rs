@@ -1,0 +1,92 @@
+//! Compiles the built-in plugins for WebAssembly and hands them to the crate, so that the program is
+//! one file. Nothing else is generated here.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const TARGET: &str = "wasm32-wasip2";
+const PROFILE: &str = "guest";
+/// The packages of the built-in plugins and the names of their files.
+const PLUGINS: [(&str, &str); 2] = [("bedcheck-imap", "bedcheck_imap"), ("bedcheck-http", "bedcheck_http")];
+
+fn main() -> ExitCode {
+    match build_plugins() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            println!("cargo::error={sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build_plugins() -> Result<(), String> {
+    let workspace = variable("CARGO_MANIFEST_DIR")?.join("..");
+    for path in ["plugins", "sdk", "wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(path).display());
+    }
+    require_target()?;
+    let out = variable("OUT_DIR")?;
+    let target_dir = shared_target_dir(&out);
+    compile(&workspace, &target_dir)?;
+    for (_, file) in PLUGINS {
+        let from = target_dir.join(TARGET).join(PROFILE).join(format!("{file}.wasm"));
+        std::fs::copy(&from, out.join(format!("{file}.wasm")))
+            .map_err(|error| format!("the built-in plugin {} cannot be copied: {error}", from.display()))?;
+    }
+    Ok(())
+}
+
+/// Asks the compiler for the target's standard library, so that a missing one is told in one sentence
+/// and not as a missing crate `core`.
+fn require_target() -> Result<(), String> {
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let answer = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .map_err(|error| format!("the compiler cannot be asked for its targets: {error}"))?;
+    let library = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
+    if library.is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "the built-in plugins need the WebAssembly target: run `rustup target add {TARGET}` and build again"
+    ))
+}
+
+/// A target directory beside the one in use, so that the two builds do not wait for each other's lock
+/// and a changed output directory does not compile everything again.
+fn shared_target_dir(out: &Path) -> PathBuf {
+    // OUT_DIR is PROFILE/build/PACKAGE-HASH/out.
+    out.ancestors().nth(3).unwrap_or(out).join("guests")
+}
+
+fn compile(workspace: &Path, target_dir: &Path) -> Result<(), String> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args(["build", "--locked", "--quiet", "--target", TARGET, "--profile", PROFILE])
+        .arg("--target-dir")
+        .arg(target_dir);
+    for (package, _) in PLUGINS {
+        command.args(["--package", package]);
+    }
+    // Settings meant for the program itself: flags for another target, and clippy in the compiler's place.
+    for foreign in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CLIPPY_ARGS",
+    ] {
+        command.env_remove(foreign);
+    }
+    let status = command.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the built-in plugins do not compile; see above".into()) }
+}
+
+fn variable(name: &str) -> Result<PathBuf, String> {
+    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo did not set {name}"))
+}

@@ -1,0 +1,1 @@
+//! `bedcheck demo`: the built-in plugins against embedded servers, healthy and sick.

@@ -1,0 +1,115 @@
+//! The commands: what the program does for each, what it prints where, and how it exits.
+
+mod args;
+mod demo;
+mod export;
+mod inspect;
+mod output;
+mod run;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+pub use args::{Arguments, Command, Format, PluginCommand};
+
+use crate::config::{Config, Problems, Source};
+use crate::runner::{DefaultGrant, Preparation};
+
+/// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
+const EXIT_USAGE: u8 = 64;
+/// Something of ours failed: nothing can be said about any target.
+const EXIT_UNKNOWN: u8 = 3;
+
+/// Does what the command line asks for.
+pub fn execute(arguments: Arguments) -> ExitCode {
+    match arguments.command {
+        Command::Run(arguments) => on_runtime(run::run(arguments)),
+        Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
+        Command::Validate { file } => on_runtime(validate(file)),
+        Command::Plugin { command: PluginCommand::Inspect { plugin } } => on_runtime(inspect::inspect(plugin)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "bedcheck", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+pub fn answer(answer: &clap::Error) -> ExitCode {
+    // There is nobody to tell that the terminal is gone.
+    let _ = answer.print();
+    match answer.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(EXIT_USAGE),
+    }
+}
+
+fn on_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(command);
+            // Whatever is still blocked, such as a secret's program, is not waited for.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            output::complain(&format!("bedcheck: the runtime cannot be started: {error}"));
+            ExitCode::from(EXIT_UNKNOWN)
+        }
+    }
+}
+
+/// `bedcheck validate`.
+async fn validate(file: PathBuf) -> ExitCode {
+    let checked = async {
+        let (config, source) = read(&file)?;
+        let prepared = Preparation::new(&config, DefaultGrant::Nothing, cache_folder().as_deref()).await;
+        prepared.map_err(|problems| source.render(&problems))
+    };
+    match checked.await {
+        Ok(prepared) => {
+            for notice in &prepared.notices {
+                output::complain(&format!("note: {notice}"));
+            }
+            output::say(&format!("{}: {} checks, nothing wrong\n", file.display(), prepared.checks.len()));
+            ExitCode::SUCCESS
+        }
+        Err(rendered) => refuse(&rendered),
+    }
+}
+
+/// Reads a configuration file, or says what is wrong with it.
+fn read(file: &Path) -> Result<(Config, Source), String> {
+    let source = Source::read(file).map_err(|problems| problems.to_string())?;
+    match Config::parse(&source) {
+        Ok(config) => Ok((config, source)),
+        Err(problems) => Err(source.render(&problems)),
+    }
+}
+
+/// Says what is wrong with a configuration.
+fn refuse(rendered: &str) -> ExitCode {
+    output::complain(rendered.trim_end());
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn refuse_options(problems: &Problems) -> ExitCode {
+    refuse(&problems.to_string())
+}
+
+/// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An
+/// empty `BEDCHECK_CACHE` switches the cache off.
+fn cache_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if std::env::var_os("BEDCHECK_CACHE").is_some_and(|value| value.is_empty()) {
+        return None;
+    }
+    folder("BEDCHECK_CACHE")
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("bedcheck")))
+        .or_else(|| Some(folder("HOME")?.join(".cache").join("bedcheck")))
+        .filter(|folder| folder.is_absolute())
+}

@@ -1,0 +1,152 @@
+//! `bedcheck run`: checks of a file, or one of the command line, once.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::args::RunArguments;
+use super::{Format, cache_folder, output, read, refuse};
+use crate::config::{CommandLine, Config, Source, Trust};
+use crate::outcome::Report;
+use crate::render::{Progress, exit_code, summary};
+use crate::runner::{DefaultGrant, Preparation, Prepared, Runner};
+use crate::telemetry::Exporter;
+
+use super::export;
+
+/// Runs what the arguments ask for.
+pub(super) async fn run(arguments: RunArguments) -> ExitCode {
+    let loaded = match load(&arguments).await {
+        Ok(loaded) => loaded,
+        Err(rendered) => return refuse(&rendered),
+    };
+    let exporter = match export::start(loaded.config.otlp.as_ref()) {
+        Ok(exporter) => exporter,
+        Err(sentence) => return refuse(&sentence),
+    };
+    for notice in &loaded.preparation.notices {
+        output::complain(&format!("note: {notice}"));
+    }
+    run_checks(loaded.preparation, loaded.config.concurrency, arguments.format, exporter).await
+}
+
+/// Checks that are ready, and the configuration they come from.
+struct Loaded {
+    config: Config,
+    preparation: Preparation,
+}
+
+/// Reads and prepares everything, or says everything that is wrong.
+async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
+    let (config, source, default_grant) = match (&arguments.file, &arguments.plugin) {
+        (Some(file), _) => {
+            let (mut config, source) = read(file)?;
+            select(&mut config, &arguments.check)?;
+            (config, Some(source), DefaultGrant::Nothing)
+        }
+        (None, plugin) => {
+            let config = from_options(arguments, plugin.as_deref().unwrap_or_default())?;
+            (config, None, DefaultGrant::OwnTarget)
+        }
+    };
+    match Preparation::new(&config, default_grant, cache_folder().as_deref()).await {
+        Ok(preparation) => Ok(Loaded { config, preparation }),
+        Err(problems) => Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems))),
+    }
+}
+
+fn from_options(arguments: &RunArguments, plugin: &str) -> Result<Config, String> {
+    let command_line = CommandLine {
+        plugin,
+        set: &arguments.set,
+        secret: &arguments.secret,
+        deadline: arguments.deadline.as_deref(),
+        allow: &arguments.allow,
+        disable: &[],
+    };
+    let mut config = command_line.to_config().map_err(|problems| problems.to_string())?;
+    config.plugins_dir = arguments.plugins_dir.clone();
+    if let (Some(file), Some(check)) = (&arguments.ca_file, config.checks.first_mut()) {
+        check.tls.trust = Trust::File(file.clone());
+    }
+    Ok(config)
+}
+
+/// Keeps the checks that `--check` names.
+fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
+    let known: Vec<_> = config.checks.iter().map(|check| format!("`{}`", check.name)).collect();
+    for name in names {
+        if !config.checks.iter().any(|check| check.name.as_str() == name) {
+            return Err(format!("--check: found no check called `{}`, wanted one of {}", name.escape_debug(), known.join(", ")));
+        }
+    }
+    if !names.is_empty() {
+        config.checks.retain(|check| names.iter().any(|name| name == check.name.as_str()));
+    }
+    Ok(())
+}
+
+/// Runs checks, shows each report as soon as those before it are shown, and sends them all on.
+pub(super) async fn run_checks(
+    preparation: Preparation,
+    slots: usize,
+    format: Format,
+    exporter: Option<Exporter>,
+) -> ExitCode {
+    let begun = Instant::now();
+    let look = output::look();
+    let progress = Progress::new(format == Format::Text);
+    let runner = Arc::new(Runner::new(preparation.sandbox, slots));
+    let running: Vec<_> = preparation
+        .checks
+        .into_iter()
+        .map(|prepared| spawn(Arc::clone(&runner), Arc::new(prepared), progress.clone()))
+        .collect();
+    let mut reports = Vec::with_capacity(running.len());
+    for run in running {
+        let report = run.report().await;
+        progress.suspend(|| output::say(&output::report(&report, format, &look)));
+        if let Some(exporter) = &exporter {
+            exporter.record(&report);
+        }
+        reports.push(report);
+    }
+    progress.close();
+    match format {
+        Format::Text => output::say(&format!("{}\n", summary(&reports, begun.elapsed(), &output::palette()))),
+        Format::Nagios => output::say(&output::nagios_output(&reports)),
+        Format::Json => {}
+    }
+    if let Some(exporter) = exporter {
+        export::finish(exporter).await;
+    }
+    exit_code(&reports).into()
+}
+
+/// A run under way.
+struct Running {
+    prepared: Arc<Prepared>,
+    task: tokio::task::JoinHandle<Report>,
+}
+
+fn spawn(runner: Arc<Runner>, prepared: Arc<Prepared>, progress: Progress) -> Running {
+    let check = Arc::clone(&prepared);
+    let task = tokio::spawn(async move {
+        progress.started(&check.name, check.limits.deadline);
+        let report = runner.run(&check).await;
+        progress.finished(&check.name);
+        report
+    });
+    Running { prepared, task }
+}
+
+impl Running {
+    /// Waits for the report. A run that crashed is reported as such: it is our fault, and other
+    /// checks go on.
+    async fn report(self) -> Report {
+        match self.task.await {
+            Ok(report) => report,
+            Err(error) => Runner::report_crash(&self.prepared, &error.to_string()),
+        }
+    }
+}

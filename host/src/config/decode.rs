@@ -1,0 +1,249 @@
+//! The tables of a file that are not checks: what their keys are, what values they take, and their
+//! defaults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::decode_check::{check, limits};
+use super::name::SecretName;
+use super::problem::Location;
+use super::reader::{Table, Value};
+use super::words::{nearest, quoted};
+use super::{Command, Config, DEFAULT_CONCURRENCY, Http, Otlp, OtlpProtocol, Resolver, SecretSource};
+use crate::budget::Limits;
+
+/// The standard port of name servers (RFC 1035 section 4.2).
+const NAME_SERVER_PORT: u16 = 53;
+
+/// The root table.
+pub(super) fn config(root: &mut Table<'_>) -> Config {
+    let otlp = root.table("otlp", otlp).flatten();
+    let http = root.table("http", http).flatten();
+    let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
+    let resolver = root.table("resolver", resolver).unwrap_or_default();
+    let runner = root
+        .table("runner", |table| table.get("concurrency")?.integer(1..=10_000))
+        .flatten();
+    let defaults = root
+        .table("defaults", |table| {
+            table.table("budget", |budget| limits(budget, Limits::default()))
+        })
+        .flatten()
+        .unwrap_or_default();
+    let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
+    let checks = checks(root, &defaults, &named_secrets);
+    Config {
+        otlp,
+        http,
+        plugins_dir,
+        resolver,
+        concurrency: runner
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(DEFAULT_CONCURRENCY),
+        checks,
+        secrets,
+    }
+}
+
+fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
+    let endpoint = table
+        .require("endpoint", "endpoint = \"http://127.0.0.1:4317\"")
+        .and_then(|value| {
+            let endpoint = value.string()?;
+            if is_http_url(endpoint) {
+                Some(endpoint.to_owned())
+            } else {
+                value.unwanted("an `http` or `https` URL, such as `\"http://127.0.0.1:4317\"`")
+            }
+        });
+    let protocol = table.get("protocol").and_then(|value| match value.string()? {
+        "grpc" => Some(OtlpProtocol::Grpc),
+        "http/protobuf" => Some(OtlpProtocol::HttpProtobuf),
+        _ => value.unwanted("`\"grpc\"` or `\"http/protobuf\"`"),
+    });
+    let headers = table
+        .get("headers")
+        .and_then(|value| value.conceal().table(otlp_headers));
+    let ca_file = table.get("ca_file").and_then(|value| value.path());
+    let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
+    let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
+    Some(Otlp {
+        endpoint: endpoint?,
+        protocol: protocol.unwrap_or_default(),
+        headers: headers.unwrap_or_default(),
+        ca_file,
+        timeout: timeout.unwrap_or(Duration::from_secs(10)),
+    })
+}
+
+fn is_http_url(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
+fn otlp_headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in table.take_entries() {
+        if name.parse::<http::HeaderName>().is_err() {
+            value.refuse_key("wanted the name of an HTTP header");
+        }
+        if let Some(text) = value.string() {
+            match text.parse::<http::HeaderValue>() {
+                Ok(_) => drop(headers.insert(name.to_owned(), text.to_owned())),
+                Err(_) => value
+                    .unwanted("one without line breaks and other control characters")
+                    .unwrap_or(()),
+            }
+        }
+    }
+    headers
+}
+
+fn http(table: &mut Table<'_>) -> Option<Http> {
+    let value = table.require("listen", "listen = \"127.0.0.1:9315\"")?;
+    let listen = value.string()?.parse().ok();
+    let listen = listen.or_else(|| value.unwanted("an address and a port, such as `\"127.0.0.1:9315\"`"))?;
+    Some(Http { listen })
+}
+
+fn resolver(table: &mut Table<'_>) -> Resolver {
+    let wanted = "an array of addresses, such as `[\"127.0.0.1:53\"]`";
+    let servers = table.get("servers").and_then(|value| {
+        let elements = value.elements(wanted)?;
+        if elements.is_empty() {
+            return value
+                .refuse("found no server, wanted at least one; without `servers` the system's are asked");
+        }
+        Some(elements.iter().filter_map(name_server).collect())
+    });
+    Resolver {
+        servers: servers.unwrap_or_default(),
+    }
+}
+
+fn name_server(value: &Value<'_>) -> Option<SocketAddr> {
+    let text = value.string()?;
+    let with_port = text.parse().ok();
+    let without = || Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, NAME_SERVER_PORT));
+    with_port
+        .or_else(without)
+        .or_else(|| value.unwanted("the address of a name server, such as `\"127.0.0.1:53\"`"))
+}
+
+/// The secrets, and the names of all of them, those that are no good included.
+type Secrets = (BTreeMap<SecretName, SecretSource>, BTreeSet<String>);
+
+fn secrets(table: &mut Table<'_>) -> Secrets {
+    let mut secrets = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for (name, value) in table.take_entries() {
+        names.insert(name.to_owned());
+        let key = value.clone();
+        let source = secret_source(&value.conceal());
+        match name.parse::<SecretName>() {
+            Ok(name) => drop(source.map(|source| secrets.insert(name, source))),
+            Err(error) => key.refuse_key(&error.to_string()),
+        }
+    }
+    (secrets, names)
+}
+
+const SECRET_WANTED: &str = "one of `{ env = \"VARIABLE\" }`, `{ file = \"PATH\" }` and `{ command = [\"PROGRAM\"] }`; \
+                             secrets never stand in the file";
+
+fn secret_source(value: &Value<'_>) -> Option<SecretSource> {
+    if !value.is_table() {
+        return value.unwanted(SECRET_WANTED);
+    }
+    value.table(|table| {
+        let env = table.get("env");
+        let file = table.get("file");
+        let command = table.get("command");
+        match (env, file, command) {
+            (Some(env), None, None) => env_source(&env),
+            (None, Some(file), None) => file.path().map(SecretSource::File),
+            (None, None, Some(command)) => command_source(&command),
+            _ => {
+                table.refuse(&format!("wanted {SECRET_WANTED}"));
+                None
+            }
+        }
+    })?
+}
+
+fn env_source(value: &Value<'_>) -> Option<SecretSource> {
+    let variable = value.string()?;
+    if variable.is_empty() || variable.contains(['=', '\0']) {
+        return value.unwanted("the name of an environment variable");
+    }
+    Some(SecretSource::Env(variable.to_owned()))
+}
+
+fn command_source(value: &Value<'_>) -> Option<SecretSource> {
+    let wanted = "a program and its arguments, such as `[\"pass\", \"show\", \"mail\"]`";
+    let elements = value.elements(wanted)?;
+    let words: Vec<String> = elements
+        .iter()
+        .filter_map(|word| word.string().map(str::to_owned))
+        .collect();
+    if words.len() != elements.len() {
+        return None;
+    }
+    match words.split_first() {
+        Some((program, arguments)) if !program.is_empty() => Some(SecretSource::Command(Command {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+        })),
+        _ => value.unwanted(wanted),
+    }
+}
+
+fn checks(root: &mut Table<'_>, defaults: &Limits, secrets: &BTreeSet<String>) -> Vec<super::Check> {
+    let Some(value) = root.get("check") else {
+        root.missing("no check, wanted at least one `[[check]]`");
+        return Vec::new();
+    };
+    let mut seen: BTreeMap<String, Location> = BTreeMap::new();
+    let mut checks = Vec::new();
+    for element in value
+        .elements("an array of tables: each check begins with `[[check]]`")
+        .unwrap_or_default()
+    {
+        let check = element.table(|table| {
+            let check = check(table, defaults);
+            if let Some(name) = table.get("name").filter(|name| name.as_str().is_some()) {
+                refuse_twice(&name, &mut seen);
+            }
+            check
+        });
+        checks.extend(check.flatten());
+    }
+    for (value, name) in checks.iter().flat_map(|(_, references)| references) {
+        if !secrets.contains(name.as_str()) {
+            let near = nearest(name, secrets.iter().map(String::as_str));
+            let advice = near
+                .map(|near| format!(", did you mean `{near}`?"))
+                .unwrap_or_default();
+            value.dangling(&format!(
+                "no secret is called {} in `[secrets]`{advice}",
+                quoted(name)
+            ));
+        }
+    }
+    checks.into_iter().map(|(check, _)| check).collect()
+}
+
+fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {
+    let text = name.as_str().unwrap_or_default();
+    if let Some(first) = seen.get(text) {
+        let line = first.position().map_or(0, |position| position.line);
+        name.refuse::<()>(&format!(
+            "found {} twice, the first time in line {line}",
+            quoted(text)
+        ));
+    } else {
+        seen.insert(text.to_owned(), name.location());
+    }
+}

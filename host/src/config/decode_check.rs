@@ -1,0 +1,220 @@
+//! A check's table: what its keys are, what values they take, and their defaults.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::check::{Breaker, Check, ClientIdentity, Retry, Tls, Trust};
+use super::reader::{Table, Value};
+use super::settings::Settings;
+use super::settings_reader::{Reference, read_settings};
+use super::units::show_duration;
+use crate::budget::Limits;
+use crate::capability::Capability;
+use crate::grant::{Grants, Host};
+
+/// The keys whose places are kept.
+const PLACED: [&str; 10] = [
+    "name", "plugin", "every", "budget", "allow", "disable", "tls", "retry", "breaker", "settings",
+];
+
+/// A `[[check]]`, and the secrets its settings refer to.
+pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Check, Vec<Reference<'t>>)> {
+    table.advise("; settings of the plugin stand under `[check.settings]`");
+    let name = table
+        .require("name", "name = \"front-page\"")
+        .and_then(|value| value.parsed());
+    let plugin = table
+        .require("plugin", "plugin = \"http\"")
+        .and_then(|value| plugin(&value));
+    let everies = Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
+    let every = table.get("every").and_then(|value| value.duration(everies));
+    let limits = table
+        .table("budget", |budget| limits(budget, *defaults))
+        .unwrap_or(*defaults);
+    let grants = list(
+        table,
+        "allow",
+        "an array of `host:port`, such as `[\"www.example.org:443\"]`",
+    );
+    let disabled = list(
+        table,
+        "disable",
+        "an array of capabilities, such as `[\"net.tls\"]`",
+    );
+    let tls = table.table("tls", tls).unwrap_or_default();
+    let retry = table.table("retry", retry);
+    let breaker = table.table("breaker", breaker);
+    let (settings, references) = settings(table);
+    let key_locations = PLACED
+        .into_iter()
+        .filter_map(|key| Some((key, table.get(key)?.location())))
+        .collect();
+    let check = Check {
+        name: name?,
+        plugin: plugin?,
+        every,
+        limits,
+        grants: Grants::new(grants),
+        disabled: disabled.into_iter().collect::<BTreeSet<Capability>>(),
+        tls,
+        retry,
+        breaker,
+        settings,
+        location: table.location(),
+        key_locations,
+    };
+    Some((check, references))
+}
+
+fn plugin(value: &Value<'_>) -> Option<String> {
+    let name = value.string()?;
+    if is_plugin_name(name) {
+        Some(name.to_owned())
+    } else {
+        value.unwanted("the name of a plugin (lower case letters, digits and hyphens), such as `\"http\"`")
+    }
+}
+
+/// Whether a plugin can have this name: lower case letters, digits and hyphens, starting with a letter.
+pub(super) fn is_plugin_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(allowed)
+        && name.len() <= 100
+}
+
+/// A table of limits; what it does not say is as in `base`.
+pub(super) fn limits(table: &mut Table<'_>, base: Limits) -> Limits {
+    let deadline = table
+        .get("deadline")
+        .and_then(|value| value.duration(Limits::DEADLINES));
+    let grace = table
+        .get("grace")
+        .and_then(|value| value.duration(Limits::GRACES));
+    let fuel = table.get("fuel").and_then(|value| value.integer(Limits::FUELS));
+    let memory = table.get("memory").and_then(|value| value.size(Limits::MEMORIES));
+    let host_calls = table
+        .get("host_calls")
+        .and_then(|value| value.integer(Limits::HOST_CALLS));
+    let bytes = table.get("bytes").and_then(|value| value.size(Limits::BYTES));
+    Limits {
+        deadline: deadline.unwrap_or(base.deadline),
+        grace: grace.unwrap_or(base.grace),
+        fuel: fuel.unwrap_or(base.fuel),
+        memory: memory.unwrap_or(base.memory),
+        host_calls: host_calls.unwrap_or(base.host_calls),
+        bytes: bytes.unwrap_or(base.bytes),
+    }
+}
+
+/// An array of strings that are read as something, each thing once.
+fn list<T>(table: &mut Table<'_>, key: &'static str, wanted: &str) -> Vec<T>
+where
+    T: std::str::FromStr<Err: std::fmt::Display> + PartialEq,
+{
+    let elements = table
+        .get(key)
+        .and_then(|value| value.elements(wanted))
+        .unwrap_or_default();
+    let mut list = Vec::with_capacity(elements.len());
+    for element in elements {
+        match element.parsed() {
+            Some(item) if list.contains(&item) => drop(element.unwanted::<()>("each one once")),
+            Some(item) => list.push(item),
+            None => {}
+        }
+    }
+    list
+}
+
+fn tls(table: &mut Table<'_>) -> Tls {
+    let ca_file = table.get("ca_file");
+    let authorities = ca_file.as_ref().and_then(Value::path);
+    let do_not_verify = table
+        .get("do_not_verify")
+        .and_then(|value| value.boolean())
+        .unwrap_or(false);
+    let trust = match (ca_file, authorities) {
+        (Some(value), _) if do_not_verify => {
+            value.refuse_key("of no use together with `do_not_verify = true`");
+            Trust::DoNotVerify
+        }
+        (None, _) if do_not_verify => Trust::DoNotVerify,
+        (_, Some(file)) => Trust::File(file),
+        (_, None) => Trust::System,
+    };
+    let certificate = table.get("client_certificate");
+    let key = table.get("client_key");
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => certificate
+            .path()
+            .zip(key.path())
+            .map(|(certificate, key)| ClientIdentity { certificate, key }),
+        (Some(alone), None) => {
+            alone.refuse_key("wanted `client_key` as well");
+            None
+        }
+        (None, Some(alone)) => {
+            alone.refuse_key("wanted `client_certificate` as well");
+            None
+        }
+        (None, None) => None,
+    };
+    let server_name = table
+        .get("server_name")
+        .and_then(|value| match Host::parse(value.string()?) {
+            Some(host) => Some(host.to_string()),
+            None => value.unwanted("a host name or an address"),
+        });
+    Tls {
+        trust,
+        client,
+        server_name,
+    }
+}
+
+fn retry(table: &mut Table<'_>) -> Retry {
+    let attempts = table.get("attempts").and_then(|value| value.integer(1..=10));
+    let backoffs = Duration::from_millis(1)..=Duration::from_secs(60);
+    let backoff = table.get("backoff").and_then(|value| value.duration(backoffs));
+    let backoff = backoff.unwrap_or(Duration::from_millis(200));
+    let longest = Duration::from_secs(600);
+    let max_backoff = table.get("max_backoff").and_then(|value| {
+        let max_backoff = value.duration(Duration::from_millis(1)..=longest)?;
+        if max_backoff < backoff {
+            return value.unwanted(&format!(
+                "no less than `backoff`, which is {}",
+                show_duration(backoff)
+            ));
+        }
+        Some(max_backoff)
+    });
+    Retry {
+        attempts: small(attempts, 3),
+        backoff,
+        max_backoff: max_backoff.unwrap_or(backoff.max(Duration::from_secs(2))),
+    }
+}
+
+fn breaker(table: &mut Table<'_>) -> Breaker {
+    let failures = table.get("failures").and_then(|value| value.integer(1..=1_000));
+    let resets = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
+    let reset = table.get("reset").and_then(|value| value.duration(resets));
+    Breaker {
+        failures: small(failures, 5),
+        reset: reset.unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+fn small(number: Option<u64>, default: u32) -> u32 {
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(default)
+}
+
+fn settings<'t>(table: &mut Table<'t>) -> (Settings, Vec<Reference<'t>>) {
+    match table.get("settings") {
+        Some(value) => read_settings(&value),
+        None => (Settings::empty(table.location()), Vec::new()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Configuration: from text, or from the command line, to finished types. Everything that is wrong is
+//! found at once, each problem with its place. Nothing outside this module knows how a file is written,
+//! and nothing half-checked leaves it.
+//!
+//! ```text
+//! file -> Source -> reader (TOML, places, problems) -> decode -> Config
+//! --set, --secret, ... -> command_line                        -> Config
+//! Config + a plugin's schema -> schema -> problems
+//! ```
+
+mod check;
+mod command_line;
+mod decode;
+mod decode_check;
+mod name;
+mod problem;
+mod reader;
+mod schema;
+mod settings;
+mod settings_reader;
+mod source;
+#[cfg(test)]
+mod tests;
+mod units;
+mod words;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use check::{Breaker, Check, ClientIdentity, Retry, Tls, Trust};
+pub use command_line::CommandLine;
+pub use name::{CheckName, MAX_NAME, NameError, SecretName};
+pub use problem::{Location, Position, Problem, Problems};
+pub use schema::{SchemaError, SettingsSchema};
+pub use settings::Settings;
+pub use source::{MAX_FILE, Source};
+pub use units::{parse_duration, parse_size, show_duration, show_size};
+
+/// A configuration in which everything is as it must be, but for what only the plugins know: whether
+/// they exist, and their settings ([`SettingsSchema`]).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where spans and metrics are sent; without it, where the `OTEL_*` variables say, or nowhere.
+    pub otlp: Option<Otlp>,
+    /// The HTTP endpoints of `serve`.
+    pub http: Option<Http>,
+    /// The folder of further plugins.
+    pub plugins_dir: Option<PathBuf>,
+    /// How names are resolved.
+    pub resolver: Resolver,
+    /// How many runs go on at once, 1 to 10,000.
+    pub concurrency: usize,
+    /// The checks in the order of the file; at least one, each with a name of its own.
+    pub checks: Vec<Check>,
+    /// The secrets that settings may refer to. All that they do refer to are here.
+    pub secrets: BTreeMap<SecretName, SecretSource>,
+}
+
+/// How many runs go on at once by default: a pool of sandboxes that takes some hundred MiB at most.
+pub const DEFAULT_CONCURRENCY: usize = 64;
+
+impl Config {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, at once.
+    pub fn parse(source: &Source) -> Result<Self, Problems> {
+        let (config, problems) = reader::read_root(source, decode::config);
+        Problems::check(problems)?;
+        Ok(config)
+    }
+}
+
+/// An OTLP receiver (`[otlp]`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Otlp {
+    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces` and `/v1/metrics`
+    /// are added.
+    pub endpoint: String,
+    /// How it is spoken to.
+    pub protocol: OtlpProtocol,
+    /// Sent with every request; may hold tokens, so `Debug` shows the names only.
+    pub headers: BTreeMap<String, String>,
+    /// Authorities to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// How long one export may take, 1 ms to 60 s. By default 10 s, as OpenTelemetry specifies.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Otlp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Otlp")
+            .field("endpoint", &self.endpoint)
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("ca_file", &self.ca_file)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+/// A transport of OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtlpProtocol {
+    /// `grpc`, the default.
+    #[default]
+    Grpc,
+    /// `http/protobuf`.
+    HttpProtobuf,
+}
+
+/// The HTTP endpoints (`[http]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// The address and port to listen at.
+    pub listen: SocketAddr,
+}
+
+/// How names are resolved (`[resolver]`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolver {
+    /// The name servers to ask, in this order; none means the system's.
+    pub servers: Vec<SocketAddr>,
+}
+
+/// Where a secret comes from (`[secrets]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; one newline at its end is left out.
+    File(PathBuf),
+    /// What a program prints; one newline at its end is left out.
+    Command(Command),
+}
+
+/// A program and its arguments, run without a shell.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program, looked for in `PATH`.
+    pub program: String,
+    /// Its arguments; `Debug` does not show them.
+    pub arguments: Vec<String>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Command")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}

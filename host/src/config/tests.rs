@@ -1,0 +1,227 @@
+//! Walks the golden files: every `CASE.toml` in `tests/data/config` is refused with exactly the text in
+//! `CASE.err`, and every file in its folder `valid` is accepted. With `BEDCHECK_BLESS` set, the `.err`
+//! files are written anew, to be read before they are kept.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::capability::Capability;
+
+fn data() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/config"))
+}
+
+fn toml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+/// The file by its bare name, so that the golden texts are the same on every machine.
+fn source(path: &Path) -> Source {
+    let text = std::fs::read_to_string(path).unwrap();
+    Source::new(Path::new(path.file_name().unwrap()), &text)
+}
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    Config::parse(&Source::new(Path::new("/etc/bedcheck/checks.toml"), text))
+}
+
+#[test]
+fn every_refusal_reads_exactly_as_it_should() {
+    let cases = toml_files(&data());
+    assert!(cases.len() >= 30, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let found = match Config::parse(&source(&case)) {
+            Ok(_) => "accepted\n".to_owned(),
+            Err(problems) => format!("{problems}\n"),
+        };
+        let golden = case.with_extension("err");
+        if std::env::var_os("BEDCHECK_BLESS").is_some() {
+            std::fs::write(&golden, &found).unwrap();
+        }
+        if std::fs::read_to_string(&golden).ok().as_ref() != Some(&found) {
+            wrong.push(format!("{}:\n{found}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_valid_file_is_accepted() {
+    let files = toml_files(&data().join("valid"));
+    assert!(files.len() >= 4);
+    for file in files {
+        if let Err(problems) = Config::parse(&source(&file)) {
+            panic!("{problems}");
+        }
+    }
+}
+
+#[test]
+fn the_sketch_of_the_design_means_what_it_says() {
+    let config = Config::parse(&source(&data().join("valid/design.toml"))).unwrap();
+    let otlp = config.otlp.unwrap();
+    assert_eq!(
+        (otlp.endpoint.as_str(), otlp.protocol),
+        ("http://127.0.0.1:4317", OtlpProtocol::Grpc)
+    );
+    assert_eq!(config.http.unwrap().listen.port(), 9315);
+    assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("plugins")));
+    let [mail, page] = &config.checks[..] else {
+        panic!("two checks")
+    };
+    assert_eq!((mail.name.as_str(), mail.plugin.as_str()), ("mail-login", "imap"));
+    assert_eq!(mail.every, Some(Duration::from_secs(30)));
+    assert_eq!(mail.limits.deadline, Duration::from_secs(5));
+    assert_eq!(page.limits, crate::budget::Limits::default());
+    assert!(mail.grants.allows("mail.example.org", 993));
+    let retry = mail.retry.unwrap();
+    assert_eq!(
+        (retry.attempts, retry.backoff, retry.max_backoff.as_secs()),
+        (3, Duration::from_millis(200), 2)
+    );
+    assert_eq!(
+        mail.breaker,
+        Some(Breaker {
+            failures: 5,
+            reset: Duration::from_secs(30)
+        })
+    );
+    assert_eq!(
+        mail.settings.values()["password"],
+        serde_json::json!({ "secret": "mail-probe" })
+    );
+    assert_eq!(
+        config.secrets["mail-probe"],
+        SecretSource::Env("MAIL_PROBE_PASSWORD".into())
+    );
+    let keys: Vec<_> = page.settings.values().keys().collect();
+    assert_eq!(keys, ["url", "method", "headers", "expect"]);
+    assert_eq!(
+        page.settings
+            .location("/expect/status/0")
+            .position()
+            .unwrap()
+            .line,
+        43
+    );
+}
+
+#[test]
+fn every_key_arrives_in_its_type() {
+    let config = Config::parse(&source(&data().join("valid/everything.toml"))).unwrap();
+    assert_eq!(config.concurrency, 16);
+    let servers: Vec<_> = config.resolver.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:5353", "[::1]:53"]);
+    let otlp = config.otlp.unwrap();
+    assert_eq!(
+        (otlp.protocol, otlp.timeout),
+        (OtlpProtocol::HttpProtobuf, Duration::from_secs(3))
+    );
+    assert!(!format!("{otlp:?}").contains("token"));
+    let check = &config.checks[0];
+    let limits = crate::budget::Limits {
+        deadline: Duration::from_secs(90),
+        grace: Duration::ZERO,
+        fuel: 1_000_000,
+        memory: 32 << 20,
+        host_calls: 500,
+        bytes: 1_000_000,
+    };
+    assert_eq!(check.limits, limits);
+    assert_eq!(
+        check.disabled.iter().copied().collect::<Vec<_>>(),
+        [Capability::NetTls, Capability::Secrets]
+    );
+    assert_eq!(check.tls.trust, Trust::File("certificates/ca.pem".into()));
+    let client = ClientIdentity {
+        certificate: "client.pem".into(),
+        key: "/etc/client.key".into(),
+    };
+    assert_eq!(check.tls.client, Some(client));
+    assert_eq!(check.tls.server_name.as_deref(), Some("mail.example.org"));
+    assert_eq!(config.checks[1].tls.trust, Trust::DoNotVerify);
+    assert_eq!(
+        config.checks[1].limits.deadline,
+        Duration::from_secs(3),
+        "from the defaults"
+    );
+    assert_eq!(check.settings.values()["since"], "2026-01-01T00:00:00Z");
+    let command = Command {
+        program: "pass".into(),
+        arguments: vec!["show".into(), "mail".into()],
+    };
+    assert_eq!(config.secrets["by-command"], SecretSource::Command(command));
+    assert_eq!(
+        config.secrets["by-file"],
+        SecretSource::File("/run/secrets/mail".into())
+    );
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let config = parse("[plugins]\ndir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\n").unwrap();
+    assert_eq!(
+        config.plugins_dir.as_deref(),
+        Some(Path::new("/etc/bedcheck/plugins"))
+    );
+}
+
+#[test]
+fn places_of_keys_are_kept() {
+    let config = parse("[[check]]\nname = \"a\"\nplugin = \"http\"\n").unwrap();
+    let place = |key| config.checks[0].key_location(key).to_string();
+    assert_eq!(place("plugin"), "/etc/bedcheck/checks.toml:3:10");
+    assert_eq!(place("allow"), "/etc/bedcheck/checks.toml:1:1");
+}
+
+#[test]
+fn an_inline_password_is_repeated_nowhere() {
+    for text in [
+        "[secrets]\nmail = \"hunter2\"\n",
+        "[secrets]\nmail = { env = { x = \"hunter2\" } }\n",
+        "[secrets]\nmail = { command = \"hunter2\" }\n",
+        "[secrets]\nmail = { env = \"hunter2=\" }\n",
+        "[secrets]\nmail = hunter2\n",
+        "[otlp]\nendpoint = \"http://x\"\nheaders = { authorization = [\"hunter2\"] }\n",
+    ] {
+        let source = Source::new(Path::new("checks.toml"), text);
+        let problems = Config::parse(&source).unwrap_err();
+        assert!(
+            !source.render(&problems).contains("hunter2"),
+            "{}",
+            source.render(&problems)
+        );
+    }
+}
+
+/// Broken files must be refused, whatever is broken, and never bring the program down.
+#[test]
+fn no_damage_to_a_file_causes_a_panic() {
+    let text = std::fs::read_to_string(data().join("valid/everything.toml")).unwrap();
+    let boundaries: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    for &at in boundaries.iter().step_by(3) {
+        let (before, after) = text.split_at(at);
+        let mut rest = after.chars();
+        rest.next();
+        for damaged in [
+            before.to_owned(),
+            after.to_owned(),
+            format!("{before}{}", rest.as_str()),
+            format!("{before}[{after}"),
+            format!("{before}\"{after}"),
+            format!("{before}={after}"),
+            format!("{before}\n{after}"),
+        ] {
+            let source = Source::new(Path::new("damaged.toml"), &damaged);
+            if let Err(problems) = Config::parse(&source) {
+                assert!(!source.render(&problems).is_empty());
+            }
+        }
+    }
+}

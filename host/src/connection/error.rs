@@ -1,0 +1,105 @@
+//! What can go wrong between here and a peer, in kinds that the contract and the reports keep apart.
+
+use std::io;
+
+/// An error of the network or the peer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The name does not exist.
+    #[error("the name `{0}` does not exist")]
+    NameNotFound(String),
+    /// The name servers failed.
+    #[error("{0}")]
+    NameServerFailure(String),
+    /// The name exists and has no address.
+    #[error("the name `{0}` has no address")]
+    NoAddress(String),
+    /// Nobody listens.
+    #[error("connection refused by {0}")]
+    Refused(String),
+    /// No route to the network.
+    #[error("network unreachable: {0}")]
+    NetworkUnreachable(String),
+    /// No route to the host.
+    #[error("host unreachable: {0}")]
+    HostUnreachable(String),
+    /// The peer reset the connection.
+    #[error("the peer reset the connection")]
+    Reset,
+    /// The peer closed the connection where more was expected.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// TLS failed.
+    #[error("{1}")]
+    Tls(TlsProblem, String),
+    /// The connection cannot do that now.
+    #[error("{0}")]
+    InvalidUse(&'static str),
+    /// Anything else, in the operating system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why TLS could not be established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsProblem {
+    /// The handshake failed.
+    Handshake,
+    /// The certificate is not trusted, malformed, or not meant for servers.
+    CertificateInvalid,
+    /// The certificate is past its last day, or not valid yet.
+    CertificateExpired,
+    /// The certificate is for other names.
+    NameMismatch,
+}
+
+impl Error {
+    /// The error of dialling `peer`.
+    pub(super) fn of_dialling(error: &io::Error, peer: impl ToString) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused(peer.to_string()),
+            io::ErrorKind::NetworkUnreachable => Self::NetworkUnreachable(peer.to_string()),
+            io::ErrorKind::HostUnreachable => Self::HostUnreachable(peer.to_string()),
+            _ => Self::from(error),
+        }
+    }
+}
+
+impl From<&io::Error> for Error {
+    fn from(error: &io::Error) -> Self {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::from(tls);
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionReset => Self::Reset,
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => Self::Closed,
+            io::ErrorKind::NetworkUnreachable => Self::NetworkUnreachable("no route".into()),
+            io::ErrorKind::HostUnreachable => Self::HostUnreachable("no route".into()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<&rustls::Error> for Error {
+    fn from(error: &rustls::Error) -> Self {
+        use rustls::CertificateError as Certificate;
+        let problem = match error {
+            rustls::Error::InvalidCertificate(certificate) => match certificate {
+                Certificate::Expired
+                | Certificate::ExpiredContext { .. }
+                | Certificate::NotValidYet
+                | Certificate::NotValidYetContext { .. } => TlsProblem::CertificateExpired,
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                    TlsProblem::NameMismatch
+                }
+                _ => TlsProblem::CertificateInvalid,
+            },
+            rustls::Error::NoCertificatesPresented => TlsProblem::CertificateInvalid,
+            _ => TlsProblem::Handshake,
+        };
+        Self::Tls(problem, error.to_string())
+    }
+}

@@ -1,0 +1,157 @@
+//! Connections to peers: resolve, dial, TLS, read, write. Knows no WebAssembly, no grants and no
+//! deadline: whoever calls drops the future when time is up.
+
+mod certificate;
+mod dial;
+mod error;
+mod resolve;
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+pub use certificate::Certificate;
+pub use dial::dial;
+pub use error::{Error, TlsProblem};
+pub use resolve::{Resolution, Resolver};
+pub use tls::{ClientIdentity, Tls, TlsClient, TlsInfo, Trust};
+
+/// A connection to a peer.
+#[derive(Debug)]
+pub struct Connection {
+    transport: Transport,
+    host: String,
+    peer: SocketAddr,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Closed, or a handshake that failed or was abandoned half-way.
+    Unusable,
+}
+
+impl Connection {
+    /// A connection over a stream to `host`.
+    ///
+    /// # Errors
+    ///
+    /// When the peer is gone already.
+    pub fn new(stream: TcpStream, host: &str) -> Result<Self, Error> {
+        let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
+        Ok(Self { transport: Transport::Plain(stream), host: host.to_owned(), peer })
+    }
+
+    /// The host that was dialled.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The peer's address and port.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Negotiates TLS. A connection whose handshake failed or was abandoned cannot be used again.
+    ///
+    /// # Errors
+    ///
+    /// TLS errors, plaintext ahead of the handshake among them, and errors of the network.
+    pub async fn start_tls(
+        &mut self,
+        client: &TlsClient,
+        server_name: Option<&str>,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<TlsInfo, Error> {
+        match std::mem::replace(&mut self.transport, Transport::Unusable) {
+            Transport::Plain(stream) => {
+                refuse_early_plaintext(&stream)?;
+                let name = client.server_name(server_name, &self.host);
+                let (stream, info) = client.handshake(stream, name, alpn).await?;
+                self.transport = Transport::Tls(Box::new(stream));
+                Ok(info)
+            }
+            Transport::Tls(stream) => {
+                self.transport = Transport::Tls(stream);
+                Err(Error::InvalidUse("the connection has TLS already"))
+            }
+            Transport::Unusable => Err(UNUSABLE),
+        }
+    }
+
+    /// Waits for bytes, up to `maximum`; none means the end of the stream. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the network.
+    pub async fn read(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(maximum);
+        let read = match &mut self.transport {
+            Transport::Plain(stream) => stream.read_buf(&mut bytes).await,
+            Transport::Tls(stream) => match stream.read_buf(&mut bytes).await {
+                // Many servers end without TLS's own farewell; what was read is authenticated.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                read => read,
+            },
+            Transport::Unusable => return Err(UNUSABLE),
+        };
+        read.map_err(|error| Error::from(&error))?;
+        Ok(bytes)
+    }
+
+    /// Writes all the bytes.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the network.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = match &mut self.transport {
+            Transport::Plain(stream) => stream.write_all(bytes).await,
+            Transport::Tls(stream) => match stream.write_all(bytes).await {
+                Ok(()) => stream.flush().await,
+                failed => failed,
+            },
+            Transport::Unusable => return Err(UNUSABLE),
+        };
+        written.map_err(|error| Error::from(&error))
+    }
+
+    /// Closes the connection; with TLS, tells the peer.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the network while telling the peer; a peer that is gone already is none.
+    pub async fn close(&mut self) -> Result<(), Error> {
+        let told = match std::mem::replace(&mut self.transport, Transport::Unusable) {
+            Transport::Plain(mut stream) => stream.shutdown().await,
+            Transport::Tls(mut stream) => stream.shutdown().await,
+            Transport::Unusable => return Err(UNUSABLE),
+        };
+        match told.map_err(|error| Error::from(&error)) {
+            Ok(()) | Err(Error::Closed | Error::Reset) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+const UNUSABLE: Error = Error::InvalidUse("the connection is closed");
+
+/// A TLS server speaks second. Whatever has arrived before our first message is not TLS, and in
+/// STARTTLS it may have been put there by somebody in between.
+fn refuse_early_plaintext(stream: &TcpStream) -> Result<(), Error> {
+    let mut byte = [0];
+    match stream.try_read(&mut byte) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(Error::from(&error)),
+        Ok(0) => Err(Error::Tls(TlsProblem::Handshake, "the peer closed the connection before TLS".into())),
+        Ok(_) => Err(Error::Tls(
+            TlsProblem::Handshake,
+            "the peer sent plaintext ahead of the TLS handshake".into(),
+        )),
+    }
+}

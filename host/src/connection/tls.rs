@@ -1,0 +1,252 @@
+//! TLS as a client: whom to trust, who we are, and the handshake.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Certificate, Error, TlsProblem};
+
+/// How a check does TLS: the operator's choice, never the plugin's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Whose word is taken for the peer's certificate.
+    pub trust: Trust,
+    /// What to show the peer when it asks for a certificate.
+    pub client: Option<ClientIdentity>,
+    /// The name to send and to verify, instead of the plugin's and of the host that is dialled.
+    pub server_name: Option<String>,
+}
+
+/// Whose word is taken for a peer's certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The authorities that the system trusts.
+    #[default]
+    System,
+    /// Only the authorities in this file, PEM.
+    File(PathBuf),
+    /// Nobody's: any certificate will do. Everything that is sent, passwords too, may go to anyone.
+    DoNotVerify,
+}
+
+/// A client certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// TLS ready to be used for a check.
+#[derive(Debug, Clone)]
+pub struct TlsClient {
+    config: Option<Arc<ClientConfig>>,
+    server_name: Option<String>,
+}
+
+/// Facts about an established session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    /// The cipher suite's registered name.
+    pub cipher: String,
+    /// The protocol chosen by ALPN.
+    pub alpn: Option<String>,
+    /// The peer's own certificate.
+    pub certificate: Certificate,
+}
+
+impl TlsClient {
+    /// Reads the files and prepares TLS.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the file which could not be read or used.
+    pub fn new(settings: &Tls) -> Result<Self, String> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier(&settings.trust, provider)?);
+        let config = match &settings.client {
+            Some(identity) => {
+                let (chain, key) = identity.read()?;
+                builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    format!("the client certificate `{}` cannot be used: {error}", identity.certificate.display())
+                })?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Self { config: Some(Arc::new(config)), server_name: settings.server_name.clone() })
+    }
+
+    /// TLS that accepts no peer at all.
+    pub fn trusting_nobody() -> Self {
+        Self { config: None, server_name: None }
+    }
+
+    /// The name that would be verified, given the plugin's wish and the host dialled.
+    pub fn server_name<'a>(&'a self, wished: Option<&'a str>, host: &'a str) -> &'a str {
+        self.server_name.as_deref().or(wished).unwrap_or(host)
+    }
+
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+        server_name: &str,
+        alpn: Vec<Vec<u8>>,
+    ) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
+        let name = ServerName::try_from(server_name.to_owned())
+            .map_err(|_| Error::Tls(TlsProblem::NameMismatch, format!("`{server_name}` is no server name")))?;
+        let Some(config) = &self.config else {
+            return Err(Error::Tls(TlsProblem::Handshake, "no TLS is set up".into()));
+        };
+        let mut config = ClientConfig::clone(config);
+        config.alpn_protocols = alpn;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .map_err(|error| of_handshake(&error))?;
+        let info = TlsInfo::of(stream.get_ref().1)?;
+        Ok((stream, info))
+    }
+}
+
+impl TlsInfo {
+    fn of(session: &rustls::ClientConnection) -> Result<Self, Error> {
+        let incomplete = || Error::Tls(TlsProblem::Handshake, "the handshake has no result".into());
+        let version = match session.protocol_version().ok_or_else(incomplete)? {
+            rustls::ProtocolVersion::TLSv1_2 => "1.2",
+            _ => "1.3",
+        };
+        let suite = session.negotiated_cipher_suite().ok_or_else(incomplete)?.suite();
+        let certificate = session.peer_certificates().and_then(<[_]>::first).ok_or_else(incomplete)?;
+        Ok(Self {
+            version,
+            cipher: suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned),
+            alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+            certificate: Certificate::read(certificate),
+        })
+    }
+}
+
+impl ClientIdentity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| format!("the client key `{}` cannot be read: {error}", self.key.display()))?;
+        Ok((certificates_from(&self.certificate)?, key))
+    }
+}
+
+/// A handshake that ends without a word from the peer is a failed handshake, not a closed connection.
+fn of_handshake(error: &std::io::Error) -> Error {
+    match Error::from(error) {
+        Error::Closed => {
+            Error::Tls(TlsProblem::Handshake, "the peer closed the connection during the TLS handshake".into())
+        }
+        other => other,
+    }
+}
+
+fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let roots = match trust {
+        Trust::DoNotVerify => return Ok(Arc::new(AcceptAny(provider))),
+        Trust::File(file) => Arc::new(roots_from(file)?),
+        Trust::System => system_roots(),
+    };
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(|error| format!("the trusted certificates cannot be used: {error}"))?;
+    Ok(verifier)
+}
+
+fn roots_from(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_from(file)? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("`{}` holds a certificate that cannot be used: {error}", file.display()))?;
+    }
+    Ok(roots)
+}
+
+fn certificates_from(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", file.display());
+    let certificates = CertificateDer::pem_file_iter(file)
+        .map_err(|error| unreadable(&error))?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unreadable(&error))?;
+    if certificates.is_empty() {
+        return Err(format!("`{}` holds no certificate in PEM form", file.display()));
+    }
+    Ok(certificates)
+}
+
+/// The system's authorities; where a machine has none, as in an empty container, Mozilla's, which
+/// are built in. Read once: there are some hundred.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(read))
+}
+
+/// Accepts any certificate; the peer must still hold its key.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,47 @@
+//! What a check's runs may do: decided when the configuration is loaded, the same for every run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::capability::Capability;
+use crate::connection::{Resolver, TlsClient};
+use crate::grant::Grants;
+use crate::redactor::Redactor;
+use crate::secret::Secret;
+
+/// What the runs of a check may do.
+#[derive(Debug)]
+pub struct Access {
+    /// The plugin's name, the prefix of its own error types.
+    pub plugin: String,
+    /// The phases the plugin declares.
+    pub phases: Vec<String>,
+    /// The capabilities that are granted and not switched off.
+    pub capabilities: BTreeSet<Capability>,
+    /// What may be dialled.
+    pub grants: Grants,
+    /// Whom TLS trusts.
+    pub tls: TlsClient,
+    /// The secrets that the settings mention.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Strikes those secrets out.
+    pub redactor: Redactor,
+    /// Finds addresses.
+    pub resolver: Arc<Resolver>,
+}
+
+impl Access {
+    /// What a plugin may do that is only asked what it is: nothing.
+    pub fn nothing() -> Self {
+        Self {
+            plugin: String::new(),
+            phases: Vec::new(),
+            capabilities: BTreeSet::new(),
+            grants: Grants::default(),
+            tls: TlsClient::trusting_nobody(),
+            secrets: BTreeMap::new(),
+            redactor: Redactor::default(),
+            resolver: Arc::new(Resolver::nowhere()),
+        }
+    }
+}

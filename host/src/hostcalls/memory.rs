@@ -1,0 +1,91 @@
+//! The limit on a guest's memory, all its linear memories together, and how much it had at most.
+
+use wasmtime::ResourceLimiter;
+
+/// How many table elements a guest may have: some ten thousand function pointers are a large
+/// interpreter's.
+const MAX_TABLE_ELEMENTS: usize = 50_000;
+/// How many core instances, tables and memories one guest may consist of; interpreters compiled to
+/// components have some fifty of the first two.
+const MAX_INSTANCES: usize = 100;
+
+/// Counts a guest's memory and refuses what is over the limit.
+#[derive(Debug)]
+pub struct MemoryMeter {
+    limit: u64,
+    now: u64,
+    peak: u64,
+    refused: bool,
+}
+
+impl MemoryMeter {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, now: 0, peak: 0, refused: false }
+    }
+
+    pub(super) fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    pub(super) fn refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current) as u64;
+        if self.now.saturating_add(more) > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.now += more;
+        self.peak = self.peak.max(self.now);
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Ok(())
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_INSTANCES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_together_are_limited() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(!meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(60, 100, None).unwrap());
+        assert_eq!((meter.peak(), meter.refused()), (100, true));
+    }
+}

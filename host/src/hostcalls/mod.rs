@@ -1,0 +1,222 @@
+//! What a guest can ask of the host, and the state of its run: every call passes the same gate
+//! (limits, deadline, capability), then the grants, then acts.
+
+mod access;
+mod convert;
+mod memory;
+mod net;
+mod phases;
+mod reporting;
+mod secrets;
+mod stdio;
+mod wasi;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::WasiCtx;
+
+pub use access::Access;
+pub use convert::error_of_failure;
+pub use wasi::add_to_linker;
+
+use crate::bindings::bedcheck::plugin::types::CallError;
+use crate::budget::Limits;
+use crate::capability::Capability;
+use crate::deadline::Deadline;
+use crate::outcome::{DeadlineHit, DeadlineWhile, LogLevel, LogLine, Measurement, Usage};
+use crate::phase::Timeline;
+use crate::redactor::Redactor;
+use memory::MemoryMeter;
+use stdio::Printed;
+
+/// How many calls a guest may go on making after it was told that it has no more: enough to report,
+/// and the end of one that never listens.
+const CALLS_OVER_LIMIT: u64 = 1000;
+/// How many resources a guest may hold at once: connections, secrets, and what WASI adds.
+const MAX_RESOURCES: usize = 1000;
+
+/// The state of one attempt: what the guest may do, what it has used, what it has reported.
+pub struct RunState {
+    access: Arc<Access>,
+    deadline: Deadline,
+    limits: Limits,
+    timeline: Timeline,
+    usage: Usage,
+    hit: Option<(DeadlineHit, DeadlineWhile)>,
+    waited: Duration,
+    measurements: Vec<Measurement>,
+    log: Vec<LogLine>,
+    redactor: Redactor,
+    memory: MemoryMeter,
+    stdout: Printed,
+    stderr: Printed,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+/// What remains of an attempt once its guest has ended, however it ended.
+pub struct Remains {
+    /// The phases.
+    pub timeline: Timeline,
+    /// Where the deadline was hit first, and doing what.
+    pub hit: Option<(DeadlineHit, DeadlineWhile)>,
+    /// What was used, fuel excepted: the store knows that.
+    pub usage: Usage,
+    /// What the guest measured.
+    pub measurements: Vec<Measurement>,
+    /// What the guest logged.
+    pub log: Vec<LogLine>,
+    /// Whether the guest was refused memory.
+    pub memory_refused: bool,
+    /// The last line the guest wrote to standard error: of a panic, its message.
+    pub last_words: Option<String>,
+    /// Strikes out the secrets of the run, in the forms in which they were sent.
+    pub redactor: Redactor,
+}
+
+/// Ends a guest that goes on calling after it has used up its host calls.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin used up its host calls")]
+pub struct HostCallsExhausted;
+
+impl RunState {
+    /// The state of an attempt that has used nothing but what `spent` says.
+    pub fn new(access: Arc<Access>, deadline: Deadline, limits: Limits, spent: Usage) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let (stdout, stderr) = (Printed::default(), Printed::default());
+        Self {
+            timeline: Timeline::new(&access.phases),
+            redactor: access.redactor.clone(),
+            memory: MemoryMeter::new(limits.memory),
+            access,
+            deadline,
+            limits,
+            usage: spent,
+            hit: None,
+            waited: Duration::ZERO,
+            measurements: Vec::new(),
+            log: Vec::new(),
+            wasi: wasi::context(&stdout, &stderr),
+            stdout,
+            stderr,
+            table,
+        }
+    }
+
+    /// Where the store's memory limits come from.
+    pub fn memory(&mut self) -> &mut MemoryMeter {
+        &mut self.memory
+    }
+
+    /// The run's deadline.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// Closes the timeline and hands over what was recorded.
+    pub fn into_remains(mut self) -> Remains {
+        let end = self.deadline.elapsed();
+        self.timeline.finish(end);
+        self.log_printed(end);
+        self.usage.memory_bytes = self.usage.memory_bytes.max(self.memory.peak());
+        Remains {
+            timeline: self.timeline,
+            hit: self.hit,
+            usage: self.usage,
+            measurements: self.measurements,
+            log: self.log,
+            memory_refused: self.memory.refused(),
+            last_words: self.stderr.lines().pop(),
+            redactor: self.redactor,
+        }
+    }
+
+    /// Adds what the guest printed to its log.
+    fn log_printed(&mut self, at: Duration) {
+        let printed = [(LogLevel::Info, self.stdout.lines()), (LogLevel::Warning, self.stderr.lines())];
+        for (level, lines) in printed {
+            for line in lines {
+                let message = self.presentable(&line, reporting::MAX_LOG_LINE);
+                self.log.push(LogLine { at, level, message });
+            }
+        }
+    }
+
+    /// The gate of calls that only report: the deadline does not concern them.
+    fn count_call(&mut self) -> wasmtime::Result<Result<(), CallError>> {
+        self.usage.host_calls += 1;
+        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
+            return Err(HostCallsExhausted.into());
+        }
+        if self.usage.host_calls > self.limits.host_calls {
+            return Ok(Err(CallError::OverQuota("host calls".into())));
+        }
+        Ok(Ok(()))
+    }
+
+    /// The gate of calls that reach out.
+    fn enter(
+        &mut self,
+        call: &'static str,
+        capability: Capability,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call()? {
+            return Ok(Err(error));
+        }
+        if self.deadline.has_passed() {
+            self.refused_by_deadline(call);
+            return Ok(Err(CallError::DeadlineExceeded));
+        }
+        if !self.access.capabilities.contains(&capability) {
+            return Ok(Err(CallError::CapabilityDisabled(capability.as_str().into())));
+        }
+        Ok(Ok(()))
+    }
+
+    /// The deadline passed while this call was waiting for the network.
+    fn cut_by_deadline(&mut self, call: &'static str) {
+        self.record_hit(call, DeadlineWhile::Waiting);
+    }
+
+    /// The deadline had passed when this call was made. Whoever took most of the time until then is
+    /// to blame for it.
+    fn refused_by_deadline(&mut self, call: &'static str) {
+        let mostly_waited = self.waited >= self.deadline.limit() / 2;
+        self.record_hit(call, if mostly_waited { DeadlineWhile::Waiting } else { DeadlineWhile::Computing });
+    }
+
+    fn record_hit(&mut self, call: &'static str, doing: DeadlineWhile) {
+        if self.hit.is_some() {
+            return;
+        }
+        let current = self.timeline.current();
+        let hit = DeadlineHit {
+            phase: current.map(|(name, _)| name.to_owned()),
+            detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
+            host_call: Some(call),
+            at: self.deadline.elapsed(),
+        };
+        self.hit = Some((hit, doing));
+    }
+
+    /// Text of a guest's, fit to be shown: no secrets, no control characters, bounded.
+    fn presentable(&self, text: &str, maximum: usize) -> String {
+        presentable(&self.redactor, text, maximum)
+    }
+}
+
+/// Text from a guest or a peer, fit to be shown: secrets struck out, control characters replaced,
+/// shortened to `maximum` bytes.
+pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
+    let redacted = redactor.redact(text);
+    let mut clean: String =
+        redacted.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    if clean.len() > maximum {
+        clean.truncate(clean.floor_char_boundary(maximum));
+        clean.push('…');
+    }
+    clean
+}

@@ -1,0 +1,59 @@
+//! The guest's phases.
+
+use super::{RunState, error_of_failure};
+use crate::bindings::bedcheck::plugin::phases::{Host, Planned};
+use crate::bindings::bedcheck::plugin::types::{CallError, Failure};
+use crate::phase::{self, Refusal};
+
+/// The longest message of a failure, in bytes.
+pub(super) const MAX_MESSAGE: usize = 1024;
+
+impl Host for RunState {
+    fn plan(&mut self, phases: Vec<Planned>) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call()? {
+            return Ok(Err(error));
+        }
+        let planned = phases.into_iter().map(|planned| phase::Planned {
+            name: planned.name,
+            detail: planned.detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL)),
+        });
+        let planned = planned.collect();
+        Ok(self.timeline.plan(planned).map_err(CallError::from))
+    }
+
+    fn begin(&mut self, name: String, detail: Option<String>) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call()? {
+            return Ok(Err(error));
+        }
+        let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));
+        let now = self.deadline.elapsed();
+        Ok(self.timeline.begin(&name, detail, now).map_err(CallError::from))
+    }
+
+    fn succeed(&mut self) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call()? {
+            return Ok(Err(error));
+        }
+        let now = self.deadline.elapsed();
+        Ok(self.timeline.end(None, now).map_err(CallError::from))
+    }
+
+    fn fail(&mut self, failure: Failure) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call()? {
+            return Ok(Err(error));
+        }
+        let mut error = error_of_failure(&self.access, &failure, self.hit.as_ref().map(|(_, doing)| *doing));
+        error.message = self.presentable(&error.message, MAX_MESSAGE);
+        let now = self.deadline.elapsed();
+        Ok(self.timeline.end(Some(error), now).map_err(CallError::from))
+    }
+}
+
+impl From<Refusal> for CallError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooMany => Self::OverQuota(refusal.to_string()),
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The finished record of a run, as `--format json`, the journal and the API show it. Pure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::{Blame, ErrorType, Outcome};
+use crate::phase::PhaseStatus;
+
+/// A finished run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The name of the check.
+    pub check: String,
+    /// Which plugin ran.
+    pub plugin: PluginIdentity,
+    /// Unique to this run: 16 hexadecimal digits, the id of the root span as well.
+    pub run_id: RunId,
+    /// The trace that the run is exported as.
+    pub trace_id: TraceId,
+    /// When the run's budget was born.
+    #[serde(serialize_with = "rfc3339")]
+    pub started: SystemTime,
+    /// From then to the end of the run.
+    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// How long the run waited for a free slot before `started`.
+    #[serde(rename = "lag_s", serialize_with = "seconds")]
+    pub lag: Duration,
+    /// The time the run was given.
+    #[serde(rename = "deadline_s", serialize_with = "seconds")]
+    pub deadline: Duration,
+    /// Whether the deadline cut the run short.
+    pub deadline_exceeded: bool,
+    /// Where it did: the phase and the host call that hit the deadline first.
+    pub deadline_hit: Option<DeadlineHit>,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Whose fault it is; absent on pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// What went wrong; null on pass.
+    pub error: Option<ErrorReport>,
+    /// The attempts, in order. The last one's phases are the run's phases.
+    pub attempts: Vec<Attempt>,
+    /// What the plugin measured.
+    pub measurements: Vec<Measurement>,
+    /// What the run used of its budget.
+    pub usage: Usage,
+    /// Lines the plugin wrote.
+    pub log: Vec<LogLine>,
+}
+
+impl Report {
+    /// The phases of the last attempt, which are the run's phases in every summary.
+    pub fn phases(&self) -> &[PhaseReport] {
+        self.attempts.last().map_or(&[], |attempt| &attempt.phases)
+    }
+}
+
+/// Which plugin ran: name and version as it describes itself, and the file's digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginIdentity {
+    /// The name checks refer to.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
+    /// SHA-256 of the component, lower case hexadecimal.
+    pub sha256: String,
+}
+
+/// Where the deadline was hit first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadlineHit {
+    /// The phase that was open, if one was.
+    pub phase: Option<String>,
+    /// Its detail.
+    pub detail: Option<String>,
+    /// The host call that was waiting or was refused, such as `net.read`; none while computing.
+    pub host_call: Option<&'static str>,
+    /// When, from the start of the run.
+    #[serde(rename = "at_s", serialize_with = "seconds")]
+    pub at: Duration,
+}
+
+/// An error as a report shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorReport {
+    /// One of the closed list.
+    #[serde(rename = "type")]
+    pub error_type: ErrorType,
+    /// For people; secrets are struck out.
+    pub message: String,
+    /// The phase it happened in, if one was open.
+    pub phase: Option<String>,
+}
+
+/// One try within a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong.
+    pub error: Option<ErrorReport>,
+    /// Its start, from the start of the run.
+    #[serde(rename = "start_s", serialize_with = "seconds")]
+    pub start: Duration,
+    /// How long it took.
+    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// Its phases in the order in which they began; the ones never begun come last.
+    pub phases: Vec<PhaseReport>,
+}
+
+/// A phase of an attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct PhaseReport {
+    /// Its name.
+    pub name: String,
+    /// Which one, where several have the name.
+    pub detail: Option<String>,
+    /// How it ended.
+    pub status: PhaseStatus,
+    /// Its start, from the start of the run; null when it never began.
+    #[serde(rename = "start_s", serialize_with = "optional_seconds")]
+    pub start: Option<Duration>,
+    /// How long it took; null when it never began.
+    #[serde(rename = "duration_s", serialize_with = "optional_seconds")]
+    pub duration: Option<Duration>,
+    /// Its duration as a share of the run's time; null when it never began.
+    pub budget_share: Option<f64>,
+    /// What went wrong in it.
+    pub error: Option<ErrorReport>,
+    /// Facts the host knows about it, under OpenTelemetry's names: addresses, TLS version,
+    /// certificate dates.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: Attributes,
+}
+
+/// Facts by name.
+pub type Attributes = BTreeMap<&'static str, AttributeValue>;
+
+/// The value of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AttributeValue {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// Several texts.
+    List(Vec<String>),
+}
+
+/// A number the plugin measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measurement {
+    /// Dotted lower case.
+    pub name: String,
+    /// Finite.
+    #[serde(serialize_with = "plain_number")]
+    pub value: f64,
+    /// A UCUM code.
+    pub unit: String,
+    /// Of low cardinality.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Fuel, about one unit an instruction.
+    pub fuel: u64,
+    /// The most linear memory it had, in bytes.
+    pub memory_bytes: u64,
+    /// Host calls made.
+    pub host_calls: u64,
+    /// Bytes the guest read from connections.
+    pub bytes_read: u64,
+    /// Bytes the guest wrote to connections.
+    pub bytes_written: u64,
+    /// Log lines over the limit that were not kept.
+    pub log_lines_dropped: u64,
+}
+
+/// A line the plugin wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// When, from the start of the run.
+    #[serde(rename = "at_s", serialize_with = "seconds")]
+    pub at: Duration,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The line; control characters are escaped, secrets struck out.
+    pub message: String,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For authors.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Odd, and no failure.
+    Warning,
+    /// Wrong.
+    Error,
+}
+
+/// Identifies a run: 8 random bytes, shown as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunId(pub [u8; 8]);
+
+/// Identifies a trace (W3C Trace Context): 16 random bytes, shown as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId(pub [u8; 16]);
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hexadecimal(&self.0))
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hexadecimal(&self.0))
+    }
+}
+
+/// Bytes as lower case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Seconds, to the microsecond: finer digits are noise of the clock.
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded_seconds(*duration))
+}
+
+fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => serializer.serialize_some(&rounded_seconds(*duration)),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 285 years")]
+fn rounded_seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
+}
+
+/// Whole numbers without `.0`, so that a count reads as one.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "guarded by the range of exact integers"
+)]
+fn plain_number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}
+
+fn rfc3339<S: Serializer>(moment: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let text = OffsetDateTime::from(*moment)
+        .format(format)
+        .map_err(serde::ser::Error::custom)?;
+    serializer.serialize_str(&text)
+}

@@ -1,0 +1,326 @@
+//! Strikes secrets out of texts, in all the forms they are likely to take on their way into a message.
+//! Pure.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+/// What stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+/// The shortest secret, in bytes, that is looked for in base64 and hexadecimal form: shorter ones are in
+/// too many harmless words.
+const MIN_ENCODED: usize = 4;
+
+/// Knows what must not be shown and strikes it out.
+///
+/// Looked for are the bytes themselves; their forms in JSON, in Rust's `Debug` and percent-encoded
+/// (RFC 3986 section 2.1, also with `+` for a space); and, from 4 bytes on, in hexadecimal and base64
+/// (RFC 4648 sections 4 and 5), alone or in the middle of a longer base64 text, which is struck out
+/// whole. Texts must be redacted before they are shortened: half a secret is not recognized.
+#[derive(Clone, Default)]
+pub struct Redactor(Vec<Form>);
+
+/// A form of a secret.
+#[derive(Clone, PartialEq, Eq)]
+struct Form {
+    text: Zeroizing<String>,
+    /// Whether all of the base64 text around it is struck out as well.
+    in_base64: bool,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Redactor")
+            .field("forms", &self.0.len())
+            .finish()
+    }
+}
+
+impl Redactor {
+    /// A redactor of these secrets. Empty ones are ignored.
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
+        let mut redactor = Self::default();
+        secrets.into_iter().for_each(|secret| redactor.add(secret));
+        redactor
+    }
+
+    /// Adds something else that must not be shown, such as what a secret was turned into.
+    pub fn add(&mut self, sensitive: &[u8]) {
+        if sensitive.is_empty() {
+            return;
+        }
+        let text = Zeroizing::new(String::from_utf8_lossy(sensitive).into_owned());
+        for form in escaped_forms(&text).chain(percent_forms(sensitive)) {
+            self.push(form, false);
+        }
+        self.push(text, false);
+        if sensitive.len() >= MIN_ENCODED {
+            hexadecimal_forms(sensitive)
+                .into_iter()
+                .for_each(|form| self.push(form, false));
+            base64_forms(sensitive).for_each(|form| self.push(form, true));
+        }
+    }
+
+    fn push(&mut self, text: Zeroizing<String>, in_base64: bool) {
+        let form = Form { text, in_base64 };
+        if !self.0.contains(&form) {
+            self.0.push(form);
+        }
+    }
+
+    /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut found: Vec<Range<usize>> = self.0.iter().flat_map(|form| form.occurrences(text)).collect();
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        found.sort_by_key(|range| range.start);
+        let mut redacted = String::with_capacity(text.len());
+        let mut shown_to = 0;
+        let mut covered_to = 0;
+        for range in found {
+            if range.start >= covered_to {
+                redacted.push_str(&text[shown_to.max(covered_to)..range.start]);
+                redacted.push_str(REDACTED);
+            }
+            covered_to = covered_to.max(range.end);
+            shown_to = covered_to;
+        }
+        redacted.push_str(&text[covered_to..]);
+        Cow::Owned(redacted)
+    }
+}
+
+impl Form {
+    /// Where the form occurs, also where it overlaps itself.
+    fn occurrences<'r>(&'r self, text: &'r str) -> impl Iterator<Item = Range<usize>> + 'r {
+        let step = self.text.chars().next().map_or(1, char::len_utf8);
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let start = from + text.get(from..)?.find(&**self.text)?;
+            from = start + step;
+            let range = start..start + self.text.len();
+            Some(if self.in_base64 {
+                base64_around(text, range)
+            } else {
+                range
+            })
+        })
+    }
+}
+
+/// The base64 text that a range is part of, padding included.
+fn base64_around(text: &str, range: Range<usize>) -> Range<usize> {
+    let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let bytes = text.as_bytes();
+    let before = bytes[..range.start]
+        .iter()
+        .rev()
+        .take_while(|byte| in_alphabet(byte))
+        .count();
+    let after = bytes[range.end..]
+        .iter()
+        .take_while(|byte| in_alphabet(byte))
+        .count();
+    let end = range.end + after;
+    let padding = bytes[end..]
+        .iter()
+        .take(2)
+        .take_while(|byte| **byte == b'=')
+        .count();
+    range.start - before..end + padding
+}
+
+/// In JSON, as most write it, with `\/`, and in ASCII only; in Rust's two ways of escaping.
+fn escaped_forms(text: &str) -> impl Iterator<Item = Zeroizing<String>> + use<> {
+    let json = Zeroizing::new(serde_json::Value::from(text).to_string());
+    let json = Zeroizing::new(json[1..json.len() - 1].to_owned());
+    let slashes = json.replace('/', "\\/");
+    let ascii = json.chars().flat_map(ascii_json).collect();
+    let debug = text.escape_debug().to_string();
+    let default = text.escape_default().to_string();
+    [slashes, ascii, debug, default]
+        .map(Zeroizing::new)
+        .into_iter()
+        .chain([json])
+}
+
+fn ascii_json(character: char) -> Vec<char> {
+    if character.is_ascii() {
+        return vec![character];
+    }
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units).iter();
+    units
+        .flat_map(|unit| format!("\\u{unit:04x}").chars().collect::<Vec<_>>())
+        .collect()
+}
+
+/// With all but unreserved characters (RFC 3986 section 2.3) as `%XX`, in both cases, and as in forms.
+fn percent_forms(sensitive: &[u8]) -> impl Iterator<Item = Zeroizing<String>> + use<> {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: &u8| {
+        if unreserved(*byte) {
+            char::from(*byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    let upper: String = sensitive.iter().map(encode).collect();
+    let lower: String = sensitive
+        .iter()
+        .map(|byte| {
+            if unreserved(*byte) {
+                encode(byte)
+            } else {
+                encode(byte).to_lowercase()
+            }
+        })
+        .collect();
+    let form = upper.replace("%20", "+");
+    [upper, lower, form].map(Zeroizing::new).into_iter()
+}
+
+fn hexadecimal_forms(sensitive: &[u8]) -> [Zeroizing<String>; 2] {
+    let lower = crate::outcome::hexadecimal(sensitive);
+    let upper = lower.to_ascii_uppercase();
+    [Zeroizing::new(lower), Zeroizing::new(upper)]
+}
+
+/// What does not depend on the neighbours of the secret's bytes in a longer base64 text: base64 turns three
+/// bytes into four characters, so there is one such form for each place that a secret can begin at.
+fn base64_forms(sensitive: &[u8]) -> impl Iterator<Item = Zeroizing<String>> {
+    (0..3_usize).flat_map(move |offset| {
+        let padded = Zeroizing::new([&[0; 2][..offset], sensitive].concat());
+        let first_own = (offset * 8).div_ceil(6);
+        let last_own = padded.len() * 8 / 6;
+        [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD].map(|engine| {
+            let encoded = Zeroizing::new(engine.encode(&*padded));
+            Zeroizing::new(encoded[first_own..last_own].to_owned())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+    use super::*;
+
+    fn redacted(secrets: &[&str], text: &str) -> String {
+        Redactor::new(secrets.iter().map(|secret| secret.as_bytes()))
+            .redact(text)
+            .into_owned()
+    }
+
+    #[test]
+    fn secrets_are_struck_out_wherever_they_stand() {
+        for (secrets, text, expected) in [
+            (
+                &["hunter2"][..],
+                "LOGIN probe hunter2 refused",
+                "LOGIN probe [redacted] refused",
+            ),
+            (&["hunter2"], "hunter2", "[redacted]"),
+            (&["hunter2"], "hunter2hunter2", "[redacted][redacted]"),
+            (&["hunter2"], "hunter 2, Hunter2", "hunter 2, Hunter2"),
+            (&["ab", "abcd"], "xabcdx abx", "x[redacted]x [redacted]x"),
+            (&["abcd", "cdef"], "abcdef", "[redacted]"),
+            (&["abcd", "cdef", "bc"], "xabcdefx", "x[redacted]x"),
+            (&["abcdef", "cd"], "abcdef cd", "[redacted] [redacted]"),
+            (&["aa"], "aaaaa", "[redacted]"),
+            (&["", "x"], "x y", "[redacted] y"),
+            (&[""], "unchanged", "unchanged"),
+            (&["日本"], "a日本日本b", "a[redacted][redacted]b"),
+            (&["é"], "ééé", "[redacted][redacted][redacted]"),
+        ] {
+            assert_eq!(redacted(secrets, text), expected, "{secrets:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_secrets_is_not_copied() {
+        assert!(matches!(
+            Redactor::new([&b"hunter2"[..]]).redact("nothing"),
+            Cow::Borrowed(_)
+        ));
+        assert!(matches!(Redactor::default().redact("nothing"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn escaped_forms_are_struck_out() {
+        let secret = "a\"b\\c/é\n d";
+        for text in [
+            serde_json::to_string(secret).unwrap(),
+            r#""a\"b\\c\/é\n d""#.to_owned(),
+            r#""a\"b\\c/\u00e9\n d""#.to_owned(),
+            format!("{secret:?}"),
+            format!("\"{}\"", secret.escape_default()),
+        ] {
+            assert_eq!(redacted(&[secret], &text), "\"[redacted]\"", "{text}");
+        }
+        for text in [
+            "a%22b%5Cc%2F%C3%A9%0A%20d",
+            "a%22b%5cc%2f%c3%a9%0a%20d",
+            "a%22b%5Cc%2F%C3%A9%0A+d",
+        ] {
+            assert_eq!(redacted(&[secret], text), "[redacted]", "{text}");
+        }
+        assert_eq!(
+            redacted(&["hunter2"], "68756e74657232 68756E74657232"),
+            "[redacted] [redacted]"
+        );
+    }
+
+    #[test]
+    fn base64_is_struck_out_at_every_alignment_and_whole() {
+        for secret in [
+            "hunt",
+            "hunter",
+            "hunter2",
+            "h?>~ÿ~>?",
+            "correct horse battery staple",
+        ] {
+            for before in ["", "p", "pr", "pro", "\0probe\0"] {
+                for after in ["", "x", "xy", "xyz"] {
+                    let plain = format!("{before}{secret}{after}");
+                    for encoded in [
+                        STANDARD.encode(&plain),
+                        STANDARD_NO_PAD.encode(&plain),
+                        URL_SAFE.encode(&plain),
+                        URL_SAFE_NO_PAD.encode(&plain),
+                    ] {
+                        let text = format!("AUTHENTICATE PLAIN {encoded} refused");
+                        let expected = "AUTHENTICATE PLAIN [redacted] refused";
+                        assert_eq!(redacted(&[secret], &text), expected, "{plain:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_secrets_do_not_eat_harmless_words() {
+        assert_eq!(
+            redacted(&["ab"], "YWI is not struck out, ab is"),
+            "YWI is not struck out, [redacted] is"
+        );
+    }
+
+    #[test]
+    fn what_comes_up_during_a_run_is_struck_out_too() {
+        let mut redactor = Redactor::new([&b"hunter2"[..]]);
+        redactor.add(b"AHByb2JlAGh1bnRlcjI=");
+        redactor.add(&[0xff, 0xfe]);
+        assert_eq!(
+            redactor.redact("found AHByb2JlAGh1bnRlcjI= and \u{fffd}\u{fffd}"),
+            "found [redacted] and [redacted]"
+        );
+    }
+}

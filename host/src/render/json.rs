@@ -1,0 +1,53 @@
+//! The report as one line of JSON. Pure.
+
+use std::fmt::Write;
+
+use super::printable::is_dangerous;
+use crate::outcome::Report;
+
+/// A report as a JSON object on one line.
+///
+/// Characters that could steer a terminal are written as `\u` escapes, which stand for the same
+/// characters (RFC 8259 section 7), so that the line can be looked at safely as well as parsed.
+///
+/// # Errors
+///
+/// When the report's start lies outside the years 0 to 9999.
+pub fn json(report: &Report) -> Result<String, serde_json::Error> {
+    serde_json::to_string(report).map(|line| escaped(&line))
+}
+
+/// Such characters stand in strings only: outside, JSON is plain ASCII.
+fn escaped(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for character in line.chars() {
+        if is_dangerous(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line_and_says_what_it_says() {
+        let mut report = samples::wrong_password();
+        let hostile = "a\nb \u{9b}31m \u{202e}c \u{e0041}d \x1b[2J";
+        report.check = hostile.to_owned();
+        let line = json(&report).unwrap();
+        assert!(!line.chars().any(is_dangerous), "{line}");
+        assert!(line.starts_with(r#"{"check":"a\nb \u009b31m \u202ec \udb40\udc41d \u001b[2J","plugin""#));
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(back["check"], hostile);
+        assert_eq!(back["error"]["type"], "auth.rejected");
+        assert_eq!(back["attempts"][0]["phases"][5]["status"], "failed");
+    }
+}

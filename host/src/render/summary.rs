@@ -1,0 +1,95 @@
+//! The last line after all checks: how many ended how. Pure.
+
+use std::time::Duration;
+
+use super::look::{Palette, paint};
+use super::units;
+use crate::outcome::{Outcome, Report};
+
+/// `5 checks: 2 passed (1 after a retry), 2 failed, 1 error in 1.2 s`; `elapsed` is the time that all
+/// of them together took.
+pub fn summary(reports: &[Report], elapsed: Duration, palette: &Palette) -> String {
+    format!("{} in {}", counts(reports, palette), units::duration(elapsed))
+}
+
+/// The same without the time.
+pub(super) fn counts(reports: &[Report], palette: &Palette) -> String {
+    let of = |outcome| reports.iter().filter(|report| report.outcome == outcome).count();
+    let total = reports.len();
+    let mut parts = Vec::new();
+    let passed = of(Outcome::Pass);
+    if passed > 0 {
+        let retried = reports.iter().filter(|report| is_retried(report)).count();
+        let style = if retried > 0 {
+            palette.warning
+        } else {
+            palette.pass
+        };
+        let retries = if retried > 0 {
+            format!(" ({retried} after a retry)")
+        } else {
+            String::new()
+        };
+        parts.push(paint(style, &format!("{passed} passed{retries}")));
+    }
+    let failed = of(Outcome::Fail);
+    if failed > 0 {
+        parts.push(paint(palette.fail, &format!("{failed} failed")));
+    }
+    let errors = of(Outcome::Error);
+    if errors > 0 {
+        parts.push(paint(palette.error, &format!("{errors} error{}", plural(errors))));
+    }
+    let skipped = of(Outcome::Skipped);
+    if skipped > 0 {
+        parts.push(paint(palette.warning, &format!("{skipped} skipped")));
+    }
+    let separator = if parts.is_empty() { "" } else { ": " };
+    format!("{total} check{}{separator}{}", plural(total), parts.join(", "))
+}
+
+fn is_retried(report: &Report) -> bool {
+    report.outcome == Outcome::Pass && report.attempts.len() > 1
+}
+
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn what_happened_is_counted_and_what_did_not_is_left_out() {
+        let elapsed = Duration::from_millis(1200);
+        let line = |reports: &[Report]| summary(reports, elapsed, &Palette::plain());
+        let all = [
+            samples::pass(),
+            samples::retry(),
+            samples::wrong_password(),
+            samples::hang_after_banner(),
+            samples::trap(),
+            samples::skipped(),
+        ];
+        assert_eq!(
+            line(&all),
+            "6 checks: 2 passed (1 after a retry), 2 failed, 1 error, 1 skipped in 1.2 s"
+        );
+        assert_eq!(line(&all[..1]), "1 check: 1 passed in 1.2 s");
+        assert_eq!(line(&[]), "0 checks in 1.2 s");
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_colours() {
+        let all = [samples::retry(), samples::trap()];
+        let coloured = counts(&all, &Palette::coloured());
+        assert!(
+            coloured.contains("\u{1b}[33m1 passed (1 after a retry)"),
+            "{coloured:?}"
+        );
+        let plain = counts(&all, &Palette::plain());
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    }
+}

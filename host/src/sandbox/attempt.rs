@@ -1,0 +1,139 @@
+//! One attempt: a fresh store, a call, and the ways to end it. Fuel bounds computing, the deadline is
+//! the host calls' matter, and deadline plus grace ends the guest whatever it does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+
+use super::{Plugin, Sandbox};
+use crate::bindings::PluginPre;
+use crate::bindings::bedcheck::plugin::types::Failure;
+use crate::bindings::exports::bedcheck::plugin::check;
+use crate::budget::Limits;
+use crate::deadline::Deadline;
+use crate::hostcalls::{Access, HostCallsExhausted, Remains, RunState};
+use crate::outcome::Usage;
+
+/// What one host call may copy between guest and host, in bytes.
+const MAX_COPY: usize = 4 * 1024 * 1024;
+/// How many resources a guest's handle tables may hold.
+const MAX_HANDLES: usize = 1000;
+/// How much later than the grace a guest parked in a host call is stopped: two ticks, so that one
+/// that computes is found by the ticker first.
+const LAST_RESORT: Duration = Duration::from_millis(10);
+
+/// How a guest's part of an attempt ended.
+#[derive(Debug)]
+pub enum End {
+    /// It returned.
+    Returned(Result<(), Failure>),
+    /// It was still there after deadline and grace and was stopped.
+    Stopped,
+    /// It used up its fuel.
+    OutOfFuel,
+    /// It went on calling after it had used up its host calls.
+    OutOfHostCalls,
+    /// It trapped.
+    Trapped(String),
+    /// The sandbox could not be made.
+    NotStarted(String),
+}
+
+/// A finished attempt.
+pub struct Finished {
+    /// How the guest ended.
+    pub end: End,
+    /// What the host recorded.
+    pub remains: Remains,
+}
+
+/// Runs a plugin once.
+pub async fn run(
+    sandbox: &Sandbox,
+    plugin: &Plugin,
+    access: Arc<Access>,
+    deadline: Deadline,
+    limits: Limits,
+    spent: Usage,
+    settings: &str,
+) -> Finished {
+    let state = RunState::new(access, deadline.clone(), limits, spent);
+    let fuel = limits.fuel.saturating_sub(spent.fuel);
+    let mut store = store(sandbox, state, fuel, deadline.stop_at());
+    let call = async {
+        let instance = plugin.pre.instantiate_async(&mut store).await?;
+        instance.bedcheck_plugin_check().call_run(&mut store, settings).await
+    };
+    let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
+        Ok(Ok(returned)) => End::Returned(returned),
+        Ok(Err(error)) => End::of_error(&error),
+        Err(_) => End::Stopped,
+    };
+    let left = store.get_fuel().unwrap_or(0);
+    let mut remains = store.into_data().into_remains();
+    remains.usage.fuel += fuel.saturating_sub(left);
+    Finished { end, remains }
+}
+
+/// Asks a plugin what it is, without giving it anything.
+pub(super) async fn describe(
+    sandbox: &Sandbox,
+    pre: &PluginPre<RunState>,
+    deadline: Deadline,
+    limits: Limits,
+) -> Result<check::Description, String> {
+    let access = Arc::new(Access::nothing());
+    let state = RunState::new(access, deadline.clone(), limits, Usage::default());
+    let mut store = store(sandbox, state, limits.fuel, deadline.stop_at());
+    let call = async {
+        let instance = pre.instantiate_async(&mut store).await?;
+        instance.bedcheck_plugin_check().call_describe(&mut store).await
+    };
+    let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
+        Ok(Ok(description)) => return Ok(description),
+        Ok(Err(error)) => End::of_error(&error),
+        Err(_) => End::Stopped,
+    };
+    Err(match end {
+        End::Trapped(reason) | End::NotStarted(reason) => format!("`describe` ended with a trap: {reason}"),
+        End::OutOfFuel => "`describe` used up its fuel".into(),
+        End::OutOfHostCalls => "`describe` made too many host calls".into(),
+        End::Stopped | End::Returned(_) => {
+            format!("`describe` did not end within {} s", limits.deadline.as_secs())
+        }
+    })
+}
+
+fn store(sandbox: &Sandbox, state: RunState, fuel: u64, stop_at: Instant) -> Store<RunState> {
+    let mut store = Store::new(&sandbox.engine, state);
+    store.limiter(|state| state.memory());
+    store.set_hostcall_fuel(MAX_COPY);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.set_epoch_deadline(1);
+    // Yielding lets the runtime's other tasks run beside a guest that only computes.
+    store.epoch_deadline_callback(move |_| {
+        Ok(if Instant::now() >= stop_at { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+    });
+    // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.
+    let _ = store.set_fuel(fuel);
+    store
+}
+
+impl End {
+    fn of_error(error: &wasmtime::Error) -> Self {
+        if error.is::<HostCallsExhausted>() {
+            return Self::OutOfHostCalls;
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::NotStarted("no sandbox was free".into());
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => Self::OutOfFuel,
+            Some(Trap::Interrupt) => Self::Stopped,
+            Some(trap) => Self::Trapped(trap.to_string()),
+            None => Self::Trapped(error.root_cause().to_string()),
+        }
+    }
+}

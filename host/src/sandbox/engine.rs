@@ -1,0 +1,113 @@
+//! The engine: one configuration for all plugins, and the ticker that lets time interrupt a guest.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
+
+use crate::hostcalls::{self, RunState};
+
+/// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
+/// most, and rarely enough to cost nothing.
+const TICK: Duration = Duration::from_millis(5);
+/// The stack a host call may use besides the guest's own: TLS runs on it.
+const HOST_STACK: usize = 1024 * 1024;
+/// The guest's stack.
+const GUEST_STACK: usize = 512 * 1024;
+/// Linear memories, core instances and tables that one component may have. A guest in Rust has one
+/// memory and a few instances; interpreters compiled to components have some fifty instances and tables.
+const PER_COMPONENT: u32 = 60;
+
+/// What the engine is built for.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// How many runs there are at once.
+    pub concurrency: u32,
+    /// The most linear memory that any check may have, in bytes.
+    pub memory: u64,
+    /// Where compiled code is kept; nowhere when absent.
+    pub cache: Option<PathBuf>,
+}
+
+/// The engine and what guests are linked against.
+pub struct Sandbox {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<RunState>,
+}
+
+/// The engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox cannot be set up: {0:#}")]
+pub struct EngineError(wasmtime::Error);
+
+impl Sandbox {
+    /// Sets the engine up and starts its ticker, which ends with the engine.
+    ///
+    /// # Errors
+    ///
+    /// When the machine cannot provide what the settings ask for, such as address space.
+    pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+        let engine = Engine::new(&config(settings).map_err(EngineError)?).map_err(EngineError)?;
+        let mut linker = Linker::new(&engine);
+        hostcalls::add_to_linker(&mut linker).map_err(EngineError)?;
+        start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
+        Ok(Self { engine, linker })
+    }
+}
+
+fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(GUEST_STACK + HOST_STACK)
+        .memory_reservation(settings.memory)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
+    if let Some(directory) = &settings.cache {
+        let mut cache = CacheConfig::new();
+        cache.with_directory(directory);
+        config.cache(Some(Cache::new(cache)?));
+    }
+    Ok(config)
+}
+
+/// A pool for exactly as many runs as there can be. Nothing is kept resident in it: what thousands
+/// of waiting guests would keep costs more than giving it back.
+fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> {
+    let runs = settings.concurrency;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(runs)
+        .total_core_instances(runs.saturating_mul(4).max(PER_COMPONENT))
+        .total_tables(runs.saturating_mul(4).max(PER_COMPONENT))
+        .total_memories(runs.saturating_mul(2))
+        .total_stacks(runs)
+        .max_core_instances_per_component(PER_COMPONENT)
+        .max_tables_per_component(PER_COMPONENT)
+        .max_memories_per_component(2)
+        .max_component_instance_size(4 * 1024 * 1024)
+        .max_core_instance_size(4 * 1024 * 1024)
+        .table_elements(50_000)
+        .max_memory_size(usize::try_from(settings.memory)?);
+    Ok(pool)
+}
+
+fn start_ticker(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    std::thread::Builder::new().name("bedcheck-ticker".into()).spawn(tick)?;
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Secrets: reading them from where the configuration says, and keeping them from being shown. Striking
+//! them out of texts is the `redactor`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use crate::config::{Command, SecretName, SecretSource, show_duration};
+use crate::redactor::Redactor;
+
+/// The largest secret, in bytes: enough for a private key with its chain.
+pub const MAX_SECRET: usize = 64 * 1024;
+/// How long reading one secret may take: a password manager asks a person or a server, not both.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The bytes of a secret. They are overwritten when it is dropped, and `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// A secret of these bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for sending them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret([redacted])")
+    }
+}
+
+/// The secrets that were read, by name.
+#[derive(Debug, Clone, Default)]
+pub struct SecretStore(BTreeMap<SecretName, Secret>);
+
+impl SecretStore {
+    /// Reads the secrets that are needed, all at once. An empty one counts as missing: it is what a
+    /// variable or file leaves behind that was forgotten to be filled.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for each that could not be read, in the order of their names. None shows a value.
+    pub async fn read(
+        sources: &BTreeMap<SecretName, SecretSource>,
+        needed: &BTreeSet<SecretName>,
+    ) -> Result<Self, Vec<String>> {
+        Self::read_within(READ_TIMEOUT, sources, needed).await
+    }
+
+    async fn read_within(
+        limit: Duration,
+        sources: &BTreeMap<SecretName, SecretSource>,
+        needed: &BTreeSet<SecretName>,
+    ) -> Result<Self, Vec<String>> {
+        let read = needed.iter().map(async |name| {
+            let value = match sources.get(name) {
+                Some(source) => read_source(source, limit).await,
+                None => Err("it is not in `[secrets]`".to_owned()),
+            };
+            (name, value)
+        });
+        let mut secrets = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (name, value) in futures_util::future::join_all(read).await {
+            match value {
+                Ok(secret) => drop(secrets.insert(name.clone(), secret)),
+                Err(reason) => missing.push(format!("the secret `{name}` could not be read: {reason}")),
+            }
+        }
+        if missing.is_empty() {
+            Ok(Self(secrets))
+        } else {
+            Err(missing)
+        }
+    }
+
+    /// Secrets by name.
+    pub fn new(secrets: impl IntoIterator<Item = (SecretName, Secret)>) -> Self {
+        Self(secrets.into_iter().collect())
+    }
+
+    /// A secret by its name.
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// What strikes all of them out of texts.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.0.values().map(Secret::expose))
+    }
+}
+
+async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, String> {
+    let (bytes, place) = match source {
+        SecretSource::Env(variable) => (
+            read_variable(variable)?,
+            format!("the environment variable `{variable}`"),
+        ),
+        SecretSource::File(path) => (
+            read_file_within(limit, path).await?,
+            format!("the file `{}`", path.display()),
+        ),
+        SecretSource::Command(command) => (
+            read_command_within(limit, command).await?,
+            format!("what `{}` prints", command.program),
+        ),
+    };
+    match bytes.len() {
+        0 => Err(format!("{place} is empty")),
+        length if length > MAX_SECRET => Err(format!("{place} is longer than 64 KiB")),
+        _ => Ok(Secret(bytes)),
+    }
+}
+
+fn read_variable(variable: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    match std::env::var_os(variable) {
+        Some(value) => Ok(Zeroizing::new(value.into_vec())),
+        None => Err(format!("the environment variable `{variable}` is not set")),
+    }
+}
+
+/// On a thread that may block, as a file may be a pipe that nobody writes to.
+async fn read_file_within(limit: Duration, path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let shown = path.display().to_string();
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_file(&path));
+    match tokio::time::timeout(limit, read).await {
+        Ok(Ok(Ok(bytes))) => Ok(without_newline(bytes)),
+        Ok(Ok(Err(error))) => Err(format!("the file `{shown}` cannot be read: {error}")),
+        Ok(Err(_)) => Err(format!("the file `{shown}` cannot be read")),
+        Err(_) => Err(format!(
+            "the file `{shown}` took longer than {} to read",
+            show_duration(limit)
+        )),
+    }
+}
+
+fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = buffer();
+    std::fs::File::open(path)?
+        .take(READ_LIMIT)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Runs a program without a shell, with no input; what it says on standard error is not shown, since it
+/// may repeat the secret.
+async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroizing<Vec<u8>>, String> {
+    let program = &command.program;
+    let mut child = tokio::process::Command::new(program)
+        .args(&command.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    let output = child.stdout.take();
+    let finished = async {
+        let mut bytes = buffer();
+        if let Some(output) = output {
+            output.take(READ_LIMIT).read_to_end(&mut bytes).await?;
+        }
+        // A program with more to say waits for a reader that is gone: it is told apart by its length.
+        let status = if bytes.len() as u64 == READ_LIMIT {
+            None
+        } else {
+            Some(child.wait().await?)
+        };
+        Ok::<_, std::io::Error>((bytes, status))
+    };
+    match tokio::time::timeout(limit, finished).await {
+        Ok(Ok((_, Some(status)))) if !status.success() => Err(format!("`{program}` ended with {status}")),
+        Ok(Ok((bytes, _))) => Ok(without_newline(bytes)),
+        Ok(Err(error)) => Err(format!("`{program}` cannot be read: {error}")),
+        Err(_) => Err(format!(
+            "`{program}` took longer than {} and was stopped",
+            show_duration(limit)
+        )),
+    }
+}
+
+/// A secret of the largest size, a line break, and one byte by which more is noticed.
+const READ_LIMIT: u64 = MAX_SECRET as u64 + 3;
+
+/// Room for all that is read, so that growing leaves no copies behind.
+fn buffer() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(MAX_SECRET + 64))
+}
+
+/// Leaves out one line break at the end, which editors and `echo` put there.
+fn without_newline(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SecretName {
+        text.parse().unwrap()
+    }
+
+    fn command(words: &[&str]) -> SecretSource {
+        let arguments = words[1..].iter().map(|word| (*word).to_owned()).collect();
+        SecretSource::Command(Command {
+            program: words[0].to_owned(),
+            arguments,
+        })
+    }
+
+    async fn read(sources: &[(&str, SecretSource)], needed: &[&str]) -> Result<SecretStore, Vec<String>> {
+        read_within(READ_TIMEOUT, sources, needed).await
+    }
+
+    async fn read_within(
+        limit: Duration,
+        sources: &[(&str, SecretSource)],
+        needed: &[&str],
+    ) -> Result<SecretStore, Vec<String>> {
+        let sources = sources
+            .iter()
+            .map(|(text, source)| (name(text), source.clone()))
+            .collect();
+        let needed = needed.iter().map(|text| name(text)).collect();
+        SecretStore::read_within(limit, &sources, &needed).await
+    }
+
+    fn file(content: &[u8]) -> (tempfile::NamedTempFile, SecretSource) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        let source = SecretSource::File(file.path().to_owned());
+        (file, source)
+    }
+
+    #[tokio::test]
+    async fn secrets_are_read_from_all_their_places() {
+        let path = std::env::var("PATH").unwrap();
+        let (_kept, file) = file(b"two words\n\r\n");
+        let sources = [
+            ("variable", SecretSource::Env("PATH".into())),
+            ("file", file),
+            ("command", command(&["printf", "%s\n", "a'b $HOME"])),
+        ];
+        let store = read(&sources, &["variable", "file", "command"]).await.unwrap();
+        assert_eq!(store.get("variable").unwrap().expose(), path.as_bytes());
+        assert_eq!(store.get("file").unwrap().expose(), b"two words\n");
+        assert_eq!(store.get("command").unwrap().expose(), b"a'b $HOME");
+        assert!(store.get("other").is_none());
+    }
+
+    #[tokio::test]
+    async fn everything_that_is_missing_is_said_at_once_and_without_values() {
+        let (_empty, empty) = file(b"\n");
+        let (_long, long) = file(&[b'x'; MAX_SECRET + 1]);
+        let sources = [
+            ("a-variable", SecretSource::Env("BEDCHECK_TEST_NOT_SET".into())),
+            ("b-file", SecretSource::File("/nonexistent/secret".into())),
+            ("c-empty", empty),
+            ("d-long", long),
+            (
+                "e-failed",
+                command(&["sh", "-c", "echo hunter2; echo hunter2 >&2; exit 3"]),
+            ),
+            ("f-program", command(&["/nonexistent/program", "hunter2"])),
+            ("g-endless", command(&["yes", "hunter2"])),
+        ];
+        let needed = [
+            "a-variable",
+            "b-file",
+            "c-empty",
+            "d-long",
+            "e-failed",
+            "f-program",
+            "g-endless",
+            "h-other",
+        ];
+        let missing = read(&sources, &needed).await.unwrap_err();
+        let reasons = [
+            "`BEDCHECK_TEST_NOT_SET` is not set",
+            "the file `/nonexistent/secret` cannot be read: No such file",
+            "is empty",
+            "is longer than 64 KiB",
+            "`sh` ended with exit status: 3",
+            "`/nonexistent/program` cannot be started: No such file",
+            "what `yes` prints is longer than 64 KiB",
+            "it is not in `[secrets]`",
+        ];
+        assert_eq!(missing.len(), reasons.len(), "{missing:#?}");
+        for ((sentence, reason), name) in missing.iter().zip(reasons).zip(needed) {
+            assert!(
+                sentence.starts_with(&format!("the secret `{name}` could not be read: ")),
+                "{sentence}"
+            );
+            assert!(sentence.contains(reason), "{sentence}");
+            assert!(!sentence.contains("hunter2"), "{sentence}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_needed_is_not_read() {
+        let sources = [("unused", command(&["/nonexistent/program"]))];
+        assert!(read(&sources, &[]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_largest_secret_fits_with_its_line_break() {
+        let (_kept, source) = file(&[&[b'x'; MAX_SECRET][..], b"\r\n"].concat());
+        let store = read(&[("large", source)], &["large"]).await.unwrap();
+        assert_eq!(store.get("large").unwrap().expose().len(), MAX_SECRET);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_stopped() {
+        let sources = [("slow", command(&["sleep", "600"]))];
+        let missing = read_within(Duration::from_millis(50), &sources, &["slow"])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            missing,
+            ["the secret `slow` could not be read: `sleep` took longer than 50ms and was stopped"]
+        );
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let store = SecretStore::new([(name("mail"), Secret::new(b"hunter2".to_vec()))]);
+        assert_eq!(
+            format!("{store:?}"),
+            "SecretStore({SecretName(\"mail\"): Secret([redacted])})"
+        );
+        assert!(!format!("{:?}", store.redactor()).contains("hunter2"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What the rest of the program sees of telemetry: start, record, shut down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::delivery;
+use super::metrics::Metrics;
+use super::queue::Queue;
+use super::resource::resource;
+use super::settings::Settings;
+use super::spans;
+use super::transport::{self, StartError};
+use crate::outcome::Report;
+
+/// How long a process that ends waits for its collector: long enough for one on the other side of the
+/// world, short enough for a supervisor that gives it 10 s.
+pub const FLUSH_BOUND: Duration = Duration::from_secs(5);
+
+/// Exports reports. Nothing it does, and nothing the collector does, changes a report or delays a run.
+#[derive(Debug)]
+pub struct Exporter {
+    queue: Option<Arc<Queue>>,
+    metrics: Option<Arc<Metrics>>,
+    stop: watch::Sender<Option<Instant>>,
+    deliveries: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Exporter {
+    /// Starts exporting on this runtime, which has to live until [`Exporter::shutdown`] has returned.
+    /// The collector is not contacted yet.
+    ///
+    /// # Errors
+    ///
+    /// When a file of the settings cannot be used.
+    pub fn start(settings: &Settings, runtime: &Handle) -> Result<Self, StartError> {
+        let _entered = runtime.enter();
+        let resource = resource(&settings.resource);
+        let (stop, stopped) = watch::channel(None);
+        let mut exporter = Self { queue: None, metrics: None, stop, deliveries: Vec::new() };
+        if let Some(destination) = &settings.traces {
+            let mut outlet = transport::spans(destination)?;
+            opentelemetry_sdk::trace::SpanExporter::set_resource(&mut outlet.exporter, &resource);
+            let queue = Arc::<Queue>::default();
+            exporter.queue = Some(Arc::clone(&queue));
+            let delivery = delivery::deliver_spans(outlet, destination.clone(), queue, stopped.clone());
+            exporter.deliveries.push(runtime.spawn(delivery));
+        }
+        if let Some(destination) = &settings.metrics {
+            let outlet = transport::metrics(destination)?;
+            let metrics = Arc::new(Metrics::new(resource));
+            exporter.metrics = Some(Arc::clone(&metrics));
+            let interval = settings.metric_interval;
+            let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
+            exporter.deliveries.push(runtime.spawn(delivery));
+        }
+        Ok(exporter)
+    }
+
+    /// Takes a report in. Never waits.
+    pub fn record(&self, report: &Report) {
+        if let Some(metrics) = &self.metrics {
+            metrics.record(report);
+        }
+        if let Some(queue) = &self.queue {
+            queue.push(spans::spans(report));
+        }
+    }
+
+    /// Exports what is left and ends, within `bound` whatever the collector does. Returns a sentence
+    /// for everything that could not be delivered, for people; none when all was.
+    pub async fn shutdown(mut self, bound: Duration) -> Vec<String> {
+        self.stop.send_replace(Some(Instant::now() + bound));
+        let mut losses = Vec::new();
+        for delivery in std::mem::take(&mut self.deliveries) {
+            match delivery.await {
+                Ok(said) => losses.extend(said),
+                Err(error) => losses.push(format!("an export task ended early: {error}")),
+            }
+        }
+        losses
+    }
+}
+
+impl Drop for Exporter {
+    /// Without a shutdown the tasks end at once.
+    fn drop(&mut self) {
+        self.stop.send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
+    }
+}
+
+/// Whether an event of the log is worth keeping as far as telemetry goes: the libraries tell of every
+/// failed export, which we do ourselves, once. What they alone know is that a collector took a part.
+pub fn is_worth_logging(metadata: &tracing::Metadata<'_>) -> bool {
+    !metadata.target().starts_with("opentelemetry") || metadata.name().ends_with(".PartialSuccess")
+}

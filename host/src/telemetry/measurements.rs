@@ -1,0 +1,100 @@
+//! What plugins measure, as gauges of the measurement's own name and unit under
+//! `synthetic.check.measurement.`, with the check's attributes and the measurement's. How many
+//! instruments there are is bounded, and so are their attribute sets (by the view in `metrics`).
+//!
+//! A gauge keeps its last value until the next run that measures it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Gauge, Meter};
+
+use super::names;
+use crate::outcome::Measurement;
+
+/// How many different names are exported: some 60 plugins with 4 measurements each.
+const MAX_INSTRUMENTS: usize = 256;
+/// The longest measurement name, in bytes: OpenTelemetry allows instruments 255 with the prefix.
+const MAX_NAME: usize = 255 - names::METRIC_MEASUREMENT_PREFIX.len();
+/// The longest unit, in characters (OpenTelemetry metrics API, instrument unit).
+const MAX_UNIT: usize = 63;
+
+#[derive(Debug)]
+pub(super) struct Measurements {
+    meter: Meter,
+    instruments: Mutex<Instruments>,
+}
+
+#[derive(Debug, Default)]
+struct Instruments {
+    gauges: HashMap<String, (String, Gauge<f64>)>,
+    refused: BTreeSet<String>,
+}
+
+impl Measurements {
+    /// None yet.
+    pub(super) fn new(meter: Meter) -> Self {
+        Self { meter, instruments: Mutex::default() }
+    }
+
+    /// Sets the gauges of what a run measured.
+    pub(super) fn record(&self, measurements: &[Measurement], base: &[KeyValue]) {
+        for measurement in measurements {
+            let Some(gauge) = self.lock().gauge(measurement, &self.meter) else { continue };
+            let own = measurement.attributes.iter();
+            let own = own.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+            let attributes: Vec<KeyValue> = base.iter().cloned().chain(own).collect();
+            gauge.record(measurement.value, &attributes);
+        }
+    }
+
+    /// Why measurements were left out, once each.
+    pub(super) fn refused(&self) -> Vec<String> {
+        self.lock().refused.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Instruments> {
+        self.instruments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Instruments {
+    /// The gauge of a measurement; none when it cannot be exported.
+    fn gauge(&mut self, measurement: &Measurement, meter: &Meter) -> Option<Gauge<f64>> {
+        let Measurement { name, unit, .. } = measurement;
+        if let Some((known, gauge)) = self.gauges.get(name) {
+            if known == unit {
+                return Some(gauge.clone());
+            }
+            let refusal = format!("the measurement `{name}` has the unit `{unit}`, and had `{known}` before");
+            return self.refuse(refusal);
+        }
+        if self.gauges.len() >= MAX_INSTRUMENTS {
+            return self.refuse(format!("measurements of more than {MAX_INSTRUMENTS} names"));
+        }
+        if !is_name(name) || !is_unit(unit) {
+            return self.refuse("a measurement whose name or unit a metric cannot have".to_owned());
+        }
+        let full_name = format!("{}{name}", names::METRIC_MEASUREMENT_PREFIX);
+        let gauge = meter.f64_gauge(full_name).with_unit(unit.clone()).build();
+        self.gauges.insert(name.clone(), (unit.clone(), gauge.clone()));
+        Some(gauge)
+    }
+
+    fn refuse(&mut self, refusal: String) -> Option<Gauge<f64>> {
+        if self.refused.len() < MAX_INSTRUMENTS {
+            self.refused.insert(refusal);
+        }
+        None
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(allowed)
+}
+
+fn is_unit(unit: &str) -> bool {
+    unit.len() <= MAX_UNIT && unit.is_ascii()
+}

@@ -1,0 +1,29 @@
+//! Report → spans and metrics → OTLP; the only place that knows OpenTelemetry. It takes finished
+//! reports and can fail without effect on them. How reports come to be does not live here.
+//!
+//! A run is one trace: a root span, a span for each attempt, a span for each phase that was reached.
+//! The SDK's batch processor is not used: it drops spans on bursts and hides failed exports. Spans are
+//! built from the finished report with identities that follow from it, so that exporting a report
+//! again yields the same spans, and the outcome of every export is known.
+//!
+//! Metrics are cumulative, so that a collector that was away for a while misses nothing but
+//! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type.
+
+mod delivery;
+mod environment;
+mod exporter;
+mod http_client;
+mod measurements;
+mod metrics;
+mod names;
+mod queue;
+mod resource;
+mod settings;
+mod spans;
+#[cfg(test)]
+mod specimen;
+mod transport;
+
+pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
+pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
+pub use transport::StartError;

@@ -1,0 +1,81 @@
+//! The names of metrics and attributes: a contract with whoever builds dashboards and alerts on them.
+//! `synthetic.*` is our namespace, because OpenTelemetry's conventions have none for checks.
+
+/// The check, by its name in the configuration.
+pub(super) const CHECK: &str = "synthetic.check.name";
+/// The plugin's name.
+pub(super) const TYPE: &str = "synthetic.check.type";
+/// `pass`, `fail`, `error` or `skipped`.
+pub(super) const OUTCOME: &str = "synthetic.check.outcome";
+/// `target`, `network`, `plugin`, `config` or `runner`; absent on pass.
+pub(super) const BLAME: &str = "synthetic.check.blame";
+/// One of the closed list; absent on pass. OpenTelemetry's own name.
+pub(super) const ERROR_TYPE: &str = "error.type";
+/// For people. OpenTelemetry's own name.
+pub(super) const ERROR_MESSAGE: &str = "error.message";
+/// Identifies the run.
+pub(super) const RUN_ID: &str = "synthetic.check.run.id";
+/// The time the run was given, in seconds.
+pub(super) const DEADLINE: &str = "synthetic.check.deadline";
+/// Whether the deadline cut the run short.
+pub(super) const DEADLINE_EXCEEDED: &str = "synthetic.check.deadline.exceeded";
+/// The phase in which the deadline was hit first.
+pub(super) const DEADLINE_PHASE: &str = "synthetic.check.deadline.phase";
+/// The host call in which it was.
+pub(super) const DEADLINE_HOST_CALL: &str = "synthetic.check.deadline.host_call";
+/// How long the run waited for a free slot, in seconds.
+pub(super) const LAG: &str = "synthetic.check.lag";
+/// How many attempts the run made.
+pub(super) const ATTEMPTS: &str = "synthetic.check.attempts";
+/// Which attempt, from 1.
+pub(super) const ATTEMPT: &str = "synthetic.check.attempt";
+/// The plugin, as it describes itself.
+pub(super) const PLUGIN_NAME: &str = "synthetic.check.plugin.name";
+/// Its version.
+pub(super) const PLUGIN_VERSION: &str = "synthetic.check.plugin.version";
+/// SHA-256 of the component.
+pub(super) const PLUGIN_DIGEST: &str = "synthetic.check.plugin.digest";
+/// The phase's name.
+pub(super) const PHASE: &str = "synthetic.check.phase";
+/// How the phase ended.
+pub(super) const PHASE_STATUS: &str = "synthetic.check.phase.status";
+/// Which one, where several phases have the name.
+pub(super) const PHASE_DETAIL: &str = "synthetic.check.phase.detail";
+/// The phase's duration as a share of the deadline.
+pub(super) const PHASE_BUDGET_SHARE: &str = "synthetic.check.phase.budget_share";
+/// The phases of the last attempt that were never begun, as `name` or `name(detail)`.
+pub(super) const PHASES_NOT_REACHED: &str = "synthetic.check.phases.not_reached";
+/// Fuel used.
+pub(super) const USAGE_FUEL: &str = "synthetic.check.usage.fuel";
+/// The most memory the guest had, in bytes.
+pub(super) const USAGE_MEMORY: &str = "synthetic.check.usage.memory";
+/// Host calls made.
+pub(super) const USAGE_HOST_CALLS: &str = "synthetic.check.usage.host_calls";
+/// Bytes read from connections.
+pub(super) const USAGE_BYTES_READ: &str = "synthetic.check.usage.bytes_read";
+/// Bytes written to connections.
+pub(super) const USAGE_BYTES_WRITTEN: &str = "synthetic.check.usage.bytes_written";
+/// The event of the root span that marks the deadline.
+pub(super) const EVENT_DEADLINE_HIT: &str = "deadline.hit";
+/// Where connection phases keep the end of the server certificate's validity. OpenTelemetry's name.
+pub(super) const CERTIFICATE_NOT_AFTER: &str = "tls.server.not_after";
+
+/// Runs by outcome: counter, `{run}`.
+pub(super) const METRIC_RUNS: &str = "synthetic.check.runs";
+/// The duration of runs: histogram, `s`.
+pub(super) const METRIC_DURATION: &str = "synthetic.check.duration";
+/// The duration of phases that were reached: histogram, `s`.
+pub(super) const METRIC_PHASE_DURATION: &str = "synthetic.check.phase.duration";
+/// Attempts by outcome: counter, `{attempt}`.
+pub(super) const METRIC_ATTEMPTS: &str = "synthetic.check.attempts";
+/// 1 after a pass, 0 after a fail; an error or a skipped run says nothing about the target and leaves
+/// it as it was: gauge, `{check}`.
+pub(super) const METRIC_UP: &str = "synthetic.check.up";
+/// When a run last ended with an outcome: gauge, `s` since 1970.
+pub(super) const METRIC_LAST_RUN: &str = "synthetic.check.last_run.time";
+/// A run's duration as a share of its deadline: histogram, `1`.
+pub(super) const METRIC_DEADLINE_UTILIZATION: &str = "synthetic.check.deadline.utilization";
+/// What is left of the server certificate's validity, negative after its end: gauge, `s`.
+pub(super) const METRIC_CERTIFICATE_TIME_LEFT: &str = "synthetic.check.tls.certificate.time_left";
+/// What plugins measure is a gauge of this and the measurement's name, in the measurement's unit.
+pub(super) const METRIC_MEASUREMENT_PREFIX: &str = "synthetic.check.measurement.";

@@ -1,0 +1,57 @@
+# What a developer and continuous integration run alike. `./justw` lists the recipes, `./justw RECIPE` runs
+# one after installing what is missing. Everything native is built in one profile, so that the engine is
+# compiled once.
+
+set shell := ["sh", "-eu", "-c"]
+set positional-arguments
+
+# The packages which are compiled to WebAssembly, and the SDK they stand on.
+guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-guest"
+
+[private]
+default:
+    @{{ quote(just_executable()) }} --list --unsorted
+
+# Show every kind of report: healthy and sick servers on loopback, nothing else needed.
+demo *flags:
+    cargo run --release --locked --package bedcheck -- demo "$@"
+
+# Build the program, with the built-in plugins inside.
+build *flags:
+    cargo build --release --locked --package bedcheck "$@"
+
+# Run every test; arguments go to `cargo test`.
+test *flags: servers guests build
+    cargo test --release --locked --workspace "$@"
+
+# Build the plugins which only the tests use.
+guests:
+    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest
+
+# Install the servers which the tests start, and build their OpenTelemetry Collector.
+servers:
+    scripts/servers.sh
+    scripts/collector.sh
+
+# Hold the tree to its format, lints, documentation and module boundaries.
+check: format-check boundaries lint docs
+
+# Check the format of the Rust code.
+format-check:
+    cargo fmt --all --check
+
+# Check that no module names what belongs to another.
+boundaries:
+    scripts/boundaries.sh
+
+# Run clippy on native code and on guests; a warning is an error.
+lint:
+    cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+    cargo clippy --profile guest --locked --target wasm32-wasip2 {{ guest_packages }} -- --deny warnings
+
+# Build the documentation; a warning is an error.
+docs:
+    RUSTDOCFLAGS='--deny warnings' cargo doc --release --locked --workspace --no-deps
+
+# Everything that continuous integration asks for.
+ci: check test

@@ -1,0 +1,220 @@
+//! The content of a response: received under a cap, and decoded under the same cap. No I/O but through
+//! the [`Transport`].
+
+use std::io::Read;
+
+use bedcheck_sdk::Failure;
+use flate2::bufread::MultiGzDecoder;
+use http::{HeaderMap, header};
+use ureq_proto::BodyMode;
+use ureq_proto::client::Call;
+use ureq_proto::client::state::RecvBody;
+
+use crate::exchange::Transport;
+
+/// How much is unwrapped of its transfer coding at a time, in bytes: a read of the host.
+const CHUNK: usize = 16 * 1024;
+
+/// The longest line of chunked framing (RFC 9112 section 7.1), in bytes: a trailer field as long as some
+/// servers' longest header fields.
+const MAX_FRAMING_LINE: usize = 16 * 1024;
+
+/// Receives a body to its end. `pending` is what arrived together with the head.
+///
+/// # Errors
+///
+/// Besides errors of the network: more than `limit` bytes; an end before the end, which is a closed
+/// connection; and chunks that break their framing.
+pub(crate) fn receive(
+    call: &mut Call<RecvBody>,
+    transport: &mut impl Transport,
+    mut pending: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, Failure> {
+    let mode = call.body_mode();
+    if let BodyMode::LengthDelimited(length) = mode
+        && length > limit as u64
+    {
+        return Err(too_large(&format!("has {length} bytes"), limit));
+    }
+    let mut body = Vec::new();
+    loop {
+        unwrap_transfer_coding(call, &mut pending, &mut body, limit)?;
+        if mode != BodyMode::CloseDelimited && call.can_proceed() {
+            return Ok(body);
+        }
+        if pending.len() > MAX_FRAMING_LINE {
+            return Err(Failure::unexpected_response(format!(
+                "the chunked body has a line of more than {MAX_FRAMING_LINE} bytes"
+            )));
+        }
+        if transport.receive(&mut pending)? == 0 {
+            // The zero-sized chunk completes the body, the empty line after it or not (RFC 9112 section 8).
+            if mode == BodyMode::CloseDelimited || call.is_ended_chunked() {
+                return Ok(body);
+            }
+            return Err(truncated(mode, body.len()));
+        }
+    }
+}
+
+/// Moves what `pending` holds of the content to `body`.
+fn unwrap_transfer_coding(
+    call: &mut Call<RecvBody>,
+    pending: &mut Vec<u8>,
+    body: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), Failure> {
+    let mut consumed = 0;
+    loop {
+        let filled = body.len();
+        body.resize(filled + CHUNK.min(pending.len() - consumed), 0);
+        let (used, written) = call
+            .read(&pending[consumed..], &mut body[filled..])
+            .map_err(|error| Failure::unexpected_response(format!("the body breaks HTTP: {error}")))?;
+        body.truncate(filled + written);
+        consumed += used;
+        if body.len() > limit {
+            return Err(too_large("is longer", limit));
+        }
+        if used == 0 {
+            pending.drain(..consumed);
+            return Ok(());
+        }
+    }
+}
+
+fn truncated(mode: BodyMode, received: usize) -> Failure {
+    Failure::connection_closed(match mode {
+        BodyMode::LengthDelimited(length) => {
+            format!("the server closed the connection after {received} of {length} bytes of the body")
+        }
+        _ => format!("the server closed the connection after {received} bytes, before the last chunk"),
+    })
+}
+
+fn too_large(what: &str, limit: usize) -> Failure {
+    Failure::too_large(format!("the body {what}, `max_body` is {limit} bytes"))
+}
+
+/// What a content coding leaves to do (RFC 9110 section 8.4).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// Nothing.
+    Identity,
+    /// Gzip (RFC 1952).
+    Gzip,
+    /// A coding, or several, that was not asked for: as the header field says.
+    Unknown(String),
+}
+
+impl Coding {
+    /// The coding of a response with these header fields.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let codings: Vec<String> = headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+            .map(|coding| String::from_utf8_lossy(coding.trim_ascii()).to_ascii_lowercase())
+            .filter(|coding| !coding.is_empty() && coding != "identity")
+            .collect();
+        match codings.as_slice() {
+            [] => Self::Identity,
+            // `x-gzip` is the same coding (RFC 9110 section 8.4.1.3).
+            [coding] if coding == "gzip" || coding == "x-gzip" => Self::Gzip,
+            _ => Self::Unknown(codings.join(", ")),
+        }
+    }
+}
+
+/// Decodes a gzip body.
+///
+/// # Errors
+///
+/// More than `limit` bytes of content; or that it is no gzip.
+pub(crate) fn gunzip(encoded: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut decoded = Vec::new();
+    // Servers label empty bodies too.
+    if encoded.is_empty() {
+        return Ok(decoded);
+    }
+    MultiGzDecoder::new(encoded)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut decoded)
+        .map_err(|error| Failure::unexpected_response(format!("the body is not valid gzip: {error}")))?;
+    if decoded.len() > limit {
+        return Err(too_large("is longer when decoded", limit));
+    }
+    Ok(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use bedcheck_sdk::Reason;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(content).expect("writing to memory");
+        encoder.finish().expect("writing to memory")
+    }
+
+    fn coding(values: &[&'static str]) -> Coding {
+        let values = values
+            .iter()
+            .map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)));
+        Coding::of(&values.fold(HeaderMap::new(), |mut headers, (name, value)| {
+            headers.append(name, value);
+            headers
+        }))
+    }
+
+    #[test]
+    fn codings_are_told_apart() {
+        assert_eq!(coding(&[]), Coding::Identity);
+        assert_eq!(coding(&["identity"]), Coding::Identity);
+        assert_eq!(coding(&["GZip"]), Coding::Gzip);
+        assert_eq!(coding(&["x-gzip"]), Coding::Gzip);
+        assert_eq!(coding(&["br"]), Coding::Unknown("br".into()));
+        assert_eq!(coding(&["br, gzip"]), Coding::Unknown("br, gzip".into()));
+        assert_eq!(coding(&["gzip", "gzip"]), Coding::Unknown("gzip, gzip".into()));
+    }
+
+    #[test]
+    fn gzip_is_decoded() {
+        assert_eq!(gunzip(&gzip(b"all is well"), 11).expect("gzip"), b"all is well");
+        assert_eq!(gunzip(b"", 11).expect("nothing"), b"");
+        let members = [gzip(b"all is "), gzip(b"well")].concat();
+        assert_eq!(gunzip(&members, 11).expect("two members"), b"all is well");
+    }
+
+    #[test]
+    fn a_bomb_is_too_large() {
+        let bomb = gzip(&vec![0; 8 << 20]);
+        assert!(bomb.len() < 16 * 1024, "a bomb is small: {}", bomb.len());
+        let failure = gunzip(&bomb, 1 << 20).expect_err("a bomb");
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
+        assert_eq!(
+            failure.message(),
+            "the body is longer when decoded, `max_body` is 1048576 bytes"
+        );
+    }
+
+    #[test]
+    fn what_is_no_gzip_is_unexpected() {
+        let whole = gzip(b"all is well");
+        for broken in [b"all is well".as_slice(), &whole[..whole.len() - 3]] {
+            let failure = gunzip(broken, 100).expect_err("broken");
+            assert!(
+                matches!(failure.reason(), Reason::UnexpectedResponse),
+                "{failure}"
+            );
+        }
+    }
+}

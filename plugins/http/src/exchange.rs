@@ -1,0 +1,306 @@
+//! One request and its response over a connection. The bytes come and go through a [`Transport`], so
+//! that whole conversations are tested as byte strings.
+
+use bedcheck_sdk::Failure;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use ureq_proto::client::state::{RecvBody, RecvResponse};
+use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
+
+use crate::body::{self, Coding};
+use crate::quote::{guess_protocol, quote};
+use crate::request::{FieldValue, Request};
+
+/// The most bytes of a response's head, informational responses before it included: more than any
+/// common server sends, little enough for a sandbox.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Up to this length an unfinished head is parsed after every read, so that a server that speaks
+/// another protocol is told from a slow one; from there on only when a line of it may be the last, so
+/// that a server that sends byte by byte does not make the parsing expensive.
+const PARSED_EAGERLY: usize = 1024;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("bedcheck/", env!("CARGO_PKG_VERSION")));
+
+/// A piece of what is sent, secrets by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fragment {
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+    /// A secret as it is.
+    Secret(String),
+    /// The base64 form of `user:password` (RFC 7617 section 2), the password a secret.
+    BasicCredentials {
+        /// The user.
+        user: String,
+        /// The name of the password's secret.
+        password: String,
+    },
+}
+
+/// Where the bytes go to and come from.
+pub(crate) trait Transport {
+    /// Sends these fragments in one go.
+    fn send(&mut self, message: &[Fragment]) -> Result<(), Failure>;
+
+    /// Appends bytes as soon as there are some, and says how many: none at the end of the stream.
+    fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure>;
+}
+
+/// A response whose head has come in, and its body perhaps not.
+pub(crate) struct Answer {
+    /// The final status.
+    pub(crate) status: StatusCode,
+    version: Version,
+    /// The header fields.
+    pub(crate) headers: HeaderMap,
+    /// What was received after the head.
+    rest: Vec<u8>,
+    /// Reads the body, if there is one.
+    body: Option<Call<RecvBody>>,
+}
+
+/// A whole response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// The final status.
+    pub(crate) status: StatusCode,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub(crate) version: Version,
+    /// The header fields.
+    pub(crate) headers: HeaderMap,
+    /// The content, decoded if it was gzip.
+    pub(crate) body: Vec<u8>,
+    /// The size of the content as it was sent, in bytes: without chunk framing, before decoding.
+    pub(crate) received: usize,
+}
+
+/// Sends a request and receives the head of its response.
+///
+/// # Errors
+///
+/// Besides errors of the network: that the answer is no HTTP, or its head too large.
+pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<Answer, Failure> {
+    let (call, message) = encode(request).map_err(|error| {
+        Failure::settings_invalid(format!(
+            "the request for `{}` cannot be written: {error}",
+            request.target
+        ))
+    })?;
+    transport.send(&message)?;
+    receive_head(call, transport)
+}
+
+/// The request as bytes, and who is to parse the response.
+///
+/// The library writes the head as if there were no secrets in it. The fields that hold them are put in
+/// before the empty line that ends the head.
+fn encode(request: &Request) -> Result<(Call<RecvResponse>, Vec<Fragment>), ureq_proto::Error> {
+    let mut call = Call::new(plain_request(request)?)?;
+    call.allow_non_standard_methods(true);
+    let mut call = call.proceed();
+    let mut head = write_head(&mut call)?;
+    let content = request.body.as_deref().unwrap_or_default();
+    let call = match call.proceed()? {
+        Some(SendRequestResult::RecvResponse(call)) => call,
+        Some(SendRequestResult::SendBody(mut call)) => {
+            call.consume_direct_write(content.len())?;
+            call.proceed().ok_or(ureq_proto::Error::BodyNotAllowed)?
+        }
+        Some(SendRequestResult::Await100(_)) | None => return Err(ureq_proto::Error::OutputOverflow),
+    };
+
+    let end = head.len().saturating_sub(2);
+    head.truncate(end);
+    let mut message = vec![Fragment::Bytes(head)];
+    for (name, value) in &request.headers {
+        write_secret_field(&mut message, name, value);
+    }
+    message.push(Fragment::Bytes([b"\r\n", content.as_bytes()].concat()));
+    Ok((call, message))
+}
+
+/// The request without the fields that hold secrets, with those that every request has.
+fn plain_request(request: &Request) -> Result<http::Request<()>, ureq_proto::Error> {
+    let mut plain = http::Request::new(());
+    *plain.method_mut() = request.method.clone();
+    *plain.uri_mut() = request.target.uri().clone();
+    let headers = plain.headers_mut();
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Some(length) = content_length(request) {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    for (name, value) in &request.headers {
+        match value {
+            FieldValue::Plain(value) => headers.insert(name, value.clone()),
+            FieldValue::Secret(_) | FieldValue::Basic { .. } | FieldValue::Bearer(_) => headers.remove(name),
+        };
+    }
+    Ok(plain)
+}
+
+/// The length to announce: also none at all, for methods that usually have content (RFC 9110 section 8.6).
+fn content_length(request: &Request) -> Option<usize> {
+    let has_content_usually = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+    request
+        .body
+        .as_ref()
+        .map(String::len)
+        .or(has_content_usually.then_some(0))
+}
+
+fn write_head(call: &mut Call<ureq_proto::client::state::SendRequest>) -> Result<Vec<u8>, ureq_proto::Error> {
+    let mut head = Vec::new();
+    let mut buffer = vec![0; 4096];
+    while !call.can_proceed() {
+        match call.write(&mut buffer) {
+            Ok(written) => head.extend_from_slice(&buffer[..written]),
+            // A line is longer than the buffer; all of them together are not longer than the settings.
+            Err(ureq_proto::Error::OutputOverflow) => buffer.resize(buffer.len() * 2, 0),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(head)
+}
+
+fn write_secret_field(message: &mut Vec<Fragment>, name: &HeaderName, value: &FieldValue) {
+    let (prefix, secret) = match value {
+        FieldValue::Plain(_) => return,
+        FieldValue::Secret(secret) => ("", Fragment::Secret(secret.as_str().to_owned())),
+        FieldValue::Bearer(secret) => ("Bearer ", Fragment::Secret(secret.as_str().to_owned())),
+        FieldValue::Basic { user, password } => {
+            let password = password.as_str().to_owned();
+            (
+                "Basic ",
+                Fragment::BasicCredentials {
+                    user: user.clone(),
+                    password,
+                },
+            )
+        }
+    };
+    message.push(Fragment::Bytes(format!("{name}: {prefix}").into_bytes()));
+    message.push(secret);
+    message.push(Fragment::Bytes(b"\r\n".to_vec()));
+}
+
+fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) -> Result<Answer, Failure> {
+    let mut received = Vec::new();
+    let mut consumed = 0;
+    loop {
+        let arrived = transport.receive(&mut received)?;
+        if arrived == 0 {
+            return Err(ended_in_head(&received[consumed..]));
+        }
+        let mut is_worth_parsing =
+            received.len() <= PARSED_EAGERLY || has_empty_line(&received, received.len() - arrived);
+        while is_worth_parsing {
+            let (used, response) = call
+                .try_response(&received[consumed..], false)
+                .map_err(|error| no_http(&error, &received))?;
+            if let Some(response) = response {
+                received.drain(..consumed + used);
+                return answer(call, response, received);
+            }
+            consumed += used;
+            // An informational response was skipped; the final one may be right behind.
+            is_worth_parsing = used > 0;
+        }
+        if received.len() > MAX_HEAD {
+            return Err(Failure::too_large(format!(
+                "the response's head is longer than {MAX_HEAD} bytes"
+            )));
+        }
+    }
+}
+
+/// Whether an empty line ends at or after `from`.
+fn has_empty_line(bytes: &[u8], from: usize) -> bool {
+    let bytes = &bytes[from.saturating_sub(3)..];
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|triple| triple == b"\n\r\n")
+}
+
+fn answer(call: Call<RecvResponse>, response: http::Response<()>, rest: Vec<u8>) -> Result<Answer, Failure> {
+    let (parts, ()) = response.into_parts();
+    if let Some(coding) = foreign_transfer_coding(&parts.headers) {
+        return Err(Failure::unexpected_response(format!(
+            "the transfer coding is {}, wanted `chunked` or none",
+            quote(coding.as_bytes())
+        )));
+    }
+    let body = match call.proceed() {
+        Some(RecvResponseResult::RecvBody(call)) => Some(call),
+        Some(RecvResponseResult::Redirect(_) | RecvResponseResult::Cleanup(_)) | None => None,
+    };
+    Ok(Answer {
+        status: parts.status,
+        version: parts.version,
+        headers: parts.headers,
+        rest,
+        body,
+    })
+}
+
+/// A transfer coding that no client has to understand without having asked for it (RFC 9112 section 7).
+fn foreign_transfer_coding(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    values.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+}
+
+fn ended_in_head(received: &[u8]) -> Failure {
+    if received.is_empty() {
+        return Failure::connection_closed("the server closed the connection without an answer");
+    }
+    Failure::connection_closed(format!(
+        "the server closed the connection in the head of its response, which begins {}",
+        quote(received)
+    ))
+}
+
+fn no_http(error: &ureq_proto::Error, received: &[u8]) -> Failure {
+    if *error == ureq_proto::Error::HttpParseTooManyHeaders {
+        return Failure::too_large(format!(
+            "the response has more than {} header fields",
+            ureq_proto::client::MAX_RESPONSE_HEADERS
+        ));
+    }
+    let begins = quote(received);
+    Failure::unexpected_response(match guess_protocol(received) {
+        Some(protocol) => format!("the answer is not HTTP/1.1 but looks like {protocol}: it begins {begins}"),
+        None if received.starts_with(b"HTTP/") => {
+            format!("the answer breaks HTTP/1.1 ({error}): it begins {begins}")
+        }
+        None => format!("the answer is not HTTP/1.1: it begins {begins}"),
+    })
+}
+
+impl Answer {
+    /// Receives the body, and decodes it if it is gzip: neither form may exceed `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`body::receive`] and [`body::gunzip`].
+    pub(crate) fn finish(self, transport: &mut impl Transport, limit: usize) -> Result<Response, Failure> {
+        let encoded = match self.body {
+            Some(mut call) => body::receive(&mut call, transport, self.rest, limit)?,
+            None => Vec::new(),
+        };
+        let received = encoded.len();
+        let body = match Coding::of(&self.headers) {
+            Coding::Gzip => body::gunzip(&encoded, limit)?,
+            Coding::Identity | Coding::Unknown(_) => encoded,
+        };
+        Ok(Response {
+            status: self.status,
+            version: self.version,
+            headers: self.headers,
+            body,
+            received,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

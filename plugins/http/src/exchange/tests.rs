@@ -1,0 +1,369 @@
+//! Whole conversations as byte strings, in portions of every size that matters.
+
+use std::io::Write;
+
+use bedcheck_sdk::{CallError, Reason};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+
+use super::*;
+use crate::script::{Peer, request};
+
+const LIMIT: usize = 100;
+
+/// What comes of `bytes`: the same, all at once or in any portions.
+fn receive_as(settings: &serde_json::Value, bytes: impl AsRef<[u8]>) -> Result<Response, Failure> {
+    let results = [usize::MAX, 1, 2, 3, 16].map(|portion| {
+        let mut peer = Peer::new(&bytes, portion);
+        ask(&mut peer, &request(settings)).and_then(|answer| answer.finish(&mut peer, LIMIT))
+    });
+    let told: Vec<String> = results.iter().map(|result| format!("{result:?}")).collect();
+    for other in &told[1..] {
+        assert_eq!(other, &told[0]);
+    }
+    results.into_iter().next().expect("five results")
+}
+
+fn receive(bytes: impl AsRef<[u8]>) -> Result<Response, Failure> {
+    receive_as(&json!({ "url": "http://example.org/" }), bytes)
+}
+
+fn body(bytes: impl AsRef<[u8]>) -> String {
+    String::from_utf8(receive(bytes).expect("a response").body).expect("text")
+}
+
+fn is_closed(failure: &Failure) -> bool {
+    matches!(failure.reason(), Reason::Call(CallError::ConnectionClosed))
+}
+
+fn sent(settings: serde_json::Value) -> String {
+    let mut peer = Peer::new("HTTP/1.1 204 No Content\r\n\r\n", usize::MAX);
+    ask(&mut peer, &request(&settings)).expect("an answer");
+    peer.heard
+}
+
+#[test]
+fn a_plain_request_has_the_usual_fields() {
+    let heard = sent(json!({ "url": "http://example.org:8080/a?b=c#d" }));
+    let (line, fields) = heard.split_once("\r\n").expect("a line");
+    assert_eq!(line, "GET /a?b=c HTTP/1.1");
+    let (fields, content) = fields.split_once("\r\n\r\n").expect("an end of the head");
+    let mut fields: Vec<_> = fields.split("\r\n").collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        [
+            "accept-encoding: gzip",
+            "accept: */*",
+            "connection: close",
+            "host: example.org:8080",
+            concat!("user-agent: bedcheck/", env!("CARGO_PKG_VERSION")),
+        ]
+    );
+    assert_eq!(content, "");
+}
+
+#[test]
+fn the_host_is_that_of_the_url_or_of_the_settings() {
+    assert!(sent(json!({ "url": "https://example.org:443/" })).contains("host: example.org\r\n"));
+    assert!(sent(json!({ "url": "http://[2001:db8::1]:81/" })).contains("host: [2001:db8::1]:81\r\n"));
+    let own = sent(json!({ "url": "http://192.0.2.1/", "headers": { "Host": "front.example" } }));
+    assert!(
+        own.contains("host: front.example\r\n") && !own.contains("192.0.2.1"),
+        "{own}"
+    );
+}
+
+#[test]
+fn fields_of_the_settings_replace_the_usual_ones() {
+    let heard = sent(
+        json!({ "url": "http://example.org/", "headers": { "User-Agent": "x", "ACCEPT": "text/html" } }),
+    );
+    assert!(
+        heard.contains("user-agent: x\r\n") && heard.contains("accept: text/html\r\n"),
+        "{heard}"
+    );
+    assert!(!heard.contains("bedcheck") && !heard.contains("*/*"), "{heard}");
+}
+
+#[test]
+fn content_is_announced_and_follows_the_head() {
+    let heard = sent(json!({ "url": "http://example.org/", "method": "POST", "body": "a=ä" }));
+    assert!(
+        heard.contains("content-length: 4\r\n") && heard.ends_with("\r\n\r\na=ä"),
+        "{heard}"
+    );
+    let heard = sent(json!({ "url": "http://example.org/", "method": "PUT" }));
+    assert!(
+        heard.contains("content-length: 0\r\n") && heard.ends_with("\r\n\r\n"),
+        "{heard}"
+    );
+    let heard = sent(json!({ "url": "http://example.org/", "body": "query" }));
+    assert!(
+        heard.starts_with("GET ") && heard.ends_with("\r\n\r\nquery"),
+        "{heard}"
+    );
+    let heard = sent(json!({ "url": "http://example.org/", "method": "PROPFIND", "body": "<x/>" }));
+    assert!(
+        heard.starts_with("PROPFIND / ") && heard.ends_with("\r\n\r\n<x/>"),
+        "{heard}"
+    );
+}
+
+#[test]
+fn secrets_are_put_in_before_the_end_of_the_head() {
+    let heard = sent(json!({
+        "url": "http://example.org/", "method": "POST", "body": "x\r\n\r\ny",
+        "basic": { "user": "probe", "password": { "secret": "front" } },
+        "headers": { "X-Key": { "secret": "key" }, "User-Agent": { "secret": "agent" } },
+    }));
+    let (head, content) = heard.split_once("\r\n\r\n").expect("an end of the head");
+    assert_eq!(content, "x\r\n\r\ny");
+    let fields: Vec<_> = head.split("\r\n").collect();
+    for field in [
+        "authorization: Basic base64(probe:<front>)",
+        "x-key: <key>",
+        "user-agent: <agent>",
+    ] {
+        assert_eq!(
+            fields.iter().filter(|&&other| other == field).count(),
+            1,
+            "{head}"
+        );
+    }
+    assert_eq!(
+        fields
+            .iter()
+            .filter(|field| field.starts_with("user-agent:"))
+            .count(),
+        1,
+        "{head}"
+    );
+    let heard = sent(json!({ "url": "http://example.org/", "bearer": { "secret": "token" } }));
+    assert!(
+        heard.ends_with("\r\nauthorization: Bearer <token>\r\n\r\n"),
+        "{heard}"
+    );
+}
+
+#[test]
+fn long_lines_are_written_whole() {
+    let long = "x".repeat(20_000);
+    let heard = sent(json!({ "url": format!("http://example.org/{long}"), "headers": { "X-Long": long } }));
+    assert!(heard.starts_with(&format!("GET /{long} HTTP/1.1\r\n")));
+    assert!(heard.contains(&format!("x-long: {long}\r\n")) && heard.ends_with("\r\n\r\n"));
+}
+
+#[test]
+fn bodies_end_as_the_head_says() {
+    assert_eq!(
+        body("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more"),
+        "hello"
+    );
+    assert_eq!(body("HTTP/1.1 200 OK\r\n\r\nuntil the end"), "until the end");
+    assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "");
+    assert_eq!(
+        body(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nA: b\r\nC: d\r\n\r\n"
+        ),
+        "hello"
+    );
+    assert_eq!(
+        body("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n"),
+        "hello"
+    );
+    for status in [204, 304] {
+        assert_eq!(
+            body(format!("HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n")),
+            ""
+        );
+    }
+    let head = json!({ "url": "http://example.org/", "method": "HEAD" });
+    let response = receive_as(&head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").expect("a response");
+    assert_eq!(response.received, 0);
+}
+
+#[test]
+fn old_and_informational_responses_are_understood() {
+    let response = receive("HTTP/1.0 200 OK\r\n\r\nold").expect("a response");
+    assert_eq!(
+        (response.version, response.body.as_slice()),
+        (Version::HTTP_10, b"old".as_slice())
+    );
+    let response = receive(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    )
+    .expect("a response");
+    assert_eq!(
+        (response.status.as_u16(), response.body.as_slice()),
+        (200, b"ok".as_slice())
+    );
+    assert!(!response.headers.contains_key(header::LINK));
+}
+
+#[test]
+fn a_long_head_that_comes_slowly_is_understood() {
+    let long = "x".repeat(5000);
+    let response = receive(format!(
+        "HTTP/1.1 200 OK\r\nX-Long: {long}\r\nContent-Length: 2\r\n\r\nok"
+    ))
+    .expect("long");
+    assert_eq!(response.headers["x-long"], long);
+    assert_eq!(response.body, b"ok");
+}
+
+#[test]
+fn gzip_is_decoded_and_measured_as_sent() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&[b'a'; LIMIT]).expect("writing to memory");
+    let encoded = encoder.finish().expect("writing to memory");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        encoded.len()
+    );
+    let response = receive([head.as_bytes(), encoded.as_slice()].concat()).expect("a response");
+    assert_eq!(
+        (response.body.as_slice(), response.received),
+        ([b'a'; LIMIT].as_slice(), encoded.len())
+    );
+
+    let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\n\x0b\x01\x80";
+    assert_eq!(receive(head).expect("a response").body.len(), 3);
+}
+
+#[test]
+fn too_much_is_too_large() {
+    let endless = "x".repeat(70_000);
+    for (bytes, message) in [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n".to_owned(),
+            "the body has 101 bytes, `max_body` is 100 bytes",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\n\r\n{endless}"),
+            "the body is longer, `max_body` is 100 bytes",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n{endless}"),
+            "the body is longer, `max_body` is 100 bytes",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\nX: {endless}"),
+            "the response's head is longer than 65536 bytes",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(129)),
+            "the response has more than 128 header fields",
+        ),
+    ] {
+        let failure = receive(bytes).expect_err(message);
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
+        assert_eq!(failure.message(), message);
+    }
+}
+
+#[test]
+fn an_early_end_is_a_closed_connection() {
+    for (bytes, message) in [
+        ("", "the server closed the connection without an answer"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-",
+            r"the server closed the connection in the head of its response, which begins `HTTP/1.1 200 OK\r\nContent-`",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+            "the server closed the connection after 5 of 10 bytes of the body",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "the server closed the connection after 5 bytes, before the last chunk",
+        ),
+    ] {
+        let failure = receive(bytes).expect_err(message);
+        assert!(is_closed(&failure), "{failure:?}");
+        assert_eq!(failure.message(), message);
+    }
+}
+
+#[test]
+fn other_protocols_and_broken_http_are_unexpected() {
+    for (bytes, message) in [
+        (
+            b"* OK ready\r\n".as_slice(),
+            r"the answer is not HTTP/1.1 but looks like IMAP: it begins `* OK",
+        ),
+        (
+            b"\x15\x03\x01\0\x02\x02\x16",
+            r"the answer is not HTTP/1.1 but looks like TLS: it begins `\u{15}",
+        ),
+        (b"hello\r\n", "the answer is not HTTP/1.1: it begins `h"),
+        (
+            b"HTTP/1.1 2x0 OK\r\n\r\n",
+            "the answer breaks HTTP/1.1 (http parse fail: invalid response status)",
+        ),
+        (
+            b"HTTP/1.1 099 OK\r\n\r\n",
+            "the answer breaks HTTP/1.1 (http parse fail: invalid status code: 099)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+            "the answer breaks HTTP/1.1 (http parse fail: invalid header name)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "the answer breaks HTTP/1.1 (content-length header",
+        ),
+        (
+            b"HTTP/2.0 200 OK\r\n\r\n",
+            "the answer breaks HTTP/1.1 (http parse fail: invalid HTTP version)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "the transfer coding is `gzip, chunked`, wanted `chunked` or none",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            "the body breaks HTTP: chunk length cannot be read as a number",
+        ),
+    ] {
+        for portion in [1, usize::MAX] {
+            let mut peer = Peer::new(bytes, portion);
+            let failure = ask(&mut peer, &request(&json!({ "url": "http://example.org/" })))
+                .and_then(|answer| answer.finish(&mut peer, LIMIT))
+                .expect_err(message);
+            assert!(
+                matches!(failure.reason(), Reason::UnexpectedResponse),
+                "{failure:?}"
+            );
+            // In small portions the fault is found before the rest of the greeting is in.
+            let known = if portion == 1 {
+                message.split('`').next().unwrap_or(message)
+            } else {
+                message
+            };
+            let told = failure.message();
+            assert!(
+                told.starts_with(known) || told.starts_with("the answer is not HTTP/1.1: it begins"),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn endless_framing_is_refused() {
+    let bytes = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: {}",
+        "x".repeat(40_000)
+    );
+    for portion in [1000, 16 * 1024] {
+        let mut peer = Peer::new(&bytes, portion);
+        let answer = ask(&mut peer, &request(&json!({ "url": "http://example.org/" }))).expect("a head");
+        let failure = answer.finish(&mut peer, LIMIT).expect_err("endless");
+        assert_eq!(
+            failure.message(),
+            "the chunked body has a line of more than 16384 bytes"
+        );
+    }
+}

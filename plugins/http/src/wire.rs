@@ -1,0 +1,129 @@
+//! The SDK's side of the core: its connection as a transport, its phases and log as a network, secrets
+//! by their names. No protocol.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+use bedcheck_sdk::{Connection, Failure, Piece, Secret, SecretName, TlsInfo, TlsOptions};
+
+use crate::exchange::{Fragment, Transport};
+use crate::fetch::Network;
+use crate::target::Target;
+
+/// The secrets of a check, opened before anything is dialled, so that a missing one is found first.
+pub(crate) struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// Opens the secrets of these names.
+    pub(crate) fn open<'a>(names: impl IntoIterator<Item = &'a SecretName>) -> Result<Self, Failure> {
+        let mut secrets = BTreeMap::new();
+        for name in names {
+            secrets.insert(name.as_str().to_owned(), name.open()?);
+        }
+        Ok(Self(secrets))
+    }
+
+    fn get(&self, name: &str) -> Result<&Secret, Failure> {
+        self.0
+            .get(name)
+            .ok_or_else(|| Failure::settings_invalid(format!("the secret `{name}` was not opened")))
+    }
+}
+
+/// The network as the host grants it.
+pub(crate) struct Host<'a> {
+    /// What requests may hold.
+    pub(crate) secrets: &'a Secrets,
+}
+
+impl<'a> Network for Host<'a> {
+    type Connection = Wire<'a>;
+
+    fn connect(&mut self, target: &Target) -> Result<(Wire<'a>, Option<TlsInfo>), Failure> {
+        let mut connection = Connection::open(&target.host(), target.port())?;
+        let tls = if target.is_https() {
+            let options = TlsOptions {
+                server_name: None,
+                alpn: vec!["http/1.1".into()],
+            };
+            Some(connection.start_tls(&options)?)
+        } else {
+            None
+        };
+        Ok((
+            Wire {
+                connection,
+                secrets: self.secrets,
+            },
+            tls,
+        ))
+    }
+
+    fn phase<T>(
+        &mut self,
+        name: &str,
+        detail: Option<&str>,
+        body: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match detail {
+            Some(detail) => bedcheck_sdk::phase_of(name, detail, body),
+            None => bedcheck_sdk::phase(name, body),
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        bedcheck_sdk::info(line);
+    }
+}
+
+/// A connection that knows the secrets by name.
+pub(crate) struct Wire<'a> {
+    connection: Connection,
+    secrets: &'a Secrets,
+}
+
+impl Transport for Wire<'_> {
+    fn send(&mut self, message: &[Fragment]) -> Result<(), Failure> {
+        // What is to be in base64 is made first, because pieces only borrow it.
+        let encoded: Vec<(&Fragment, Vec<Piece<'_>>)> = message
+            .iter()
+            .map(|fragment| Ok((fragment, self.user_and_password(fragment)?)))
+            .collect::<Result<_, Failure>>()?;
+        let pieces = encoded
+            .iter()
+            .map(|(fragment, credentials)| {
+                Ok(match fragment {
+                    Fragment::Bytes(bytes) => Piece::Bytes(bytes),
+                    Fragment::Secret(name) => Piece::Secret(self.secrets.get(name)?),
+                    Fragment::BasicCredentials { .. } => Piece::Base64(credentials),
+                })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        self.connection.send(&pieces)
+    }
+
+    fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {
+        let available = self.connection.fill_buf()?;
+        let amount = available.len();
+        into.extend_from_slice(available);
+        self.connection.consume(amount);
+        Ok(amount)
+    }
+}
+
+impl<'a> Wire<'a> {
+    /// `user:password`, of the fragment that is made of it.
+    fn user_and_password<'f>(&self, fragment: &'f Fragment) -> Result<Vec<Piece<'f>>, Failure>
+    where
+        'a: 'f,
+    {
+        match fragment {
+            Fragment::BasicCredentials { user, password } => Ok(vec![
+                Piece::Bytes(user.as_bytes()),
+                Piece::Bytes(b":"),
+                Piece::Secret(self.secrets.get(password)?),
+            ]),
+            Fragment::Bytes(_) | Fragment::Secret(_) => Ok(Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The conversation with the server, command by command: sends, waits, compares tags, and turns what
+//! goes wrong into failures. In which order and in which phases is for `check.rs` to say.
+
+use bedcheck_sdk::{CallError, Failure, Reason};
+use imap_codec::imap_types::response::GreetingKind;
+
+use crate::commands::Command;
+use crate::foreign;
+use crate::host::{Recorder, Transport};
+use crate::receive::Receiver;
+use crate::response::{self, Capabilities, Condition, Greeting, Response, Status};
+use crate::settings::{Open, Tls};
+use crate::text;
+
+/// The most bytes of all responses to one command together. Opening a mailbox takes about 1 KiB; the
+/// rest is room for what a server may add unasked, and an end to a flood of it.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Response codes of a refused login that say that the server, not the credentials, is the trouble
+/// (RFC 5530 section 3).
+const SERVER_TROUBLE: [&str; 6] = [
+    "UNAVAILABLE",
+    "SERVERBUG",
+    "INUSE",
+    "LIMIT",
+    "PRIVACYREQUIRED",
+    "CANNOT",
+];
+
+/// What a mailbox said when it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// How many messages it holds.
+    pub(crate) messages: Option<u32>,
+    /// How many of them are recent.
+    pub(crate) recent: Option<u32>,
+}
+
+/// A conversation. After anything but a regular answer it has ended: what comes next cannot be told
+/// apart from what is late, so every further command fails at once with that first failure.
+pub(crate) struct Dialogue<'r, T, R> {
+    transport: T,
+    recorder: &'r R,
+    receiver: Receiver,
+    commands: u32,
+    answer_length: usize,
+    ended: Option<Failure>,
+}
+
+impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
+    /// A conversation over a connection on which nothing has been read yet.
+    pub(crate) fn new(transport: T, recorder: &'r R) -> Self {
+        let receiver = Receiver::default();
+        Self {
+            transport,
+            recorder,
+            receiver,
+            commands: 0,
+            answer_length: 0,
+            ended: None,
+        }
+    }
+
+    /// Waits for the greeting (RFC 9051 section 7.1). `BYE` fails; so does `PREAUTH` where STARTTLS is
+    /// wanted, for it rules STARTTLS out (RFC 9051 section 11.1).
+    pub(crate) fn greeting(&mut self, tls: Tls) -> Result<Greeting, Failure> {
+        let greeting = self.receive_greeting().and_then(|greeting| match greeting.kind {
+            GreetingKind::Bye => Err(bye(&greeting.text)),
+            GreetingKind::PreAuth if tls == Tls::Starttls => Err(Failure::tls_not_offered(format!(
+                "the server greets with `{}`, after which STARTTLS is not possible",
+                said("PREAUTH", &greeting.text)
+            ))),
+            GreetingKind::Ok | GreetingKind::PreAuth => Ok(greeting),
+        });
+        self.ending(greeting)
+    }
+
+    fn receive_greeting(&mut self) -> Result<Greeting, Failure> {
+        loop {
+            if let Some(finding) = foreign::recognise(self.receiver.pending()) {
+                return Err(Failure::unexpected_response(finding));
+            }
+            if let Some(bytes) = self.receiver.next()? {
+                return response::decode_greeting(&bytes).ok_or_else(|| {
+                    let line = text::escaped(&bytes);
+                    Failure::unexpected_response(format!(
+                        "the server begins with `{line}`, which is no IMAP greeting"
+                    ))
+                });
+            }
+            self.receive("before its greeting")?;
+        }
+    }
+
+    /// Asks what the server can do.
+    pub(crate) fn capability(&mut self) -> Result<Capabilities, Failure> {
+        let command = Command::capability(self.next_tag());
+        let mut capabilities = None;
+        let status = self.command(&command, |response| {
+            if let Response::Capabilities(listed) = response {
+                capabilities = Some(*listed);
+            }
+        })?;
+        accepted(&command, &status)?;
+        capabilities.or(status.capabilities).ok_or_else(|| {
+            Failure::unexpected_response("the server completed CAPABILITY without listing its capabilities")
+        })
+    }
+
+    /// Asks for TLS. All that was received by then must have been part of the plaintext conversation:
+    /// anything behind the answer could have been put there by an attacker, to be taken as said under
+    /// TLS (RFC 9051 section 6.2.1).
+    pub(crate) fn request_tls(&mut self, capabilities: &Capabilities) -> Result<(), Failure> {
+        if !capabilities.starttls {
+            return Err(Failure::tls_not_offered("the server does not offer STARTTLS"));
+        }
+        let command = Command::starttls(self.next_tag());
+        let status = self.command(&command, |_| ())?;
+        if status.condition != Condition::Ok {
+            return Err(Failure::tls_not_offered(answered(&command, &status)));
+        }
+        let injected = self.receiver.pending();
+        if injected.is_empty() {
+            return Ok(());
+        }
+        let injected = text::escaped(injected);
+        self.ending(Err(Failure::unexpected_response(format!(
+            "the server sent `{injected}` in the clear behind its answer to STARTTLS"
+        ))))
+    }
+
+    /// Negotiates TLS. Nothing said before is of use after it.
+    pub(crate) fn start_tls(&mut self) -> Result<(), Failure> {
+        let result = self.transport.start_tls();
+        self.receiver = Receiver::default();
+        self.ending(result)
+    }
+
+    /// Logs in: `AUTHENTICATE PLAIN` where it is offered, otherwise `LOGIN` unless it is disabled.
+    pub(crate) fn login(&mut self, user: &str, capabilities: &Capabilities) -> Result<(), Failure> {
+        let tag = self.next_tag();
+        let command = if capabilities.auth_plain {
+            Command::authenticate_plain(tag, user, capabilities)
+        } else if !capabilities.login_disabled {
+            Command::login(tag, user, self.transport.password_length(), capabilities)
+        } else {
+            return Err(Failure::unexpected_response(
+                "the server offers no way to log in: `LOGINDISABLED` without `AUTH=PLAIN`",
+            ));
+        };
+        let status = self.command(&command, |_| ())?;
+        match status.condition {
+            Condition::Ok => Ok(()),
+            Condition::No if !SERVER_TROUBLE.iter().any(|code| status.has_code(code)) => Err(
+                Failure::auth_rejected(format!("the server rejected the login: `{}`", status.text)),
+            ),
+            Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(&command, &status))),
+        }
+    }
+
+    /// Opens a mailbox, which closes the one before.
+    pub(crate) fn open(&mut self, mailbox: &str, open: Open) -> Result<Opened, Failure> {
+        let command = Command::open(self.next_tag(), mailbox, open)?;
+        let mut opened = Opened::default();
+        let status = self.command(&command, |response| match response {
+            Response::Exists(messages) => opened.messages = Some(*messages),
+            Response::Recent(messages) => opened.recent = Some(*messages),
+            // What came before was about the mailbox that was open (RFC 9051 section 7.1).
+            Response::Untagged(status) if status.has_code("CLOSED") => opened = Opened::default(),
+            _ => {}
+        })?;
+        accepted(&command, &status)?;
+        Ok(opened)
+    }
+
+    /// Logs out. A server that closes after its `BYE` without completing the command is forgiven.
+    pub(crate) fn logout(&mut self) -> Result<(), Failure> {
+        let command = Command::logout(self.next_tag());
+        let mut bye = false;
+        let result = self.command(&command, |response| bye |= matches!(response, Response::Bye(_)));
+        match result {
+            Ok(status) => accepted(&command, &status),
+            Err(failure) if bye && is_closed(&failure) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Takes leave without waiting for an answer: for a check that has failed already, and is to say so
+    /// now. A client should not just hang up (RFC 9051 section 3.4).
+    pub(crate) fn leave(&mut self) {
+        if self.ended.is_none() {
+            let command = Command::logout(self.next_tag());
+            for step in &command.steps {
+                if let Err(failure) = self.transport.send(step) {
+                    self.recorder
+                        .debug(&format!("LOGOUT could not be sent: {failure}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends a command and waits for its completion; shows every untagged response to `observe`.
+    fn command(&mut self, command: &Command, observe: impl FnMut(&Response)) -> Result<Status, Failure> {
+        if let Some(failure) = &self.ended {
+            return Err(failure.clone());
+        }
+        let result = self.exchange(command, observe);
+        self.ending(result)
+    }
+
+    fn exchange(&mut self, command: &Command, mut observe: impl FnMut(&Response)) -> Result<Status, Failure> {
+        let name = command.name;
+        self.answer_length = 0;
+        let mut steps = command.steps.iter();
+        if let Some(first) = steps.next() {
+            self.transport.send(first)?;
+        }
+        loop {
+            let response = self.response(name)?;
+            match response {
+                Response::Continuation => match steps.next() {
+                    Some(step) => self.transport.send(step)?,
+                    None => {
+                        return Err(Failure::unexpected_response(format!(
+                            "the server asks for more of {name}, which was sent as a whole"
+                        )));
+                    }
+                },
+                Response::Tagged { tag, .. } if tag != command.tag => {
+                    return Err(Failure::unexpected_response(format!(
+                        "the server completed a command tagged `{}`: `{}` was wanted",
+                        text::shown(tag.as_bytes()),
+                        command.tag
+                    )));
+                }
+                Response::Tagged { status, .. } if status.condition == Condition::Ok && steps.len() > 0 => {
+                    return Err(Failure::unexpected_response(format!(
+                        "the server completed {name} before it was sent as a whole"
+                    )));
+                }
+                Response::Tagged { status, .. } => return Ok(status),
+                Response::Bye(words) if name != "LOGOUT" => return Err(bye(&words)),
+                other => {
+                    self.remark(&other);
+                    observe(&other);
+                }
+            }
+        }
+    }
+
+    /// The next response that can be decoded; `name` is the command it is waited for in.
+    fn response(&mut self, name: &str) -> Result<Response, Failure> {
+        loop {
+            while let Some(bytes) = self.receiver.next()? {
+                self.answer_length += bytes.len();
+                if self.answer_length > MAX_ANSWER {
+                    return Err(Failure::too_large(format!(
+                        "the server answers {name} with more than {MAX_ANSWER} bytes"
+                    )));
+                }
+                if let Some(response) = response::decode(&bytes) {
+                    return Ok(response);
+                }
+                let line = text::escaped(&bytes);
+                if !bytes.starts_with(b"* ") {
+                    return Err(Failure::unexpected_response(format!(
+                        "the server answers {name} with `{line}`, which is no IMAP response"
+                    )));
+                }
+                self.recorder
+                    .debug(&format!("skipped an untagged response: `{line}`"));
+            }
+            self.receive(&format!("during {name}"))?;
+        }
+    }
+
+    fn receive(&mut self, when: &str) -> Result<(), Failure> {
+        let bytes = self.transport.receive()?;
+        if bytes.is_empty() {
+            let pending = self.receiver.pending();
+            let after = if pending.is_empty() {
+                String::new()
+            } else {
+                format!(", in the middle of a response: `{}`", text::escaped(pending))
+            };
+            return Err(Failure::connection_closed(format!(
+                "the server closed the connection {when}{after}"
+            )));
+        }
+        self.receiver.push(&bytes);
+        Ok(())
+    }
+
+    /// Logs what a server wants people to read (RFC 9051 section 7.1).
+    fn remark(&self, response: &Response) {
+        if let Response::Untagged(status) = response
+            && (status.condition != Condition::Ok || status.has_code("ALERT"))
+        {
+            let words = said(status.condition.as_str(), &status.text);
+            self.recorder.warning(&format!("the server says `{words}`"));
+        }
+    }
+
+    fn ending<V>(&mut self, result: Result<V, Failure>) -> Result<V, Failure> {
+        if let Err(failure) = &result {
+            self.ended.get_or_insert_with(|| failure.clone());
+        }
+        result
+    }
+
+    fn next_tag(&mut self) -> String {
+        self.commands += 1;
+        format!("A{}", self.commands)
+    }
+}
+
+fn accepted(command: &Command, status: &Status) -> Result<(), Failure> {
+    match status.condition {
+        Condition::Ok => Ok(()),
+        Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(command, status))),
+    }
+}
+
+fn answered(command: &Command, status: &Status) -> String {
+    format!(
+        "the server answered {} with `{}`",
+        command.name,
+        said(status.condition.as_str(), &status.text)
+    )
+}
+
+fn bye(words: &str) -> Failure {
+    Failure::unexpected_response(format!("the server said `{}`", said("BYE", words)))
+}
+
+fn said(word: &str, text: &str) -> String {
+    format!("{word} {text}").trim_end().to_owned()
+}
+
+fn is_closed(failure: &Failure) -> bool {
+    matches!(
+        failure.reason(),
+        Reason::Call(CallError::ConnectionClosed | CallError::ConnectionReset)
+    )
+}

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs the servers which the tests start, from Debian's packages, when one is missing. The tests run them
+# on loopback with configurations of their own; the system services of these packages are never started.
+set -eu
+
+main() {
+    # Debian keeps servers where only root's PATH looks.
+    PATH=$PATH:/usr/sbin:/sbin
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null ||
+        fail "missing for the tests, and there is no apt-get to install them with:$missing"
+    [ "$(id -u)" = 0 ] ||
+        fail "missing for the tests, and only root can install them: apt-get install$missing"
+
+    say "installing$missing"
+    keep_services_stopped
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -q update >&2 || fail 'apt-get could not fetch the package lists: is the network reachable?'
+    # The list is ours, and split on purpose.
+    # shellcheck disable=SC2086
+    apt-get -q install --yes --no-install-recommends $missing >&2 || fail "apt-get could not install$missing"
+    disable_services
+}
+
+# The packages to install, each with a space in front.
+missing_packages() {
+    [ -x /usr/lib/dovecot/imap ] && command -v dovecot >/dev/null || printf ' dovecot-imapd'
+    command -v nginx >/dev/null || printf ' nginx-light'
+    command -v openssl >/dev/null || printf ' openssl'
+}
+
+# Debian starts a server when its package is installed, unless this file tells it not to.
+keep_services_stopped() {
+    policy=/usr/sbin/policy-rc.d
+    [ ! -e "$policy" ] || return 0
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+
+# Nor are servers that came only for the tests to start when the machine does.
+disable_services() {
+    [ -d /run/systemd/system ] || return 0
+    case $missing in *dovecot*) systemctl --quiet disable dovecot ;; esac
+    case $missing in *nginx*) systemctl --quiet disable nginx ;; esac
+}
+
+say() {
+    printf 'servers: %s\n' "$1" >&2
+}
+
+fail() {
+    printf 'servers: error: %s\n' "$1" >&2
+    exit 1
+}
+
+main "$@"

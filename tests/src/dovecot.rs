@@ -1,0 +1,234 @@
+//! A real IMAP server: Dovecot 2.3, run in the foreground with a configuration, an account and mailboxes of its
+//! own. It shares nothing with a Dovecot that the machine may run as a service.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::certificates::{Certificates, Identity};
+use crate::process::{Account, ServerProcess, copy_into, executable, write};
+
+/// The one user.
+pub const USER: &str = "probe";
+
+/// The user's password. A space, a quote and a backslash have to be escaped in IMAP (RFC 3501, section 4.3), in
+/// TOML, in JSON and in a shell, each in its own way.
+pub const PASSWORD: &str = "p@ss \"w\\ord";
+
+/// The number of messages in INBOX when the server has started, all of them unseen.
+pub const INBOX_MESSAGES: u32 = 3;
+
+/// The number of messages in the mailbox `Archive`, the only other one, when the server has started.
+pub const ARCHIVE_MESSAGES: u32 = 1;
+
+/// How long the server may take to greet, once it has accepted a connection.
+const GREETING_WITHIN: Duration = Duration::from_secs(5);
+
+/// A running Dovecot; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Dovecot {
+    process: ServerProcess,
+    ports: [u16; 2],
+    delivered: AtomicU32,
+}
+
+impl Dovecot {
+    /// Starts a server which offers STARTTLS, and takes a password without it too.
+    ///
+    /// # Panics
+    ///
+    /// When Dovecot is not installed or does not start, with what it logged.
+    #[must_use]
+    pub fn start(certificates: &Certificates) -> Self {
+        Self::start_with(&certificates.valid(), Plaintext::Allowed)
+    }
+
+    /// Starts a server which announces `LOGINDISABLED` until TLS is on (RFC 3501, section 6.2.3).
+    ///
+    /// # Panics
+    ///
+    /// When Dovecot is not installed or does not start, with what it logged.
+    #[must_use]
+    pub fn start_requiring_tls(certificates: &Certificates) -> Self {
+        Self::start_with(&certificates.valid(), Plaintext::Refused)
+    }
+
+    /// Starts a server with this certificate.
+    ///
+    /// # Panics
+    ///
+    /// When Dovecot is not installed or does not start, with what it logged.
+    #[must_use]
+    pub fn start_with(identity: &Identity, plaintext: Plaintext) -> Self {
+        let dovecot = executable("dovecot");
+        let (process, ports) = ServerProcess::start(
+            |directory, account, ports| {
+                let configuration = configuration(directory, account, ports, identity, plaintext);
+                let file = directory.join("dovecot.conf");
+                write(&file, configuration);
+                write(&directory.join("users"), format!("{USER}:{{PLAIN}}{PASSWORD}\n"));
+                make_mailbox(&directory.join("mail"));
+                make_mailbox(&directory.join("mail/.Archive"));
+                deliver(&directory.join("mail"), 1, INBOX_MESSAGES);
+                deliver(&directory.join("mail/.Archive"), 1 + INBOX_MESSAGES, ARCHIVE_MESSAGES);
+                let mut command = Command::new(&dovecot);
+                command.arg("-F").arg("-c").arg(file);
+                command
+            },
+            |ports| greets(ports[0]),
+        );
+        Self { process, ports, delivered: AtomicU32::new(INBOX_MESSAGES + ARCHIVE_MESSAGES) }
+    }
+
+    /// The port on 127.0.0.1 for plaintext and STARTTLS, as 143 is.
+    #[must_use]
+    pub fn imap_port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// The port on 127.0.0.1 for TLS from the first byte, as 993 is.
+    #[must_use]
+    pub fn imaps_port(&self) -> u16 {
+        self.ports[1]
+    }
+
+    /// Puts this many more messages into INBOX.
+    ///
+    /// # Panics
+    ///
+    /// When a message cannot be written.
+    pub fn deliver(&self, messages: u32) {
+        let first = 1 + self.delivered.fetch_add(messages, Ordering::Relaxed);
+        let mailbox = self.process.directory().join("mail");
+        deliver(&mailbox, first, messages);
+        self.process.hand_over(&mailbox);
+    }
+
+    /// What the server has logged, for the message of a failed assertion.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// Whether a password may be sent before TLS is on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Plaintext {
+    /// It may.
+    Allowed,
+    /// It may not, and the server says so in its capabilities.
+    Refused,
+}
+
+fn configuration(
+    directory: &Path,
+    account: &Account,
+    [imap, imaps]: [u16; 2],
+    identity: &Identity,
+    plaintext: Plaintext,
+) -> String {
+    let Account { user, group, .. } = account;
+    let certificate = copy_into(directory, &identity.certificate_file);
+    let key = copy_into(directory, &identity.key_file);
+    let (certificate, key) = (certificate.display(), key.display());
+    let directory = directory.display();
+    // `required` and not `disable_plaintext_auth`, from which Dovecot exempts connections over loopback.
+    let ssl = match plaintext {
+        Plaintext::Allowed => "yes",
+        Plaintext::Refused => "required",
+    };
+    format!(
+        r#"base_dir = {directory}/run
+state_dir = {directory}/state
+log_path = /dev/stderr
+protocols = imap
+listen = 127.0.0.1
+ssl = {ssl}
+ssl_cert = <{certificate}
+ssl_key = <{key}
+mail_location = maildir:{directory}/mail
+
+# One account for everything: there is nobody to change to, and no folder to be locked into.
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+first_valid_uid = 1
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+  }}
+}}
+
+# A wrong password is refused at once, however often it is tried: without the penalty for repeated failures,
+# and past the queue in which refusals wait for half a second even when their delay is zero. A field that comes
+# from a lookup which fails is forgotten, so `nodelay` comes from one that succeeds and settles nothing.
+auth_failure_delay = 0
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+passdb {{
+  driver = static
+  args = nopassword=y nodelay=y
+  result_success = continue-fail
+}}
+passdb {{
+  driver = passwd-file
+  args = username_format=%u {directory}/users
+}}
+userdb {{
+  driver = static
+  args = home={directory}/home
+}}
+disable_plaintext_auth = no
+
+namespace inbox {{
+  inbox = yes
+}}
+"#
+    )
+}
+
+/// Makes an empty mailbox in the Maildir format.
+fn make_mailbox(mailbox: &Path) {
+    for folder in ["cur", "new", "tmp"] {
+        let folder = mailbox.join(folder);
+        std::fs::create_dir_all(&folder)
+            .unwrap_or_else(|error| panic!("cannot create `{}`: {error}", folder.display()));
+    }
+}
+
+/// Writes unseen messages into a mailbox, under names that begin with these numbers.
+fn deliver(mailbox: &Path, first: u32, messages: u32) {
+    for number in first..first + messages {
+        let message = format!(
+            "From: probe@example.org\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n\
+             Subject: message {number}\r\n\r\nNothing is wrong.\r\n"
+        );
+        write(&mailbox.join(format!("new/{number}.message.localhost")), message);
+    }
+}
+
+/// Whether the server greets a client: Dovecot accepts connections before it can serve them.
+fn greets(port: u16) -> bool {
+    let greeting = || {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(GREETING_WITHIN))?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        std::io::Result::Ok(line)
+    };
+    greeting().is_ok_and(|line| line.starts_with("* OK"))
+}

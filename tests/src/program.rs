@@ -1,0 +1,235 @@
+//! Runs the program which this build made, within a bound, and reads what it printed. What should have been
+//! printed is the business of the tests.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long one call of the program may take. The slowest thing a test waits for is a deadline of some seconds;
+/// a program that takes longer than this has lost its own.
+pub const CALL_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a program that has closed its output is looked at until it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Runs `bedcheck` with these arguments.
+///
+/// # Panics
+///
+/// When the program was not built, or takes longer than [`CALL_WITHIN`].
+#[must_use]
+pub fn bedcheck<I>(arguments: I) -> Finished
+where
+    I: IntoIterator<Item: AsRef<OsStr>>,
+{
+    Program::new(arguments).finish()
+}
+
+/// A call of the program that is being put together.
+///
+/// The program starts without the caller's `OTEL_*` variables, which would make it export somewhere, and without
+/// `NO_COLOR` and its kin.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+    folder: TempDir,
+}
+
+impl Program {
+    /// A call with these arguments, in an empty folder.
+    ///
+    /// # Panics
+    ///
+    /// When the program was not built.
+    #[must_use]
+    pub fn new<I>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<OsStr>>,
+    {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let mut command = Command::new(built("bedcheck", "./justw build"));
+        command.args(arguments).current_dir(&folder);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("OTEL_") {
+                command.env_remove(name);
+            }
+        }
+        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        Self { command, folder }
+    }
+
+    /// A call of `bedcheck run` for every check of this configuration (TOML), with its reports as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When the program was not built.
+    #[must_use]
+    pub fn run(configuration: &str) -> Self {
+        Self::new(["run", "bedcheck.toml", "--format", "json"]).file("bedcheck.toml", configuration)
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Sets an environment variable, as a secret is often given.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a file into the folder which the program starts in.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    #[must_use]
+    pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> Self {
+        crate::process::write(&self.path(name), contents);
+        self
+    }
+
+    /// The path of a file in the folder which the program starts in.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or takes longer than [`CALL_WITHIN`]: it is killed then, and the message has
+    /// what it printed.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        let started = Instant::now();
+        let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
+        let stdout = collect(child.stdout.take());
+        let stderr = collect(child.stderr.take());
+
+        let give_up = started + CALL_WITHIN;
+        let stdout = stdout.recv_timeout(give_up.saturating_duration_since(Instant::now()));
+        let stderr = stderr.recv_timeout(give_up.saturating_duration_since(Instant::now()));
+        let code = wait_until(&mut child, give_up);
+        let took = started.elapsed();
+        let (Ok(stdout), Ok(stderr), Some(code)) = (&stdout, &stderr, code) else {
+            panic!("{command:?} did not end within {CALL_WITHIN:?}; it printed {stdout:?} and {stderr:?}");
+        };
+        Finished { code, stdout: stdout.clone(), stderr: stderr.clone(), took }
+    }
+}
+
+/// What the program printed and how it ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The exit code; `None` when a signal ended the program.
+    pub code: Option<i32>,
+    /// What it printed to its standard output; bytes that are not UTF-8 are replaced.
+    pub stdout: String,
+    /// What it printed to its standard error; bytes that are not UTF-8 are replaced.
+    pub stderr: String,
+    /// How long it took from the start of the process to its end.
+    pub took: Duration,
+}
+
+impl Finished {
+    /// The reports on the standard output: one JSON object per line.
+    ///
+    /// # Panics
+    ///
+    /// When a line is something else.
+    #[must_use]
+    pub fn reports(&self) -> Vec<Value> {
+        let report = |line| {
+            serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("not a report: {error}: `{line}`\n{}", self.stderr))
+        };
+        self.stdout.lines().map(report).collect()
+    }
+
+    /// The report of a run of one check.
+    ///
+    /// # Panics
+    ///
+    /// When there is not exactly one.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let mut reports = self.reports();
+        assert_eq!(reports.len(), 1, "wanted one report, found {self:#?}");
+        reports.remove(0)
+    }
+
+    /// Whether a text is anywhere in what was printed. A secret must not be.
+    #[must_use]
+    pub fn mentions(&self, text: &str) -> bool {
+        self.stdout.contains(text) || self.stderr.contains(text)
+    }
+}
+
+/// The plugin `tests/guest`, which misbehaves as its settings say.
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn guest_plugin() -> PathBuf {
+    built("../wasm32-wasip2/guest/bedcheck_guest.wasm", "./justw guests")
+}
+
+/// A file which the build leaves in the folder of its profile: that of the running test's.
+fn built(name: &str, how: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
+    // Tests are in `deps`, in the folder of the profile.
+    let profile = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let path = profile.join(name);
+    fs::canonicalize(&path).unwrap_or_else(|_| panic!("`{}` is missing: run `{how}`", path.display()))
+}
+
+/// Reads to the end in a thread, so that a program which prints much to one output is not kept waiting.
+fn collect(output: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut output) = output {
+            // What was read before an error is all there is.
+            let _ = output.read_to_end(&mut bytes);
+        }
+        // Nobody listens any more when the call has taken too long.
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+/// The exit code of a process, or `None` when it had to be killed because it was too late.
+#[expect(clippy::option_option, reason = "no exit code means a signal, no end means too late")]
+fn wait_until(child: &mut Child, give_up: Instant) -> Option<Option<i32>> {
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status.code());
+        }
+        if Instant::now() >= give_up {
+            // It may end at this very moment; either way it has ended.
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
