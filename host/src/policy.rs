@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::outcome::{ErrorType, Outcome};
 
-/// How a failed attempt is tried again.
+/// How a failed attempt is repeated (`retry`): with pauses that double from `backoff` up to `max_backoff`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How many attempts there are at most, the first among them.
+    /// How many attempts a run has, the first one included, 1 to 10. By default 3.
     pub attempts: u32,
-    /// The pause after the first attempt; it doubles with each further one.
+    /// The pause after the first attempt, 1 ms to 1 min. By default 200 ms.
     pub backoff: Duration,
-    /// The longest pause.
+    /// The longest pause, from `backoff` to 10 min. By default 2 s, or `backoff` if that is longer.
     pub max_backoff: Duration,
 }
 

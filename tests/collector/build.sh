@@ -51,7 +51,7 @@ if [ -x "$output" ] && [ -z "$(find . -type f -newer "$output")" ]; then
     exit 0
 fi
 
-unpacked=$(dirname "$output")/../go
+unpacked=$(dirname "$output")/go
 go=go
 if ! is_new_enough "$go"; then
     go=$unpacked/usr/lib/go-$GO_SERIES/bin/go

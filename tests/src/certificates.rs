@@ -12,12 +12,12 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
 /// The names of [`Certificates::valid`]: every way in which a test addresses a server on loopback.
-pub const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub const LOOPBACK_NAMES: [&str; 4] = ["localhost", "127.0.0.1", "127.0.0.2", "::1"];
 
 /// The only name of [`Certificates::wrong_name`]; it can never resolve (RFC 6761, section 6.4).
 pub const OTHER_NAME: &str = "other.invalid";
@@ -42,7 +42,9 @@ impl Certificates {
     #[must_use]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "bedcheck test authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "bedcheck test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key pair is generated from random numbers alone");
@@ -61,6 +63,17 @@ impl Certificates {
         self.directory.path().join("authority.pem")
     }
 
+    /// How a TLS client trusts this authority, and no other.
+    #[must_use]
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the suites of the default versions")
+            .with_root_certificates(trust(self.authority.der()))
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+
     /// A server certificate with nothing wrong in it, for [`LOOPBACK_NAMES`].
     #[must_use]
     pub fn valid(&self) -> Identity {
@@ -73,7 +86,12 @@ impl Certificates {
         // An hour more, so that the number of whole days left is still the same when the test looks.
         let until = OffsetDateTime::now_utc() + Duration::days(days) + Duration::HOUR;
         let params = server_params(&LOOPBACK_NAMES);
-        self.issue(&format!("valid-for-{days}-days"), params, OffsetDateTime::now_utc() - Duration::DAY, until)
+        self.issue(
+            &format!("valid-for-{days}-days"),
+            params,
+            OffsetDateTime::now_utc() - Duration::DAY,
+            until,
+        )
     }
 
     /// A server certificate which expired yesterday, and is otherwise right.
@@ -92,10 +110,17 @@ impl Certificates {
     #[must_use]
     pub fn client(&self) -> Identity {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "bedcheck test client");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "bedcheck test client");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let now = OffsetDateTime::now_utc();
-        self.issue("client", params, now - Duration::DAY, now + Duration::days(VALID_DAYS))
+        self.issue(
+            "client",
+            params,
+            now - Duration::DAY,
+            now + Duration::days(VALID_DAYS),
+        )
     }
 
     fn server(&self, file: &str, names: &[&str], from_day: i64, until_day: i64) -> Identity {
@@ -114,8 +139,9 @@ impl Certificates {
         params.not_before = from;
         params.not_after = until;
         let key = KeyPair::generate().expect("a key pair is generated from random numbers alone");
-        let certificate =
-            params.signed_by(&key, &self.authority).expect("the parameters are made in this file");
+        let certificate = params
+            .signed_by(&key, &self.authority)
+            .expect("the parameters are made in this file");
         let identity = Identity {
             certificate_file: self.directory.path().join(format!("{file}.pem")),
             key_file: self.directory.path().join(format!("{file}.key.pem")),
@@ -162,9 +188,8 @@ impl Identity {
     /// The same, but only to clients which identify themselves with a certificate of the same authority.
     #[must_use]
     pub fn server_config_asking_for_client_certificate(&self) -> Arc<ServerConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).expect("the authority's certificate was made in this file");
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        let roots = Arc::new(trust(&self.authority));
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
             .build()
             .expect("there is one root");
         let config = ServerConfig::builder_with_provider(provider())
@@ -184,10 +209,20 @@ impl Identity {
     }
 }
 
+fn trust(authority: &CertificateDer<'static>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(authority.clone())
+        .expect("the authority's certificate was made in this file");
+    roots
+}
+
 fn server_params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("the names are constants of this file");
-    params.distinguished_name.push(DnType::CommonName, "bedcheck test server");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "bedcheck test server");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params
 }

@@ -31,6 +31,7 @@ const GREETING_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Dovecot {
     process: ServerProcess,
+    plaintext: Plaintext,
     ports: [u16; 2],
     delivered: AtomicU32,
 }
@@ -73,23 +74,38 @@ impl Dovecot {
                 make_mailbox(&directory.join("mail"));
                 make_mailbox(&directory.join("mail/.Archive"));
                 deliver(&directory.join("mail"), 1, INBOX_MESSAGES);
-                deliver(&directory.join("mail/.Archive"), 1 + INBOX_MESSAGES, ARCHIVE_MESSAGES);
+                deliver(
+                    &directory.join("mail/.Archive"),
+                    1 + INBOX_MESSAGES,
+                    ARCHIVE_MESSAGES,
+                );
                 let mut command = Command::new(&dovecot);
                 command.arg("-F").arg("-c").arg(file);
                 command
             },
-            |ports| greets(ports[0]),
+            |ports| greets(plaintext.host(), ports[0]),
         );
-        Self { process, ports, delivered: AtomicU32::new(INBOX_MESSAGES + ARCHIVE_MESSAGES) }
+        Self {
+            process,
+            plaintext,
+            ports,
+            delivered: AtomicU32::new(INBOX_MESSAGES + ARCHIVE_MESSAGES),
+        }
     }
 
-    /// The port on 127.0.0.1 for plaintext and STARTTLS, as 143 is.
+    /// The address to connect to: a loopback address, which is a name of [`Certificates::valid`].
+    #[must_use]
+    pub fn host(&self) -> &'static str {
+        self.plaintext.host()
+    }
+
+    /// The port for plaintext and STARTTLS, as 143 is.
     #[must_use]
     pub fn imap_port(&self) -> u16 {
         self.ports[0]
     }
 
-    /// The port on 127.0.0.1 for TLS from the first byte, as 993 is.
+    /// The port for TLS from the first byte, as 993 is.
     #[must_use]
     pub fn imaps_port(&self) -> u16 {
         self.ports[1]
@@ -123,6 +139,17 @@ pub enum Plaintext {
     Refused,
 }
 
+impl Plaintext {
+    /// The address to listen on. Dovecot takes a connection whose two ends have the same address for safe
+    /// without TLS; a client that connects to 127.0.0.2 has the address 127.0.0.1.
+    fn host(self) -> &'static str {
+        match self {
+            Self::Allowed => "127.0.0.1",
+            Self::Refused => "127.0.0.2",
+        }
+    }
+}
+
 fn configuration(
     directory: &Path,
     account: &Account,
@@ -135,18 +162,18 @@ fn configuration(
     let key = copy_into(directory, &identity.key_file);
     let (certificate, key) = (certificate.display(), key.display());
     let directory = directory.display();
-    // `required` and not `disable_plaintext_auth`, from which Dovecot exempts connections over loopback.
-    let ssl = match plaintext {
-        Plaintext::Allowed => "yes",
-        Plaintext::Refused => "required",
+    let host = plaintext.host();
+    let plaintext_refused = match plaintext {
+        Plaintext::Allowed => "no",
+        Plaintext::Refused => "yes",
     };
     format!(
         r#"base_dir = {directory}/run
 state_dir = {directory}/state
 log_path = /dev/stderr
 protocols = imap
-listen = 127.0.0.1
-ssl = {ssl}
+listen = {host}
+ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{key}
 mail_location = maildir:{directory}/mail
@@ -192,7 +219,7 @@ userdb {{
   driver = static
   args = home={directory}/home
 }}
-disable_plaintext_auth = no
+disable_plaintext_auth = {plaintext_refused}
 
 namespace inbox {{
   inbox = yes
@@ -222,13 +249,165 @@ fn deliver(mailbox: &Path, first: u32, messages: u32) {
 }
 
 /// Whether the server greets a client: Dovecot accepts connections before it can serve them.
-fn greets(port: u16) -> bool {
+fn greets(host: &str, port: u16) -> bool {
     let greeting = || {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        let stream = TcpStream::connect((host, port))?;
         stream.set_read_timeout(Some(GREETING_WITHIN))?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
         std::io::Result::Ok(line)
     };
     greeting().is_ok_and(|line| line.starts_with("* OK"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::time::Instant;
+
+    use rustls::{ClientConnection, StreamOwned};
+
+    use super::*;
+
+    /// A client that sends lines and reads to the tagged answer.
+    struct Client<S> {
+        stream: BufReader<S>,
+    }
+
+    impl<S: Read + Write> Client<S> {
+        fn greet(stream: S) -> Self {
+            let mut client = Self {
+                stream: BufReader::new(stream),
+            };
+            assert!(client.line().starts_with("* OK"));
+            client
+        }
+
+        fn line(&mut self) -> String {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).unwrap();
+            line
+        }
+
+        fn command(&mut self, command: &str) -> String {
+            self.stream
+                .get_mut()
+                .write_all(format!("a {command}\r\n").as_bytes())
+                .unwrap();
+            let mut answer = String::new();
+            loop {
+                let line = self.line();
+                answer += &line;
+                if line.starts_with("a ") || line.is_empty() {
+                    return answer;
+                }
+            }
+        }
+    }
+
+    fn login(password: &str) -> String {
+        format!(
+            "LOGIN {USER} \"{}\"",
+            password.replace('\\', "\\\\").replace('"', "\\\"")
+        )
+    }
+
+    fn connect(dovecot: &Dovecot, port: u16) -> TcpStream {
+        TcpStream::connect((dovecot.host(), port)).unwrap()
+    }
+
+    fn over_tls(certificates: &Certificates, stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = "127.0.0.1".try_into().unwrap();
+        StreamOwned::new(
+            ClientConnection::new(certificates.client_config(), name).unwrap(),
+            stream,
+        )
+    }
+
+    #[test]
+    fn it_serves_its_mailboxes_over_tls() {
+        let certificates = Certificates::new();
+        let dovecot = Dovecot::start(&certificates);
+        let mut client = Client::greet(over_tls(&certificates, connect(&dovecot, dovecot.imaps_port())));
+        assert!(
+            client.command(&login(PASSWORD)).contains("a OK"),
+            "{}",
+            dovecot.log()
+        );
+        assert!(
+            client
+                .command("SELECT Archive")
+                .contains(&format!("* {ARCHIVE_MESSAGES} EXISTS"))
+        );
+        assert!(
+            client
+                .command("SELECT INBOX")
+                .contains(&format!("* {INBOX_MESSAGES} EXISTS"))
+        );
+        dovecot.deliver(2);
+        assert!(
+            client
+                .command("EXAMINE INBOX")
+                .contains(&format!("* {} EXISTS", INBOX_MESSAGES + 2))
+        );
+        assert!(client.command("SELECT Missing").contains("a NO"));
+        assert!(client.command("LOGOUT").contains("* BYE"));
+    }
+
+    #[test]
+    fn a_wrong_password_is_refused_at_once_every_time() {
+        let dovecot = Dovecot::start(&Certificates::new());
+        // The first login waits for the server's own helpers to start.
+        let mut client = Client::greet(connect(&dovecot, dovecot.imap_port()));
+        assert!(
+            client.command(&login(PASSWORD)).contains("a OK"),
+            "{}",
+            dovecot.log()
+        );
+        for _ in 0..3 {
+            let mut client = Client::greet(connect(&dovecot, dovecot.imap_port()));
+            let started = Instant::now();
+            assert!(
+                client
+                    .command(&login("wrong"))
+                    .contains("a NO [AUTHENTICATIONFAILED]")
+            );
+            assert!(
+                started.elapsed() < Duration::from_millis(100),
+                "{:?}",
+                started.elapsed()
+            );
+        }
+    }
+
+    #[test]
+    fn it_can_insist_on_tls() {
+        let certificates = Certificates::new();
+        let dovecot = Dovecot::start_requiring_tls(&certificates);
+        let mut client = Client::greet(connect(&dovecot, dovecot.imap_port()));
+        let capabilities = client.command("CAPABILITY");
+        assert!(
+            capabilities.contains("LOGINDISABLED") && capabilities.contains("STARTTLS"),
+            "{capabilities}"
+        );
+        assert!(client.command(&login(PASSWORD)).contains("a NO [PRIVACYREQUIRED]"));
+        assert!(client.command("STARTTLS").contains("a OK"));
+        let stream = over_tls(&certificates, client.stream.into_inner());
+        let mut client = Client {
+            stream: BufReader::new(stream),
+        };
+        assert!(
+            client.command(&login(PASSWORD)).contains("a OK"),
+            "{}",
+            dovecot.log()
+        );
+    }
+
+    #[test]
+    fn it_stops_when_dropped() {
+        let dovecot = Dovecot::start(&Certificates::new());
+        let port = dovecot.imap_port();
+        drop(dovecot);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
 }

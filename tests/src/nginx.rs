@@ -53,13 +53,29 @@ impl Nginx {
             |directory, _, ports| {
                 let file = directory.join("nginx.conf");
                 write(&file, configuration(directory, certificates, ports));
-                write(&directory.join("pages/page"), PAGE_LINE.repeat(PAGE_BYTES / PAGE_LINE.len()));
-                write(&directory.join("users"), format!("{USER}:{}\n", hashed_password()));
+                write(
+                    &directory.join("pages/page"),
+                    PAGE_LINE.repeat(PAGE_BYTES / PAGE_LINE.len()),
+                );
+                write(
+                    &directory.join("users"),
+                    format!("{USER}:{}\n", hashed_password()),
+                );
                 let mut command = Command::new(&nginx);
-                command.arg("-p").arg(directory).arg("-e").arg("stderr").arg("-c").arg(file);
+                command
+                    .arg("-p")
+                    .arg(directory)
+                    .arg("-e")
+                    .arg("stderr")
+                    .arg("-c")
+                    .arg(file);
                 command
             },
-            |ports| ports.iter().all(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok()),
+            |ports| {
+                ports
+                    .iter()
+                    .all(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok())
+            },
         );
         Self { process, ports }
     }
@@ -142,9 +158,15 @@ http {{
 
 /// The password as nginx's file of users has it; in clear, its colon would end it.
 fn hashed_password() -> String {
-    let output = Command::new(executable("openssl")).args(["passwd", "-apr1", PASSWORD]).output();
+    let output = Command::new(executable("openssl"))
+        .args(["passwd", "-apr1", PASSWORD])
+        .output();
     let output = output.unwrap_or_else(|error| panic!("cannot run `openssl passwd`: {error}"));
-    assert!(output.status.success(), "`openssl passwd` failed: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "`openssl passwd` failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -201,3 +223,98 @@ location = /unavailable {
   return 503;
 }
 "#;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use rustls::{ClientConnection, StreamOwned};
+
+    use super::*;
+
+    /// Sends a request and returns the whole response, as text.
+    fn get(mut stream: impl Read + Write, path: &str, headers: &str) -> std::io::Result<String> {
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+        )?;
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response)?;
+        Ok(String::from_utf8_lossy(&response).into_owned())
+    }
+
+    fn connect(port: u16) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", port)).unwrap()
+    }
+
+    #[test]
+    fn its_pages_are_as_described() {
+        let nginx = Nginx::start(&Certificates::new());
+        let get = |path, headers| get(connect(nginx.http_port()), path, headers).unwrap();
+
+        let health = get("/health", "");
+        assert!(
+            health.starts_with("HTTP/1.1 200") && health.contains("application/json"),
+            "{health}"
+        );
+        assert!(health.ends_with("\r\n\r\n{\"status\":\"up\"}"), "{health}");
+        let page = get("/page", "");
+        assert!(page.contains(&format!("Content-Length: {PAGE_BYTES}\r\n")) && page.ends_with(PAGE_LINE));
+        let compressed = get("/page", "Accept-Encoding: gzip\r\n");
+        assert!(compressed.contains("Content-Encoding: gzip") && compressed.len() < PAGE_BYTES / 2);
+        let chunked = get("/chunked", "");
+        let chunk_sizes = chunked
+            .lines()
+            .filter(|line| u32::from_str_radix(line, 16).is_ok_and(|size| size > 0));
+        assert!(chunked.contains("Transfer-Encoding: chunked") && chunk_sizes.count() > 1);
+        assert!(get("/redirect", "").contains("302") && get("/redirect", "").contains("Location: /health"));
+        assert!(get("/redirect-loop", "").contains("Location: /redirect-loop"));
+        assert!(get("/unavailable", "").starts_with("HTTP/1.1 503"));
+        assert!(get("/missing", "").starts_with("HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn the_private_page_wants_the_password() {
+        let nginx = Nginx::start(&Certificates::new());
+        let get = |headers: &str| get(connect(nginx.http_port()), "/private", headers).unwrap();
+        // The user and password above, and a wrong password, in base64.
+        let (right, wrong) = ("cHJvYmU6cEBzcyAid1xvOnJk", "cHJvYmU6d3Jvbmc=");
+        assert!(get("").starts_with("HTTP/1.1 401"));
+        assert!(get(&format!("Authorization: Basic {wrong}\r\n")).starts_with("HTTP/1.1 401"));
+        let response = get(&format!("Authorization: Basic {right}\r\n"));
+        assert!(
+            response.starts_with("HTTP/1.1 200"),
+            "{response}\n{}",
+            nginx.log()
+        );
+    }
+
+    #[test]
+    fn a_client_sees_what_is_wrong_with_each_certificate() {
+        let certificates = Certificates::new();
+        let nginx = Nginx::start(&certificates);
+        let get = |port| {
+            let name = "localhost".try_into().unwrap();
+            let tls = ClientConnection::new(certificates.client_config(), name).unwrap();
+            get(StreamOwned::new(tls, connect(port)), "/health", "")
+        };
+        assert!(get(nginx.https_port()).unwrap().starts_with("HTTP/1.1 200"));
+        assert!(
+            get(nginx.expired_port())
+                .unwrap_err()
+                .to_string()
+                .contains("expired")
+        );
+        assert!(
+            get(nginx.wrong_name_port())
+                .unwrap_err()
+                .to_string()
+                .contains("not valid for name")
+        );
+        assert!(
+            get(nginx.client_certificate_port())
+                .unwrap()
+                .starts_with("HTTP/1.1 400")
+        );
+    }
+}

@@ -67,16 +67,24 @@ impl ServerProcess {
             tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder for a server: {error}"));
         let account = Account::for_owner_of(directory.path());
         let mut command = command(directory.path(), &account);
+        // For appending, because a server may open it a second time by the name of its standard output, for
+        // which it has to be the server's own file, too.
+        let log = File::options().append(true).create(true).open(log_file(&directory));
+        let log = log.unwrap_or_else(|error| panic!("cannot create a server's log: {error}"));
         account.take(directory.path());
         if let Some((user, group)) = account.ids {
             command.uid(user).gid(group);
         }
-        let log = File::create(log_file(&directory))
-            .unwrap_or_else(|error| panic!("cannot create a server's log: {error}"));
-        let errors = log.try_clone().unwrap_or_else(|error| panic!("cannot share a server's log: {error}"));
+        let errors = log
+            .try_clone()
+            .unwrap_or_else(|error| panic!("cannot share a server's log: {error}"));
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         let child = child.unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
-        Self { child, directory, account }
+        Self {
+            child,
+            directory,
+            account,
+        }
     }
 
     /// Waits until the server answers; returns false when it ends instead, or takes too long.
@@ -154,12 +162,21 @@ impl Account {
         let owner = fs::metadata(directory).map(|metadata| metadata.uid());
         if matches!(owner, Ok(0)) {
             let number = |text: String| {
-                text.parse().unwrap_or_else(|_| panic!("`id` printed `{text}` where a number was wanted"))
+                text.parse()
+                    .unwrap_or_else(|_| panic!("`id` printed `{text}` where a number was wanted"))
             };
             let ids = (number(id(&["-u", "nobody"])), number(id(&["-g", "nobody"])));
-            Self { user: "nobody".to_owned(), group: id(&["-gn", "nobody"]), ids: Some(ids) }
+            Self {
+                user: "nobody".to_owned(),
+                group: id(&["-gn", "nobody"]),
+                ids: Some(ids),
+            }
         } else {
-            Self { user: id(&["-un"]), group: id(&["-gn"]), ids: None }
+            Self {
+                user: id(&["-un"]),
+                group: id(&["-gn"]),
+                ids: None,
+            }
         }
     }
 
@@ -222,7 +239,9 @@ pub(crate) fn free_ports<const PORTS: usize>() -> [u16; PORTS] {
     });
     held.map(|listener| {
         let address = listener.local_addr();
-        address.unwrap_or_else(|error| panic!("a listener without an address: {error}")).port()
+        address
+            .unwrap_or_else(|error| panic!("a listener without an address: {error}"))
+            .port()
     })
 }
 

@@ -17,6 +17,10 @@ use tempfile::TempDir;
 /// a program that takes longer than this has lost its own.
 pub const CALL_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long to wait for the last output of a program that was killed. It is there at once, unless a process
+/// which the program started holds it open.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// How often a program that has closed its output is looked at until it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
@@ -41,6 +45,7 @@ where
 pub struct Program {
     command: Command,
     folder: TempDir,
+    within: Duration,
 }
 
 impl Program {
@@ -54,8 +59,15 @@ impl Program {
     where
         I: IntoIterator<Item: AsRef<OsStr>>,
     {
+        Self::calling(&built("bedcheck", "./justw build"), arguments)
+    }
+
+    fn calling<I>(executable: &Path, arguments: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<OsStr>>,
+    {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let mut command = Command::new(built("bedcheck", "./justw build"));
+        let mut command = Command::new(executable);
         command.args(arguments).current_dir(&folder);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("OTEL_") {
@@ -65,7 +77,11 @@ impl Program {
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
             command.env_remove(name);
         }
-        Self { command, folder }
+        Self {
+            command,
+            folder,
+            within: CALL_WITHIN,
+        }
     }
 
     /// A call of `bedcheck run` for every check of this configuration (TOML), with its reports as JSON.
@@ -118,21 +134,47 @@ impl Program {
     #[must_use]
     pub fn finish(mut self) -> Finished {
         let started = Instant::now();
-        let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
-        let stdout = collect(child.stdout.take());
-        let stderr = collect(child.stderr.take());
+        let command = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
+        let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
 
-        let give_up = started + CALL_WITHIN;
-        let stdout = stdout.recv_timeout(give_up.saturating_duration_since(Instant::now()));
-        let stderr = stderr.recv_timeout(give_up.saturating_duration_since(Instant::now()));
+        // Both outputs end with the program, which is how its end is seen at once.
+        let give_up = started + self.within;
+        let until = |output: &mpsc::Receiver<String>, end: Instant| {
+            output
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+                .ok()
+        };
+        let printed = (until(&stdout, give_up), until(&stderr, give_up));
         let code = wait_until(&mut child, give_up);
         let took = started.elapsed();
-        let (Ok(stdout), Ok(stderr), Some(code)) = (&stdout, &stderr, code) else {
-            panic!("{command:?} did not end within {CALL_WITHIN:?}; it printed {stdout:?} and {stderr:?}");
+        // After the program was killed, there is still what it had printed before.
+        let last_words = Instant::now() + LAST_WORDS_WITHIN;
+        let stdout = printed
+            .0
+            .or_else(|| until(&stdout, last_words))
+            .unwrap_or_default();
+        let stderr = printed
+            .1
+            .or_else(|| until(&stderr, last_words))
+            .unwrap_or_default();
+        let Some(code) = code else {
+            let arguments: Vec<&OsStr> = self.command.get_args().collect();
+            let within = self.within;
+            panic!("{arguments:?} did not end within {within:?}; it printed `{stdout}` and `{stderr}`");
         };
-        Finished { code, stdout: stdout.clone(), stderr: stderr.clone(), took }
+        Finished {
+            code,
+            stdout,
+            stderr,
+            took,
+        }
     }
 }
 
@@ -218,7 +260,10 @@ fn collect(output: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String>
 }
 
 /// The exit code of a process, or `None` when it had to be killed because it was too late.
-#[expect(clippy::option_option, reason = "no exit code means a signal, no end means too late")]
+#[expect(
+    clippy::option_option,
+    reason = "no exit code means a signal, no end means too late"
+)]
 fn wait_until(child: &mut Child, give_up: Instant) -> Option<Option<i32>> {
     loop {
         if let Ok(Some(status)) = child.try_wait() {
@@ -231,5 +276,51 @@ fn wait_until(child: &mut Child, give_up: Instant) -> Option<Option<i32>> {
             return None;
         }
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program::calling(Path::new("/bin/sh"), ["-c", script])
+    }
+
+    #[test]
+    fn both_outputs_are_read_however_much_there_is() {
+        // More than a pipe holds.
+        let finished = shell("head -c 200000 /dev/zero >&2; head -c 200000 /dev/zero; exit 3").finish();
+        assert_eq!(
+            (finished.code, finished.stdout.len(), finished.stderr.len()),
+            (Some(3), 200_000, 200_000)
+        );
+    }
+
+    #[test]
+    fn reports_are_lines_of_json() {
+        let program = shell("cat reports; echo \"$SECRET\" >&2").file("reports", "{\"a\":1}\n{\"a\":2}\n");
+        let finished = program.env("SECRET", "hush").finish();
+        assert_eq!(
+            finished.reports(),
+            [serde_json::json!({"a": 1}), serde_json::json!({"a": 2})]
+        );
+        assert!(finished.mentions("hush") && !finished.mentions("hash"));
+    }
+
+    #[test]
+    fn a_call_that_does_not_end_is_killed() {
+        let mut program = shell("echo before; exec sleep 600");
+        program.within = Duration::from_millis(50);
+        let started = Instant::now();
+        let panic = catch_unwind(AssertUnwindSafe(|| program.finish())).unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(30));
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(
+            message.contains("did not end within 50ms; it printed `before\n`"),
+            "{message}"
+        );
     }
 }

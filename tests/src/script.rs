@@ -149,7 +149,11 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "step {}: expected {}, but {}", self.step, self.expected, self.came)
+        write!(
+            formatter,
+            "step {}: expected {}, but {}",
+            self.step, self.expected, self.came
+        )
     }
 }
 
@@ -157,5 +161,182 @@ impl fmt::Display for Mismatch {
 impl fmt::Debug for Mismatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::{Ipv6Addr, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use rustls::{ClientConnection, StreamOwned};
+
+    use super::*;
+    use crate::certificates::Certificates;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn connect(peer: &Peer) -> TcpStream {
+        TcpStream::connect(peer.address()).unwrap()
+    }
+
+    fn read_to_end(mut stream: impl Read) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_client_that_leaves_the_script_is_told_apart() {
+        let peer = Script::new().expect("a NOOP\r\n").send("a OK\r\n").serve();
+        connect(&peer).write_all(b"a NO").unwrap();
+        let mut other = connect(&peer);
+        other.write_all(b"a LOGOUT\r\n").unwrap();
+        assert_eq!(read_to_end(other), "");
+
+        let transcripts = peer.finish();
+
+        let mismatches = transcripts
+            .iter()
+            .map(|transcript| transcript.mismatch.as_ref().unwrap().to_string());
+        assert_eq!(
+            mismatches.collect::<Vec<_>>(),
+            [
+                "step 1: expected `a NOOP\\r\\n`, but the client left after `a NO`",
+                "step 1: expected `a NOOP\\r\\n`, but `a LOGOUT\\r\\n` came",
+            ]
+        );
+        assert_eq!(transcripts[1].text(), "a LOGOUT\r\n");
+    }
+
+    #[test]
+    fn connections_follow_one_script_after_the_other() {
+        let scripts = vec![
+            Script::new().send("first"),
+            Script::new().expect_through("\n").send("later"),
+        ];
+        let peer = Peer::serve(Ipv6Addr::LOCALHOST.into(), scripts);
+        assert_eq!(read_to_end(connect(&peer)), "first");
+        for _ in 0..2 {
+            let mut client = connect(&peer);
+            client.write_all(b"anything\n").unwrap();
+            assert_eq!(read_to_end(client), "later");
+        }
+
+        let transcripts = peer.finish();
+
+        let received: Vec<String> = transcripts.iter().map(Transcript::text).collect();
+        assert_eq!(received, ["", "anything\n", "anything\n"]);
+    }
+
+    #[test]
+    fn a_reset_is_not_an_end() {
+        let peer = Script::new().send("* OK hi\r\n").expect("x").reset().serve();
+        let mut client = connect(&peer);
+        client.read_exact(&mut [0; 9]).unwrap();
+        client.write_all(b"x").unwrap();
+
+        let error = client.read(&mut [0]).unwrap_err();
+
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn tls_starts_where_the_script_says() {
+        let certificates = Certificates::new();
+        let config = certificates.valid().server_config();
+        let peer = Script::new()
+            .send("go\n")
+            .start_tls(config)
+            .expect("secret")
+            .send("ok")
+            .hang_up()
+            .serve();
+        let mut client = connect(&peer);
+        client.read_exact(&mut [0; 3]).unwrap();
+        let tls =
+            ClientConnection::new(certificates.client_config(), "localhost".try_into().unwrap()).unwrap();
+        let mut client = StreamOwned::new(tls, client);
+        client.write_all(b"secret").unwrap();
+
+        // An end without the closing alert would be an error here.
+        assert_eq!(read_to_end(&mut client), "ok");
+
+        drop(client);
+        assert_eq!(
+            peer.finish()[0],
+            Transcript {
+                received: b"secret".to_vec(),
+                mismatch: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_is_a_mismatch() {
+        let certificates = Certificates::new();
+        for identity in [
+            certificates.expired(),
+            certificates.wrong_name(),
+            Certificates::new().valid(),
+        ] {
+            let peer = Script::new()
+                .start_tls(identity.server_config())
+                .send("ok")
+                .serve();
+            let name = "localhost".try_into().unwrap();
+            let tls = ClientConnection::new(certificates.client_config(), name).unwrap();
+            StreamOwned::new(tls, connect(&peer)).read(&mut [0]).unwrap_err();
+
+            let mismatch = peer.finish()[0].mismatch.clone().unwrap();
+
+            assert_eq!(
+                (mismatch.step, mismatch.expected.as_str()),
+                (1, "a TLS handshake")
+            );
+        }
+    }
+
+    #[test]
+    fn finishing_ends_whatever_a_connection_waits_for() {
+        let certificate = Certificates::new().valid().server_config();
+        let waiting = [
+            Script::new().stall(),
+            Script::new().drip("never", HOUR),
+            Script::new().start_tls(certificate),
+            Script::new().expect("never"),
+            Script::new().hang_up(),
+        ];
+        let peer = Peer::serve(Ipv4Addr::LOCALHOST.into(), waiting.to_vec());
+        let clients: Vec<TcpStream> = waiting.iter().map(|_| connect(&peer)).collect();
+        for mut client in &clients {
+            client.write_all(b"!").unwrap();
+        }
+
+        let started = Instant::now();
+        let transcripts = peer.finish();
+
+        assert!(started.elapsed() < Duration::from_secs(5));
+        assert_eq!(transcripts.len(), waiting.len());
+        assert_eq!(
+            (transcripts[0].text(), transcripts[4].text()),
+            ("!".to_owned(), "!".to_owned())
+        );
+    }
+
+    #[test]
+    fn bytes_that_drip_come_one_by_one() {
+        let peer = Script::new().drip("abc", Duration::from_millis(5)).serve();
+        let started = Instant::now();
+        assert_eq!(read_to_end(connect(&peer)), "abc");
+        assert!(started.elapsed() >= Duration::from_millis(15));
+    }
+
+    #[test]
+    fn a_closed_port_refuses() {
+        let closed = ClosedPort::new();
+        let error = TcpStream::connect(("127.0.0.1", closed.port())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+
 mod export;
 mod inspect;
 mod output;
@@ -16,7 +17,7 @@ use clap::error::ErrorKind;
 
 pub use args::{Arguments, Command, Format, PluginCommand};
 
-use crate::config::{Config, Problems, Source};
+use crate::config::{Config, Source};
 use crate::runner::{DefaultGrant, Preparation};
 
 /// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
@@ -95,10 +96,6 @@ fn read(file: &Path) -> Result<(Config, Source), String> {
 fn refuse(rendered: &str) -> ExitCode {
     output::complain(rendered.trim_end());
     ExitCode::from(EXIT_USAGE)
-}
-
-fn refuse_options(problems: &Problems) -> ExitCode {
-    refuse(&problems.to_string())
 }
 
 /// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::args::RunArguments;
 use super::{Format, cache_folder, output, read, refuse};
-use crate::config::{CommandLine, Config, Source, Trust};
+use crate::config::{CommandLine, Config, Source};
+use crate::connection::Trust;
 use crate::outcome::Report;
 use crate::render::{Progress, exit_code, summary};
 use crate::runner::{DefaultGrant, Preparation, Prepared, Runner};
@@ -27,7 +28,10 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
     for notice in &loaded.preparation.notices {
         output::complain(&format!("note: {notice}"));
     }
-    run_checks(loaded.preparation, loaded.config.concurrency, arguments.format, exporter).await
+    let plain = |_: &Report| String::new();
+    let reports =
+        run_checks(loaded.preparation, loaded.config.concurrency, arguments.format, exporter, plain).await;
+    exit_code(&reports).into()
 }
 
 /// Checks that are ready, and the configuration they come from.
@@ -86,13 +90,15 @@ fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs checks, shows each report as soon as those before it are shown, and sends them all on.
+/// Runs checks, shows each report as soon as those before it are shown, and sends them all on. In text,
+/// `heading` comes before a report.
 pub(super) async fn run_checks(
     preparation: Preparation,
     slots: usize,
     format: Format,
     exporter: Option<Exporter>,
-) -> ExitCode {
+    heading: impl Fn(&Report) -> String,
+) -> Vec<Report> {
     let begun = Instant::now();
     let look = output::look();
     let progress = Progress::new(format == Format::Text);
@@ -105,7 +111,9 @@ pub(super) async fn run_checks(
     let mut reports = Vec::with_capacity(running.len());
     for run in running {
         let report = run.report().await;
-        progress.suspend(|| output::say(&output::report(&report, format, &look)));
+        let heading = if format == Format::Text { heading(&report) } else { String::new() };
+        let shown = output::report(&report, format, &look);
+        progress.suspend(|| output::say(&format!("{heading}{shown}")));
         if let Some(exporter) = &exporter {
             exporter.record(&report);
         }
@@ -120,7 +128,7 @@ pub(super) async fn run_checks(
     if let Some(exporter) = exporter {
         export::finish(exporter).await;
     }
-    exit_code(&reports).into()
+    reports
 }
 
 /// A run under way.

@@ -1,7 +1,6 @@
 //! A check as the runner sees it. How it is written is not known here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::name::CheckName;
@@ -9,7 +8,9 @@ use super::problem::Location;
 use super::settings::Settings;
 use crate::budget::Limits;
 use crate::capability::Capability;
+use crate::connection::Tls;
 use crate::grant::Grants;
+use crate::policy::Retry;
 
 /// A configured use of a plugin.
 #[derive(Debug, Clone)]
@@ -49,50 +50,6 @@ impl Check {
     pub fn key_location(&self, key: &str) -> &Location {
         self.key_locations.get(key).unwrap_or(&self.location)
     }
-}
-
-/// How a check does TLS (`[check.tls]`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Whose word is taken for the peer's certificate.
-    pub trust: Trust,
-    /// What to show the peer when it asks for a certificate.
-    pub client: Option<ClientIdentity>,
-    /// The name to send and to verify, instead of the plugin's and of the host that is dialled.
-    pub server_name: Option<String>,
-}
-
-/// Whose word is taken for a peer's certificate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Trust {
-    /// The authorities that the system trusts.
-    #[default]
-    System,
-    /// Only the authorities in this file, PEM (`ca_file`).
-    File(PathBuf),
-    /// Nobody's: any certificate will do (`do_not_verify`). Everything that is sent, passwords too, may
-    /// go to anyone.
-    DoNotVerify,
-}
-
-/// A client certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdentity {
-    /// The certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-}
-
-/// How a failed attempt is repeated (`retry`): with pauses that double from `backoff` up to `max_backoff`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// How many attempts a run has, the first one included, 1 to 10. By default 3.
-    pub attempts: u32,
-    /// The pause after the first attempt, 1 ms to 1 min. By default 200 ms.
-    pub backoff: Duration,
-    /// The longest pause, from `backoff` to 10 min. By default 2 s, or `backoff` if that is longer.
-    pub max_backoff: Duration,
 }
 
 /// When a sick target is left alone (`breaker`).

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::check::{Breaker, Check, ClientIdentity, Retry, Tls, Trust};
+use super::check::{Breaker, Check};
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
 use super::units::show_duration;
 use crate::budget::Limits;
 use crate::capability::Capability;
+use crate::connection::{ClientIdentity, Tls, Trust};
 use crate::grant::{Grants, Host};
+use crate::policy::Retry;
 
 /// The keys whose places are kept.
 const PLACED: [&str; 10] = [

@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use check::{Breaker, Check, ClientIdentity, Retry, Tls, Trust};
+pub use check::{Breaker, Check};
 pub use command_line::CommandLine;
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};

@@ -80,7 +80,7 @@ impl Judge<'_> {
             Kind::PropertyNames { error: name } => {
                 let message = format!(
                     "found the key {}, wanted {}",
-                    shown(error.instance()),
+                    shown(name.instance()),
                     self.wanted(name)
                 );
                 vec![self.at(pointer, &message, false)]

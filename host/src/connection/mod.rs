@@ -6,6 +6,7 @@ mod dial;
 mod error;
 mod resolve;
 mod tls;
+mod trust;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,8 @@ pub use certificate::Certificate;
 pub use dial::dial;
 pub use error::{Error, TlsProblem};
 pub use resolve::{Resolution, Resolver};
-pub use tls::{ClientIdentity, Tls, TlsClient, TlsInfo, Trust};
+pub use tls::{TlsClient, TlsInfo};
+pub use trust::{ClientIdentity, Tls, Trust};
 
 /// A connection to a peer.
 #[derive(Debug)]

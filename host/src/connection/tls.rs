@@ -1,6 +1,6 @@
 //! TLS as a client: whom to trust, who we are, and the handshake.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -13,39 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Certificate, Error, TlsProblem};
-
-/// How a check does TLS: the operator's choice, never the plugin's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Whose word is taken for the peer's certificate.
-    pub trust: Trust,
-    /// What to show the peer when it asks for a certificate.
-    pub client: Option<ClientIdentity>,
-    /// The name to send and to verify, instead of the plugin's and of the host that is dialled.
-    pub server_name: Option<String>,
-}
-
-/// Whose word is taken for a peer's certificate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Trust {
-    /// The authorities that the system trusts.
-    #[default]
-    System,
-    /// Only the authorities in this file, PEM.
-    File(PathBuf),
-    /// Nobody's: any certificate will do. Everything that is sent, passwords too, may go to anyone.
-    DoNotVerify,
-}
-
-/// A client certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdentity {
-    /// The certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-}
+use super::{Certificate, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
 #[derive(Debug, Clone)]

@@ -50,7 +50,11 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key).map_err(io::Error::other)?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), pem, now })
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            pem,
+            now,
+        })
     }
 
     /// The authority's certificate in PEM form, as a file of trusted authorities holds it. The key is
@@ -85,7 +89,10 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let key = new_key()?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
-        Ok((certificate.der().clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into()))
+        Ok((
+            certificate.der().clone(),
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        ))
     }
 }
 
@@ -122,7 +129,9 @@ mod tests {
         let acceptor = authority.acceptor(Validity::Current).unwrap();
         for name in NAMES {
             let name = ServerName::try_from(name).unwrap();
-            handshake(&connector(authority.pem()), &acceptor, name).await.unwrap();
+            handshake(&connector(authority.pem()), &acceptor, name)
+                .await
+                .unwrap();
         }
     }
 
@@ -131,9 +140,14 @@ mod tests {
         let authority = Authority::new().unwrap();
         let acceptor = authority.acceptor(Validity::Current).unwrap();
         let name = ServerName::try_from("mail.example.org").unwrap();
-        let error = handshake(&connector(authority.pem()), &acceptor, name).await.unwrap_err();
+        let error = handshake(&connector(authority.pem()), &acceptor, name)
+            .await
+            .unwrap_err();
         assert!(
-            matches!(&error, Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })),
+            matches!(
+                &error,
+                Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. })
+            ),
             "{error:?}"
         );
     }
@@ -143,9 +157,14 @@ mod tests {
         let authority = Authority::new().unwrap();
         let acceptor = authority.acceptor(Validity::Expired).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let error = handshake(&connector(authority.pem()), &acceptor, name).await.unwrap_err();
+        let error = handshake(&connector(authority.pem()), &acceptor, name)
+            .await
+            .unwrap_err();
         assert!(
-            matches!(&error, Error::InvalidCertificate(CertificateError::ExpiredContext { .. })),
+            matches!(
+                &error,
+                Error::InvalidCertificate(CertificateError::ExpiredContext { .. })
+            ),
             "{error:?}"
         );
     }
@@ -155,7 +174,9 @@ mod tests {
         let acceptor = Authority::new().unwrap().acceptor(Validity::Current).unwrap();
         let other = Authority::new().unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let error = handshake(&connector(other.pem()), &acceptor, name).await.unwrap_err();
+        let error = handshake(&connector(other.pem()), &acceptor, name)
+            .await
+            .unwrap_err();
         assert!(matches!(&error, Error::InvalidCertificate(_)), "{error:?}");
     }
 

@@ -50,7 +50,10 @@ impl Endpoint {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(accept_all(listener, serve));
-        Ok(Self { address, role: Role::Serving(task.abort_handle()) })
+        Ok(Self {
+            address,
+            role: Role::Serving(task.abort_handle()),
+        })
     }
 
     /// A port that refuses every connection.
@@ -60,7 +63,10 @@ impl Endpoint {
     pub(crate) fn refusing() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        Ok(Self { address: socket.local_addr()?, role: Role::Refusing { _socket: socket } })
+        Ok(Self {
+            address: socket.local_addr()?,
+            role: Role::Refusing { _socket: socket },
+        })
     }
 
     /// Where clients connect to.
@@ -148,7 +154,9 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_ends_connections_and_closes_the_port() {
-        let endpoint = Endpoint::serving(|mut stream| async move { discard(&mut stream).await }).await.unwrap();
+        let endpoint = Endpoint::serving(|mut stream| async move { discard(&mut stream).await })
+            .await
+            .unwrap();
         let address = endpoint.address();
         let mut stream = TcpStream::connect(address).await.unwrap();
         drop(endpoint);

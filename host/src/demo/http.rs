@@ -13,7 +13,8 @@ use super::endpoint::finish;
 pub(crate) const MAX_HEAD: usize = 8 * 1024;
 /// What `/health` answers.
 pub(crate) const HEALTH: &str = "{\"status\":\"up\"}";
-const PAGE: &str = "<!DOCTYPE html>\n<title>bedcheck demo</title>\n<p>Everybody is where they should be.</p>\n";
+const PAGE: &str =
+    "<!DOCTYPE html>\n<title>bedcheck demo</title>\n<p>Everybody is where they should be.</p>\n";
 
 /// How a site is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,17 +65,41 @@ fn is_whole(head: &[u8]) -> bool {
 /// The response to a request's head, in bytes.
 fn respond(head: &[u8], site: Site) -> Vec<u8> {
     let Some((method, path)) = request_line(head) else {
-        return response("GET", "400 Bad Request", "text/plain", "", "this is no HTTP/1.1 request\n");
+        return response(
+            "GET",
+            "400 Bad Request",
+            "text/plain",
+            "",
+            "this is no HTTP/1.1 request\n",
+        );
     };
     if site == Site::Unavailable {
         let text = "the database does not answer\n";
-        return response(method, "503 Service Unavailable", "text/plain", "Retry-After: 30\r\n", text);
+        return response(
+            method,
+            "503 Service Unavailable",
+            "text/plain",
+            "Retry-After: 30\r\n",
+            text,
+        );
     }
     match path {
         "/" => response(method, "200 OK", "text/html; charset=utf-8", "", PAGE),
         "/health" => response(method, "200 OK", "application/json", "", HEALTH),
-        "/moved" => response(method, "301 Moved Permanently", "text/plain", "Location: /\r\n", "it is at /\n"),
-        _ => response(method, "404 Not Found", "text/plain", "", "there is no such page\n"),
+        "/moved" => response(
+            method,
+            "301 Moved Permanently",
+            "text/plain",
+            "Location: /\r\n",
+            "it is at /\n",
+        ),
+        _ => response(
+            method,
+            "404 Not Found",
+            "text/plain",
+            "",
+            "there is no such page\n",
+        ),
     }
 }
 
@@ -116,12 +141,28 @@ mod tests {
     #[test]
     fn paths_answer_as_they_should() {
         let cases = [
-            ("GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK", HEALTH),
-            ("POST /health?deep=1 HTTP/1.1\r\n\r\nbody", "HTTP/1.1 200 OK", HEALTH),
+            (
+                "GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+                "HTTP/1.1 200 OK",
+                HEALTH,
+            ),
+            (
+                "POST /health?deep=1 HTTP/1.1\r\n\r\nbody",
+                "HTTP/1.1 200 OK",
+                HEALTH,
+            ),
             ("FROB / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK", PAGE),
             ("HEAD / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK", ""),
-            ("GET /moved HTTP/1.1\r\n\r\n", "HTTP/1.1 301 Moved Permanently", "it is at /\n"),
-            ("GET /other HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found", "there is no such page\n"),
+            (
+                "GET /moved HTTP/1.1\r\n\r\n",
+                "HTTP/1.1 301 Moved Permanently",
+                "it is at /\n",
+            ),
+            (
+                "GET /other HTTP/1.1\r\n\r\n",
+                "HTTP/1.1 404 Not Found",
+                "there is no such page\n",
+            ),
         ];
         for (request, status, content) in cases {
             let wanted = (status.to_owned(), content.to_owned());
@@ -131,9 +172,13 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_a_bad_one() {
-        for request in
-            ["GET / HTTP/1.1\r\n", "\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2\r\n\r\n", "GET x HTTP/1.1\r\n\r\n"]
-        {
+        for request in [
+            "GET / HTTP/1.1\r\n",
+            "\r\n\r\n",
+            "GET /\r\n\r\n",
+            "GET / HTTP/2\r\n\r\n",
+            "GET x HTTP/1.1\r\n\r\n",
+        ] {
             let (status, _) = status_and_content(request, Site::Healthy);
             assert_eq!(status, "HTTP/1.1 400 Bad Request", "{request:?}");
         }
@@ -150,7 +195,11 @@ mod tests {
     #[test]
     fn heads_say_how_long_the_content_is_and_where_it_has_gone() {
         let text = String::from_utf8(respond(b"HEAD /moved HTTP/1.1\r\n\r\n", Site::Healthy)).unwrap();
-        for field in ["\r\nLocation: /\r\n", "\r\nContent-Length: 11\r\n", "\r\nConnection: close\r\n"] {
+        for field in [
+            "\r\nLocation: /\r\n",
+            "\r\nContent-Length: 11\r\n",
+            "\r\nConnection: close\r\n",
+        ] {
             assert!(text.contains(field), "no {field:?} in {text:?}");
         }
     }
@@ -160,7 +209,10 @@ mod tests {
         let (mut client, server) = duplex(64);
         let exchange = exchange(server, Site::Healthy);
         let ask = async {
-            client.write_all(b"POST /health HTTP/1.1\r\nContent-Length: 4096\r\n\r\n").await.unwrap();
+            client
+                .write_all(b"POST /health HTTP/1.1\r\nContent-Length: 4096\r\n\r\n")
+                .await
+                .unwrap();
             let mut head = [0; 15];
             client.read_exact(&mut head).await.unwrap();
             assert_eq!(&head, b"HTTP/1.1 200 OK");

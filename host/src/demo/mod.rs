@@ -49,8 +49,11 @@ impl Servers {
     /// When no port or no random numbers can be had.
     pub async fn start() -> io::Result<Self> {
         let authority = Authority::new()?;
-        let mut servers =
-            Self { scenarios: Vec::new(), authority_pem: authority.pem().to_owned(), endpoints: Vec::new() };
+        let mut servers = Self {
+            scenarios: Vec::new(),
+            authority_pem: authority.pem().to_owned(),
+            endpoints: Vec::new(),
+        };
         let current = authority.acceptor(Validity::Current)?;
         let expired = authority.acceptor(Validity::Expired)?;
         servers.start_imap(&current, &expired).await?;
@@ -193,7 +196,14 @@ impl Servers {
         let address = endpoint.address();
         self.endpoints.push(endpoint);
         let settings = imap_settings(address, tls);
-        self.scenarios.push(Scenario { name, about, address, plugin: "imap", settings, expected });
+        self.scenarios.push(Scenario {
+            name,
+            about,
+            address,
+            plugin: "imap",
+            settings,
+            expected,
+        });
     }
 
     fn http(
@@ -207,13 +217,24 @@ impl Servers {
         let address = endpoint.address();
         self.endpoints.push(endpoint);
         let settings = http_settings(address, scheme);
-        self.scenarios.push(Scenario { name, about, address, plugin: "http", settings, expected });
+        self.scenarios.push(Scenario {
+            name,
+            about,
+            address,
+            plugin: "http",
+            settings,
+            expected,
+        });
     }
 }
 
 /// A mail server with one account, which has the mailboxes that the checks open.
 async fn mail_server(password: &str, security: Security) -> io::Result<Endpoint> {
-    let account = Arc::new(Account::new(USER, password).mailbox("INBOX", 3).mailbox("Archive", 12));
+    let account = Arc::new(
+        Account::new(USER, password)
+            .mailbox("INBOX", 3)
+            .mailbox("Archive", 12),
+    );
     Endpoint::serving(move |stream| imap::serve(stream, Arc::clone(&account), security.clone())).await
 }
 

@@ -9,8 +9,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, duplex};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::Servers;
 
 /// Either kind of stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -41,16 +42,6 @@ pub(crate) async fn handshake(
     client.map(drop).map_err(tls_error)
 }
 
-/// Negotiates TLS as a client of `address`.
-pub(crate) async fn start_tls(
-    stream: TcpStream,
-    address: SocketAddr,
-    authority_pem: &str,
-) -> Result<TlsStream<TcpStream>, rustls::Error> {
-    let name = ServerName::from(address.ip());
-    connector(authority_pem).connect(name, stream).await.map_err(tls_error)
-}
-
 fn tls_error(error: std::io::Error) -> rustls::Error {
     match error.downcast::<rustls::Error>() {
         Ok(error) => error,
@@ -59,7 +50,7 @@ fn tls_error(error: std::io::Error) -> rustls::Error {
 }
 
 /// Reads up to and with `end`; what follows stays unread.
-pub(crate) async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8]) -> String {
+pub(crate) async fn read_until<S: AsyncRead + Unpin + ?Sized>(stream: &mut S, end: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end) {
         match stream.read_u8().await {
@@ -68,4 +59,38 @@ pub(crate) async fn read_until<S: AsyncRead + Unpin>(stream: &mut S, end: &[u8])
         }
     }
     String::from_utf8(read).unwrap()
+}
+
+/// A client of one of the servers.
+pub(crate) struct Visit<'a> {
+    servers: &'a Servers,
+    address: SocketAddr,
+}
+
+impl<'a> Visit<'a> {
+    /// Of the server of the scenario with this name.
+    pub(crate) fn to(servers: &'a Servers, name: &str) -> Self {
+        let scenario = servers.scenarios().iter().find(|scenario| scenario.name == name);
+        Self {
+            servers,
+            address: scenario.unwrap().address,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn plain(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Negotiates TLS, and trusts the servers' authority alone.
+    pub(crate) async fn tls(&self, stream: TcpStream) -> Result<Box<dyn Stream>, rustls::Error> {
+        let name = ServerName::from(self.address.ip());
+        let connected = connector(self.servers.authority_pem())
+            .connect(name, stream)
+            .await;
+        Ok(Box::new(connected.map_err(tls_error)?))
+    }
 }

@@ -34,14 +34,26 @@ pub struct Expected {
 
 impl Expected {
     /// All is well.
-    pub const PASS: Self = Self { outcome: "pass", error_type: None, phase: None };
+    pub const PASS: Self = Self {
+        outcome: "pass",
+        error_type: None,
+        phase: None,
+    };
 
     pub(crate) const fn fail_in(phase: &'static str, error_type: &'static str) -> Self {
-        Self { outcome: "fail", error_type: Some(error_type), phase: Some(phase) }
+        Self {
+            outcome: "fail",
+            error_type: Some(error_type),
+            phase: Some(phase),
+        }
     }
 
     /// Every phase went well, and what came is not what was expected.
     pub(crate) const fn unmet() -> Self {
-        Self { outcome: "fail", error_type: Some("assertion_failed"), phase: None }
+        Self {
+            outcome: "fail",
+            error_type: Some("assertion_failed"),
+            phase: None,
+        }
     }
 }

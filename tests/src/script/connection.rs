@@ -39,29 +39,50 @@ type Left = (String, String);
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream: Stream::Plain(stream), received: Vec::new() }
+        Self {
+            stream: Stream::Plain(stream),
+            received: Vec::new(),
+        }
     }
 
     pub(super) fn follow(mut self, script: &Script, control: &Control) -> Transcript {
         for (index, step) in script.steps.iter().enumerate() {
             match self.take(step, control) {
                 Ok(Done::Step) => {}
-                Ok(Done::Script) => return Transcript { received: self.received, mismatch: None },
+                Ok(Done::Script) => {
+                    return Transcript {
+                        received: self.received,
+                        mismatch: None,
+                    };
+                }
                 Err((expected, came)) => {
                     self.hang_up();
-                    let mismatch = Some(Mismatch { step: index + 1, expected, came });
-                    return Transcript { received: self.received, mismatch };
+                    let mismatch = Some(Mismatch {
+                        step: index + 1,
+                        expected,
+                        came,
+                    });
+                    return Transcript {
+                        received: self.received,
+                        mismatch,
+                    };
                 }
             }
         }
         self.hang_up();
-        Transcript { received: self.received, mismatch: None }
+        Transcript {
+            received: self.received,
+            mismatch: None,
+        }
     }
 
     fn take(&mut self, step: &Step, control: &Control) -> Result<Done, Left> {
         match step {
             Step::Send(bytes) => self.send(bytes).map_err(|error| {
-                (format!("the client to take {}", quoted(bytes)), format!("sending failed: {error}"))
+                (
+                    format!("the client to take {}", quoted(bytes)),
+                    format!("sending failed: {error}"),
+                )
             })?,
             Step::Drip(bytes, every) => {
                 for byte in bytes {
@@ -73,9 +94,9 @@ impl Connection {
             }
             Step::Expect(bytes) => self.expect(bytes)?,
             Step::ExpectThrough(end) => self.expect_through(end)?,
-            Step::StartTls(config) => self.start_tls(config).map_err(|error| {
-                ("a TLS handshake".to_owned(), format!("it failed: {error}"))
-            })?,
+            Step::StartTls(config) => self
+                .start_tls(config)
+                .map_err(|error| ("a TLS handshake".to_owned(), format!("it failed: {error}")))?,
             Step::Stall => {
                 while self.read_byte().is_some() {}
                 return Ok(Done::Script);
@@ -101,7 +122,9 @@ impl Connection {
     fn expect(&mut self, wanted: &[u8]) -> Result<(), Left> {
         let mut came = Vec::new();
         while came.len() < wanted.len() {
-            let Some(byte) = self.read_byte() else { return Err((quoted(wanted), left_after(&came))) };
+            let Some(byte) = self.read_byte() else {
+                return Err((quoted(wanted), left_after(&came)));
+            };
             came.push(byte);
             if !wanted.starts_with(&came) {
                 came.extend(self.read_rest());
@@ -115,7 +138,10 @@ impl Connection {
         let mut came = Vec::new();
         while !came.ends_with(end) {
             let Some(byte) = self.read_byte() else {
-                return Err((format!("something that ends with {}", quoted(end)), left_after(&came)));
+                return Err((
+                    format!("something that ends with {}", quoted(end)),
+                    left_after(&came),
+                ));
             };
             came.push(byte);
         }

@@ -33,14 +33,19 @@ impl Peer {
         assert!(!scripts.is_empty(), "a peer needs a script");
         let listener = TcpListener::bind((address, 0))
             .unwrap_or_else(|error| panic!("cannot listen on `{address}`: {error}"));
-        let address =
-            listener.local_addr().unwrap_or_else(|error| panic!("a listener without an address: {error}"));
+        let address = listener
+            .local_addr()
+            .unwrap_or_else(|error| panic!("a listener without an address: {error}"));
         let control = Arc::new(Control::default());
         let listener = thread::spawn({
             let control = Arc::clone(&control);
             move || accept(&listener, &scripts, &control)
         });
-        Self { address, control, listener: Some(listener) }
+        Self {
+            address,
+            control,
+            listener: Some(listener),
+        }
     }
 
     /// The address to connect to.
@@ -63,7 +68,8 @@ impl Peer {
     /// When a thread of the peer's has panicked.
     #[must_use]
     pub fn finish(mut self) -> Vec<Transcript> {
-        self.stop().unwrap_or_else(|| panic!("a thread of the scripted peer panicked"))
+        self.stop()
+            .unwrap_or_else(|| panic!("a thread of the scripted peer panicked"))
     }
 
     fn stop(&mut self) -> Option<Vec<Transcript>> {
@@ -174,7 +180,9 @@ impl Control {
 
     /// Waits this long; returns false when the peer stops meanwhile.
     pub(super) fn pause(&self, time: Duration) -> bool {
-        let waiting = self.changed.wait_timeout_while(self.state(), time, |state| state.wake.is_none());
+        let waiting = self
+            .changed
+            .wait_timeout_while(self.state(), time, |state| state.wake.is_none());
         waiting.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -190,11 +198,17 @@ fn accept(listener: &TcpListener, scripts: &[Script], control: &Arc<Control>) ->
     let mut connections = Vec::new();
     loop {
         // A connection which is gone before it is accepted is none.
-        let Ok((stream, client)) = listener.accept() else { continue };
+        let Ok((stream, client)) = listener.accept() else {
+            continue;
+        };
         if !control.opened(client, &stream) {
             break;
         }
-        let script = scripts.get(connections.len()).or(scripts.last()).cloned().unwrap_or_default();
+        let script = scripts
+            .get(connections.len())
+            .or(scripts.last())
+            .cloned()
+            .unwrap_or_default();
         let control = Arc::clone(control);
         connections.push(thread::spawn(move || {
             let transcript = Connection::new(stream).follow(&script, &control);
@@ -202,6 +216,7 @@ fn accept(listener: &TcpListener, scripts: &[Script], control: &Arc<Control>) ->
             transcript
         }));
     }
-    let transcript = |connection: JoinHandle<Transcript>| connection.join().unwrap_or_else(|panic| resume_unwind(panic));
+    let transcript =
+        |connection: JoinHandle<Transcript>| connection.join().unwrap_or_else(|panic| resume_unwind(panic));
     connections.into_iter().map(transcript).collect()
 }

@@ -1,5 +1,5 @@
 //! The server's side of an IMAP4rev1 conversation (RFC 3501): bytes in, bytes out, and what to do with
-//! the connection. Pure; the connection is in `mod`, the grammar in `command`.
+//! the connection. Pure; the connection is in `mod`, the grammar in `framing` and `command`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::Account;
-use super::command::{Command, Frame, Framing, Malformed};
+use super::command::{Command, Malformed};
+use super::framing::{Frame, Framing};
 
 /// What protects the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,10 @@ impl Dialogue {
             framing: Framing::default(),
             output: Vec::new(),
         };
-        dialogue.say(&format!("* OK [CAPABILITY {}] bedcheck demo server ready", dialogue.capabilities()));
+        dialogue.say(&format!(
+            "* OK [CAPABILITY {}] bedcheck demo server ready",
+            dialogue.capabilities()
+        ));
         dialogue
     }
 
@@ -153,8 +157,8 @@ impl Dialogue {
             ("SELECT" | "EXAMINE", [mailbox]) => self.open(tag, &command.name, mailbox),
             ("CLOSE" | "UNSELECT", []) => self.close(tag, &command.name),
             (
-                "CAPABILITY" | "NOOP" | "LOGOUT" | "STARTTLS" | "LOGIN" | "AUTHENTICATE" | "SELECT" | "EXAMINE"
-                | "CLOSE" | "UNSELECT",
+                "CAPABILITY" | "NOOP" | "LOGOUT" | "STARTTLS" | "LOGIN" | "AUTHENTICATE" | "SELECT"
+                | "EXAMINE" | "CLOSE" | "UNSELECT",
                 _,
             ) => self.answer(tag, "BAD wrong number of arguments"),
             _ => self.answer(tag, "BAD unknown command"),
@@ -246,7 +250,10 @@ impl Dialogue {
         self.say("* 0 RECENT");
         self.say(&format!("* OK [PERMANENTFLAGS ({permanent})] what stays"));
         self.say("* OK [UIDVALIDITY 1] UIDs are valid");
-        self.say(&format!("* OK [UIDNEXT {}] the next UID", u64::from(messages) + 1));
+        self.say(&format!(
+            "* OK [UIDNEXT {}] the next UID",
+            u64::from(messages) + 1
+        ));
         self.answer(tag, &format!("OK [{access}] {name} completed"));
     }
 

@@ -3,7 +3,9 @@
 use super::*;
 
 fn dialogue(protection: Protection) -> Dialogue {
-    let account = Account::new("probe", r#"pass "word\"#).mailbox("INBOX", 3).mailbox("Archive", 12);
+    let account = Account::new("probe", r#"pass "word\"#)
+        .mailbox("INBOX", 3)
+        .mailbox("Archive", 12);
     let mut dialogue = Dialogue::new(Arc::new(account), protection);
     dialogue.take_output();
     dialogue
@@ -45,7 +47,10 @@ fn the_greeting_says_what_the_server_can_do() {
     ] {
         let mut dialogue = Dialogue::new(Arc::clone(&account), protection);
         let greeting = String::from_utf8(dialogue.take_output()).unwrap();
-        assert!(greeting.starts_with(&format!("* OK [CAPABILITY {capabilities}] ")), "{greeting}");
+        assert!(
+            greeting.starts_with(&format!("* OK [CAPABILITY {capabilities}] ")),
+            "{greeting}"
+        );
         assert!(greeting.ends_with("\r\n"), "{greeting}");
     }
 }
@@ -117,7 +122,10 @@ fn plain_is_taken_with_and_without_an_initial_response() {
          S: b BAD already"
     );
     converse(&mut dialogue(Protection::Tls), &transcript);
-    converse(&mut dialogue(Protection::Tls), &format!("C: a authenticate plain {right}\nS: a OK"));
+    converse(
+        &mut dialogue(Protection::Tls),
+        &format!("C: a authenticate plain {right}\nS: a OK"),
+    );
 }
 
 #[test]
@@ -150,7 +158,10 @@ fn wrong_credentials_are_refused_and_right_ones_still_count() {
         S: j OK
         "#
     );
-    assert_eq!(converse(&mut dialogue(Protection::Tls), &transcript), Next::Receive);
+    assert_eq!(
+        converse(&mut dialogue(Protection::Tls), &transcript),
+        Next::Receive
+    );
 }
 
 #[test]
@@ -247,7 +258,10 @@ fn nonsense_is_answered_and_does_not_end_the_conversation() {
         C: c NOOP
         S: c OK
     ";
-    assert_eq!(converse(&mut dialogue(Protection::Tls), transcript), Next::Receive);
+    assert_eq!(
+        converse(&mut dialogue(Protection::Tls), transcript),
+        Next::Receive
+    );
 }
 
 #[test]

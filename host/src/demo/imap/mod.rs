@@ -4,6 +4,7 @@
 
 mod command;
 mod dialogue;
+mod framing;
 
 use std::io;
 use std::sync::Arc;
@@ -36,7 +37,11 @@ pub(crate) struct Account {
 impl Account {
     /// An account without mailboxes.
     pub(crate) fn new(user: &str, password: &str) -> Self {
-        Self { user: user.to_owned(), password: password.to_owned(), mailboxes: Vec::new() }
+        Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            mailboxes: Vec::new(),
+        }
     }
 
     /// Adds a mailbox with so many messages.
@@ -56,7 +61,10 @@ impl Account {
         let is_it = |name: &str| {
             name.as_bytes() == mailbox || name == "INBOX" && mailbox.eq_ignore_ascii_case(b"INBOX")
         };
-        self.mailboxes.iter().find(|(name, _)| is_it(name)).map(|&(_, messages)| messages)
+        self.mailboxes
+            .iter()
+            .find(|(name, _)| is_it(name))
+            .map(|&(_, messages)| messages)
     }
 }
 
@@ -64,7 +72,11 @@ impl Account {
 ///
 /// # Errors
 /// When TLS or the network fails.
-pub(crate) async fn serve(mut stream: TcpStream, account: Arc<Account>, security: Security) -> io::Result<()> {
+pub(crate) async fn serve(
+    mut stream: TcpStream,
+    account: Arc<Account>,
+    security: Security,
+) -> io::Result<()> {
     match security {
         Security::ImplicitTls(acceptor) => {
             let mut dialogue = Dialogue::new(account, Protection::Tls);

@@ -1,0 +1,116 @@
+//! Tests of `redactor.rs`.
+
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use super::*;
+
+fn redacted(secrets: &[&str], text: &str) -> String {
+    Redactor::new(secrets.iter().map(|secret| secret.as_bytes()))
+        .redact(text)
+        .into_owned()
+}
+
+#[test]
+fn secrets_are_struck_out_wherever_they_stand() {
+    for (secrets, text, expected) in [
+        (
+            &["hunter2"][..],
+            "LOGIN probe hunter2 refused",
+            "LOGIN probe [redacted] refused",
+        ),
+        (&["hunter2"], "hunter2", "[redacted]"),
+        (&["hunter2"], "hunter2hunter2", "[redacted][redacted]"),
+        (&["hunter2"], "hunter 2, Hunter2", "hunter 2, Hunter2"),
+        (&["ab", "abcd"], "xabcdx abx", "x[redacted]x [redacted]x"),
+        (&["abcd", "cdef"], "abcdef", "[redacted]"),
+        (&["abcd", "cdef", "bc"], "xabcdefx", "x[redacted]x"),
+        (&["abcdef", "cd"], "abcdef cd", "[redacted] [redacted]"),
+        (&["aa"], "aaaaa", "[redacted]"),
+        (&["", "x"], "x y", "[redacted] y"),
+        (&[""], "unchanged", "unchanged"),
+        (&["日本"], "a日本日本b", "a[redacted][redacted]b"),
+        (&["é"], "ééé", "[redacted][redacted][redacted]"),
+    ] {
+        assert_eq!(redacted(secrets, text), expected, "{secrets:?} in {text}");
+    }
+}
+
+#[test]
+fn a_text_without_secrets_is_not_copied() {
+    assert!(matches!(
+        Redactor::new([&b"hunter2"[..]]).redact("nothing"),
+        Cow::Borrowed(_)
+    ));
+    assert!(matches!(Redactor::default().redact("nothing"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn escaped_forms_are_struck_out() {
+    let secret = "a\"b\\c/é\n d";
+    for text in [
+        serde_json::to_string(secret).unwrap(),
+        r#""a\"b\\c\/é\n d""#.to_owned(),
+        r#""a\"b\\c/\u00e9\n d""#.to_owned(),
+        format!("{secret:?}"),
+        format!("\"{}\"", secret.escape_default()),
+    ] {
+        assert_eq!(redacted(&[secret], &text), "\"[redacted]\"", "{text}");
+    }
+    for text in [
+        "a%22b%5Cc%2F%C3%A9%0A%20d",
+        "a%22b%5cc%2f%c3%a9%0a%20d",
+        "a%22b%5Cc%2F%C3%A9%0A+d",
+    ] {
+        assert_eq!(redacted(&[secret], text), "[redacted]", "{text}");
+    }
+    assert_eq!(
+        redacted(&["hunter2"], "68756e74657232 68756E74657232"),
+        "[redacted] [redacted]"
+    );
+}
+
+#[test]
+fn base64_is_struck_out_at_every_alignment_and_whole() {
+    for secret in [
+        "hunt",
+        "hunter",
+        "hunter2",
+        "h?>~ÿ~>?",
+        "correct horse battery staple",
+    ] {
+        for before in ["", "p", "pr", "pro", "\0probe\0"] {
+            for after in ["", "x", "xy", "xyz"] {
+                let plain = format!("{before}{secret}{after}");
+                for encoded in [
+                    STANDARD.encode(&plain),
+                    STANDARD_NO_PAD.encode(&plain),
+                    URL_SAFE.encode(&plain),
+                    URL_SAFE_NO_PAD.encode(&plain),
+                ] {
+                    let text = format!("AUTHENTICATE PLAIN {encoded} refused");
+                    let expected = "AUTHENTICATE PLAIN [redacted] refused";
+                    assert_eq!(redacted(&[secret], &text), expected, "{plain:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn short_secrets_do_not_eat_harmless_words() {
+    assert_eq!(
+        redacted(&["ab"], "YWI is not struck out, ab is"),
+        "YWI is not struck out, [redacted] is"
+    );
+}
+
+#[test]
+fn what_comes_up_during_a_run_is_struck_out_too() {
+    let mut redactor = Redactor::new([&b"hunter2"[..]]);
+    redactor.add(b"AHByb2JlAGh1bnRlcjI=");
+    redactor.add(&[0xff, 0xfe]);
+    assert_eq!(
+        redactor.redact("found AHByb2JlAGh1bnRlcjI= and \u{fffd}\u{fffd}"),
+        "found [redacted] and [redacted]"
+    );
+}
