@@ -1,6 +1,8 @@
 # What a developer and continuous integration run alike. `./justw` lists the recipes, `./justw RECIPE` runs
-# one after installing what is missing. Everything native is built in one profile, so that the engine is
-# compiled once.
+# one after installing what is missing.
+#
+# Everything native is built in one profile and for the whole workspace at once: cargo unites the features of
+# the packages it builds together, and a package built alone would bring a second build of the engine.
 
 set shell := ["sh", "-eu", "-c"]
 set positional-arguments
@@ -13,15 +15,16 @@ default:
     @{{ quote(just_executable()) }} --list --unsorted
 
 # Show every kind of report: healthy and sick servers on loopback, nothing else needed.
-demo *flags:
-    cargo run --release --locked --package bedcheck -- demo "$@"
+demo *flags: build
+    "${CARGO_TARGET_DIR:-target}/release/bedcheck" demo "$@"
 
 # Build the program, with the built-in plugins inside.
 build *flags:
-    cargo build --release --locked --package bedcheck "$@"
+    cargo build --release --locked --workspace --bins "$@"
 
 # Run every test; arguments go to `cargo test`.
-test *flags: servers guests build
+test *flags: servers guests
+    cargo build --release --locked --workspace --all-targets
     cargo test --release --locked --workspace "$@"
 
 # Build the plugins which only the tests use.

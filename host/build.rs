@@ -8,7 +8,10 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The packages of the built-in plugins and the names of their files.
-const PLUGINS: [(&str, &str); 2] = [("bedcheck-imap", "bedcheck_imap"), ("bedcheck-http", "bedcheck_http")];
+const PLUGINS: [(&str, &str); 2] = [
+    ("bedcheck-imap", "bedcheck_imap"),
+    ("bedcheck-http", "bedcheck_http"),
+];
 
 fn main() -> ExitCode {
     match build_plugins() {
@@ -22,7 +25,14 @@ fn main() -> ExitCode {
 
 fn build_plugins() -> Result<(), String> {
     let workspace = variable("CARGO_MANIFEST_DIR")?.join("..");
-    for path in ["plugins", "sdk", "wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+    for path in [
+        "plugins",
+        "sdk",
+        "wit",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
     require_target()?;
@@ -66,7 +76,15 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), String> {
     let mut command = Command::new(cargo);
     command
         .current_dir(workspace)
-        .args(["build", "--locked", "--quiet", "--target", TARGET, "--profile", PROFILE])
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--target",
+            TARGET,
+            "--profile",
+            PROFILE,
+        ])
         .arg("--target-dir")
         .arg(target_dir);
     for (package, _) in PLUGINS {
@@ -83,10 +101,18 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<(), String> {
     ] {
         command.env_remove(foreign);
     }
-    let status = command.status().map_err(|error| format!("cargo cannot be started: {error}"))?;
-    if status.success() { Ok(()) } else { Err("the built-in plugins do not compile; see above".into()) }
+    let status = command
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the built-in plugins do not compile; see above".into())
+    }
 }
 
 fn variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo did not set {name}"))
+    env::var_os(name)
+        .map(PathBuf::from)
+        .ok_or_else(|| format!("cargo did not set {name}"))
 }

@@ -21,7 +21,7 @@ main() {
     mkdir -p "$root/.tools"
     (
         cd "$root/tests/collector"
-        GOTOOLCHAIN=auto CGO_ENABLED=0 "$go" build -trimpath -o "$collector" .
+        GOTOOLCHAIN=auto CGO_ENABLED=0 "$go" build -trimpath -buildvcs=false -o "$collector" .
     ) >&2 || fail 'go could not build tests/collector: is the Go module proxy reachable?'
     printf '%s\n' "$sources" >"$stamp"
 }

@@ -1,5 +1,9 @@
 //! The host's side of the contract, generated from `wit/`, and nothing else.
-#![allow(missing_docs, unreachable_pub, reason = "generated code; the items are documented in the WIT files")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated code; the items are documented in the WIT files"
+)]
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -66,7 +66,9 @@ impl Deadline {
         if self.has_passed() {
             return Err(Exceeded);
         }
-        timeout_at(self.0.start + self.0.limit, future).await.map_err(|_| Exceeded)
+        timeout_at(self.0.start + self.0.limit, future)
+            .await
+            .map_err(|_| Exceeded)
     }
 }
 
@@ -77,7 +79,11 @@ mod tests {
     use tokio::time::sleep;
 
     fn in_milliseconds(limit: u64) -> Deadline {
-        Deadline::new(Instant::now(), Duration::from_millis(limit), Duration::from_millis(50))
+        Deadline::new(
+            Instant::now(),
+            Duration::from_millis(limit),
+            Duration::from_millis(50),
+        )
     }
 
     #[tokio::test(start_paused = true)]

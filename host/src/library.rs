@@ -8,8 +8,14 @@ use crate::sandbox::{LoadError, Plugin, Sandbox, SharedPlugin};
 
 /// The built-in plugins: the names they describe themselves by, and their components.
 const BUILT_IN: [(&str, &[u8]); 2] = [
-    ("http", include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm"))),
-    ("imap", include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_imap.wasm"))),
+    (
+        "http",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm")),
+    ),
+    (
+        "imap",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_imap.wasm")),
+    ),
 ];
 
 /// Plugins by name.
@@ -63,9 +69,9 @@ impl LibraryError {
     /// Where the plugin, or the folder, comes from.
     pub fn origin(&self) -> String {
         match self {
-            Self::Folder { folder: path, .. } | Self::File { file: path, .. } | Self::Twice { second: path, .. } => {
-                path.display().to_string()
-            }
+            Self::Folder { folder: path, .. }
+            | Self::File { file: path, .. }
+            | Self::Twice { second: path, .. } => path.display().to_string(),
             Self::Load { origin, .. } => origin.clone(),
         }
     }
@@ -75,9 +81,12 @@ impl LibraryError {
         match self {
             Self::Folder { .. } => None,
             Self::Twice { name, .. } => Some(name.clone()),
-            Self::File { .. } | Self::Load { .. } => {
-                Some(Path::new(&self.origin()).file_stem()?.to_string_lossy().into_owned())
-            }
+            Self::File { .. } | Self::Load { .. } => Some(
+                Path::new(&self.origin())
+                    .file_stem()?
+                    .to_string_lossy()
+                    .into_owned(),
+            ),
         }
     }
 }
@@ -91,7 +100,9 @@ impl Library {
         wanted: &BTreeSet<&str>,
     ) -> (Self, Vec<LibraryError>) {
         let mut library = Self::default();
-        library.known.extend(BUILT_IN.iter().map(|(name, _)| (*name).to_owned()));
+        library
+            .known
+            .extend(BUILT_IN.iter().map(|(name, _)| (*name).to_owned()));
         let mut problems = Vec::new();
         if let Some(folder) = folder {
             library.load_folder(sandbox, folder, &mut problems).await;
@@ -102,7 +113,10 @@ impl Library {
             }
             match Plugin::load(sandbox, component).await {
                 Ok(plugin) => library.add(plugin),
-                Err(error) => problems.push(LibraryError::Load { origin: name.to_owned(), error }),
+                Err(error) => problems.push(LibraryError::Load {
+                    origin: name.to_owned(),
+                    error,
+                }),
             }
         }
         (library, problems)
@@ -127,7 +141,10 @@ impl Library {
         let files = match component_files(folder) {
             Ok(files) => files,
             Err(error) => {
-                problems.push(LibraryError::Folder { folder: folder.to_owned(), error });
+                problems.push(LibraryError::Folder {
+                    folder: folder.to_owned(),
+                    error,
+                });
                 return;
             }
         };
@@ -142,7 +159,11 @@ impl Library {
             };
             let name = plugin.identity().name.clone();
             if let Some(first) = origins.insert(name.clone(), file.clone()) {
-                problems.push(LibraryError::Twice { name, first, second: file });
+                problems.push(LibraryError::Twice {
+                    name,
+                    first,
+                    second: file,
+                });
                 continue;
             }
             if BUILT_IN.iter().any(|(built_in, _)| *built_in == name) {
@@ -168,10 +189,14 @@ impl Library {
 ///
 /// When it cannot be read or is no plugin.
 pub async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Plugin, LibraryError> {
-    let bytes =
-        std::fs::read(file).map_err(|error| LibraryError::File { file: file.to_owned(), error })?;
+    let bytes = std::fs::read(file).map_err(|error| LibraryError::File {
+        file: file.to_owned(),
+        error,
+    })?;
     let origin = file.display().to_string();
-    Plugin::load(sandbox, &bytes).await.map_err(|error| LibraryError::Load { origin, error })
+    Plugin::load(sandbox, &bytes)
+        .await
+        .map_err(|error| LibraryError::Load { origin, error })
 }
 
 /// Loads a built-in plugin; none if there is none of that name.
@@ -182,7 +207,10 @@ pub async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Plugin, Library
 pub async fn load_built_in(sandbox: &Sandbox, name: &str) -> Option<Result<Plugin, LibraryError>> {
     let (_, component) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
     let loaded = Plugin::load(sandbox, component).await;
-    Some(loaded.map_err(|error| LibraryError::Load { origin: name.to_owned(), error }))
+    Some(loaded.map_err(|error| LibraryError::Load {
+        origin: name.to_owned(),
+        error,
+    }))
 }
 
 /// The names of the built-in plugins.

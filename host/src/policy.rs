@@ -72,14 +72,18 @@ mod tests {
 
     fn failed(attempts: u32, error: &ErrorType, remaining: u64) -> Failed<'_> {
         let remaining = Duration::from_millis(remaining);
-        Failed { attempts, error, took: Duration::from_millis(50), remaining }
+        Failed {
+            attempts,
+            error,
+            took: Duration::from_millis(50),
+            remaining,
+        }
     }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_jitter_takes_half_at_most() {
-        let pauses = |attempts, jitter| {
-            RETRY.pause(failed(attempts, &ErrorType::ConnectionRefused, 10_000), jitter)
-        };
+        let pauses =
+            |attempts, jitter| RETRY.pause(failed(attempts, &ErrorType::ConnectionRefused, 10_000), jitter);
         assert_eq!(pauses(1, 1.0), Some(Duration::from_millis(100)));
         assert_eq!(pauses(2, 1.0), Some(Duration::from_millis(200)));
         assert_eq!(pauses(3, 1.0), Some(Duration::from_millis(300)));
@@ -91,12 +95,19 @@ mod tests {
     fn no_attempt_starts_that_the_budget_cannot_hold() {
         let refused = ErrorType::ConnectionRefused;
         assert_eq!(RETRY.pause(failed(1, &refused, 150), 1.0), None);
-        assert_eq!(RETRY.pause(failed(1, &refused, 151), 1.0), Some(Duration::from_millis(100)));
+        assert_eq!(
+            RETRY.pause(failed(1, &refused, 151), 1.0),
+            Some(Duration::from_millis(100))
+        );
     }
 
     #[test]
     fn an_answer_is_not_asked_for_again() {
-        for answer in [ErrorType::AuthRejected, ErrorType::AssertionFailed, ErrorType::PluginTrap] {
+        for answer in [
+            ErrorType::AuthRejected,
+            ErrorType::AssertionFailed,
+            ErrorType::PluginTrap,
+        ] {
             assert_eq!(RETRY.pause(failed(1, &answer, 10_000), 1.0), None, "{answer}");
         }
     }

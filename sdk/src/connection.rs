@@ -29,7 +29,11 @@ impl Connection {
     /// Whatever keeps the host from connecting, a missing grant included.
     pub fn open(host: &str, port: u16) -> Result<Self, Failure> {
         let inner = net::Connection::connect(host, port)?;
-        Ok(Self { inner, buffer: Vec::new(), consumed: 0 })
+        Ok(Self {
+            inner,
+            buffer: Vec::new(),
+            consumed: 0,
+        })
     }
 
     /// Negotiates TLS. The host records the phase `tls`.
@@ -40,7 +44,9 @@ impl Connection {
     /// peer sent plaintext ahead of the handshake, which an attacker in between could have put there.
     pub fn start_tls(&mut self, options: &TlsOptions) -> Result<TlsInfo, Failure> {
         if !self.buffered().is_empty() {
-            return Err(Failure::unexpected_response("the peer sent plaintext ahead of the TLS handshake"));
+            return Err(Failure::unexpected_response(
+                "the peer sent plaintext ahead of the TLS handshake",
+            ));
         }
         Ok(self.inner.start_tls(options)?)
     }

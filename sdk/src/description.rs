@@ -33,11 +33,7 @@ impl Target {
 impl Description {
     /// A plugin that takes no settings, dials nothing and has no phases: what it has is added by the
     /// other methods.
-    pub fn new(
-        name: impl Into<String>,
-        version: impl Into<String>,
-        summary: impl Into<String>,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, version: impl Into<String>, summary: impl Into<String>) -> Self {
         Self(check::Description {
             name: name.into(),
             version: version.into(),

@@ -38,7 +38,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with this reason and message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// The peer broke its protocol or refused a command.
@@ -97,14 +100,20 @@ impl std::error::Error for Failure {}
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self { message: sentence(&error), reason: Reason::Call(error) }
+        Self {
+            message: sentence(&error),
+            reason: Reason::Call(error),
+        }
     }
 }
 
 impl From<io::Error> for Failure {
     /// Finds the host's own error inside an I/O error of a [`crate::Connection`].
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<CallError>()) {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<CallError>())
+        {
             Some(call) => call.clone().into(),
             None if error.kind() == io::ErrorKind::UnexpectedEof => CallError::ConnectionClosed.into(),
             None => Self::unexpected_response(error.to_string()),
@@ -124,7 +133,10 @@ impl From<Failure> for types::Failure {
             Reason::SettingsInvalid => types::Reason::SettingsInvalid,
             Reason::Own(name) => types::Reason::Own(name),
         };
-        Self { reason, message: failure.message }
+        Self {
+            reason,
+            message: failure.message,
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub use connection::Connection;
 pub use description::{Description, Target};
 pub use failure::{Failure, Reason};
 pub use phase::{FirstFailure, Planned, phase, phase_of, plan};
-pub use report::{capability_enabled, debug, deadline_exceeded, error, info, measure, remaining, warning};
+pub use report::{capability_enabled, deadline_exceeded, debug, error, info, measure, remaining, warning};
 pub use secret::{Piece, Secret, SecretName};
 
 use serde::de::DeserializeOwned;
@@ -105,7 +105,7 @@ macro_rules! register {
                 }
             }
 
-            $crate::bindings::export_plugin!(BedcheckPlugin with_types_in $crate::bindings);
+    $crate::bindings::export_plugin!(BedcheckPlugin with_types_in $crate::bindings);
         };
 
         // There the check counts as used all the same, so that only what is dead code is called so.

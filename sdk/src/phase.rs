@@ -13,12 +13,18 @@ pub struct Planned {
 impl Planned {
     /// The phase of this name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), detail: None }
+        Self {
+            name: name.into(),
+            detail: None,
+        }
     }
 
     /// One of several phases of this name: which one.
     pub fn of(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), detail: Some(detail.into()) }
+        Self {
+            name: name.into(),
+            detail: Some(detail.into()),
+        }
     }
 }
 
@@ -29,8 +35,13 @@ impl Planned {
 ///
 /// When a phase is not in the description, there are more than 64, or a phase has already begun.
 pub fn plan(phases: impl IntoIterator<Item = Planned>) -> Result<(), Failure> {
-    let phases: Vec<_> =
-        phases.into_iter().map(|phase| phases::Planned { name: phase.name, detail: phase.detail }).collect();
+    let phases: Vec<_> = phases
+        .into_iter()
+        .map(|phase| phases::Planned {
+            name: phase.name,
+            detail: phase.detail,
+        })
+        .collect();
     Ok(phases::plan(&phases)?)
 }
 
@@ -56,11 +67,7 @@ pub fn phase_of<T>(
     run(name, Some(detail), body)
 }
 
-fn run<T>(
-    name: &str,
-    detail: Option<&str>,
-    body: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+fn run<T>(name: &str, detail: Option<&str>, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     phases::begin(name, detail)?;
     match body() {
         Ok(value) => {

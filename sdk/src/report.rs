@@ -12,8 +12,10 @@ use crate::bindings::bedcheck::plugin::{budget, capabilities, log, measurements}
 ///
 /// When the run has 256 measurements already, or the name is not of that form.
 pub fn measure(name: &str, value: f64, unit: &str, attributes: &[(&str, &str)]) -> Result<(), Failure> {
-    let attributes: Vec<_> =
-        attributes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let attributes: Vec<_> = attributes
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     Ok(measurements::put(name, value, unit, &attributes)?)
 }
 

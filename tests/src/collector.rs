@@ -69,7 +69,13 @@ impl Collector {
                 .unwrap_or_else(|error| panic!("cannot write the collector's configuration: {error}"));
             let child = spawn(directory.path());
             let scheme = if identity.is_some() { "https" } else { "http" };
-            let mut collector = Self { child, directory, grpc, http, scheme };
+            let mut collector = Self {
+                child,
+                directory,
+                grpc,
+                http,
+                scheme,
+            };
             if collector.is_ready_in_time() {
                 return collector;
             }
@@ -107,7 +113,11 @@ impl Collector {
     /// When it does not start, with what it logged.
     pub fn start_again(&mut self) {
         self.child = spawn(self.directory.path());
-        assert!(self.is_ready_in_time(), "the collector did not start again; it logged:\n{}", self.log());
+        assert!(
+            self.is_ready_in_time(),
+            "the collector did not start again; it logged:\n{}",
+            self.log()
+        );
     }
 
     /// Everything it received so far.
@@ -119,7 +129,11 @@ impl Collector {
     pub fn received(&self) -> Received {
         let mut received = Received::default();
         // A line is there when its end is.
-        for line in self.received_text().split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        for line in self
+            .received_text()
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+        {
             let request = serde_json::from_str(line);
             received.add(&request.unwrap_or_else(|error| panic!("the collector wrote `{line}`: {error}")));
         }
@@ -136,13 +150,16 @@ impl Collector {
     /// What it logged, from warnings up.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_else(|error| format!("no log: {error}"))
+        fs::read_to_string(self.directory.path().join("log"))
+            .unwrap_or_else(|error| format!("no log: {error}"))
     }
 
     fn is_ready_in_time(&mut self) -> bool {
         let give_up = Instant::now() + READY_WITHIN;
         while Instant::now() < give_up {
-            let ready = [self.grpc, self.http].iter().all(|address| TcpStream::connect(address).is_ok());
+            let ready = [self.grpc, self.http]
+                .iter()
+                .all(|address| TcpStream::connect(address).is_ok());
             // A port may have been taken by a stranger who answers; ours has ended then.
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return false;
@@ -166,9 +183,14 @@ impl Drop for Collector {
 const RECEIVED: &str = "received.jsonl";
 
 fn spawn(directory: &Path) -> Child {
-    let log = File::options().create(true).append(true).open(directory.join("log"));
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("log"));
     let log = log.unwrap_or_else(|error| panic!("cannot create the collector's log: {error}"));
-    let errors = log.try_clone().unwrap_or_else(|error| panic!("cannot share the collector's log: {error}"));
+    let errors = log
+        .try_clone()
+        .unwrap_or_else(|error| panic!("cannot share the collector's log: {error}"));
     let binary = binary();
     Command::new(&binary)
         .arg("--config")
@@ -182,7 +204,11 @@ fn spawn(directory: &Path) -> Child {
 
 fn binary() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/otelcol-test");
-    assert!(path.is_file(), "`{}` is missing: run `./justw servers`", path.display());
+    assert!(
+        path.is_file(),
+        "`{}` is missing: run `./justw servers`",
+        path.display()
+    );
     path
 }
 
@@ -192,7 +218,9 @@ fn free_addresses() -> (SocketAddr, SocketAddr) {
         listener.unwrap_or_else(|error| panic!("no free port on loopback: {error}"))
     };
     let address = |listener: &TcpListener| {
-        listener.local_addr().unwrap_or_else(|error| panic!("a listener without an address: {error}"))
+        listener
+            .local_addr()
+            .unwrap_or_else(|error| panic!("a listener without an address: {error}"))
     };
     // Both listen at once, so that the ports differ.
     let (grpc, http) = (listen(), listen());
@@ -200,7 +228,12 @@ fn free_addresses() -> (SocketAddr, SocketAddr) {
 }
 
 /// JSON, which is YAML too, and quotes paths properly.
-fn configuration(directory: &Path, grpc: SocketAddr, http: SocketAddr, identity: Option<&Identity>) -> String {
+fn configuration(
+    directory: &Path,
+    grpc: SocketAddr,
+    http: SocketAddr,
+    identity: Option<&Identity>,
+) -> String {
     let protocol = |address: SocketAddr| {
         let mut protocol = json!({ "endpoint": address.to_string() });
         if let Some(identity) = identity {

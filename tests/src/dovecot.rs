@@ -390,7 +390,11 @@ mod tests {
             capabilities.contains("LOGINDISABLED") && capabilities.contains("STARTTLS"),
             "{capabilities}"
         );
-        assert!(client.command(&login(PASSWORD)).contains("a NO [PRIVACYREQUIRED]"));
+        assert!(
+            client
+                .command(&login(PASSWORD))
+                .contains("a NO [PRIVACYREQUIRED]")
+        );
         assert!(client.command("STARTTLS").contains("a OK"));
         let stream = over_tls(&certificates, client.stream.into_inner());
         let mut client = Client {

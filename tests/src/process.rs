@@ -69,9 +69,14 @@ impl ServerProcess {
         let mut command = command(directory.path(), &account);
         // For appending, because a server may open it a second time by the name of its standard output, for
         // which it has to be the server's own file, too.
-        let log = File::options().append(true).create(true).open(log_file(&directory));
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(log_file(&directory));
         let log = log.unwrap_or_else(|error| panic!("cannot create a server's log: {error}"));
         account.take(directory.path());
+        // The account may not be allowed into the folder of the test.
+        command.current_dir(directory.path());
         if let Some((user, group)) = account.ids {
             command.uid(user).gid(group);
         }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::args::DemoArguments;
 use super::run::run_checks;
-use super::{EXIT_UNKNOWN, Format, cache_folder, export, output, refuse};
+use super::{EXIT_UNKNOWN, Format, cache, export, output, refuse};
 use crate::config::{CommandLine, Config};
 use crate::connection::Trust;
 use crate::demo::{PASSWORD, Scenario, Servers};
@@ -33,17 +33,29 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
         Ok(config) => config,
         Err(sentence) => return refuse(&sentence),
     };
-    let preparation = Preparation::new(&config, DefaultGrant::Nothing, cache_folder().as_deref()).await;
+    let preparation = Preparation::new(&config, DefaultGrant::Nothing, cache()).await;
     let preparation = match preparation {
         Ok(preparation) => preparation,
         Err(problems) => return refuse(&problems.to_string()),
     };
-    let scenarios: BTreeMap<&str, &Scenario> =
-        servers.scenarios().iter().map(|scenario| (scenario.name, scenario)).collect();
+    let scenarios: BTreeMap<&str, &Scenario> = servers
+        .scenarios()
+        .iter()
+        .map(|scenario| (scenario.name, scenario))
+        .collect();
     let heading = |report: &Report| {
-        scenarios.get(report.check.as_str()).map_or_else(String::new, |scenario| format!("{}\n", scenario.about))
+        scenarios
+            .get(report.check.as_str())
+            .map_or_else(String::new, |scenario| format!("{}\n", scenario.about))
     };
-    let reports = run_checks(preparation, config.concurrency, arguments.format, exporter, heading).await;
+    let reports = run_checks(
+        preparation,
+        config.concurrency,
+        arguments.format,
+        exporter,
+        heading,
+    )
+    .await;
     let untrue: Vec<String> = reports
         .iter()
         .filter_map(|report| untruth(report, scenarios.get(report.check.as_str())?))
@@ -54,7 +66,11 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
     for sentence in &untrue {
         output::complain(sentence);
     }
-    if untrue.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNKNOWN) }
+    if untrue.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_UNKNOWN)
+    }
 }
 
 /// One check for each server. The password and the authority are in files, as an operator would have
@@ -68,7 +84,10 @@ fn config(servers: &Servers, folder: &Path, deadline: &str) -> Result<Config, St
     for scenario in servers.scenarios() {
         let mut one = one_check(scenario, deadline, &password)?;
         for check in &mut one.checks {
-            check.name = scenario.name.parse().map_err(|error| format!("demo: `{}`: {error}", scenario.name))?;
+            check.name = scenario
+                .name
+                .parse()
+                .map_err(|error| format!("demo: `{}`: {error}", scenario.name))?;
             check.tls.trust = Trust::File(authority.clone());
         }
         match &mut whole {
@@ -86,9 +105,14 @@ fn config(servers: &Servers, folder: &Path, deadline: &str) -> Result<Config, St
 fn one_check(scenario: &Scenario, deadline: &str, password: &Path) -> Result<Config, String> {
     let settings = scenario.settings.as_object().into_iter().flatten();
     let (secret, plain): (Vec<_>, Vec<_>) = settings.partition(|(_, value)| value.get("secret").is_some());
-    let set: Vec<String> = plain.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let secret: Vec<String> =
-        secret.into_iter().map(|(key, _)| format!("{key}=file:{}", password.display())).collect();
+    let set: Vec<String> = plain
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let secret: Vec<String> = secret
+        .into_iter()
+        .map(|(key, _)| format!("{key}=file:{}", password.display()))
+        .collect();
     let command_line = CommandLine {
         plugin: scenario.plugin,
         set: &set,
@@ -104,7 +128,10 @@ fn one_check(scenario: &Scenario, deadline: &str, password: &Path) -> Result<Con
 fn untruth(report: &Report, scenario: &Scenario) -> Option<String> {
     let expected = &scenario.expected;
     let error = report.error.as_ref();
-    let (error_type, phase) = (error.map(|error| error.error_type.as_str()), error.and_then(|error| error.phase.as_deref()));
+    let (error_type, phase) = (
+        error.map(|error| error.error_type.as_str()),
+        error.and_then(|error| error.phase.as_deref()),
+    );
     let is_true = report.outcome.as_str() == expected.outcome
         && error_type == expected.error_type
         && phase == expected.phase;

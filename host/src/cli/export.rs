@@ -14,7 +14,11 @@ pub(super) fn start(otlp: Option<&Otlp>) -> Result<Option<Exporter>, String> {
     let configured = otlp.map(configured).transpose()?;
     let variable = |name: &str| std::env::var(name).ok();
     let settings = Settings::resolve(configured.as_ref(), &variable).map_err(|problems| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     })?;
     let Some(settings) = settings else { return Ok(None) };
     let exporter = Exporter::start(&settings, &tokio::runtime::Handle::current());
@@ -29,7 +33,10 @@ pub(super) async fn finish(exporter: Exporter) {
 }
 
 fn configured(otlp: &Otlp) -> Result<Configured, String> {
-    let headers = otlp.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let headers = otlp
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
     let headers = Headers::new(headers).map_err(|error| format!("otlp.headers: {error}"))?;
     Ok(Configured {
         endpoint: Some(otlp.endpoint.clone()),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{cache_folder, output, refuse};
+use super::{cache, output, refuse};
 use crate::config::SettingsSchema;
 use crate::library::{LibraryError, built_in_names, load_built_in, load_file};
 use crate::sandbox::{EngineSettings, Plugin, Sandbox, Target};
@@ -24,7 +24,11 @@ pub(super) async fn inspect(plugin: String) -> ExitCode {
 }
 
 async fn load(name: &str) -> Result<Plugin, String> {
-    let settings = EngineSettings { concurrency: 1, memory: 64 * 1024 * 1024, cache: cache_folder() };
+    let settings = EngineSettings {
+        concurrency: 1,
+        memory: 64 * 1024 * 1024,
+        cache: cache(),
+    };
     let sandbox = Sandbox::new(&settings).map_err(|error| error.to_string())?;
     let say = |error: LibraryError| format!("{}: {error}", error.origin());
     if let Some(loaded) = load_built_in(&sandbox, name).await {
@@ -32,7 +36,10 @@ async fn load(name: &str) -> Result<Plugin, String> {
     }
     if !Path::new(name).exists() {
         let known: Vec<_> = built_in_names().map(|name| format!("`{name}`")).collect();
-        return Err(format!("{name}: there is no such file, and the built-in plugins are {}", known.join(" and ")));
+        return Err(format!(
+            "{name}: there is no such file, and the built-in plugins are {}",
+            known.join(" and ")
+        ));
     }
     load_file(&sandbox, Path::new(name)).await.map_err(say)
 }
@@ -62,9 +69,17 @@ fn describe(plugin: &Plugin) -> Result<String, String> {
 fn target(target: &Target) -> String {
     match target {
         Target::Url(key) => format!("the URL in `{key}`"),
-        Target::HostAndPort { host, port, default_ports } => {
+        Target::HostAndPort {
+            host,
+            port,
+            default_ports,
+        } => {
             let ports: Vec<_> = default_ports.iter().map(u16::to_string).collect();
-            let otherwise = if ports.is_empty() { String::new() } else { format!(", else {}", ports.join(" or ")) };
+            let otherwise = if ports.is_empty() {
+                String::new()
+            } else {
+                format!(", else {}", ports.join(" or "))
+            };
             format!("`{host}` and `{port}`{otherwise}")
         }
         Target::None => "not told by the settings".to_owned(),

@@ -19,6 +19,7 @@ pub use args::{Arguments, Command, Format, PluginCommand};
 
 use crate::config::{Config, Source};
 use crate::runner::{DefaultGrant, Preparation};
+use crate::sandbox::PrivateFolder;
 
 /// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
 const EXIT_USAGE: u8 = 64;
@@ -31,9 +32,16 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Run(arguments) => on_runtime(run::run(arguments)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::Validate { file } => on_runtime(validate(file)),
-        Command::Plugin { command: PluginCommand::Inspect { plugin } } => on_runtime(inspect::inspect(plugin)),
+        Command::Plugin {
+            command: PluginCommand::Inspect { plugin },
+        } => on_runtime(inspect::inspect(plugin)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "bedcheck", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "bedcheck",
+                &mut std::io::stdout(),
+            );
             ExitCode::SUCCESS
         }
     }
@@ -68,7 +76,7 @@ fn on_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
 async fn validate(file: PathBuf) -> ExitCode {
     let checked = async {
         let (config, source) = read(&file)?;
-        let prepared = Preparation::new(&config, DefaultGrant::Nothing, cache_folder().as_deref()).await;
+        let prepared = Preparation::new(&config, DefaultGrant::Nothing, cache()).await;
         prepared.map_err(|problems| source.render(&problems))
     };
     match checked.await {
@@ -76,7 +84,11 @@ async fn validate(file: PathBuf) -> ExitCode {
             for notice in &prepared.notices {
                 output::complain(&format!("note: {notice}"));
             }
-            output::say(&format!("{}: {} checks, nothing wrong\n", file.display(), prepared.checks.len()));
+            output::say(&format!(
+                "{}: {} checks, nothing wrong\n",
+                file.display(),
+                prepared.checks.len()
+            ));
             ExitCode::SUCCESS
         }
         Err(rendered) => refuse(&rendered),
@@ -99,14 +111,25 @@ fn refuse(rendered: &str) -> ExitCode {
 }
 
 /// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An
-/// empty `BEDCHECK_CACHE` switches the cache off.
-fn cache_folder() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if std::env::var_os("BEDCHECK_CACHE").is_some_and(|value| value.is_empty()) {
-        return None;
+/// empty `BEDCHECK_CACHE` switches the cache off. Without one, plugins are compiled anew, which takes some
+/// tenths of a second.
+fn cache() -> Option<PrivateFolder> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let folder = variable("BEDCHECK_CACHE")
+        .or_else(|| {
+            Some(
+                variable("XDG_CACHE_HOME")
+                    .filter(|path| path.is_absolute())?
+                    .join("bedcheck"),
+            )
+        })
+        .or_else(|| Some(variable("HOME")?.join(".cache").join("bedcheck")))
+        .filter(|folder| folder.is_absolute())?;
+    match PrivateFolder::new(&folder) {
+        Ok(folder) => Some(folder),
+        Err(error) => {
+            output::complain(&format!("note: {error}"));
+            None
+        }
     }
-    folder("BEDCHECK_CACHE")
-        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("bedcheck")))
-        .or_else(|| Some(folder("HOME")?.join(".cache").join("bedcheck")))
-        .filter(|folder| folder.is_absolute())
 }

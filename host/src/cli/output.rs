@@ -46,7 +46,11 @@ pub(super) fn report(report: &Report, format: Format, look: &Look) -> String {
         Format::Json => match json(report) {
             Ok(line) => format!("{line}\n"),
             // Reports consist of texts and finite numbers, all of which have a JSON form.
-            Err(error) => format!("{{\"check\":{:?},\"error\":{:?}}}\n", report.check, error.to_string()),
+            Err(error) => format!(
+                "{{\"check\":{:?},\"error\":{:?}}}\n",
+                report.check,
+                error.to_string()
+            ),
         },
         Format::Nagios => String::new(),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::RunArguments;
-use super::{Format, cache_folder, output, read, refuse};
+use super::{Format, cache, output, read, refuse};
 use crate::config::{CommandLine, Config, Source};
 use crate::connection::Trust;
 use crate::outcome::Report;
@@ -29,8 +29,14 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         output::complain(&format!("note: {notice}"));
     }
     let plain = |_: &Report| String::new();
-    let reports =
-        run_checks(loaded.preparation, loaded.config.concurrency, arguments.format, exporter, plain).await;
+    let reports = run_checks(
+        loaded.preparation,
+        loaded.config.concurrency,
+        arguments.format,
+        exporter,
+        plain,
+    )
+    .await;
     exit_code(&reports).into()
 }
 
@@ -53,9 +59,11 @@ async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
             (config, None, DefaultGrant::OwnTarget)
         }
     };
-    match Preparation::new(&config, default_grant, cache_folder().as_deref()).await {
+    match Preparation::new(&config, default_grant, cache()).await {
         Ok(preparation) => Ok(Loaded { config, preparation }),
-        Err(problems) => Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems))),
+        Err(problems) => {
+            Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems)))
+        }
     }
 }
 
@@ -68,7 +76,9 @@ fn from_options(arguments: &RunArguments, plugin: &str) -> Result<Config, String
         allow: &arguments.allow,
         disable: &[],
     };
-    let mut config = command_line.to_config().map_err(|problems| problems.to_string())?;
+    let mut config = command_line
+        .to_config()
+        .map_err(|problems| problems.to_string())?;
     config.plugins_dir = arguments.plugins_dir.clone();
     if let (Some(file), Some(check)) = (&arguments.ca_file, config.checks.first_mut()) {
         check.tls.trust = Trust::File(file.clone());
@@ -78,14 +88,24 @@ fn from_options(arguments: &RunArguments, plugin: &str) -> Result<Config, String
 
 /// Keeps the checks that `--check` names.
 fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
-    let known: Vec<_> = config.checks.iter().map(|check| format!("`{}`", check.name)).collect();
+    let known: Vec<_> = config
+        .checks
+        .iter()
+        .map(|check| format!("`{}`", check.name))
+        .collect();
     for name in names {
         if !config.checks.iter().any(|check| check.name.as_str() == name) {
-            return Err(format!("--check: found no check called `{}`, wanted one of {}", name.escape_debug(), known.join(", ")));
+            return Err(format!(
+                "--check: found no check called `{}`, wanted one of {}",
+                name.escape_debug(),
+                known.join(", ")
+            ));
         }
     }
     if !names.is_empty() {
-        config.checks.retain(|check| names.iter().any(|name| name == check.name.as_str()));
+        config
+            .checks
+            .retain(|check| names.iter().any(|name| name == check.name.as_str()));
     }
     Ok(())
 }
@@ -111,7 +131,11 @@ pub(super) async fn run_checks(
     let mut reports = Vec::with_capacity(running.len());
     for run in running {
         let report = run.report().await;
-        let heading = if format == Format::Text { heading(&report) } else { String::new() };
+        let heading = if format == Format::Text {
+            heading(&report)
+        } else {
+            String::new()
+        };
         let shown = output::report(&report, format, &look);
         progress.suspend(|| output::say(&format!("{heading}{shown}")));
         if let Some(exporter) = &exporter {
@@ -121,7 +145,10 @@ pub(super) async fn run_checks(
     }
     progress.close();
     match format {
-        Format::Text => output::say(&format!("{}\n", summary(&reports, begun.elapsed(), &output::palette()))),
+        Format::Text => output::say(&format!(
+            "{}\n",
+            summary(&reports, begun.elapsed(), &output::palette())
+        )),
         Format::Nagios => output::say(&output::nagios_output(&reports)),
         Format::Json => {}
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::capability::Capability;
+use crate::connection::{ClientIdentity, Trust};
 
 fn data() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/config"))

@@ -61,8 +61,12 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(octets) => match octets.len() {
-            4 => <[u8; 4]>::try_from(*octets).ok().map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
-            16 => <[u8; 16]>::try_from(*octets).ok().map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
+            4 => <[u8; 4]>::try_from(*octets)
+                .ok()
+                .map(|octets| std::net::Ipv4Addr::from(octets).to_string()),
+            16 => <[u8; 16]>::try_from(*octets)
+                .ok()
+                .map(|octets| std::net::Ipv6Addr::from(octets).to_string()),
             _ => None,
         },
         _ => None,

@@ -58,8 +58,9 @@ pub async fn dial(
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {
-    let stream =
-        TcpStream::connect(address).await.map_err(|error| Error::of_dialling(&error, address))?;
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| Error::of_dialling(&error, address))?;
     // Requests are written whole; waiting to fill a segment would only add latency to what is timed.
     stream.set_nodelay(true).map_err(|error| Error::from(&error))?;
     Ok(stream)
@@ -81,7 +82,10 @@ async fn late_addresses(late: &mut Option<Lookup>) -> Vec<IpAddr> {
 fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
     let longest = v6.len().max(v4.len());
-    (0..longest).flat_map(|at| [v6.get(at).copied(), v4.get(at).copied()]).flatten().collect()
+    (0..longest)
+        .flat_map(|at| [v6.get(at).copied(), v4.get(at).copied()])
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
@@ -90,31 +94,48 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
-        texts.iter().map(|text| text.parse().expect("an address")).collect()
+        texts
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect()
     }
 
     #[test]
     fn families_take_turns_and_ipv6_is_first() {
         let mixed = addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
-        assert_eq!(interleaved(mixed), addresses(&["2001:db8::1", "192.0.2.1", "192.0.2.2"]));
+        assert_eq!(
+            interleaved(mixed),
+            addresses(&["2001:db8::1", "192.0.2.1", "192.0.2.2"])
+        );
     }
 
     #[tokio::test]
     async fn an_address_that_refuses_does_not_hide_one_that_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
-        let resolution = Resolution { addresses: addresses(&["127.0.0.2", "127.0.0.1"]), pending: None };
+        let resolution = Resolution {
+            addresses: addresses(&["127.0.0.2", "127.0.0.1"]),
+            pending: None,
+        };
         let stream = dial(resolution, port, |_| true).await.expect("127.0.0.1 answers");
-        assert_eq!(stream.peer_addr().expect("connected").ip(), addresses(&["127.0.0.1"])[0]);
+        assert_eq!(
+            stream.peer_addr().expect("connected").ip(),
+            addresses(&["127.0.0.1"])[0]
+        );
     }
 
     #[tokio::test]
     async fn the_first_error_is_told_when_nobody_answers() {
-        let resolution = Resolution { addresses: addresses(&["127.0.0.1"]), pending: None };
+        let resolution = Resolution {
+            addresses: addresses(&["127.0.0.1"]),
+            pending: None,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
-        let error = dial(resolution, port, |_| true).await.expect_err("nobody listens");
+        let error = dial(resolution, port, |_| true)
+            .await
+            .expect_err("nobody listens");
         assert_eq!(error, Error::Refused(format!("127.0.0.1:{port}")));
     }
 }

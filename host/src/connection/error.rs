@@ -2,6 +2,8 @@
 
 use std::io;
 
+use time::OffsetDateTime;
+
 /// An error of the network or the peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -67,7 +69,10 @@ impl Error {
 
 impl From<&io::Error> for Error {
     fn from(error: &io::Error) -> Self {
-        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        if let Some(tls) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
             return Self::from(tls);
         }
         match error.kind() {
@@ -78,6 +83,8 @@ impl From<&io::Error> for Error {
             | io::ErrorKind::UnexpectedEof => Self::Closed,
             io::ErrorKind::NetworkUnreachable => Self::NetworkUnreachable("no route".into()),
             io::ErrorKind::HostUnreachable => Self::HostUnreachable("no route".into()),
+            // The kernel gave up on a peer that does not answer.
+            io::ErrorKind::TimedOut => Self::HostUnreachable("it does not answer".into()),
             _ => Self::Other(error.to_string()),
         }
     }
@@ -100,6 +107,47 @@ impl From<&rustls::Error> for Error {
             rustls::Error::NoCertificatesPresented => TlsProblem::CertificateInvalid,
             _ => TlsProblem::Handshake,
         };
-        Self::Tls(problem, error.to_string())
+        Self::Tls(problem, sentence(error))
     }
+}
+
+/// The library's words, but for what operators meet most.
+fn sentence(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return error.to_string();
+    };
+    match certificate {
+        Certificate::ExpiredContext { not_after, .. } => {
+            format!("the certificate expired at {}", moment(not_after.as_secs()))
+        }
+        Certificate::NotValidYetContext { not_before, .. } => {
+            format!(
+                "the certificate is not valid before {}",
+                moment(not_before.as_secs())
+            )
+        }
+        Certificate::NotValidForNameContext { expected, presented } => format!(
+            "the certificate is not valid for `{}`, only for {}",
+            expected.to_str(),
+            if presented.is_empty() {
+                "no name".to_owned()
+            } else {
+                presented.join(", ")
+            }
+        ),
+        Certificate::UnknownIssuer => "the certificate is not from an authority that is trusted".to_owned(),
+        other => format!("the certificate is not accepted: {other}"),
+    }
+}
+
+/// Seconds since 1970 as RFC 3339.
+fn moment(seconds: u64) -> String {
+    let rfc3339 = &time::format_description::well_known::Rfc3339;
+    let moment = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment
+        .and_then(|moment| moment.format(rfc3339).ok())
+        .unwrap_or_else(|| format!("{seconds} s after 1970"))
 }

@@ -46,7 +46,11 @@ impl Connection {
     /// When the peer is gone already.
     pub fn new(stream: TcpStream, host: &str) -> Result<Self, Error> {
         let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
-        Ok(Self { transport: Transport::Plain(stream), host: host.to_owned(), peer })
+        Ok(Self {
+            transport: Transport::Plain(stream),
+            host: host.to_owned(),
+            peer,
+        })
     }
 
     /// The host that was dialled.
@@ -150,7 +154,10 @@ fn refuse_early_plaintext(stream: &TcpStream) -> Result<(), Error> {
     match stream.try_read(&mut byte) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(Error::from(&error)),
-        Ok(0) => Err(Error::Tls(TlsProblem::Handshake, "the peer closed the connection before TLS".into())),
+        Ok(0) => Err(Error::Tls(
+            TlsProblem::Handshake,
+            "the peer closed the connection before TLS".into(),
+        )),
         Ok(_) => Err(Error::Tls(
             TlsProblem::Handshake,
             "the peer sent plaintext ahead of the TLS handshake".into(),

@@ -68,9 +68,15 @@ impl Resolver {
     /// When the name does not exist or has no address, or the name servers fail.
     pub async fn resolve(&self, host: &str) -> Result<Resolution, Error> {
         if let Ok(address) = host.parse() {
-            return Ok(Resolution { addresses: vec![address], pending: None });
+            return Ok(Resolution {
+                addresses: vec![address],
+                pending: None,
+            });
         }
-        let resolver = self.0.as_ref().map_err(|reason| Error::NameServerFailure(reason.clone()))?;
+        let resolver = self
+            .0
+            .as_ref()
+            .map_err(|reason| Error::NameServerFailure(reason.clone()))?;
         let mut v6 = Lookup::start(resolver, host, RecordType::AAAA);
         let mut v4 = Lookup::start(resolver, host, RecordType::A);
         tokio::select! {
@@ -116,16 +122,27 @@ async fn combine(
     mut second: Lookup,
 ) -> Result<Resolution, Error> {
     match first {
-        Ok(mut addresses) if !addresses.is_empty() => match timeout(RESOLUTION_DELAY, second.answer()).await {
-            Ok(more) => {
-                addresses.extend(more.unwrap_or_default());
-                Ok(Resolution { addresses, pending: None })
+        Ok(mut addresses) if !addresses.is_empty() => {
+            match timeout(RESOLUTION_DELAY, second.answer()).await {
+                Ok(more) => {
+                    addresses.extend(more.unwrap_or_default());
+                    Ok(Resolution {
+                        addresses,
+                        pending: None,
+                    })
+                }
+                Err(_) => Ok(Resolution {
+                    addresses,
+                    pending: Some(second),
+                }),
             }
-            Err(_) => Ok(Resolution { addresses, pending: Some(second) }),
-        },
+        }
         Err(error) if error.is_nx_domain() => Err(Error::NameNotFound(host.to_owned())),
         without => match second.answer().await {
-            Ok(addresses) if !addresses.is_empty() => Ok(Resolution { addresses, pending: None }),
+            Ok(addresses) if !addresses.is_empty() => Ok(Resolution {
+                addresses,
+                pending: None,
+            }),
             other => Err(classify(host, without.err().or(other.err()))),
         },
     }

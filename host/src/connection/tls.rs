@@ -52,17 +52,26 @@ impl TlsClient {
             Some(identity) => {
                 let (chain, key) = identity.read()?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    format!("the client certificate `{}` cannot be used: {error}", identity.certificate.display())
+                    format!(
+                        "the client certificate `{}` cannot be used: {error}",
+                        identity.certificate.display()
+                    )
                 })?
             }
             None => builder.with_no_client_auth(),
         };
-        Ok(Self { config: Some(Arc::new(config)), server_name: settings.server_name.clone() })
+        Ok(Self {
+            config: Some(Arc::new(config)),
+            server_name: settings.server_name.clone(),
+        })
     }
 
     /// TLS that accepts no peer at all.
     pub fn trusting_nobody() -> Self {
-        Self { config: None, server_name: None }
+        Self {
+            config: None,
+            server_name: None,
+        }
     }
 
     /// The name that would be verified, given the plugin's wish and the host dialled.
@@ -76,8 +85,12 @@ impl TlsClient {
         server_name: &str,
         alpn: Vec<Vec<u8>>,
     ) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
-        let name = ServerName::try_from(server_name.to_owned())
-            .map_err(|_| Error::Tls(TlsProblem::NameMismatch, format!("`{server_name}` is no server name")))?;
+        let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
+            Error::Tls(
+                TlsProblem::NameMismatch,
+                format!("`{server_name}` is no server name"),
+            )
+        })?;
         let Some(config) = &self.config else {
             return Err(Error::Tls(TlsProblem::Handshake, "no TLS is set up".into()));
         };
@@ -100,11 +113,16 @@ impl TlsInfo {
             _ => "1.3",
         };
         let suite = session.negotiated_cipher_suite().ok_or_else(incomplete)?.suite();
-        let certificate = session.peer_certificates().and_then(<[_]>::first).ok_or_else(incomplete)?;
+        let certificate = session
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .ok_or_else(incomplete)?;
         Ok(Self {
             version,
             cipher: suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned),
-            alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+            alpn: session
+                .alpn_protocol()
+                .map(|name| String::from_utf8_lossy(name).into_owned()),
             certificate: Certificate::read(certificate),
         })
     }
@@ -121,9 +139,10 @@ impl ClientIdentity {
 /// A handshake that ends without a word from the peer is a failed handshake, not a closed connection.
 fn of_handshake(error: &std::io::Error) -> Error {
     match Error::from(error) {
-        Error::Closed => {
-            Error::Tls(TlsProblem::Handshake, "the peer closed the connection during the TLS handshake".into())
-        }
+        Error::Closed => Error::Tls(
+            TlsProblem::Handshake,
+            "the peer closed the connection during the TLS handshake".into(),
+        ),
         other => other,
     }
 }
@@ -143,16 +162,18 @@ fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<dyn Serv
 fn roots_from(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_from(file)? {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("`{}` holds a certificate that cannot be used: {error}", file.display()))?;
+        roots.add(certificate).map_err(|error| {
+            format!(
+                "`{}` holds a certificate that cannot be used: {error}",
+                file.display()
+            )
+        })?;
     }
     Ok(roots)
 }
 
 fn certificates_from(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", file.display());
+    let unreadable = |error: &dyn std::fmt::Display| format!("`{}` cannot be read: {error}", file.display());
     let certificates = CertificateDer::pem_file_iter(file)
         .map_err(|error| unreadable(&error))?
         .collect::<Result<Vec<_>, _>>()

@@ -94,7 +94,11 @@ where
         tokio::select! {
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 // How a conversation ends is the client's to report, so the result is of no interest.
-                Ok((stream, _)) => drop(connections.spawn(time::timeout(MAX_LIFETIME, serve(stream)))),
+                Ok((stream, _)) => {
+                    // Else short answers wait for the client's delayed acknowledgement, some 40 ms.
+                    let _ = stream.set_nodelay(true);
+                    drop(connections.spawn(time::timeout(MAX_LIFETIME, serve(stream))));
+                }
                 Err(_) => time::sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next() => {}

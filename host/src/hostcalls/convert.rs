@@ -21,7 +21,10 @@ impl From<connection::Error> for CallError {
             Error::HostUnreachable(_) => Self::HostUnreachable,
             Error::Reset => Self::ConnectionReset,
             Error::Closed => Self::ConnectionClosed,
-            Error::Tls(problem, message) => Self::Tls(TlsFailure { problem: problem.into(), message }),
+            Error::Tls(problem, message) => Self::Tls(TlsFailure {
+                problem: problem.into(),
+                message,
+            }),
             Error::InvalidUse(_) => Self::Invalid(message),
             Error::Other(_) => Self::Other(message),
         }
@@ -84,7 +87,11 @@ pub fn error_of_failure(access: &Access, failure: &Failure, hit: Option<Deadline
         Reason::Own(name) if is_own_type(&access.plugin, name) => ErrorType::Own(name.clone()),
         Reason::Own(_) => ErrorType::PluginInvalid,
     };
-    ErrorReport { error_type, message: failure.message.clone(), phase: None }
+    ErrorReport {
+        error_type,
+        message: failure.message.clone(),
+        phase: None,
+    }
 }
 
 /// Whether `name` is `PLUGIN.word`, in lower case letters, digits, dots and underscores.
@@ -101,7 +108,13 @@ mod tests {
     #[test]
     fn a_plugin_has_error_types_of_its_own_name_only() {
         assert!(is_own_type("imap", "imap.over_quota"));
-        for foreign in ["imap", "imap.", "http.over_quota", "imapx.over", "imap.Over Quota"] {
+        for foreign in [
+            "imap",
+            "imap.",
+            "http.over_quota",
+            "imapx.over",
+            "imap.Over Quota",
+        ] {
             assert!(!is_own_type("imap", foreign), "{foreign}");
         }
     }

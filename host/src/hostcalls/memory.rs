@@ -20,7 +20,12 @@ pub struct MemoryMeter {
 
 impl MemoryMeter {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, now: 0, peak: 0, refused: false }
+        Self {
+            limit,
+            now: 0,
+            peak: 0,
+            refused: false,
+        }
     }
 
     pub(super) fn peak(&self) -> u64 {

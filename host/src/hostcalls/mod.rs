@@ -136,7 +136,10 @@ impl RunState {
 
     /// Adds what the guest printed to its log.
     fn log_printed(&mut self, at: Duration) {
-        let printed = [(LogLevel::Info, self.stdout.lines()), (LogLevel::Warning, self.stderr.lines())];
+        let printed = [
+            (LogLevel::Info, self.stdout.lines()),
+            (LogLevel::Warning, self.stderr.lines()),
+        ];
         for (level, lines) in printed {
             for line in lines {
                 let message = self.presentable(&line, reporting::MAX_LOG_LINE);
@@ -185,7 +188,14 @@ impl RunState {
     /// to blame for it.
     fn refused_by_deadline(&mut self, call: &'static str) {
         let mostly_waited = self.waited >= self.deadline.limit() / 2;
-        self.record_hit(call, if mostly_waited { DeadlineWhile::Waiting } else { DeadlineWhile::Computing });
+        self.record_hit(
+            call,
+            if mostly_waited {
+                DeadlineWhile::Waiting
+            } else {
+                DeadlineWhile::Computing
+            },
+        );
     }
 
     fn record_hit(&mut self, call: &'static str, doing: DeadlineWhile) {
@@ -212,8 +222,16 @@ impl RunState {
 /// shortened to `maximum` bytes.
 pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
     let redacted = redactor.redact(text);
-    let mut clean: String =
-        redacted.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+    let mut clean: String = redacted
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect();
     if clean.len() > maximum {
         clean.truncate(clean.floor_char_boundary(maximum));
         clean.push('…');

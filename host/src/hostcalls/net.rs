@@ -54,7 +54,10 @@ impl HostConnection for RunState {
         }
         if let Err(refusal) = self.access.grants.permit(&host, port) {
             let message = refusal.to_string();
-            let failed = Failed { error: CallError::GrantDenied(message.clone()), message };
+            let failed = Failed {
+                error: CallError::GrantDenied(message.clone()),
+                message,
+            };
             return Ok(Err(self.refuse_host_phase(HostPhase::Connect, failed)));
         }
         let resolution = match self.resolve(&host).await {
@@ -76,9 +79,14 @@ impl HostConnection for RunState {
             return Ok(Err(self.refuse_host_phase(HostPhase::Tls, Failed::from(error))));
         }
         if options.alpn.len() > MAX_ALPN.0
-            || options.alpn.iter().any(|name| name.is_empty() || name.len() > MAX_ALPN.1)
+            || options
+                .alpn
+                .iter()
+                .any(|name| name.is_empty() || name.len() > MAX_ALPN.1)
         {
-            return Ok(Err(CallError::Invalid("at most 8 ALPN names of 1 to 255 bytes can be offered".into())));
+            return Ok(Err(CallError::Invalid(
+                "at most 8 ALPN names of 1 to 255 bytes can be offered".into(),
+            )));
         }
         if let Err(error) = self.begin_host_phase(HostPhase::Tls) {
             return Ok(Err(error));
@@ -87,8 +95,9 @@ impl HostConnection for RunState {
         let begun = deadline.elapsed();
         let connection = self.table.get_mut(&connection)?;
         let alpn = options.alpn.into_iter().map(String::into_bytes).collect();
-        let shaken =
-            deadline.guard(connection.start_tls(&access.tls, options.server_name.as_deref(), alpn)).await;
+        let shaken = deadline
+            .guard(connection.start_tls(&access.tls, options.server_name.as_deref(), alpn))
+            .await;
         let info = self.settle(START_TLS, begun, shaken);
         let attributes = info.as_ref().map(tls_attributes).unwrap_or_default();
         Ok(self.end_host_phase(info, attributes).map(TlsInfo::from))
@@ -140,10 +149,7 @@ impl HostConnection for RunState {
         Ok(self.table.get(&connection)?.peer().to_string())
     }
 
-    async fn close(
-        &mut self,
-        connection: Resource<Connection>,
-    ) -> wasmtime::Result<Result<(), CallError>> {
+    async fn close(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), CallError>> {
         if let Err(error) = self.enter(CLOSE, Capability::NetConnect)? {
             return Ok(Err(error));
         }
@@ -169,7 +175,11 @@ impl RunState {
         let resolution = self.settle(CONNECT, begun, resolved);
         let mut attributes = Attributes::from([("dns.question.name", AttributeValue::Text(host.into()))]);
         if let Ok(resolution) = &resolution {
-            let listed = resolution.addresses.iter().take(MAX_LISTED_ADDRESSES).map(IpAddr::to_string);
+            let listed = resolution
+                .addresses
+                .iter()
+                .take(MAX_LISTED_ADDRESSES)
+                .map(IpAddr::to_string);
             attributes.insert("dns.answers", AttributeValue::List(listed.collect()));
         }
         self.end_host_phase(resolution, attributes)
@@ -185,21 +195,31 @@ impl RunState {
         self.begin_host_phase(HostPhase::Connect)?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let mut refusal = None;
-        resolution.addresses.retain(|&address| match access.grants.allows_address(host, SocketAddr::new(address, port)) {
-            Ok(()) => true,
-            Err(refused) => {
-                refusal.get_or_insert(refused);
-                false
+        resolution.addresses.retain(|&address| {
+            match access.grants.allows_address(host, SocketAddr::new(address, port)) {
+                Ok(()) => true,
+                Err(refused) => {
+                    refusal.get_or_insert(refused);
+                    false
+                }
             }
         });
         let connection = match refusal {
             Some(refusal) if resolution.addresses.is_empty() => {
                 let message = refusal.to_string();
-                Err(Failed { error: CallError::GrantDenied(message.clone()), message })
+                Err(Failed {
+                    error: CallError::GrantDenied(message.clone()),
+                    message,
+                })
             }
             _ => {
                 let begun = deadline.elapsed();
-                let allowed = |address| access.grants.allows_address(host, SocketAddr::new(address, port)).is_ok();
+                let allowed = |address| {
+                    access
+                        .grants
+                        .allows_address(host, SocketAddr::new(address, port))
+                        .is_ok()
+                };
                 let dialled = async { Connection::new(dial(resolution, port, allowed).await?, host) };
                 let dialled = deadline.guard(dialled).await;
                 self.settle(CONNECT, begun, dialled)
@@ -231,7 +251,9 @@ impl RunState {
     }
 
     fn bytes_left(&self) -> u64 {
-        self.limits.bytes.saturating_sub(self.usage.bytes_read + self.usage.bytes_written)
+        self.limits
+            .bytes
+            .saturating_sub(self.usage.bytes_read + self.usage.bytes_written)
     }
 
     /// What came of a guarded wait that begun at that offset.
@@ -246,7 +268,10 @@ impl RunState {
             Ok(result) => result.map_err(Failed::from),
             Err(exceeded) => {
                 self.cut_by_deadline(call);
-                Err(Failed { error: CallError::DeadlineExceeded, message: exceeded.to_string() })
+                Err(Failed {
+                    error: CallError::DeadlineExceeded,
+                    message: exceeded.to_string(),
+                })
             }
         }
     }
@@ -286,15 +311,25 @@ impl RunState {
     }
 
     fn error_report(&self, failed: &Failed) -> ErrorReport {
-        let doing = self.hit.as_ref().map_or(DeadlineWhile::Waiting, |(_, doing)| *doing);
+        let doing = self
+            .hit
+            .as_ref()
+            .map_or(DeadlineWhile::Waiting, |(_, doing)| *doing);
         let error_type = error_type_of_call(&failed.error, doing);
-        ErrorReport { error_type, message: self.presentable(&failed.message, MAX_MESSAGE), phase: None }
+        ErrorReport {
+            error_type,
+            message: self.presentable(&failed.message, MAX_MESSAGE),
+            phase: None,
+        }
     }
 }
 
 impl From<connection::Error> for Failed {
     fn from(error: connection::Error) -> Self {
-        Self { message: error.to_string(), error: error.into() }
+        Self {
+            message: error.to_string(),
+            error: error.into(),
+        }
     }
 }
 
@@ -312,13 +347,26 @@ impl From<CallError> for Failed {
 
 impl From<connection::TlsInfo> for TlsInfo {
     fn from(info: connection::TlsInfo) -> Self {
-        let connection::Certificate { subject, issuer, names, not_before, not_after, sha256 } =
-            info.certificate;
+        let connection::Certificate {
+            subject,
+            issuer,
+            names,
+            not_before,
+            not_after,
+            sha256,
+        } = info.certificate;
         Self {
             version: info.version.to_owned(),
             cipher: info.cipher,
             alpn: info.alpn,
-            certificate: Certificate { subject, issuer, names, not_before, not_after, sha256 },
+            certificate: Certificate {
+                subject,
+                issuer,
+                names,
+                not_before,
+                not_after,
+                sha256,
+            },
         }
     }
 }
@@ -332,7 +380,10 @@ fn connect_attributes(host: &str, port: u16, connection: Option<&Connection>) ->
     if let Some(peer) = connection.map(Connection::peer) {
         let family = if peer.is_ipv6() { "ipv6" } else { "ipv4" };
         attributes.insert("network.type", AttributeValue::Text(family.into()));
-        attributes.insert("network.peer.address", AttributeValue::Text(peer.ip().to_string()));
+        attributes.insert(
+            "network.peer.address",
+            AttributeValue::Text(peer.ip().to_string()),
+        );
         attributes.insert("network.peer.port", AttributeValue::Integer(peer.port().into()));
     }
     attributes

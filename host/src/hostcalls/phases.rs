@@ -15,7 +15,9 @@ impl Host for RunState {
         }
         let planned = phases.into_iter().map(|planned| phase::Planned {
             name: planned.name,
-            detail: planned.detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL)),
+            detail: planned
+                .detail
+                .map(|detail| self.presentable(&detail, phase::MAX_DETAIL)),
         });
         let planned = planned.collect();
         Ok(self.timeline.plan(planned).map_err(CallError::from))

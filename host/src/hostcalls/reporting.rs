@@ -44,7 +44,12 @@ impl measurements::Host for RunState {
             .map(|(key, value)| (key, self.presentable(&value, MAX_MEASUREMENT_TEXT)))
             .collect();
         let unit = self.presentable(&unit, MAX_MEASUREMENT_TEXT);
-        self.measurements.push(Measurement { name, value, unit, attributes });
+        self.measurements.push(Measurement {
+            name,
+            value,
+            unit,
+            attributes,
+        });
         Ok(Ok(()))
     }
 }
@@ -62,7 +67,11 @@ impl log::Host for RunState {
             log::Level::Error => LogLevel::Error,
         };
         let message = self.presentable(&message, MAX_LOG_LINE);
-        self.log.push(LogLine { at: self.deadline.elapsed(), level, message });
+        self.log.push(LogLine {
+            at: self.deadline.elapsed(),
+            level,
+            message,
+        });
         Ok(())
     }
 }
@@ -97,7 +106,9 @@ fn check_measurement(
     let dotted = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.len() <= MAX_MEASUREMENT_TEXT
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_'))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_'))
     };
     if !dotted(name) {
         return Err("a measurement's name is dotted lower case, such as `imap.mailbox.messages`".into());
@@ -106,10 +117,14 @@ fn check_measurement(
         return Err(format!("the measurement `{name}` is not a finite number"));
     }
     if unit.len() > MAX_MEASUREMENT_TEXT {
-        return Err(format!("the unit of `{name}` is longer than {MAX_MEASUREMENT_TEXT} bytes"));
+        return Err(format!(
+            "the unit of `{name}` is longer than {MAX_MEASUREMENT_TEXT} bytes"
+        ));
     }
     if attributes.len() > MAX_ATTRIBUTES || !attributes.iter().all(|(key, _)| dotted(key)) {
-        return Err(format!("`{name}` has more than {MAX_ATTRIBUTES} attributes, or one whose key is not dotted lower case"));
+        return Err(format!(
+            "`{name}` has more than {MAX_ATTRIBUTES} attributes, or one whose key is not dotted lower case"
+        ));
     }
     Ok(())
 }

@@ -17,13 +17,17 @@ impl HostSecret for RunState {
             return Ok(Err(error));
         }
         if !self.access.capabilities.contains(&Capability::Secrets) {
-            return Ok(Err(CallError::CapabilityDisabled(Capability::Secrets.as_str().into())));
+            return Ok(Err(CallError::CapabilityDisabled(
+                Capability::Secrets.as_str().into(),
+            )));
         }
         match self.access.secrets.get(&name) {
             Some(secret) => Ok(Ok(self.table.push(secret.clone())?)),
             None => {
                 let name = self.presentable(&name, 64);
-                Ok(Err(CallError::SecretMissing(format!("the check's settings mention no secret `{name}`"))))
+                Ok(Err(CallError::SecretMissing(format!(
+                    "the check's settings mention no secret `{name}`"
+                ))))
             }
         }
     }

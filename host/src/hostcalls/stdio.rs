@@ -22,7 +22,11 @@ impl Printed {
     /// The lines of what was kept, without empty ones.
     pub(super) fn lines(&self) -> Vec<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        String::from_utf8_lossy(&kept)
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn keep(&self, bytes: &[u8]) {

@@ -32,12 +32,19 @@ pub fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 
 /// Standard input is empty; the beginning of what a guest prints is kept.
 pub(super) fn context(stdout: &Printed, stderr: &Printed) -> WasiCtx {
-    WasiCtx::builder().max_random_size(MAX_RANDOM).stdout(stdout.clone()).stderr(stderr.clone()).build()
+    WasiCtx::builder()
+        .max_random_size(MAX_RANDOM)
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
+        .build()
 }
 
 impl WasiView for RunState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -73,7 +80,10 @@ impl poll::HostPollable for Waits<'_> {
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        self.deadline.guard(poll::HostPollable::block(self.table, pollable)).await.unwrap_or(Ok(()))
+        self.deadline
+            .guard(poll::HostPollable::block(self.table, pollable))
+            .await
+            .unwrap_or(Ok(()))
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {

@@ -43,7 +43,10 @@ struct Gathered {
 impl Runner {
     /// A runner with as many slots as the sandbox has room for.
     pub fn new(sandbox: Arc<Sandbox>, slots: usize) -> Self {
-        Self { sandbox, slots: Semaphore::new(slots) }
+        Self {
+            sandbox,
+            slots: Semaphore::new(slots),
+        }
     }
 
     /// Runs a check once, retries included, and reports. Waits for a free slot first; the budget is
@@ -59,7 +62,9 @@ impl Runner {
         let mut gathered = Gathered::default();
         loop {
             let error = self.attempt(prepared, &deadline, &mut gathered).await;
-            let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref()) else { break };
+            let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref()) else {
+                break;
+            };
             tokio::time::sleep(pause).await;
         }
         report(prepared, started, lag, &deadline, gathered)
@@ -70,7 +75,11 @@ impl Runner {
         let deadline = Deadline::new(Instant::now(), prepared.limits.deadline, prepared.limits.grace);
         let error = ErrorReport {
             error_type: ErrorType::Other,
-            message: presentable(&prepared.access.redactor, &format!("the run crashed: {reason}"), MAX_MESSAGE),
+            message: presentable(
+                &prepared.access.redactor,
+                &format!("the run crashed: {reason}"),
+                MAX_MESSAGE,
+            ),
             phase: None,
         };
         let attempt = Attempt {
@@ -80,7 +89,10 @@ impl Runner {
             duration: Duration::ZERO,
             phases: Timeline::new(&prepared.access.phases).reports(prepared.limits.deadline),
         };
-        let gathered = Gathered { attempts: vec![attempt], ..Gathered::default() };
+        let gathered = Gathered {
+            attempts: vec![attempt],
+            ..Gathered::default()
+        };
         report(prepared, SystemTime::now(), Duration::ZERO, &deadline, gathered)
     }
 
@@ -107,7 +119,9 @@ impl Runner {
             ..error
         });
         gathered.attempts.push(Attempt {
-            outcome: error.as_ref().map_or(Outcome::Pass, |error| error.error_type.outcome()),
+            outcome: error
+                .as_ref()
+                .map_or(Outcome::Pass, |error| error.error_type.outcome()),
             error: error.clone(),
             start,
             duration: deadline.elapsed().saturating_sub(start),
@@ -131,7 +145,10 @@ fn next_pause(
     let failed = Failed {
         attempts: u32::try_from(gathered.attempts.len()).unwrap_or(u32::MAX),
         error: &error?.error_type,
-        took: gathered.attempts.last().map_or(Duration::ZERO, |attempt| attempt.duration),
+        took: gathered
+            .attempts
+            .last()
+            .map_or(Duration::ZERO, |attempt| attempt.duration),
         remaining: deadline.remaining(),
     };
     prepared.retry?.pause(failed, rand::random())
@@ -146,7 +163,10 @@ fn report(
 ) -> Report {
     let duration = deadline.elapsed();
     let error = gathered.attempts.last().and_then(|attempt| attempt.error.clone());
-    let hit = gathered.hit.map(|(hit, _)| hit).or_else(|| hit_while_computing(error.as_ref(), deadline));
+    let hit = gathered
+        .hit
+        .map(|(hit, _)| hit)
+        .or_else(|| hit_while_computing(error.as_ref(), deadline));
     let error_type = error.as_ref().map(|error| &error.error_type);
     Report {
         check: prepared.name.clone(),

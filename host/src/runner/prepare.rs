@@ -2,7 +2,6 @@
 //! TLS set up, secrets read. Everything that is wrong is found at once, and then nothing runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::budget::Limits;
@@ -12,8 +11,8 @@ use crate::grant::{Grant, Grants, Host};
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
 use crate::policy::Retry;
-use crate::sandbox::{EngineSettings, Sandbox, SharedPlugin, Target};
 use crate::redactor::Redactor;
+use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin, Target};
 use crate::secret::{Secret, SecretStore};
 
 /// A check with everything that a run of it needs.
@@ -61,7 +60,7 @@ impl Preparation {
     pub async fn new(
         config: &Config,
         default_grant: DefaultGrant,
-        cache: Option<&Path>,
+        cache: Option<PrivateFolder>,
     ) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let sandbox = Arc::new(sandbox(config, cache)?);
@@ -83,7 +82,11 @@ impl Preparation {
             checks.extend(common.prepare(check, &mut problems, &mut notices));
         }
         Problems::check(problems)?;
-        Ok(Self { sandbox, checks, notices })
+        Ok(Self {
+            sandbox,
+            checks,
+            notices,
+        })
     }
 }
 
@@ -145,8 +148,11 @@ impl Common<'_> {
         let found = self.library.get(&check.plugin);
         if found.is_none() && !self.broken.contains(&check.plugin) {
             let known: Vec<_> = self.library.names().map(|name| format!("`{name}`")).collect();
-            let message =
-                format!("found no plugin called `{}`, wanted one of {}", check.plugin, known.join(", "));
+            let message = format!(
+                "found no plugin called `{}`, wanted one of {}",
+                check.plugin,
+                known.join(", ")
+            );
             problems.push(Problem::new(check.key_location("plugin").clone(), message));
         }
         found
@@ -158,7 +164,9 @@ impl Common<'_> {
             return check.grants.clone();
         }
         let own = own_target(&plugin.description().target, check.settings.values());
-        let own = own.into_iter().filter(|grant| !check.grants.iter().any(|other| other == grant));
+        let own = own
+            .into_iter()
+            .filter(|grant| !check.grants.iter().any(|other| other == grant));
         let all: Vec<Grant> = check.grants.iter().cloned().chain(own).collect();
         let shown: Vec<_> = all.iter().map(Grant::to_string).collect();
         notices.push(match shown.is_empty() {
@@ -169,15 +177,25 @@ impl Common<'_> {
     }
 }
 
-fn sandbox(config: &Config, cache: Option<&Path>) -> Result<Sandbox, Problems> {
+fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Problems> {
     let settings = EngineSettings {
         // One more, for asking plugins what they are.
-        concurrency: u32::try_from(config.concurrency).unwrap_or(u32::MAX).saturating_add(1),
-        memory: config.checks.iter().map(|check| check.limits.memory).max().unwrap_or(0),
-        cache: cache.map(Path::to_owned),
+        concurrency: u32::try_from(config.concurrency)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1),
+        memory: config
+            .checks
+            .iter()
+            .map(|check| check.limits.memory)
+            .max()
+            .unwrap_or(0),
+        cache,
     };
     Sandbox::new(&settings).map_err(|error| {
-        let location = config.checks.first().map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
+        let location = config
+            .checks
+            .first()
+            .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
         Problems::new(Problem::new(location, error.to_string()), Vec::new())
     })
 }
@@ -209,9 +227,17 @@ async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretSto
     let mut secrets = Vec::new();
     for (name, location, store) in futures_util::future::join_all(read).await {
         match store {
-            Ok(store) => secrets.extend(store.get(name.as_str()).map(|secret| (name.clone(), secret.clone()))),
+            Ok(store) => secrets.extend(
+                store
+                    .get(name.as_str())
+                    .map(|secret| (name.clone(), secret.clone())),
+            ),
             Err(sentences) => {
-                problems.extend(sentences.into_iter().map(|text| Problem::new(location.clone(), text)));
+                problems.extend(
+                    sentences
+                        .into_iter()
+                        .map(|text| Problem::new(location.clone(), text)),
+                );
             }
         }
     }
@@ -224,8 +250,16 @@ fn own_target(target: &Target, settings: &serde_json::Map<String, serde_json::Va
     let grant = |host: &str, port: u16| Grant::new(Host::parse(host)?, port);
     match target {
         Target::None => Vec::new(),
-        Target::Url(key) => text(key).and_then(host_and_port).and_then(|(host, port)| grant(&host, port)).into_iter().collect(),
-        Target::HostAndPort { host, port, default_ports } => {
+        Target::Url(key) => text(key)
+            .and_then(host_and_port)
+            .and_then(|(host, port)| grant(&host, port))
+            .into_iter()
+            .collect(),
+        Target::HostAndPort {
+            host,
+            port,
+            default_ports,
+        } => {
             let Some(host) = text(host) else { return Vec::new() };
             let named = settings.get(port).and_then(serde_json::Value::as_u64);
             let ports = match named.and_then(|port| u16::try_from(port).ok()) {
@@ -255,7 +289,10 @@ mod tests {
 
     fn granted(target: &Target, settings: serde_json::Value) -> Vec<String> {
         let settings = settings.as_object().cloned().unwrap_or_default();
-        own_target(target, &settings).iter().map(Grant::to_string).collect()
+        own_target(target, &settings)
+            .iter()
+            .map(Grant::to_string)
+            .collect()
     }
 
     #[test]
@@ -277,6 +314,9 @@ mod tests {
         };
         let of = |settings| granted(&target, settings);
         assert_eq!(of(serde_json::json!({"host": "mail"})), ["mail:993", "mail:143"]);
-        assert_eq!(of(serde_json::json!({"host": "mail", "port": 1993})), ["mail:1993"]);
+        assert_eq!(
+            of(serde_json::json!({"host": "mail", "port": 1993})),
+            ["mail:1993"]
+        );
     }
 }

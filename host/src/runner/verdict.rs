@@ -11,7 +11,13 @@ use crate::sandbox::End;
 /// What went wrong in an attempt, if anything did.
 pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<ErrorReport> {
     let phase = || remains.timeline.last_open().map(str::to_owned);
-    let fault = |error_type, message: String| Some(ErrorReport { error_type, message, phase: phase() });
+    let fault = |error_type, message: String| {
+        Some(ErrorReport {
+            error_type,
+            message,
+            phase: phase(),
+        })
+    };
     match end {
         End::Returned(Ok(())) => unsaid(remains),
         End::Returned(Err(failure)) => {
@@ -26,11 +32,17 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
         ),
         End::OutOfHostCalls => fault(
             ErrorType::HostCallLimit,
-            format!("the plugin made {} host calls, which is over its limit", remains.usage.host_calls),
+            format!(
+                "the plugin made {} host calls, which is over its limit",
+                remains.usage.host_calls
+            ),
         ),
         End::Trapped(_) if remains.memory_refused => fault(
             ErrorType::MemoryLimit,
-            format!("the plugin asked for more memory than its limit; it had {} bytes", remains.usage.memory_bytes),
+            format!(
+                "the plugin asked for more memory than its limit; it had {} bytes",
+                remains.usage.memory_bytes
+            ),
         ),
         End::Trapped(reason) => fault(ErrorType::PluginTrap, trap(reason, remains.last_words.as_deref())),
         End::NotStarted(reason) => fault(ErrorType::Other, reason.clone()),
@@ -64,7 +76,8 @@ fn unsaid(remains: &Remains) -> Option<ErrorReport> {
         return Some(incomplete(message, phase));
     }
     let skipped = timeline.first_unmet_plan()?;
-    let message = format!("the plugin says the check passed, and never began the phase `{skipped}` it had planned");
+    let message =
+        format!("the plugin says the check passed, and never began the phase `{skipped}` it had planned");
     Some(incomplete(message, skipped))
 }
 
@@ -72,16 +85,19 @@ fn unsaid(remains: &Remains) -> Option<ErrorReport> {
 /// target's failure all the same.
 fn stopped(remains: &Remains) -> ErrorReport {
     match &remains.hit {
-        Some((hit, DeadlineWhile::Waiting)) => {
-            remains.timeline.first_error().cloned().unwrap_or_else(|| deadline(hit, DeadlineWhile::Waiting))
-        }
+        Some((hit, DeadlineWhile::Waiting)) => remains
+            .timeline
+            .first_error()
+            .cloned()
+            .unwrap_or_else(|| deadline(hit, DeadlineWhile::Waiting)),
         Some((hit, DeadlineWhile::Computing)) => ErrorReport {
             message: "the plugin did not end within the grace after the deadline".into(),
             ..deadline(hit, DeadlineWhile::Computing)
         },
         None => ErrorReport {
             error_type: ErrorType::DeadlineExceeded(DeadlineWhile::Computing),
-            message: "the plugin was still computing or sleeping when the grace after the deadline was over".into(),
+            message: "the plugin was still computing or sleeping when the grace after the deadline was over"
+                .into(),
             phase: remains.timeline.last_open().map(str::to_owned),
         },
     }

@@ -64,7 +64,10 @@ pub async fn run(
     let mut store = store(sandbox, state, fuel, deadline.stop_at());
     let call = async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
-        instance.bedcheck_plugin_check().call_run(&mut store, settings).await
+        instance
+            .bedcheck_plugin_check()
+            .call_run(&mut store, settings)
+            .await
     };
     let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
         Ok(Ok(returned)) => End::Returned(returned),
@@ -114,7 +117,11 @@ fn store(sandbox: &Sandbox, state: RunState, fuel: u64, stop_at: Instant) -> Sto
     store.set_epoch_deadline(1);
     // Yielding lets the runtime's other tasks run beside a guest that only computes.
     store.epoch_deadline_callback(move |_| {
-        Ok(if Instant::now() >= stop_at { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        Ok(if Instant::now() >= stop_at {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::Yield(1)
+        })
     });
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.
     let _ = store.set_fuel(fuel);

@@ -1,6 +1,5 @@
 //! The engine: one configuration for all plugins, and the ticker that lets time interrupt a guest.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use wasmtime::component::Linker;
@@ -8,6 +7,7 @@ use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
+use super::PrivateFolder;
 use crate::hostcalls::{self, RunState};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -29,7 +29,7 @@ pub struct EngineSettings {
     /// The most linear memory that any check may have, in bytes.
     pub memory: u64,
     /// Where compiled code is kept; nowhere when absent.
-    pub cache: Option<PathBuf>,
+    pub cache: Option<PrivateFolder>,
 }
 
 /// The engine and what guests are linked against.
@@ -71,9 +71,9 @@ fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
-    if let Some(directory) = &settings.cache {
+    if let Some(folder) = &settings.cache {
         let mut cache = CacheConfig::new();
-        cache.with_directory(directory);
+        cache.with_directory(folder.as_path());
         config.cache(Some(Cache::new(cache)?));
     }
     Ok(config)
@@ -108,6 +108,8 @@ fn start_ticker(engine: &Engine) -> std::io::Result<()> {
             std::thread::sleep(TICK);
         }
     };
-    std::thread::Builder::new().name("bedcheck-ticker".into()).spawn(tick)?;
+    std::thread::Builder::new()
+        .name("bedcheck-ticker".into())
+        .spawn(tick)?;
     Ok(())
 }

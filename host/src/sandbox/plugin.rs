@@ -96,7 +96,9 @@ pub enum LoadError {
     #[error("it is not a valid component: {0}")]
     Invalid(String),
     /// It imports something else than the contract and WASI 0.2.
-    #[error("it imports `{0}`, which bedcheck does not provide; a plugin may import `bedcheck:plugin@1` and the clocks, random numbers and standard streams of WASI 0.2")]
+    #[error(
+        "it imports `{0}`, which bedcheck does not provide; a plugin may import `bedcheck:plugin@1` and the clocks, random numbers and standard streams of WASI 0.2"
+    )]
     ForeignImport(String),
     /// It is made for another major version of the contract.
     #[error("it is made for `{0}`, and this bedcheck provides version 1 of the contract")]
@@ -132,7 +134,12 @@ impl Plugin {
         let sha256 = hexadecimal(&Sha256::digest(bytes));
         let identity = identity(&said, sha256).map_err(LoadError::Description)?;
         let description = Description::checked(said).map_err(LoadError::Description)?;
-        Ok(Self { identity, description, imports, pre })
+        Ok(Self {
+            identity,
+            description,
+            imports,
+            pre,
+        })
     }
 
     /// Name, version and digest.
@@ -153,7 +160,9 @@ impl Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Plugin")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +171,9 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.len() > MAX_SIZE {
         return Err(LoadError::TooLarge(bytes.len()));
     }
-    if Engine::detect_precompiled(bytes).is_some_and(|kind| matches!(kind, Precompiled::Module | Precompiled::Component)) {
+    if Engine::detect_precompiled(bytes)
+        .is_some_and(|kind| matches!(kind, Precompiled::Module | Precompiled::Component))
+    {
         return Err(LoadError::Precompiled);
     }
     match bytes.strip_prefix(MAGIC) {
@@ -201,9 +212,16 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadEr
 }
 
 fn is_wasi(interface: &str) -> bool {
-    ["wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"]
-        .iter()
-        .any(|package| interface.starts_with(package))
+    [
+        "wasi:io/",
+        "wasi:cli/",
+        "wasi:clocks/",
+        "wasi:random/",
+        "wasi:filesystem/",
+        "wasi:sockets/",
+    ]
+    .iter()
+    .any(|package| interface.starts_with(package))
 }
 
 fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity, String> {
@@ -220,19 +238,29 @@ fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity,
     if version.is_empty() || version.len() > 64 || !version.chars().all(printable) {
         return Err(format!("`{}` is not a version", version.escape_debug()));
     }
-    Ok(PluginIdentity { name: name.clone(), version: version.clone(), sha256 })
+    Ok(PluginIdentity {
+        name: name.clone(),
+        version: version.clone(),
+        sha256,
+    })
 }
 
 impl Description {
     fn checked(said: check::Description) -> Result<Self, String> {
         if said.phases.len() > MAX_DECLARED {
-            return Err(format!("it declares {} phases, and at most {MAX_DECLARED} are allowed", said.phases.len()));
+            return Err(format!(
+                "it declares {} phases, and at most {MAX_DECLARED} are allowed",
+                said.phases.len()
+            ));
         }
         let mut seen = BTreeSet::new();
         for phase in &said.phases {
             let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             if phase.is_empty() || phase.len() > 64 || !phase.chars().all(letters) {
-                return Err(format!("the phase `{}` is not made of lower case letters, digits and hyphens", phase.escape_debug()));
+                return Err(format!(
+                    "the phase `{}` is not made of lower case letters, digits and hyphens",
+                    phase.escape_debug()
+                ));
             }
             if !seen.insert(phase) {
                 return Err(format!("the phase `{phase}` is declared twice"));
@@ -243,17 +271,37 @@ impl Description {
         let capabilities = said
             .capabilities
             .iter()
-            .map(|name| name.parse().map_err(|_| format!("it needs the capability `{}`, which this bedcheck does not have", name.escape_debug())))
+            .map(|name| {
+                name.parse().map_err(|_| {
+                    format!(
+                        "it needs the capability `{}`, which this bedcheck does not have",
+                        name.escape_debug()
+                    )
+                })
+            })
             .collect::<Result<_, _>>()?;
         let target = match said.target {
-            check::Target::HostAndPort(keys) => {
-                Target::HostAndPort { host: keys.host, port: keys.port, default_ports: keys.default_ports }
-            }
+            check::Target::HostAndPort(keys) => Target::HostAndPort {
+                host: keys.host,
+                port: keys.port,
+                default_ports: keys.default_ports,
+            },
             check::Target::Url(key) => Target::Url(key),
             check::Target::None => Target::None,
         };
-        let summary = said.summary.chars().filter(|c| !c.is_control()).take(200).collect();
-        Ok(Self { summary, phases: said.phases, schema: said.settings_schema, capabilities, target })
+        let summary = said
+            .summary
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect();
+        Ok(Self {
+            summary,
+            phases: said.phases,
+            schema: said.settings_schema,
+            capabilities,
+            target,
+        })
     }
 }
 

@@ -46,7 +46,11 @@ pub(super) async fn deliver_spans(
             () = queue.has_enough() => {}
             _ = pause(LINGER, &mut stop) => {}
         }
-        while stop.borrow().is_none() && export_batch(&outlet, &queue, &mut line, &mut stop).await.is_some() {
+        while stop.borrow().is_none()
+            && export_batch(&outlet, &queue, &mut line, &mut stop)
+                .await
+                .is_some()
+        {
             pause(line.pause, &mut stop).await;
         }
     }
@@ -54,7 +58,9 @@ pub(super) async fn deliver_spans(
     let mut pauses = FINAL_PAUSES.into_iter();
     while let Some(delivered) = export_batch(&outlet, &queue, &mut line, &mut stop).await {
         if !delivered {
-            let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else { break };
+            let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else {
+                break;
+            };
             sleep(length).await;
         }
     }
@@ -73,7 +79,9 @@ async fn export_batch(
         return None;
     }
     let spans = batch.iter().flat_map(|run| run.spans.iter().cloned()).collect();
-    let result = line.bounded(outlet.exporter.export(spans), &outlet.reason, stop).await;
+    let result = line
+        .bounded(outlet.exporter.export(spans), &outlet.reason, stop)
+        .await;
     let delivered = result.is_ok();
     if delivered {
         queue.lock().exports += 1;
@@ -87,17 +95,32 @@ async fn export_batch(
 fn span_losses(queue: &Queue, line: &Line) -> Vec<String> {
     let waiting = queue.lock();
     let mut losses = Vec::new();
-    let runs = |count: usize| if count == 1 { "1 run".to_owned() } else { format!("{count} runs") };
+    let runs = |count: usize| {
+        if count == 1 {
+            "1 run".to_owned()
+        } else {
+            format!("{count} runs")
+        }
+    };
     if !waiting.runs.is_empty() {
-        losses.push(format!("the spans of {} {}", runs(waiting.runs.len()), line.complaint()));
+        losses.push(format!(
+            "the spans of {} {}",
+            runs(waiting.runs.len()),
+            line.complaint()
+        ));
     }
     if waiting.overflowed > 0 {
         let count = runs(waiting.overflowed);
-        losses.push(format!("the spans of {count} were dropped: more than {MAX_WAITING} were waiting"));
+        losses.push(format!(
+            "the spans of {count} were dropped: more than {MAX_WAITING} were waiting"
+        ));
     }
     if waiting.refused > 0 {
         let count = runs(waiting.refused);
-        losses.push(format!("the spans of {count} were dropped: `{}` refuses them", line.url()));
+        losses.push(format!(
+            "the spans of {count} were dropped: `{}` refuses them",
+            line.url()
+        ));
     }
     losses
 }
@@ -118,11 +141,18 @@ pub(super) async fn deliver_metrics(
     line.is_last = true;
     let mut pauses = FINAL_PAUSES.into_iter();
     while !export_metrics(&outlet, &metrics, &mut line, &mut stop).await {
-        let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else { break };
+        let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else {
+            break;
+        };
         sleep(length).await;
     }
-    let lost = line.failure.is_some().then(|| format!("the metrics {}", line.complaint()));
-    lost.into_iter().chain(metrics.refused_measurements().into_iter().map(not_exported)).collect()
+    let lost = line
+        .failure
+        .is_some()
+        .then(|| format!("the metrics {}", line.complaint()));
+    lost.into_iter()
+        .chain(metrics.refused_measurements().into_iter().map(not_exported))
+        .collect()
 }
 
 async fn export_metrics(
@@ -133,7 +163,10 @@ async fn export_metrics(
 ) -> bool {
     let result = match metrics.collect() {
         Ok(collected) if collected.scope_metrics().next().is_none() => return true,
-        Ok(collected) => line.bounded(outlet.exporter.export(&collected), &outlet.reason, stop).await,
+        Ok(collected) => {
+            line.bounded(outlet.exporter.export(&collected), &outlet.reason, stop)
+                .await
+        }
         Err(error) => Err(error.to_string()),
     };
     let delivered = result.is_ok();
@@ -159,7 +192,13 @@ struct Line {
 
 impl Line {
     fn new(what: &'static str, destination: Destination) -> Self {
-        Self { what, destination, failure: None, pause: Duration::ZERO, is_last: false }
+        Self {
+            what,
+            destination,
+            failure: None,
+            pause: Duration::ZERO,
+            is_last: false,
+        }
     }
 
     fn url(&self) -> &http::Uri {
@@ -233,7 +272,8 @@ async fn expiry(stop: &mut Stop) {
 }
 
 fn has_time(stop: &Stop, length: Duration) -> bool {
-    stop.borrow().is_some_and(|deadline| Instant::now() + length < deadline)
+    stop.borrow()
+        .is_some_and(|deadline| Instant::now() + length < deadline)
 }
 
 #[cfg(test)]

@@ -50,13 +50,20 @@ pub(super) struct Environment<'a> {
 impl<'a> Environment<'a> {
     /// A reader of these variables.
     pub(super) fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { get, problems: Vec::new() }
+        Self {
+            get,
+            problems: Vec::new(),
+        }
     }
 
     /// The value, if there was no problem.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, Vec<Problem>> {
         self.problems.dedup();
-        if self.problems.is_empty() { Ok(value) } else { Err(self.problems) }
+        if self.problems.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.problems)
+        }
     }
 
     /// The value, or a problem of this place.
@@ -64,7 +71,10 @@ impl<'a> Environment<'a> {
         match value {
             Ok(value) => Some(value),
             Err(complaint) => {
-                let problem = Problem { place: place.to_owned(), complaint: complaint.to_string() };
+                let problem = Problem {
+                    place: place.to_owned(),
+                    complaint: complaint.to_string(),
+                };
                 if !self.problems.contains(&problem) {
                     self.problems.push(problem);
                 }
@@ -97,13 +107,20 @@ impl<'a> Environment<'a> {
     /// The protocol, if one is set.
     pub(super) fn protocol(&mut self, signal: Signal) -> Option<Protocol> {
         let (name, text) = self.of(signal, "PROTOCOL")?;
-        self.keep(&name, text.parse().map_err(|wanted| format!("found `{text}`, {wanted}")))
+        self.keep(
+            &name,
+            text.parse().map_err(|wanted| format!("found `{text}`, {wanted}")),
+        )
     }
 
     /// The headers, percent-decoded.
     pub(super) fn headers(&mut self, signal: Signal) -> Headers {
-        let Some((name, text)) = self.of(signal, "HEADERS") else { return Headers::default() };
-        let Some(pairs) = self.keep(&name, pairs(&text)) else { return Headers::default() };
+        let Some((name, text)) = self.of(signal, "HEADERS") else {
+            return Headers::default();
+        };
+        let Some(pairs) = self.keep(&name, pairs(&text)) else {
+            return Headers::default();
+        };
         self.keep(&name, Headers::new(pairs)).unwrap_or_default()
     }
 
@@ -115,7 +132,9 @@ impl<'a> Environment<'a> {
 
     /// Whether bodies are compressed.
     pub(super) fn gzip(&mut self, signal: Signal) -> bool {
-        let Some((name, text)) = self.of(signal, "COMPRESSION") else { return false };
+        let Some((name, text)) = self.of(signal, "COMPRESSION") else {
+            return false;
+        };
         let value = match text.as_str() {
             "gzip" => Ok(true),
             "none" => Ok(false),
@@ -126,7 +145,8 @@ impl<'a> Environment<'a> {
 
     /// Whether a gRPC endpoint without a scheme is spoken to without TLS.
     pub(super) fn is_insecure(&mut self, signal: Signal) -> bool {
-        self.of(signal, "INSECURE").is_some_and(|(name, _)| self.is_true(&name))
+        self.of(signal, "INSECURE")
+            .is_some_and(|(name, _)| self.is_true(&name))
     }
 
     /// The path of a file.
@@ -139,16 +159,18 @@ impl<'a> Environment<'a> {
         let certificate = self.of(signal, "CLIENT_CERTIFICATE");
         let key = self.of(signal, "CLIENT_KEY");
         match (certificate, key) {
-            (Some((_, certificate)), Some((_, key))) => {
-                Some(ClientIdentity { certificate: certificate.into(), key: key.into() })
-            }
+            (Some((_, certificate)), Some((_, key))) => Some(ClientIdentity {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
             (None, None) => None,
             (Some((name, _)), None) => {
                 self.keep(&name, Err("wanted `OTEL_EXPORTER_OTLP_CLIENT_KEY` beside it"))
             }
-            (None, Some((name, _))) => {
-                self.keep(&name, Err("wanted `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` beside it"))
-            }
+            (None, Some((name, _))) => self.keep(
+                &name,
+                Err("wanted `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` beside it"),
+            ),
         }
     }
 
@@ -157,7 +179,9 @@ impl<'a> Environment<'a> {
         let text = self.text(name)?;
         let value = match text.parse::<u64>() {
             Ok(milliseconds) if milliseconds > 0 => Ok(Duration::from_millis(milliseconds)),
-            _ => Err(format!("found `{text}`, wanted a whole number of milliseconds, at least 1")),
+            _ => Err(format!(
+                "found `{text}`, wanted a whole number of milliseconds, at least 1"
+            )),
         };
         self.keep(name, value)
     }
@@ -178,7 +202,9 @@ impl<'a> Environment<'a> {
         const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
         let text = self.text(ATTRIBUTES).unwrap_or_default();
         let pairs = self.keep(ATTRIBUTES, pairs(&text)).unwrap_or_default();
-        let service = self.text("OTEL_SERVICE_NAME").map(|name| ("service.name".to_owned(), name));
+        let service = self
+            .text("OTEL_SERVICE_NAME")
+            .map(|name| ("service.name".to_owned(), name));
         pairs.into_iter().chain(service).collect()
     }
 
@@ -201,7 +227,11 @@ impl<'a> Environment<'a> {
 /// `name=value,name=value`, values percent-decoded (W3C Baggage without properties). The complaint has
 /// no value in it: it may be a token.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let entries = text.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty());
+    let entries = text
+        .split(',')
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, entry)| !entry.is_empty());
     let pair = |(index, entry): (usize, &str)| {
         let (name, value) = entry
             .split_once('=')

@@ -41,7 +41,12 @@ impl Exporter {
         let _entered = runtime.enter();
         let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
-        let mut exporter = Self { queue: None, metrics: None, stop, deliveries: Vec::new() };
+        let mut exporter = Self {
+            queue: None,
+            metrics: None,
+            stop,
+            deliveries: Vec::new(),
+        };
         if let Some(destination) = &settings.traces {
             let mut outlet = transport::spans(destination)?;
             opentelemetry_sdk::trace::SpanExporter::set_resource(&mut outlet.exporter, &resource);
@@ -89,7 +94,8 @@ impl Exporter {
 impl Drop for Exporter {
     /// Without a shutdown the tasks end at once.
     fn drop(&mut self) {
-        self.stop.send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
+        self.stop
+            .send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
     }
 }
 

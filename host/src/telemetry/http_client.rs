@@ -47,9 +47,16 @@ pub(super) struct HttpClient {
 impl HttpClient {
     /// A client that trusts as `tls` says, for URLs that are `https`.
     pub(super) fn new(tls: rustls::ClientConfig, headers: Headers, reason: Reason) -> Self {
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), headers, reason }
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            headers,
+            reason,
+        }
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, HttpError> {
@@ -75,7 +82,9 @@ impl opentelemetry_http::HttpClient for HttpClient {
 /// Of the exporter's headers those that describe the body and the sender, then ours.
 fn headers(of_exporter: &HeaderMap, ours: &Headers) -> HeaderMap {
     let kept = [CONTENT_TYPE, CONTENT_ENCODING, USER_AGENT];
-    let kept = kept.into_iter().filter_map(|name| Some((name.clone(), of_exporter.get(&name)?.clone())));
+    let kept = kept
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), of_exporter.get(&name)?.clone())));
     let mut headers: HeaderMap = kept.collect();
     headers.extend(ours.iter().map(|(name, value)| (name.clone(), value.clone())));
     headers
@@ -100,7 +109,10 @@ mod tests {
     fn headers_of_the_environment_are_not_sent() {
         let of_exporter: HeaderMap = [
             (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
-            (http::header::AUTHORIZATION, HeaderValue::from_static("of the environment")),
+            (
+                http::header::AUTHORIZATION,
+                HeaderValue::from_static("of the environment"),
+            ),
         ]
         .into_iter()
         .collect();

@@ -35,13 +35,18 @@ struct Instruments {
 impl Measurements {
     /// None yet.
     pub(super) fn new(meter: Meter) -> Self {
-        Self { meter, instruments: Mutex::default() }
+        Self {
+            meter,
+            instruments: Mutex::default(),
+        }
     }
 
     /// Sets the gauges of what a run measured.
     pub(super) fn record(&self, measurements: &[Measurement], base: &[KeyValue]) {
         for measurement in measurements {
-            let Some(gauge) = self.lock().gauge(measurement, &self.meter) else { continue };
+            let Some(gauge) = self.lock().gauge(measurement, &self.meter) else {
+                continue;
+            };
             let own = measurement.attributes.iter();
             let own = own.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
             let attributes: Vec<KeyValue> = base.iter().cloned().chain(own).collect();

@@ -24,8 +24,9 @@ use crate::phase::PhaseStatus;
 /// From a connection on the same host to a check that gives up after a minute.
 const DURATION_BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Finer at the low end: a phase is a part of a run.
-const PHASE_BUCKETS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const PHASE_BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 /// Where a deadline becomes tight.
 const UTILIZATION_BUCKETS: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
 /// Attribute sets of an instrument: 10,000 checks with two outcomes each. What is over the limit is
@@ -77,13 +78,24 @@ impl Metrics {
                 &PHASE_BUCKETS,
                 "How long phases took; those never reached are not in it.",
             ),
-            attempts: counter(&meter, names::METRIC_ATTEMPTS, "{attempt}", "Attempts of runs, by outcome."),
+            attempts: counter(
+                &meter,
+                names::METRIC_ATTEMPTS,
+                "{attempt}",
+                "Attempts of runs, by outcome.",
+            ),
             up: meter
                 .u64_gauge(names::METRIC_UP)
                 .with_unit("{check}")
-                .with_description("1 after a pass, 0 after a fail; left as it was by errors and skipped runs.")
+                .with_description(
+                    "1 after a pass, 0 after a fail; left as it was by errors and skipped runs.",
+                )
                 .build(),
-            last_run: seconds_gauge(&meter, names::METRIC_LAST_RUN, "When a run last ended, by outcome."),
+            last_run: seconds_gauge(
+                &meter,
+                names::METRIC_LAST_RUN,
+                "When a run last ended, by outcome.",
+            ),
             deadline_utilization: histogram(
                 &meter,
                 names::METRIC_DEADLINE_UTILIZATION,
@@ -106,7 +118,8 @@ impl Metrics {
     pub(super) fn record(&self, report: &Report) {
         let base = spans::base_attributes(report);
         let by_outcome = with(&base, [outcome(report.outcome)]);
-        self.runs.add(1, &with(&by_outcome, error_type(report.error.as_ref())));
+        self.runs
+            .add(1, &with(&by_outcome, error_type(report.error.as_ref())));
         let ended = report.started + report.duration;
         let since_1970 = ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_run.record(since_1970.as_secs_f64(), &by_outcome);
@@ -134,7 +147,8 @@ impl Metrics {
 
     fn record_attempt(&self, attempt: &Attempt, base: &[KeyValue]) {
         let by_outcome = with(base, [outcome(attempt.outcome)]);
-        self.attempts.add(1, &with(&by_outcome, error_type(attempt.error.as_ref())));
+        self.attempts
+            .add(1, &with(&by_outcome, error_type(attempt.error.as_ref())));
         for phase in &attempt.phases {
             let Some(duration) = phase.duration else { continue };
             let name = KeyValue::new(names::PHASE, phase.name.clone());
@@ -193,7 +207,11 @@ fn with(attributes: &[KeyValue], more: impl IntoIterator<Item = KeyValue>) -> Ve
 }
 
 fn counter(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
-    meter.u64_counter(name).with_unit(unit).with_description(description).build()
+    meter
+        .u64_counter(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
 }
 
 fn histogram(
@@ -203,17 +221,28 @@ fn histogram(
     buckets: &[f64],
     description: &'static str,
 ) -> Histogram<f64> {
-    let builder = meter.f64_histogram(name).with_unit(unit).with_description(description);
+    let builder = meter
+        .f64_histogram(name)
+        .with_unit(unit)
+        .with_description(description);
     builder.with_boundaries(buckets.to_vec()).build()
 }
 
 fn seconds_gauge(meter: &Meter, name: &'static str, description: &'static str) -> Gauge<f64> {
-    meter.f64_gauge(name).with_unit("s").with_description(description).build()
+    meter
+        .f64_gauge(name)
+        .with_unit("s")
+        .with_description(description)
+        .build()
 }
 
 /// A view of every instrument that raises the SDK's limit of 2,000 attribute sets.
 fn with_cardinality_limit(instrument: &Instrument) -> Option<Stream> {
-    let limit = if instrument.name() == names::METRIC_PHASE_DURATION { PHASE_CARDINALITY } else { CARDINALITY };
+    let limit = if instrument.name() == names::METRIC_PHASE_DURATION {
+        PHASE_CARDINALITY
+    } else {
+        CARDINALITY
+    };
     Stream::builder().with_cardinality_limit(limit).build().ok()
 }
 

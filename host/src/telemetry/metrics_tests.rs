@@ -1,1 +1,175 @@
+//! Tests of what a report adds to the metrics.
 
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
+
+use super::*;
+use crate::outcome::ErrorType;
+use crate::telemetry::specimen::{error, failing, measurement, passing, skipped};
+
+/// Each point as `metric{attribute=value,...} value`; of a histogram, the count.
+fn points(metrics: &Metrics) -> Vec<String> {
+    let collected = metrics.collect().unwrap();
+    let metrics = collected.scope_metrics().flat_map(|scope| scope.metrics());
+    let mut lines: Vec<String> = metrics.flat_map(lines).collect();
+    lines.sort();
+    lines
+}
+
+fn lines(metric: &Metric) -> Vec<String> {
+    let line = |attributes: Vec<KeyValue>, value: String| {
+        let mut words: Vec<String> = attributes
+            .iter()
+            .map(|pair| format!("{}={}", short(pair.key.as_str()), pair.value))
+            .collect();
+        words.sort();
+        format!("{}{{{}}} {value}", short(metric.name()), words.join(","))
+    };
+    match metric.data() {
+        AggregatedMetrics::U64(MetricData::Sum(sum)) => sum
+            .data_points()
+            .map(|point| line(point.attributes().cloned().collect(), point.value().to_string()))
+            .collect(),
+        AggregatedMetrics::U64(MetricData::Gauge(gauge)) => gauge
+            .data_points()
+            .map(|point| line(point.attributes().cloned().collect(), point.value().to_string()))
+            .collect(),
+        AggregatedMetrics::F64(MetricData::Gauge(gauge)) => gauge
+            .data_points()
+            .map(|point| line(point.attributes().cloned().collect(), point.value().to_string()))
+            .collect(),
+        AggregatedMetrics::F64(MetricData::Histogram(histogram)) => histogram
+            .data_points()
+            .map(|point| line(point.attributes().cloned().collect(), point.count().to_string()))
+            .collect(),
+        other => panic!("no such instrument is used: {other:?}"),
+    }
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("synthetic.check.").unwrap_or(name)
+}
+
+fn after(reports: &[Report]) -> Vec<String> {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    reports.iter().for_each(|report| metrics.record(report));
+    points(&metrics)
+}
+
+#[test]
+fn a_pass_is_counted_timed_and_up() {
+    assert_eq!(
+        after(&[passing()]),
+        [
+            "attempts{name=mail-login,outcome=pass,type=imap} 1",
+            "deadline.utilization{name=mail-login,type=imap} 1",
+            "duration{name=mail-login,outcome=pass,type=imap} 1",
+            "last_run.time{name=mail-login,outcome=pass,type=imap} 1767225600.1",
+            "measurement.imap.mailbox.messages{mailbox=INBOX,name=mail-login,type=imap} 3",
+            "phase.duration{name=mail-login,outcome=pass,phase=connect,type=imap} 1",
+            "phase.duration{name=mail-login,outcome=pass,phase=tls,type=imap} 1",
+            "runs{name=mail-login,outcome=pass,type=imap} 1",
+            "tls.certificate.time_left{name=mail-login,type=imap} 86400",
+            "up{name=mail-login,type=imap} 1",
+        ]
+    );
+}
+
+#[test]
+fn a_fail_has_its_error_type_and_no_duration_for_what_was_not_reached() {
+    assert_eq!(
+        after(&[failing()]),
+        [
+            "attempts{error.type=connection_refused,name=mail-login,outcome=fail,type=imap} 1",
+            "attempts{error.type=deadline_exceeded,name=mail-login,outcome=fail,type=imap} 1",
+            "deadline.utilization{name=mail-login,type=imap} 1",
+            "duration{name=mail-login,outcome=fail,type=imap} 1",
+            "last_run.time{name=mail-login,outcome=fail,type=imap} 1767225601",
+            "phase.duration{name=mail-login,outcome=fail,phase=connect,type=imap} 1",
+            "phase.duration{name=mail-login,outcome=fail,phase=select,type=imap} 1",
+            "runs{error.type=deadline_exceeded,name=mail-login,outcome=fail,type=imap} 1",
+            "up{name=mail-login,type=imap} 0",
+        ]
+    );
+}
+
+#[test]
+fn neither_an_error_of_ours_nor_a_skipped_run_says_that_the_target_is_down() {
+    let mut broken = passing();
+    broken.outcome = Outcome::Error;
+    broken.error = Some(error(ErrorType::PluginTrap, "tls"));
+    let points = after(&[passing(), broken, skipped()]);
+    assert!(
+        points.contains(&"up{name=mail-login,type=imap} 1".to_owned()),
+        "{points:#?}"
+    );
+    let skipped = "runs{error.type=circuit_open,name=mail-login,outcome=skipped,type=imap} 1";
+    assert!(points.contains(&skipped.to_owned()), "{points:#?}");
+    let timed = "duration{name=mail-login,outcome=skipped";
+    assert!(
+        !points.iter().any(|point| point.starts_with(timed)),
+        "{points:#?}"
+    );
+}
+
+#[test]
+fn a_measurement_keeps_the_unit_it_came_with_first() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    let mut report = passing();
+    report.measurements = vec![
+        measurement("http.size", "By", 1.0),
+        measurement("http.size", "kBy", 2.0),
+    ];
+    metrics.record(&report);
+    let size = "measurement.http.size{mailbox=INBOX,name=mail-login,type=imap} 1".to_owned();
+    assert!(points(&metrics).contains(&size));
+    assert_eq!(
+        metrics.refused_measurements(),
+        ["the measurement `http.size` has the unit `kBy`, and had `By` before"]
+    );
+}
+
+#[test]
+fn every_instrument_has_its_unit_and_histograms_our_buckets() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    metrics.record(&passing());
+    let collected = metrics.collect().unwrap();
+    let metrics = collected.scope_metrics().flat_map(|scope| scope.metrics());
+    let units: Vec<_> = metrics
+        .map(|metric| (short(metric.name()), metric.unit()))
+        .collect();
+    for unit in [
+        ("runs", "{run}"),
+        ("duration", "s"),
+        ("phase.duration", "s"),
+        ("attempts", "{attempt}"),
+        ("up", "{check}"),
+        ("last_run.time", "s"),
+        ("deadline.utilization", "1"),
+        ("tls.certificate.time_left", "s"),
+        ("measurement.imap.mailbox.messages", "{message}"),
+    ] {
+        assert!(units.contains(&unit), "{unit:?} in {units:?}");
+    }
+    let metrics = collected.scope_metrics().flat_map(|scope| scope.metrics());
+    let mut phases = metrics.filter(|metric| metric.name() == names::METRIC_PHASE_DURATION);
+    let Some(AggregatedMetrics::F64(MetricData::Histogram(phases))) = phases.next().map(Metric::data) else {
+        panic!("phase durations are a histogram");
+    };
+    let bounds: Vec<f64> = phases.data_points().next().unwrap().bounds().collect();
+    assert_eq!(bounds, PHASE_BUCKETS);
+}
+
+#[test]
+fn more_checks_than_the_sdk_allows_by_itself_are_told_apart() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    for number in 0..2_500 {
+        metrics.record(&Report {
+            check: format!("check-{number}"),
+            ..skipped()
+        });
+    }
+    let runs = points(&metrics)
+        .into_iter()
+        .filter(|point| point.starts_with("runs{"));
+    assert_eq!(runs.count(), 2_500);
+}

@@ -49,7 +49,11 @@ pub(super) struct Run {
 impl Queue {
     /// Adds the spans of a run. Over the limit, the oldest run's are dropped.
     pub(super) fn push(&self, spans: Vec<SpanData>) {
-        self.lock().push(Run { spans, refusals: 0, failed_after: None });
+        self.lock().push(Run {
+            spans,
+            refusals: 0,
+            failed_after: None,
+        });
         self.filled.notify_one();
     }
 
@@ -124,7 +128,14 @@ mod tests {
         for spans in [MAX_BATCH + 1, MAX_BATCH - 1, 1, 1] {
             queue.push(run(spans));
         }
-        let sizes = || queue.lock().take_batch().iter().map(|run| run.spans.len()).collect::<Vec<_>>();
+        let sizes = || {
+            queue
+                .lock()
+                .take_batch()
+                .iter()
+                .map(|run| run.spans.len())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(sizes(), [MAX_BATCH + 1]);
         assert_eq!(sizes(), [MAX_BATCH - 1, 1]);
         assert_eq!(sizes(), [1]);

@@ -17,7 +17,9 @@ pub(super) fn resource(environment: &BTreeMap<String, String>) -> Resource {
         KeyValue::new("service.instance.id", hexadecimal(&rand::random::<[u8; 16]>())),
         KeyValue::new("process.pid", i64::from(std::process::id())),
     ];
-    let said = environment.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    let said = environment
+        .iter()
+        .map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
     Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(own)
@@ -43,7 +45,10 @@ mod tests {
         let resource = resource(&said);
         let value = |name: &'static str| resource.get(&name.into()).map(|value| value.to_string());
         assert_eq!(value("service.name").as_deref(), Some("probes"));
-        assert_eq!(value("service.version").as_deref(), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            value("service.version").as_deref(),
+            Some(env!("CARGO_PKG_VERSION"))
+        );
         assert_eq!(value("service.instance.id").map(|id| id.len()), Some(32));
     }
 }

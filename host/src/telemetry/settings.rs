@@ -74,12 +74,17 @@ impl Headers {
     /// When a name or a value cannot be a header. The message has no value.
     pub fn new(headers: impl IntoIterator<Item = (String, String)>) -> Result<Self, BadHeader> {
         let header = |(name, value): (String, String)| {
-            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadHeader::Name(name.clone()))?;
+            let parsed =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadHeader::Name(name.clone()))?;
             let mut value = HeaderValue::from_str(&value).map_err(|_| BadHeader::Value(name))?;
             value.set_sensitive(true);
             Ok((parsed, value))
         };
-        headers.into_iter().map(header).collect::<Result<_, _>>().map(Self)
+        headers
+            .into_iter()
+            .map(header)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Each name with its value.
@@ -90,7 +95,9 @@ impl Headers {
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name.as_str())).finish()
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name.as_str()))
+            .finish()
     }
 }
 
@@ -208,7 +215,11 @@ fn destination(
         (Some(text), ..) => ("otlp.endpoint".to_owned(), text, false),
         (None, Some((place, text)), _) => (place, text, true),
         (None, None, Some((place, text))) => (place, text, false),
-        (None, None, None) => ("otlp.endpoint".to_owned(), default_endpoint(protocol).to_owned(), false),
+        (None, None, None) => (
+            "otlp.endpoint".to_owned(),
+            default_endpoint(protocol).to_owned(),
+            false,
+        ),
     };
     let insecure = environment.is_insecure(signal);
     let found = found_endpoint(&endpoint, protocol, insecure);
@@ -218,9 +229,14 @@ fn destination(
         url: environment.keep(&place, with_path(url, path))?,
         protocol,
         headers: configured.headers.unwrap_or_else(|| environment.headers(signal)),
-        timeout: configured.timeout.or_else(|| environment.timeout(signal)).unwrap_or(TIMEOUT),
+        timeout: configured
+            .timeout
+            .or_else(|| environment.timeout(signal))
+            .unwrap_or(TIMEOUT),
         gzip: environment.gzip(signal),
-        ca_file: configured.ca_file.or_else(|| environment.path(signal, "CERTIFICATE")),
+        ca_file: configured
+            .ca_file
+            .or_else(|| environment.path(signal, "CERTIFICATE")),
         client: configured.client.or_else(|| environment.client(signal)),
     })
 }
@@ -233,11 +249,7 @@ fn default_endpoint(protocol: Option<Protocol>) -> &'static str {
 }
 
 /// The URL, and the protocol where none was said. gRPC's `host:port` without a scheme is accepted too.
-fn found_endpoint(
-    text: &str,
-    protocol: Option<Protocol>,
-    insecure: bool,
-) -> Result<(Uri, Protocol), String> {
+fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Result<(Uri, Protocol), String> {
     let text = match (text.contains("://"), protocol, insecure) {
         (true, ..) | (false, Some(Protocol::HttpProtobuf), _) => text.to_owned(),
         (false, _, true) => format!("http://{text}"),
@@ -247,21 +259,28 @@ fn found_endpoint(
     if text.contains('@') {
         return Err("wanted a URL without user and password; a header can carry them".to_owned());
     }
-    let url: Uri = text.parse().map_err(|error| format!("found `{text}` ({error}), {wanted}"))?;
+    let url: Uri = text
+        .parse()
+        .map_err(|error| format!("found `{text}` ({error}), {wanted}"))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
         return Err(format!("found `{text}`, {wanted}"));
     }
     if url.query().is_some() {
         return Err(format!("found `{text}`, wanted a URL without a query"));
     }
-    let by_port = if url.port_u16() == Some(GRPC_PORT) { Protocol::Grpc } else { Protocol::HttpProtobuf };
+    let by_port = if url.port_u16() == Some(GRPC_PORT) {
+        Protocol::Grpc
+    } else {
+        Protocol::HttpProtobuf
+    };
     Ok((url, protocol.unwrap_or(by_port)))
 }
 
 fn with_path(url: Uri, path: Option<&str>) -> Result<Uri, String> {
     let Some(path) = path else { return Ok(url) };
     let text = format!("{}{path}", url.to_string().trim_end_matches('/'));
-    text.parse().map_err(|error| format!("found `{text}` ({error}), wanted a URL"))
+    text.parse()
+        .map_err(|error| format!("found `{text}` ({error}), wanted a URL"))
 }
 
 #[cfg(test)]

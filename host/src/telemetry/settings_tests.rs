@@ -1,1 +1,211 @@
+//! Tests of what the configuration file and the environment mean together.
 
+use super::*;
+
+fn resolve(
+    configured: Option<&Configured>,
+    variables: &[(&str, &str)],
+) -> Result<Option<Settings>, Vec<String>> {
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    let environment = |name: &str| variables.get(name).map(|value| (*value).to_owned());
+    Settings::resolve(configured, &environment)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn settings(configured: Option<&Configured>, variables: &[(&str, &str)]) -> Settings {
+    resolve(configured, variables)
+        .unwrap()
+        .expect("something is exported")
+}
+
+fn urls(settings: &Settings) -> [Option<String>; 2] {
+    [&settings.traces, &settings.metrics].map(|destination| {
+        destination
+            .as_ref()
+            .map(|destination| destination.url.to_string())
+    })
+}
+
+fn some(texts: [&str; 2]) -> [Option<String>; 2] {
+    texts.map(|text| Some(text.to_owned()))
+}
+
+fn file(endpoint: &str) -> Configured {
+    Configured {
+        endpoint: Some(endpoint.into()),
+        ..Configured::default()
+    }
+}
+
+#[test]
+fn without_a_table_and_a_variable_nothing_is_exported() {
+    assert!(resolve(None, &[]).unwrap().is_none());
+    assert!(
+        resolve(None, &[("OTEL_SERVICE_NAME", "probes")])
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_general_http_endpoint_gets_the_paths_and_a_signals_own_does_not() {
+    let general = settings(None, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/base/")]);
+    assert_eq!(
+        urls(&general),
+        some(["http://c:4318/base/v1/traces", "http://c:4318/base/v1/metrics"])
+    );
+    let own = settings(
+        None,
+        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/mine")],
+    );
+    assert_eq!(urls(&own), [Some("http://c:4318/mine".to_owned()), None]);
+    let grpc = settings(Some(&file("http://c:4317")), &[]);
+    assert_eq!(urls(&grpc), some(["http://c:4317/", "http://c:4317/"]));
+}
+
+#[test]
+fn the_protocol_follows_from_the_registered_port_unless_it_is_said() {
+    let protocol = |endpoint: &str, variables: &[(&str, &str)]| {
+        settings(Some(&file(endpoint)), variables)
+            .traces
+            .unwrap()
+            .protocol
+    };
+    assert_eq!(protocol("http://c:4317", &[]), Protocol::Grpc);
+    assert_eq!(protocol("http://c:4318", &[]), Protocol::HttpProtobuf);
+    assert_eq!(
+        protocol("http://c:4318", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
+        Protocol::Grpc
+    );
+    let signal = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+    ];
+    assert_eq!(protocol("http://c:4317", &signal), Protocol::HttpProtobuf);
+}
+
+#[test]
+fn the_table_goes_before_the_environment() {
+    let mut table = file("http://file:4318");
+    table.headers = Some(Headers::new([("x-a".to_owned(), "file".to_owned())]).unwrap());
+    table.timeout = Some(Duration::from_secs(3));
+    let settings = settings(
+        Some(&table),
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://variable:4318"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-b=variable"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "7"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ],
+    );
+    let traces = settings.traces.unwrap();
+    assert_eq!(traces.url.host(), Some("file"));
+    assert_eq!(traces.headers, table.headers.unwrap());
+    assert_eq!(traces.timeout, Duration::from_secs(3));
+    assert_eq!(traces.ca_file, Some("/ca.pem".into()));
+}
+
+#[test]
+fn what_is_switched_off_is_not_exported_whatever_the_table_says() {
+    let table = file("http://c:4317");
+    assert!(
+        resolve(Some(&table), &[("OTEL_SDK_DISABLED", "TRUE")])
+            .unwrap()
+            .is_none()
+    );
+    let spans_only = settings(Some(&table), &[("OTEL_METRICS_EXPORTER", "none")]);
+    assert!(spans_only.traces.is_some() && spans_only.metrics.is_none());
+    let asked_for = settings(None, &[("OTEL_TRACES_EXPORTER", "otlp")]);
+    assert_eq!(
+        urls(&asked_for),
+        [Some("http://localhost:4318/v1/traces".to_owned()), None]
+    );
+}
+
+#[test]
+fn a_grpc_endpoint_may_have_no_scheme() {
+    let url = |insecure: &str| {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_INSECURE", insecure),
+        ];
+        settings(None, &variables).traces.unwrap().url.to_string()
+    };
+    assert_eq!(
+        [url("true"), url("")],
+        ["http://collector:4317/", "https://collector:4317/"]
+    );
+}
+
+#[test]
+fn headers_and_resource_attributes_are_percent_decoded() {
+    let settings = settings(
+        Some(&file("http://c:4317")),
+        &[
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization=Bearer%20a=b, x-tenant = 7,",
+            ),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=x,team=m%C3%BCller"),
+            ("OTEL_SERVICE_NAME", "probes"),
+        ],
+    );
+    let headers = settings.traces.unwrap().headers;
+    let pairs: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    assert_eq!(pairs, [("authorization", &b"Bearer a=b"[..]), ("x-tenant", b"7")]);
+    assert_eq!(settings.resource["service.name"], "probes");
+    assert_eq!(settings.resource["team"], "müller");
+}
+
+#[test]
+fn what_cannot_be_used_is_said_all_at_once() {
+    let problems = resolve(
+        Some(&file("ftp://c")),
+        &[
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "team"),
+        ],
+    );
+    assert_eq!(
+        problems.unwrap_err(),
+        [
+            "OTEL_TRACES_EXPORTER: found `zipkin`, wanted `otlp` or `none`",
+            "OTEL_EXPORTER_OTLP_PROTOCOL: found `http/json`, wanted `grpc` or `http/protobuf`",
+            "otlp.endpoint: found `ftp://c`, wanted a URL such as `http://127.0.0.1:4317`",
+            "OTEL_METRIC_EXPORT_INTERVAL: found `1m`, wanted a whole number of milliseconds, at least 1",
+            "OTEL_RESOURCE_ATTRIBUTES: entry 1 has no `=`, wanted `name=value,name=value`",
+        ]
+    );
+}
+
+#[test]
+fn tokens_appear_in_neither_debug_output_nor_complaints() {
+    let settings = settings(
+        Some(&file("https://c:4317")),
+        &[("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2")],
+    );
+    let shown = format!("{settings:?}");
+    assert!(
+        shown.contains("authorization") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    for (variable, value) in [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2%0A"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@c:4317"),
+    ] {
+        let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")];
+        variables.push((variable, value));
+        let problems = resolve(None, &variables).unwrap_err();
+        assert!(
+            !problems.is_empty() && !problems.concat().contains("hunter2"),
+            "{problems:?}"
+        );
+    }
+}

@@ -19,7 +19,9 @@ use crate::phase::PhaseStatus;
 
 /// The name under which everything is exported: the program's.
 pub(super) fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder("bedcheck").with_version(env!("CARGO_PKG_VERSION")).build()
+    InstrumentationScope::builder("bedcheck")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
 }
 
 /// The spans of a run, the root first.
@@ -78,21 +80,29 @@ impl Trace<'_> {
         span.status = status(attempt.outcome, attempt.error.as_ref());
         span.attributes = base_attributes(self.report);
         span.attributes.push(KeyValue::new(names::ATTEMPT, number));
-        span.attributes.push(KeyValue::new(names::OUTCOME, attempt.outcome.as_str()));
+        span.attributes
+            .push(KeyValue::new(names::OUTCOME, attempt.outcome.as_str()));
         span.attributes.extend(error_attributes(attempt.error.as_ref()));
-        span.links.links.extend(previous.map(|context| Link::new(context, Vec::new(), 0)));
+        span.links
+            .links
+            .extend(previous.map(|context| Link::new(context, Vec::new(), 0)));
         let context = span.span_context.clone();
         self.spans.push(span);
         context
     }
 
     fn push_phase(&mut self, phase: &PhaseReport, attempt: &Attempt, parent: SpanId) {
-        let (Some(start), Some(duration)) = (phase.start, phase.duration) else { return };
+        let (Some(start), Some(duration)) = (phase.start, phase.duration) else {
+            return;
+        };
         let times = (start, start + duration);
         let mut span = self.span(phase.name.clone(), SpanKind::Client, parent, times);
         // A phase that the end of a failing attempt cut off is where the attempt failed.
         let interrupted = phase.status == PhaseStatus::Interrupted && attempt.outcome != Outcome::Pass;
-        let error = phase.error.as_ref().or(attempt.error.as_ref().filter(|_| interrupted));
+        let error = phase
+            .error
+            .as_ref()
+            .or(attempt.error.as_ref().filter(|_| interrupted));
         if let Some(error) = error {
             span.status = Status::error(error.message.clone());
         }
@@ -192,16 +202,26 @@ fn root_attributes(report: &Report) -> Vec<KeyValue> {
         KeyValue::new(names::USAGE_BYTES_READ, integer(usage.bytes_read)),
         KeyValue::new(names::USAGE_BYTES_WRITTEN, integer(usage.bytes_written)),
     ]);
-    attributes.extend(report.blame.map(|blame| KeyValue::new(names::BLAME, blame.as_str())));
+    attributes.extend(
+        report
+            .blame
+            .map(|blame| KeyValue::new(names::BLAME, blame.as_str())),
+    );
     attributes.extend(error_attributes(report.error.as_ref()));
     if let Some(phase) = report.error.as_ref().and_then(|error| error.phase.clone()) {
         attributes.push(KeyValue::new(names::PHASE, phase));
     }
     attributes.extend(deadline_attributes(report));
-    let not_reached = report.phases().iter().filter(|phase| phase.status == PhaseStatus::NotReached);
+    let not_reached = report
+        .phases()
+        .iter()
+        .filter(|phase| phase.status == PhaseStatus::NotReached);
     let not_reached: Vec<StringValue> = not_reached.map(|phase| label(phase).into()).collect();
     if !not_reached.is_empty() {
-        attributes.push(KeyValue::new(names::PHASES_NOT_REACHED, Value::Array(Array::String(not_reached))));
+        attributes.push(KeyValue::new(
+            names::PHASES_NOT_REACHED,
+            Value::Array(Array::String(not_reached)),
+        ));
     }
     attributes
 }
@@ -211,23 +231,48 @@ fn deadline_attributes(report: &Report) -> impl Iterator<Item = KeyValue> {
     let phase = hit.and_then(|hit| hit.phase.clone());
     let host_call = hit.and_then(|hit| hit.host_call);
     let phase = phase.map(|phase| KeyValue::new(names::DEADLINE_PHASE, phase));
-    phase.into_iter().chain(host_call.map(|call| KeyValue::new(names::DEADLINE_HOST_CALL, call)))
+    phase
+        .into_iter()
+        .chain(host_call.map(|call| KeyValue::new(names::DEADLINE_HOST_CALL, call)))
 }
 
 fn deadline_event(report: &Report) -> Option<Event> {
     let hit = report.deadline_hit.as_ref()?;
     let mut attributes: Vec<KeyValue> = deadline_attributes(report).collect();
-    attributes.extend(hit.detail.clone().map(|detail| KeyValue::new(names::PHASE_DETAIL, detail)));
-    Some(Event::new(names::EVENT_DEADLINE_HIT, report.started + hit.at, attributes, 0))
+    attributes.extend(
+        hit.detail
+            .clone()
+            .map(|detail| KeyValue::new(names::PHASE_DETAIL, detail)),
+    );
+    Some(Event::new(
+        names::EVENT_DEADLINE_HIT,
+        report.started + hit.at,
+        attributes,
+        0,
+    ))
 }
 
 fn phase_attributes(report: &Report, phase: &PhaseReport) -> Vec<KeyValue> {
     let mut attributes = base_attributes(report);
     attributes.push(KeyValue::new(names::PHASE, phase.name.clone()));
     attributes.push(KeyValue::new(names::PHASE_STATUS, phase.status.as_str()));
-    attributes.extend(phase.detail.clone().map(|detail| KeyValue::new(names::PHASE_DETAIL, detail)));
-    attributes.extend(phase.budget_share.map(|share| KeyValue::new(names::PHASE_BUDGET_SHARE, share)));
-    attributes.extend(phase.attributes.iter().map(|(name, value)| KeyValue::new(*name, otel_value(value))));
+    attributes.extend(
+        phase
+            .detail
+            .clone()
+            .map(|detail| KeyValue::new(names::PHASE_DETAIL, detail)),
+    );
+    attributes.extend(
+        phase
+            .budget_share
+            .map(|share| KeyValue::new(names::PHASE_BUDGET_SHARE, share)),
+    );
+    attributes.extend(
+        phase
+            .attributes
+            .iter()
+            .map(|(name, value)| KeyValue::new(*name, otel_value(value))),
+    );
     attributes
 }
 
@@ -245,9 +290,9 @@ fn otel_value(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::Text(text) => Value::String(text.clone().into()),
         AttributeValue::Integer(number) => Value::I64(*number),
-        AttributeValue::List(texts) => {
-            Value::Array(Array::String(texts.iter().cloned().map(StringValue::from).collect()))
-        }
+        AttributeValue::List(texts) => Value::Array(Array::String(
+            texts.iter().cloned().map(StringValue::from).collect(),
+        )),
     }
 }
 

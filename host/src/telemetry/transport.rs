@@ -77,7 +77,10 @@ pub(super) fn metrics(destination: &Destination) -> Result<Outlet<MetricExporter
     Ok(Outlet { exporter, reason })
 }
 
-fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, destination: &Destination) -> Result<B, StartError> {
+fn grpc<B: WithExportConfig + WithTonicConfig>(
+    builder: B,
+    destination: &Destination,
+) -> Result<B, StartError> {
     let metadata = metadata(&destination.headers);
     let mut builder = builder
         .with_endpoint(destination.url.to_string())
@@ -157,7 +160,8 @@ fn rustls_tls(destination: &Destination) -> Result<rustls::ClientConfig, StartEr
         .with_root_certificates(roots);
     match destination.client.as_ref().filter(|_| is_https(destination)) {
         Some(client) => {
-            Ok(builder.with_client_auth_cert(certificates(&client.certificate)?, private_key(&client.key)?)?)
+            Ok(builder
+                .with_client_auth_cert(certificates(&client.certificate)?, private_key(&client.key)?)?)
         }
         None => Ok(builder.with_no_client_auth()),
     }
@@ -169,14 +173,22 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError>
     found
         .ok()
         .filter(|certificates| !certificates.is_empty())
-        .ok_or_else(|| StartError::NotPem { path: path.to_owned(), wanted: "certificates" })
+        .ok_or_else(|| StartError::NotPem {
+            path: path.to_owned(),
+            wanted: "certificates",
+        })
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| StartError::NotPem { path: path.to_owned(), wanted: "a private key" })
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| StartError::NotPem {
+        path: path.to_owned(),
+        wanted: "a private key",
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StartError> {
-    fs::read(path).map_err(|error| StartError::Unreadable { path: path.to_owned(), error })
+    fs::read(path).map_err(|error| StartError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })
 }

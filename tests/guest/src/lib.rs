@@ -115,11 +115,16 @@ impl Check for Guest {
                 Ok(())
             }
             Behaviour::LieAboutDeadline => Err(CallError::DeadlineExceeded.into()),
-            Behaviour::ForeignErrorType => Err(Failure::new(Reason::Own("imap.over_quota".into()), "not mine")),
+            Behaviour::ForeignErrorType => {
+                Err(Failure::new(Reason::Own("imap.over_quota".into()), "not mine"))
+            }
             Behaviour::OwnErrorType => Err(Failure::new(Reason::Own("guest.tired".into()), "tired")),
             Behaviour::UndeclaredPhase => phase("fourth", || Ok(())),
             Behaviour::NoisyMessage => phase_of("first", "\x1b[31mred\r\n", || {
-                Err(Failure::unexpected_response(format!("\x1b]0;title\x07{}", "x".repeat(10_000))))
+                Err(Failure::unexpected_response(format!(
+                    "\x1b]0;title\x07{}",
+                    "x".repeat(10_000)
+                )))
             }),
             Behaviour::Dial => Connection::open(&settings.host, settings.port).map(drop),
             Behaviour::Ask => ask(),
@@ -179,7 +184,12 @@ fn read_thrice(settings: &Settings) -> FirstFailure {
 fn ask() -> Result<(), Failure> {
     let tls = f64::from(u8::from(bedcheck_sdk::capability_enabled("net.tls")));
     bedcheck_sdk::measure("guest.tls", tls, "1", &[])?;
-    bedcheck_sdk::measure("guest.remaining", bedcheck_sdk::remaining().as_secs_f64(), "s", &[])
+    bedcheck_sdk::measure(
+        "guest.remaining",
+        bedcheck_sdk::remaining().as_secs_f64(),
+        "s",
+        &[],
+    )
 }
 
 fn confess(settings: &Settings) -> Result<(), Failure> {
@@ -190,7 +200,10 @@ fn confess(settings: &Settings) -> Result<(), Failure> {
     let mut connection = Connection::open(&settings.host, settings.port)?;
     phase("first", || {
         connection.send(&[Piece::Secret(&secret), Piece::Bytes(b" ")])?;
-        connection.send(&[Piece::Base64(&[Piece::Bytes(b"user:"), Piece::Secret(&secret)]), Piece::Bytes(b"\n")])?;
+        connection.send(&[
+            Piece::Base64(&[Piece::Bytes(b"user:"), Piece::Secret(&secret)]),
+            Piece::Bytes(b"\n"),
+        ])?;
         let answer = connection.read_line_limited(1024)?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         bedcheck_sdk::warning(&answer);

@@ -97,14 +97,16 @@ impl Received {
             for of_scope in list(&of_resource["scopeSpans"]) {
                 let scope = text(&of_scope["scope"]["name"]);
                 let spans = list(&of_scope["spans"]);
-                self.spans.extend(spans.map(|span| Span::read(span, &resource, &scope)));
+                self.spans
+                    .extend(spans.map(|span| Span::read(span, &resource, &scope)));
             }
         }
         for of_resource in list(&request["resourceMetrics"]) {
             let resource = attributes(&of_resource["resource"]);
             for of_scope in list(&of_resource["scopeMetrics"]) {
                 let metrics = list(&of_scope["metrics"]);
-                self.metrics.extend(metrics.map(|metric| Metric::read(metric, &resource)));
+                self.metrics
+                    .extend(metrics.map(|metric| Metric::read(metric, &resource)));
             }
         }
     }
@@ -134,7 +136,9 @@ impl Span {
 
 impl Metric {
     fn read(metric: &Value, resource: &Attributes) -> Self {
-        let kind = ["sum", "gauge", "histogram"].into_iter().find(|kind| metric.get(kind).is_some());
+        let kind = ["sum", "gauge", "histogram"]
+            .into_iter()
+            .find(|kind| metric.get(kind).is_some());
         let kind = kind.unwrap_or_default();
         let data = &metric[kind];
         Self {
@@ -150,7 +154,9 @@ impl Metric {
 
 impl Point {
     fn read(point: &Value) -> Self {
-        let value = ["asDouble", "asInt", "sum"].into_iter().find_map(|key| point.get(key));
+        let value = ["asDouble", "asInt", "sum"]
+            .into_iter()
+            .find_map(|key| point.get(key));
         Self {
             attributes: attributes(point),
             value: value.and_then(number).unwrap_or_default(),
@@ -162,7 +168,9 @@ impl Point {
 
 /// The attributes of a thing that has some.
 fn attributes(thing: &Value) -> Attributes {
-    list(&thing["attributes"]).map(|pair| (text(&pair["key"]), plain(&pair["value"]))).collect()
+    list(&thing["attributes"])
+        .map(|pair| (text(&pair["key"]), plain(&pair["value"])))
+        .collect()
 }
 
 /// OTLP/JSON's `{"intValue": "1"}` as `1`.
@@ -191,5 +199,8 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 fn whole(value: &Value) -> u64 {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
+    value
+        .as_u64()
+        .or_else(|| value.as_str()?.parse().ok())
+        .unwrap_or_default()
 }
