@@ -15,12 +15,17 @@ pub const REDACTED: &str = "[redacted]";
 /// too many harmless words.
 const MIN_ENCODED: usize = 4;
 
+/// How much of the beginning of a longer form is struck out by itself, in bytes: a text may have been cut
+/// in the middle of a secret before it came here, and shorter pieces are parts of too many harmless words.
+const MIN_BEGINNING: usize = 8;
+
 /// Knows what must not be shown and strikes it out.
 ///
 /// Looked for are the bytes themselves; their forms in JSON, in Rust's `Debug` and percent-encoded
 /// (RFC 3986 section 2.1, also with `+` for a space); and, from 4 bytes on, in hexadecimal and base64
 /// (RFC 4648 sections 4 and 5), alone or in the middle of a longer base64 text, which is struck out
-/// whole. Texts must be redacted before they are shortened: half a secret is not recognized.
+/// whole. A secret that was cut off is struck out from its first 8 bytes on; texts are redacted before we
+/// shorten them.
 #[derive(Clone, Default)]
 pub struct Redactor(Vec<Form>);
 
@@ -96,14 +101,15 @@ impl Redactor {
 }
 
 impl Form {
-    /// Where the form occurs, also where it overlaps itself.
+    /// Where the form, or a long beginning of it, occurs, also where it overlaps itself.
     fn occurrences<'r>(&'r self, text: &'r str) -> impl Iterator<Item = Range<usize>> + 'r {
         let step = self.text.chars().next().map_or(1, char::len_utf8);
+        let beginning = &self.text[..self.text.ceil_char_boundary(MIN_BEGINNING)];
         let mut from = 0;
         std::iter::from_fn(move || {
-            let start = from + text.get(from..)?.find(&**self.text)?;
+            let start = from + text.get(from..)?.find(beginning)?;
             from = start + step;
-            let range = start..start + self.text.len();
+            let range = start..start + common_length(&self.text, &text[start..]);
             Some(if self.in_base64 {
                 base64_around(text, range)
             } else {
@@ -111,6 +117,15 @@ impl Form {
             })
         })
     }
+}
+
+/// How many bytes two texts have in common at their beginning, in whole characters.
+fn common_length(one: &str, other: &str) -> usize {
+    one.chars()
+        .zip(other.chars())
+        .take_while(|(one, other)| one == other)
+        .map(|(character, _)| character.len_utf8())
+        .sum()
 }
 
 /// The base64 text that a range is part of, padding included.

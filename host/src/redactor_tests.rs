@@ -114,3 +114,17 @@ fn what_comes_up_during_a_run_is_struck_out_too() {
         "found [redacted] and [redacted]"
     );
 }
+
+#[test]
+fn a_secret_that_was_cut_off_is_struck_out_as_far_as_it_goes() {
+    let redactor = Redactor::new([b"correct horse battery".as_slice()]);
+    assert_eq!(
+        redactor.redact("it said `correct horse b…`"),
+        "it said `[redacted]…`"
+    );
+    assert_eq!(
+        redactor.redact("it said `correct horses`"),
+        "it said `[redacted]s`"
+    );
+    assert_eq!(redactor.redact("it said `correct`"), "it said `correct`");
+}

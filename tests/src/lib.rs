@@ -2,6 +2,7 @@
 //!
 //! - [`program`] runs the built `bedcheck` and reads its reports,
 //! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
+//! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
 //! - [`certificates`] is an authority with certificates good and bad,
 //! - [`collector`] is a real OpenTelemetry Collector.
@@ -14,6 +15,7 @@
 pub mod certificates;
 pub mod collector;
 pub mod dovecot;
+pub mod names;
 pub mod nginx;
 pub mod program;
 pub mod script;

@@ -235,6 +235,17 @@ pub fn guest_plugin() -> PathBuf {
     built("../wasm32-wasip2/guest/bedcheck_guest.wasm", "./justw guests")
 }
 
+/// The component of a built-in plugin, as the build made it to put it into the program.
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn built_in_plugin(name: &str) -> PathBuf {
+    let component = format!("guests/wasm32-wasip2/guest/bedcheck_{name}.wasm");
+    built(&component, "./justw build")
+}
+
 /// A file which the build leaves in the folder of its profile: that of the running test's.
 fn built(name: &str, how: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));

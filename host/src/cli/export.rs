@@ -33,19 +33,15 @@ pub(super) async fn finish(exporter: Exporter) {
 }
 
 fn configured(otlp: &Otlp) -> Result<Configured, String> {
-    let headers = otlp
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
-    let headers = Headers::new(headers).map_err(|error| format!("otlp.headers: {error}"))?;
+    let headers = otlp.headers.clone().map(Headers::new).transpose();
     Ok(Configured {
         endpoint: Some(otlp.endpoint.clone()),
-        protocol: Some(match otlp.protocol {
+        protocol: otlp.protocol.map(|protocol| match protocol {
             OtlpProtocol::Grpc => Protocol::Grpc,
             OtlpProtocol::HttpProtobuf => Protocol::HttpProtobuf,
         }),
-        headers: (!otlp.headers.is_empty()).then_some(headers),
-        timeout: Some(otlp.timeout),
+        headers: headers.map_err(|error| format!("otlp.headers: {error}"))?,
+        timeout: otlp.timeout,
         ca_file: otlp.ca_file.clone(),
         client: None,
     })

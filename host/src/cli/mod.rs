@@ -7,6 +7,7 @@ mod export;
 mod inspect;
 mod output;
 mod run;
+mod trace;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ const EXIT_UNKNOWN: u8 = 3;
 
 /// Does what the command line asks for.
 pub fn execute(arguments: Arguments) -> ExitCode {
+    trace::start();
     match arguments.command {
         Command::Run(arguments) => on_runtime(run::run(arguments)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),

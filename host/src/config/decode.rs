@@ -70,10 +70,10 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
     let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
     Some(Otlp {
         endpoint: endpoint?,
-        protocol: protocol.unwrap_or_default(),
-        headers: headers.unwrap_or_default(),
+        protocol,
+        headers,
         ca_file,
-        timeout: timeout.unwrap_or(Duration::from_secs(10)),
+        timeout,
     })
 }
 

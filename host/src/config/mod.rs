@@ -80,14 +80,15 @@ pub struct Otlp {
     /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces` and `/v1/metrics`
     /// are added.
     pub endpoint: String,
-    /// How it is spoken to.
-    pub protocol: OtlpProtocol,
-    /// Sent with every request; may hold tokens, so `Debug` shows the names only.
-    pub headers: BTreeMap<String, String>,
+    /// How it is spoken to; without it, as `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as its port suggests.
+    pub protocol: Option<OtlpProtocol>,
+    /// Sent with every request; without it, those of `OTEL_EXPORTER_OTLP_HEADERS`. They may hold tokens, so
+    /// `Debug` shows the names only.
+    pub headers: Option<BTreeMap<String, String>>,
     /// Authorities to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
-    /// How long one export may take, 1 ms to 60 s. By default 10 s, as OpenTelemetry specifies.
-    pub timeout: Duration,
+    /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
+    pub timeout: Option<Duration>,
 }
 
 impl std::fmt::Debug for Otlp {
@@ -96,7 +97,13 @@ impl std::fmt::Debug for Otlp {
             .debug_struct("Otlp")
             .field("endpoint", &self.endpoint)
             .field("protocol", &self.protocol)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field(
+                "headers",
+                &self
+                    .headers
+                    .as_ref()
+                    .map(|headers| headers.keys().collect::<Vec<_>>()),
+            )
             .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
             .finish()
@@ -104,10 +111,9 @@ impl std::fmt::Debug for Otlp {
 }
 
 /// A transport of OTLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtlpProtocol {
-    /// `grpc`, the default.
-    #[default]
+    /// `grpc`.
     Grpc,
     /// `http/protobuf`.
     HttpProtobuf,

@@ -69,7 +69,7 @@ fn the_sketch_of_the_design_means_what_it_says() {
     let otlp = config.otlp.unwrap();
     assert_eq!(
         (otlp.endpoint.as_str(), otlp.protocol),
-        ("http://127.0.0.1:4317", OtlpProtocol::Grpc)
+        ("http://127.0.0.1:4317", Some(OtlpProtocol::Grpc))
     );
     assert_eq!(config.http.unwrap().listen.port(), 9315);
     assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("plugins")));
@@ -122,7 +122,7 @@ fn every_key_arrives_in_its_type() {
     let otlp = config.otlp.unwrap();
     assert_eq!(
         (otlp.protocol, otlp.timeout),
-        (OtlpProtocol::HttpProtobuf, Duration::from_secs(3))
+        (Some(OtlpProtocol::HttpProtobuf), Some(Duration::from_secs(3)))
     );
     assert!(!format!("{otlp:?}").contains("token"));
     let check = &config.checks[0];
@@ -171,6 +171,19 @@ fn paths_are_relative_to_the_file() {
         config.plugins_dir.as_deref(),
         Some(Path::new("/etc/bedcheck/plugins"))
     );
+}
+
+#[test]
+fn what_the_otlp_table_leaves_out_is_left_to_the_environment() {
+    let otlp = |table: &str| {
+        let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\n";
+        let config = parse(&format!("[otlp]\nendpoint = \"http://x\"\n{table}{check}")).unwrap();
+        config.otlp.unwrap()
+    };
+    let bare = otlp("");
+    assert_eq!((bare.protocol, bare.timeout, bare.headers), (None, None, None));
+    // Said to be none, which is something else than nothing said.
+    assert_eq!(otlp("headers = {}\n").headers, Some(BTreeMap::new()));
 }
 
 #[test]

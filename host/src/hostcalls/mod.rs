@@ -46,6 +46,7 @@ pub struct RunState {
     usage: Usage,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     waited: Duration,
+    connections: usize,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
     redactor: Redactor,
@@ -70,7 +71,7 @@ pub struct Remains {
     pub log: Vec<LogLine>,
     /// Whether the guest was refused memory.
     pub memory_refused: bool,
-    /// The last line the guest wrote to standard error: of a panic, its message.
+    /// The last the guest wrote to standard error: of a panic, its place and message.
     pub last_words: Option<String>,
     /// Strikes out the secrets of the run, in the forms in which they were sent.
     pub redactor: Redactor,
@@ -97,6 +98,7 @@ impl RunState {
             usage: spent,
             hit: None,
             waited: Duration::ZERO,
+            connections: 0,
             measurements: Vec::new(),
             log: Vec::new(),
             wasi: wasi::context(&stdout, &stderr),
@@ -129,7 +131,7 @@ impl RunState {
             measurements: self.measurements,
             log: self.log,
             memory_refused: self.memory.refused(),
-            last_words: self.stderr.lines().pop(),
+            last_words: last_words(&self.stderr.lines()),
             redactor: self.redactor,
         }
     }
@@ -216,6 +218,14 @@ impl RunState {
     fn presentable(&self, text: &str, maximum: usize) -> String {
         presentable(&self.redactor, text, maximum)
     }
+}
+
+/// The last two lines that are not the runtime's hints: Rust writes a panic's place and its message.
+fn last_words(lines: &[String]) -> Option<String> {
+    let said: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| !line.starts_with("note: ")).collect();
+    let last = &said[said.len().saturating_sub(2)..];
+    (!last.is_empty()).then(|| last.join(" "))
 }
 
 /// Text from a guest or a peer, fit to be shown: secrets struck out, control characters replaced,

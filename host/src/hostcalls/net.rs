@@ -17,6 +17,9 @@ use crate::deadline::Exceeded;
 use crate::outcome::{AttributeValue, Attributes, DeadlineWhile, ErrorReport};
 use crate::phase::HostPhase;
 
+/// How many connections a guest may have open at once: a dialogue needs one or two, and each is a file
+/// descriptor of the whole process.
+const MAX_CONNECTIONS: usize = 16;
 /// The most that one read returns, in bytes.
 const MAX_READ: u64 = 64 * 1024;
 /// How many protocols may be offered by ALPN, and how long each name is at most (RFC 7301
@@ -52,6 +55,9 @@ impl HostConnection for RunState {
             };
             return Ok(Err(self.refuse_host_phase(phase, Failed::from(error))));
         }
+        if self.connections >= MAX_CONNECTIONS {
+            return Ok(Err(CallError::OverQuota("open connections".into())));
+        }
         if let Err(refusal) = self.access.grants.permit(&host, port) {
             let message = refusal.to_string();
             let failed = Failed {
@@ -65,7 +71,10 @@ impl HostConnection for RunState {
             Err(error) => return Ok(Err(error)),
         };
         match self.dial(&host, port, resolution).await {
-            Ok(connection) => Ok(Ok(self.table.push(connection)?)),
+            Ok(connection) => {
+                self.connections += 1;
+                Ok(Ok(self.table.push(connection)?))
+            }
             Err(error) => Ok(Err(error)),
         }
     }
@@ -161,6 +170,7 @@ impl HostConnection for RunState {
 
     fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         self.table.delete(connection)?;
+        self.connections = self.connections.saturating_sub(1);
         Ok(())
     }
 }

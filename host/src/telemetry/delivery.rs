@@ -214,7 +214,7 @@ impl Line {
     ) -> Result<(), String> {
         let limit = self.destination.timeout;
         tokio::select! {
-            result = export => result.map_err(|error| reason.take().unwrap_or_else(|| told(&error))),
+            result = export => result.map_err(|error| reason.take().unwrap_or_else(|| told(&error.to_string()))),
             () = sleep(limit) => Err(format!("no answer in {limit:?}")),
             () = expiry(stop) => Err("no answer in time".to_owned()),
         }
@@ -246,13 +246,23 @@ impl Line {
     }
 }
 
-/// The library's words without its own names: `gRPC code Unavailable: ...`.
-fn told(error: &OTelSdkError) -> String {
-    let text = error.to_string();
-    match text.split_once("export failed with ") {
-        Some((_, reason)) => reason.to_owned(),
-        None => text,
+/// The library's words without its own names and without what it says twice: of `... export failed with
+/// gRPC code: Unavailable: transport error: tcp connect error: tcp connect error: Connection refused`
+/// the end from `tcp` on, once.
+fn told(error: &str) -> String {
+    let reason = error
+        .split_once("export failed with ")
+        .map_or(error, |(_, reason)| reason);
+    let reason = reason
+        .split_once("transport error: ")
+        .map_or(reason, |(_, cause)| cause);
+    let mut causes: Vec<&str> = Vec::new();
+    for cause in reason.split(": ") {
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
     }
+    causes.join(": ")
 }
 
 /// Waits this long; false when the process ends before.

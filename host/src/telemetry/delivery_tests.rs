@@ -1,18 +1,18 @@
 //! Tests of the end of an export against collectors that are not there or do not answer.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
 use crate::telemetry::settings::{Configured, Protocol, Settings};
 use crate::telemetry::specimen::{failing, passing};
 use crate::telemetry::{Exporter, FLUSH_BOUND};
-use std::time::{Duration, Instant};
 
 /// What a machine with other work may add to a bound.
 const SLACK: Duration = Duration::from_millis(500);
 
-fn exporter(address: std::net::SocketAddr, protocol: Protocol) -> Exporter {
+fn exporter(address: SocketAddr, protocol: Protocol) -> Exporter {
     let table = Configured {
         endpoint: Some(format!("http://{address}")),
         protocol: Some(protocol),
@@ -47,7 +47,12 @@ async fn a_collector_that_refuses_is_said_in_a_sentence_a_signal() {
             losses[1].starts_with("the metrics did not reach `http://127.0.0.1:"),
             "{losses:?}"
         );
-        assert!(losses.iter().all(|loss| loss.contains("refused")), "{losses:?}");
+        assert!(
+            losses
+                .iter()
+                .all(|loss| loss.ends_with("Connection refused (os error 111)")),
+            "{losses:?}"
+        );
     }
 }
 
@@ -74,4 +79,22 @@ async fn nothing_recorded_needs_no_collector() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let exporter = exporter(listener.local_addr().unwrap(), Protocol::Grpc);
     assert_eq!(exporter.shutdown(FLUSH_BOUND).await, Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_is_told_once_and_without_the_librarys_names() {
+    for (text, reason) in [
+        (
+            "Operation failed: TonicTracesClient export failed with gRPC code: Unavailable: transport error: \
+             invalid peer certificate: UnknownIssuer: invalid peer certificate: UnknownIssuer",
+            "invalid peer certificate: UnknownIssuer",
+        ),
+        (
+            "TonicTracesClient export failed with gRPC code: Internal",
+            "gRPC code: Internal",
+        ),
+        ("HTTP export failed with status code: 404", "status code: 404"),
+    ] {
+        assert_eq!(super::told(text), reason);
+    }
 }

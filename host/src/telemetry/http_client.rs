@@ -47,11 +47,15 @@ pub(super) struct HttpClient {
 impl HttpClient {
     /// A client that trusts as `tls` says, for URLs that are `https`.
     pub(super) fn new(tls: rustls::ClientConfig, headers: Headers, reason: Reason) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        // Otherwise the kernel holds the end of a request back until the start of it is acknowledged.
+        connector.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(connector);
         Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             headers,

@@ -162,15 +162,17 @@ mod tests {
             let mut waiting = queue.lock();
             let batch = waiting.take_batch();
             waiting.put_back(batch);
+            (waiting.runs.len(), waiting.refused)
         };
         for _ in 0..100 {
-            fail();
+            assert_eq!(fail(), (1, 0));
         }
-        assert_eq!((queue.lock().runs.len(), queue.lock().refused), (1, 0));
-        for _ in 0..MAX_REFUSALS {
-            queue.lock().exports += 1;
-            fail();
-        }
-        assert_eq!((queue.lock().runs.len(), queue.lock().refused), (0, 1));
+        let became: Vec<_> = (0..MAX_REFUSALS)
+            .map(|_| {
+                queue.lock().exports += 1;
+                fail()
+            })
+            .collect();
+        assert_eq!(became, [(1, 0), (1, 0), (0, 1)]);
     }
 }

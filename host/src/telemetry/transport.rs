@@ -192,3 +192,44 @@ fn read(path: &Path) -> Result<Vec<u8>, StartError> {
         error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn destination(protocol: Protocol, ca_file: PathBuf) -> Destination {
+        Destination {
+            url: http::Uri::from_static("https://127.0.0.1:4317"),
+            protocol,
+            headers: Headers::default(),
+            timeout: Duration::from_secs(1),
+            gzip: false,
+            ca_file: Some(ca_file),
+            client: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_used_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (missing, wrong) = (
+            directory.path().join("missing.pem"),
+            directory.path().join("wrong.pem"),
+        );
+        fs::write(&wrong, "not a certificate").unwrap();
+        for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+            let complaint = |file: &Path| {
+                spans(&destination(protocol, file.to_owned()))
+                    .unwrap_err()
+                    .to_string()
+            };
+            assert!(complaint(&missing).starts_with(&format!("`{}`: No such file", missing.display())));
+            assert_eq!(
+                complaint(&wrong),
+                format!("`{}`: wanted certificates in PEM", wrong.display())
+            );
+        }
+    }
+}

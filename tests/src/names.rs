@@ -1,0 +1,142 @@
+//! A name server that answers as a test says, over UDP (RFC 1035). It knows as much of the protocol as that
+//! takes: one question, address records, response codes, and silence.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the server looks whether it is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The length of a message's header.
+const HEADER: usize = 12;
+
+/// What the server answers to a question for addresses of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This address.
+    Address(IpAddr),
+    /// The name exists and has no address of this family.
+    NoData,
+    /// The name does not exist (NXDOMAIN).
+    NotFound,
+    /// The server failed (SERVFAIL).
+    Failure,
+    /// Nothing, ever.
+    Silence,
+}
+
+/// A running name server; it stops when this is dropped.
+#[derive(Debug)]
+pub struct NameServer {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NameServer {
+    /// Starts a server that answers every question for IPv4 addresses with `v4`, and for IPv6 addresses with `v6`.
+    ///
+    /// # Panics
+    ///
+    /// When no port is free.
+    #[must_use]
+    pub fn start(v4: Answer, v6: Answer) -> Self {
+        let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| {
+            socket.set_read_timeout(Some(LOOK_EVERY))?;
+            Ok((socket.local_addr()?, socket))
+        });
+        let (address, socket) = bound.unwrap_or_else(|error| panic!("no port for a name server: {error}"));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                serve(&socket, v4, v6);
+            }
+        });
+        Self {
+            address,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread shows in the test's output; the test itself misses its answers.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Answers one question, if one comes in time.
+fn serve(socket: &UdpSocket, v4: Answer, v6: Answer) {
+    let mut buffer = [0; 1500];
+    let received: io::Result<(usize, SocketAddr)> = socket.recv_from(&mut buffer);
+    let Ok((length, client)) = received else { return };
+    let Some(response) = respond(&buffer[..length], v4, v6) else {
+        return;
+    };
+    // A client that has gone does not want the answer.
+    let _ = socket.send_to(&response, client);
+}
+
+/// The response to a query, unless it is silence or the query makes no sense.
+fn respond(query: &[u8], v4: Answer, v6: Answer) -> Option<Vec<u8>> {
+    const A: u16 = 1;
+    const AAAA: u16 = 28;
+    let name_end = HEADER + query.get(HEADER..)?.iter().position(|&byte| byte == 0)? + 1;
+    let question = query.get(HEADER..name_end + 4)?;
+    let record_type = u16::from_be_bytes([*query.get(name_end)?, *query.get(name_end + 1)?]);
+    let answer = match record_type {
+        A => v4,
+        AAAA => v6,
+        _ => Answer::NoData,
+    };
+    let (code, address) = match answer {
+        Answer::Address(address) => (0, Some(address)),
+        Answer::NoData => (0, None),
+        Answer::Failure => (2, None),
+        Answer::NotFound => (3, None),
+        Answer::Silence => return None,
+    };
+    let mut response = query.get(..2)?.to_vec();
+    // A response, recursion desired and available, with this code; one question.
+    response.extend([
+        0x81,
+        0x80 | code,
+        0,
+        1,
+        0,
+        u8::from(address.is_some()),
+        0,
+        0,
+        0,
+        0,
+    ]);
+    response.extend(question);
+    if let Some(address) = address {
+        let octets = match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        // The name of the question, its type, class IN, a minute to live.
+        response.extend([0xc0, 12]);
+        response.extend(record_type.to_be_bytes());
+        response.extend([0, 1, 0, 0, 0, 60, 0]);
+        response.push(u8::try_from(octets.len()).ok()?);
+        response.extend(octets);
+    }
+    Some(response)
+}

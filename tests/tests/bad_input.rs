@@ -1,0 +1,452 @@
+//! The promise: bad input is refused with a clear error that says where, what was found and what was wanted, all
+//! problems at once, with exit code 64, and nothing runs. `validate` says the same as `run`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use bedcheck_tests::script::Script;
+use bedcheck_tests::{Program, bedcheck};
+
+/// A file of the folder which the program starts in.
+type File<'f> = (&'f str, &'f [u8]);
+
+/// What the program says about a configuration, beside other files, that it refuses.
+#[track_caller]
+fn refused_with(configuration: &str, files: &[File<'_>]) -> String {
+    let call = |arguments: &[&str]| {
+        let program = Program::new(arguments).file("bedcheck.toml", configuration);
+        let program = files
+            .iter()
+            .fold(program, |program, (name, contents)| program.file(name, contents));
+        let finished = program.finish();
+        assert_eq!(finished.code, Some(64), "{arguments:?}: {finished:#?}");
+        assert_eq!(finished.stdout, "", "{arguments:?}");
+        finished.stderr
+    };
+    let said = call(&["run", "bedcheck.toml"]);
+    assert_eq!(said, call(&["validate", "bedcheck.toml"]));
+    assert_eq!(said, call(&["run", "bedcheck.toml", "--format", "json"]));
+    said
+}
+
+#[track_caller]
+fn refused(configuration: &str) -> String {
+    refused_with(configuration, &[])
+}
+
+/// The problems without the lines of the file that are shown beneath them.
+fn problems(said: &str) -> Vec<&str> {
+    let begins = ["bedcheck.toml", "plugins/", "plugins:"];
+    said.lines()
+        .filter(|line| begins.iter().any(|begin| line.starts_with(begin)))
+        .collect()
+}
+
+/// What the program says about a file in `[plugins] dir`, by the name `odd.wasm`.
+#[track_caller]
+fn refused_plugin(component: &[u8]) -> String {
+    let configuration = "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"odd\"\n";
+    let said = refused_with(configuration, &[("plugins/odd.wasm", component)]);
+    // One problem: that there is no plugin `odd` is known from it.
+    let [problem] = problems(&said)[..] else {
+        panic!("wanted one problem, found `{said}`");
+    };
+    let inspected = Program::new(["plugin", "inspect", "odd.wasm"])
+        .file("odd.wasm", component)
+        .finish();
+    assert_eq!((inspected.code, inspected.stdout.as_str()), (Some(64), ""));
+    // Two ways to the same file have the same sentence.
+    let sentence = |said: &str| said.trim().split_once("odd.wasm: ").map(|(_, rest)| rest.to_owned());
+    assert_eq!(sentence(&inspected.stderr), sentence(problem));
+    sentence(problem).unwrap_or_else(|| panic!("the file is not named: `{problem}`"))
+}
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the component is written in this file")
+}
+
+#[test]
+fn an_unknown_key_is_refused_at_its_line() {
+    let said = refused("[[check]]\nname = \"a\"\nplugin = \"http\"\nevry = \"30s\"\nsettings.url = \"http://127.0.0.1/\"\n");
+    assert_eq!(
+        said,
+        "bedcheck.toml:4:1: `check.evry`: unknown key, did you mean `every`?\n  |\n4 | evry = \"30s\"\n  | ^\n"
+    );
+}
+
+#[test]
+fn a_duration_without_a_unit_is_refused() {
+    let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n";
+    let said = refused(&format!("{check}budget.deadline = 5\nbudget.memory = \"64\"\n"));
+    let problems = problems(&said);
+    assert_eq!(problems.len(), 2, "{said}");
+    assert!(
+        problems[0].starts_with("bedcheck.toml:5:19: `check.budget.deadline`: found `5`, wanted a duration with a unit"),
+        "{said}"
+    );
+    assert!(
+        problems[1].starts_with("bedcheck.toml:6:17: `check.budget.memory`: found `64`, wanted a size"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_unknown_plugin_is_refused_with_those_there_are() {
+    let said = refused("[[check]]\nname = \"a\"\nplugin = \"smtp\"\n");
+    assert_eq!(
+        problems(&said),
+        ["bedcheck.toml:3:10: found no plugin called `smtp`, wanted one of `http`, `imap`"]
+    );
+}
+
+#[test]
+fn settings_are_held_against_the_schema_of_the_plugin() {
+    let said = refused(
+        r#"
+        [[check]]
+        name = "page"
+        plugin = "http"
+        [check.settings]
+        url = 7
+        methd = "GET"
+        expect = { certificate_days = -1, status = ["2xx", "9xx"] }
+
+        [[check]]
+        name = "mail"
+        plugin = "imap"
+        [check.settings]
+        host = "127.0.0.1"
+        tls = "startls"
+        user = "probe"
+        mailboxes = "INBOX"
+        "#,
+    );
+    let wanted = [
+        ("6:15", "`settings.url`: found `7`, wanted a string"),
+        ("7:9", "`settings.methd`: unknown key, did you mean `method`?"),
+        ("8:39", "`settings.expect.certificate_days`: found `-1`, wanted at least 0"),
+        ("8:60", "`settings.expect.status[1]`: found `\"9xx\"`, wanted a text that matches"),
+        ("13:9", "`settings`: "),
+        ("15:15", "`settings.tls`: found `\"startls\"`, wanted `\"implicit\"`, `\"starttls\"` or `\"none\"`"),
+        ("17:21", "`settings.mailboxes`: found a string, wanted an array"),
+    ];
+    let problems = problems(&said);
+    assert_eq!(problems.len(), wanted.len(), "{said}");
+    for (problem, (place, words)) in problems.iter().zip(wanted) {
+        assert!(
+            problem.starts_with(&format!("bedcheck.toml:{place}: {words}")),
+            "wanted {place} {words} in `{problem}`\n{said}"
+        );
+    }
+    // `user` needs `password`.
+    assert!(problems[4].contains("password"), "{said}");
+}
+
+#[test]
+fn a_grant_that_does_not_parse_is_refused() {
+    let said = refused(
+        "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n\
+         allow = [\"www.example.org\", \"*.example.org:443\", \"127.0.0.1:0\"]\n",
+    );
+    let problems = problems(&said);
+    assert_eq!(problems.len(), 3, "{said}");
+    for (problem, (column, found)) in
+        problems
+            .iter()
+            .zip([(10, "www.example.org"), (29, "*.example.org:443"), (50, "127.0.0.1:0")])
+    {
+        let begin = format!("bedcheck.toml:5:{column}: `check.allow`: found `{found}`, wanted ");
+        assert!(problem.starts_with(&begin), "{problem}");
+    }
+}
+
+#[test]
+fn a_missing_secret_is_refused_wherever_it_should_have_come_from() {
+    let said = refused(
+        r#"
+        [[check]]
+        name = "variable"
+        plugin = "http"
+        settings = { url = "http://127.0.0.1/", bearer = { secret = "variable" } }
+
+        [[check]]
+        name = "file"
+        plugin = "http"
+        settings = { url = "http://127.0.0.1/", bearer = { secret = "file" } }
+
+        [[check]]
+        name = "command"
+        plugin = "http"
+        settings = { url = "http://127.0.0.1/", bearer = { secret = "command" } }
+
+        [secrets]
+        variable = { env = "BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET" }
+        file = { file = "no-such-file" }
+        command = { command = ["false"] }
+        "#,
+    );
+    let problems = problems(&said);
+    let wanted = [
+        (2, "variable", "the environment variable `BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET` is not set"),
+        (7, "file", "no-such-file"),
+        (12, "command", "`false` ended with exit status: 1"),
+    ];
+    assert_eq!(problems.len(), wanted.len(), "{said}");
+    for (problem, (line, name, reason)) in problems.iter().zip(wanted) {
+        let place = |line: usize| format!("bedcheck.toml:{line}:");
+        // At the check or where it refers to the secret.
+        assert!((line..line + 4).any(|line| problem.starts_with(&place(line))), "{problem}");
+        assert!(problem.contains(&format!("the secret `{name}` could not be read")), "{problem}");
+        assert!(problem.contains(reason), "{problem}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_defined_is_refused_at_its_reference() {
+    let said = refused(
+        "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n\
+         settings.bearer = { secret = \"tokn\" }\n[secrets]\ntoken = { env = \"HOME\" }\n",
+    );
+    assert_eq!(
+        problems(&said),
+        ["bedcheck.toml:5:30: `check.settings.bearer`: no secret is called `tokn` in `[secrets]`, did you mean `token`?"]
+    );
+}
+
+#[test]
+fn an_inline_secret_is_refused_and_not_repeated() {
+    let said = refused(
+        "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n\
+         settings.bearer = \"hunter2hunter2\"\n[secrets]\ntoken = \"hunter2hunter2\"\n",
+    );
+    assert!(said.contains("bedcheck.toml:7:"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_component_is_no_plugin() {
+    for (contents, sentence) in [
+        (b"".as_slice(), "it is not a WebAssembly component"),
+        (b"#!/bin/sh\n", "it is not a WebAssembly component"),
+        (b"\0asm\x01\0\0\0", "it is a core WebAssembly module, not a component"),
+        (b"\0asm\x0d\0\x01\0\xff\xff\xff", "it is not a valid component"),
+    ] {
+        let said = refused_plugin(contents);
+        assert!(said.contains(sentence), "{said}");
+    }
+}
+
+#[test]
+fn a_plugin_that_was_cut_off_is_refused() {
+    let guest = fs::read(bedcheck_tests::program::guest_plugin()).expect("the guest is built");
+    let said = refused_plugin(&guest[..guest.len() / 2]);
+    assert!(said.contains("it is not a valid component"), "{said}");
+}
+
+#[test]
+fn machine_code_is_never_loaded() {
+    // An ELF header with the ABI number and the flags by which the engine knows its own.
+    for flags in [1_u8, 2] {
+        let mut header = b"\x7fELF\x02\x01\x01\xc8".to_vec();
+        header.resize(16, 0);
+        header.extend([1, 0, 62, 0, 1, 0, 0, 0]);
+        header.resize(48, 0);
+        header.extend([flags, 0, 0, 0, 64, 0]);
+        header.resize(64, 0);
+        let said = refused_plugin(&header);
+        assert!(said.contains("it is machine code compiled ahead of time"), "{said}");
+    }
+}
+
+#[test]
+fn an_import_outside_the_contract_is_named() {
+    for import in [
+        "foo:bar/baz@1.0.0",
+        "foo:bar/baz",
+        "wasi:http/outgoing-handler@0.2.6",
+        "wasi:clocks/monotonic-clock@0.3.0",
+        "bedcheck:plugins/net@1.0.0",
+    ] {
+        let said = refused_plugin(&component(&format!("(component (import \"{import}\" (instance)))")));
+        assert!(said.contains(&format!("it imports `{import}`, which bedcheck does not provide")), "{said}");
+    }
+}
+
+#[test]
+fn an_interface_that_the_contract_does_not_have_is_named() {
+    let import = "bedcheck:plugin/teleport@1.0.0";
+    let said = refused_plugin(&component(&format!(
+        "(component (import \"{import}\" (instance (export \"go\" (func))))
+           (instance $check) (export \"bedcheck:plugin/check@1.0.0\" (instance $check)))"
+    )));
+    assert!(said.contains(import), "{said}");
+}
+
+#[test]
+fn another_major_version_of_the_contract_is_named() {
+    for text in [
+        "(component (import \"bedcheck:plugin/net@2.0.0\" (instance)))",
+        "(component (instance $check) (export \"bedcheck:plugin/check@2.0.0\" (instance $check)))",
+    ] {
+        let said = refused_plugin(&component(text));
+        let name = text.split('"').nth(1).unwrap_or_default();
+        assert!(said.contains(&format!("it is made for `{name}`, and this bedcheck provides version 1")), "{said}");
+    }
+}
+
+#[test]
+fn a_component_that_is_no_check_is_refused() {
+    let said = refused_plugin(&component("(component)"));
+    assert!(said.contains("it does not export `bedcheck:plugin/check@1.0.0`"), "{said}");
+    // The name is right and what it stands for is not.
+    let said = refused_plugin(&component(
+        "(component (instance $check) (export \"bedcheck:plugin/check@1.0.0\" (instance $check)))",
+    ));
+    assert!(said.contains("check"), "{said}");
+}
+
+#[test]
+fn a_plugin_that_cannot_be_read_is_refused() {
+    let program = |arguments: &[&str]| {
+        let program = Program::new(arguments).file(
+            "bedcheck.toml",
+            "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n",
+        );
+        fs::create_dir(program.path("plugins")).expect("a new folder");
+        // Not even the superuser, as whom tests may run, can read what is not there or is no file.
+        symlink("nothing", program.path("plugins/dangling.wasm")).expect("a new link");
+        fs::create_dir(program.path("plugins/folder.wasm")).expect("a new folder");
+        program.finish()
+    };
+    for arguments in [["run", "bedcheck.toml"], ["validate", "bedcheck.toml"]] {
+        let finished = program(&arguments);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+        let problems = problems(&finished.stderr);
+        assert_eq!(problems.len(), 2, "{finished:#?}");
+        assert!(problems[0].starts_with("plugins/dangling.wasm: the plugin cannot be read: "), "{problems:?}");
+        assert!(problems[1].starts_with("plugins/folder.wasm: the plugin cannot be read: "), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_folder_of_plugins_that_is_not_there_is_refused() {
+    let said = refused(
+        "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n",
+    );
+    let [problem] = problems(&said)[..] else { panic!("{said}") };
+    assert!(problem.starts_with("plugins: the plugin folder cannot be read: "), "{said}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_refused() {
+    for command in ["run", "validate"] {
+        for (program, begin) in [
+            (Program::new([command, "bedcheck.toml"]), "bedcheck.toml: the file cannot be read: "),
+            (Program::new([command, "."]), ".: the file cannot be read: "),
+            (
+                Program::new([command, "bedcheck.toml"]).file("bedcheck.toml", b"name = \"\xff\"\n"),
+                "bedcheck.toml",
+            ),
+            (Program::new([command, "bedcheck.toml"]).file("bedcheck.toml", ""), "bedcheck.toml: no check"),
+        ] {
+            let finished = program.finish();
+            assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+            assert!(finished.stderr.starts_with(begin), "{finished:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_means_nothing_is_refused() {
+    for arguments in [
+        vec![],
+        vec!["run"],
+        vec!["validate"],
+        vec!["rum"],
+        vec!["run", "bedcheck.toml", "--fromat", "json"],
+        vec!["run", "bedcheck.toml", "--plugin", "http"],
+        vec!["run", "--plugin", "http", "--set", "url"],
+        vec!["run", "--plugin", "http", "--set", "url=http://127.0.0.1/", "--deadline", "5"],
+        vec!["run", "--plugin", "http", "--set", "url=http://127.0.0.1/", "--allow", "127.0.0.1"],
+        vec!["run", "--plugin", "smtp"],
+        vec!["run", "--plugin", "http"],
+        vec!["demo", "--deadline", "300"],
+    ] {
+        let finished = bedcheck(&arguments);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{arguments:?}: {finished:#?}");
+        assert!(!finished.stderr.trim().is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn all_problems_of_a_configuration_are_told_at_once_whoever_finds_them() {
+    let said = refused_with(
+        r#"
+        plugins.dir = "plugins"
+
+        [[check]]
+        name = "key"
+        plugin = "http"
+        evry = "30s"
+        settings.url = "http://127.0.0.1/"
+
+        [[check]]
+        name = "unit"
+        plugin = "http"
+        budget.deadline = "5"
+        settings.url = "http://127.0.0.1/"
+
+        [[check]]
+        name = "grant"
+        plugin = "http"
+        allow = ["www.example.org"]
+        settings.url = "http://127.0.0.1/"
+
+        [[check]]
+        name = "plugin"
+        plugin = "smtp"
+
+        [[check]]
+        name = "settings"
+        plugin = "http"
+        settings = { url = 7 }
+
+        [[check]]
+        name = "secret"
+        plugin = "http"
+        settings = { url = "http://127.0.0.1/", bearer = { secret = "token" } }
+
+        [secrets]
+        token = { env = "BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET" }
+        "#,
+        &[("plugins/core.wasm", b"\0asm\x01\0\0\0")],
+    );
+    for words in [
+        "unknown key",
+        "a duration with a unit",
+        "found `www.example.org`",
+        "found no plugin called `smtp`",
+        "`settings.url`: found `7`",
+        "the secret `token` could not be read",
+        "plugins/core.wasm: ",
+    ] {
+        assert!(said.contains(words), "`{words}` is missing in\n{said}");
+    }
+    assert_eq!(problems(&said).len(), 7, "{said}");
+}
+
+#[test]
+fn nothing_runs_when_anything_is_wrong() {
+    let peer = Script::new().stall().serve();
+    let port = peer.port();
+    for broken in ["budget.deadline = \"5\"", "settings.methd = \"GET\"", "plugin = \"smtp\""] {
+        let plugin = if broken.starts_with("plugin") { "" } else { "plugin = \"http\"\n" };
+        let said = refused(&format!(
+            "[[check]]\nname = \"good\"\nplugin = \"http\"\nallow = [\"127.0.0.1:{port}\"]\n\
+             settings.url = \"http://127.0.0.1:{port}/\"\n\
+             [[check]]\nname = \"bad\"\n{plugin}{broken}\nsettings.url = \"http://127.0.0.1:{port}/\"\n"
+        ));
+        assert!(!problems(&said).is_empty(), "{said}");
+    }
+    assert_eq!(peer.finish(), []);
+}

@@ -1,0 +1,168 @@
+//! The promise: a run has one deadline. Once it has passed every network call fails at once, so that
+//! straight-line code reports each phase truthfully; after the grace the guest is stopped whatever it does;
+//! and the report says where the time went and whose fault that was.
+
+use std::fs;
+
+use bedcheck_tests::Program;
+use bedcheck_tests::program::guest_plugin;
+use bedcheck_tests::script::Script;
+use serde_json::Value;
+
+/// The deadline and the grace of these runs, in seconds.
+const DEADLINE: f64 = 0.2;
+const GRACE: f64 = 0.1;
+/// How much later than that a run may end: the ticker's 5 ms, and a busy machine's scheduling.
+const LATE: f64 = 0.02;
+
+/// Runs the misbehaving guest against a peer that accepts and stays silent.
+fn run(behaviour: &str, more: &str) -> Value {
+    let peer = Script::new().stall().serve();
+    let port = peer.port();
+    let configuration = format!(
+        r#"
+        [plugins]
+        dir = "."
+
+        [[check]]
+        name = "guest"
+        plugin = "guest"
+        budget.deadline = "200ms"
+        budget.grace = "100ms"
+        allow = ["127.0.0.1:{port}"]
+        {more}
+        settings = {{ behaviour = "{behaviour}", host = "127.0.0.1", port = {port} }}
+        "#
+    );
+    let guest = fs::read(guest_plugin()).expect("the guest is built");
+    Program::run(&configuration)
+        .file("guest.wasm", guest)
+        .finish()
+        .report()
+}
+
+fn statuses(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let phases = report["attempts"][0]["phases"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    phases
+        .iter()
+        .map(|phase| (text(&phase["name"]), text(&phase["status"])))
+        .collect()
+}
+
+fn status<'r>(phases: &'r [(String, String)], name: &str) -> &'r str {
+    phases
+        .iter()
+        .find(|(phase, _)| phase == name)
+        .map_or("absent", |(_, status)| status)
+}
+
+fn seconds(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+#[test]
+fn every_call_after_the_deadline_fails_at_once_and_every_phase_is_told() {
+    let report = run("read-thrice", "");
+    let phases = statuses(&report);
+    assert_eq!(status(&phases, "connect"), "ok", "{report:#}");
+    for phase in ["first", "second", "third"] {
+        assert_eq!(status(&phases, phase), "deadline-exceeded", "{report:#}");
+    }
+    // Nothing was waited for twice: the run ends with the deadline, without using the grace.
+    let duration = seconds(&report["duration_s"]);
+    assert!((DEADLINE..DEADLINE + LATE).contains(&duration), "{report:#}");
+    assert_eq!(report["deadline_exceeded"], true);
+    assert_eq!(report["deadline_hit"]["phase"], "first");
+    assert_eq!(report["deadline_hit"]["host_call"], "net.read");
+    assert_eq!(
+        (&report["outcome"], &report["blame"]),
+        (&"fail".into(), &"target".into())
+    );
+    assert_eq!(report["error"]["type"], "deadline_exceeded");
+    assert_eq!(report["error"]["phase"], "first");
+}
+
+#[test]
+fn the_phase_that_waited_has_the_budget_and_the_others_next_to_none() {
+    let report = run("read-thrice", "");
+    let phases = report["attempts"][0]["phases"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    for phase in phases {
+        let share = seconds(&phase["budget_share"]);
+        match phase["name"].as_str() {
+            Some("first") => assert!((0.9..1.1).contains(&share), "{phase:#}"),
+            _ => assert!(share < 0.1, "{phase:#}"),
+        }
+    }
+}
+
+#[test]
+fn a_guest_that_never_listens_is_stopped_and_the_target_keeps_the_blame() {
+    let report = run("never-listen", "budget.host_calls = 1_000_000_000");
+    let duration = seconds(&report["duration_s"]);
+    assert!(
+        (DEADLINE + GRACE..DEADLINE + GRACE + LATE).contains(&duration),
+        "{report:#}"
+    );
+    assert_eq!(report["error"]["type"], "deadline_exceeded");
+    assert_eq!(report["error"]["phase"], "first");
+    assert_eq!(report["blame"], "target");
+    // A thousand refused calls are one line in the timeline.
+    assert!(statuses(&report).len() < 10, "{report:#}");
+}
+
+#[test]
+fn a_guest_that_computes_is_stopped_after_the_grace_and_is_to_blame_itself() {
+    let report = run("spin", "budget.fuel = 1_000_000_000_000");
+    let duration = seconds(&report["duration_s"]);
+    assert!(
+        (DEADLINE + GRACE..DEADLINE + GRACE + LATE).contains(&duration),
+        "{report:#}"
+    );
+    assert_eq!(
+        (&report["outcome"], &report["blame"]),
+        (&"error".into(), &"plugin".into())
+    );
+    assert_eq!(report["error"]["type"], "deadline_exceeded");
+    assert_eq!(report["deadline_exceeded"], true);
+    assert_eq!(status(&statuses(&report), "first"), "not-reached");
+}
+
+#[test]
+fn a_sleep_ends_with_the_deadline_and_is_the_plugins_fault() {
+    let report = run("sleep", "");
+    let duration = seconds(&report["duration_s"]);
+    assert!((DEADLINE..DEADLINE + LATE).contains(&duration), "{report:#}");
+    assert_eq!(
+        (&report["outcome"], &report["blame"]),
+        (&"error".into(), &"plugin".into())
+    );
+    assert_eq!(report["error"]["type"], "deadline_exceeded");
+}
+
+#[test]
+fn an_attempt_is_not_repeated_when_the_budget_cannot_hold_it() {
+    let report = run("read-thrice", r#"retry = { attempts = 5, backoff = "1ms" }"#);
+    assert_eq!(report["attempts"].as_array().map(Vec::len), Some(1), "{report:#}");
+}
+
+#[test]
+fn a_guest_can_ask_what_is_left() {
+    let report = run("ask", "");
+    let remaining = report["measurements"]
+        .as_array()
+        .and_then(|measurements| {
+            measurements
+                .iter()
+                .find(|measurement| measurement["name"] == "guest.remaining")
+        })
+        .map(|measurement| seconds(&measurement["value"]));
+    let remaining = remaining.unwrap_or_else(|| panic!("no measurement: {report:#}"));
+    assert!(remaining > 0.0 && remaining <= DEADLINE, "{remaining}");
+}

@@ -1,0 +1,174 @@
+//! The promise: a name that does not exist, one without an address, and name servers that fail or stay silent
+//! are told apart; a family of addresses that leads nowhere does not eat the budget; and a name cannot lead
+//! where the check does not grant.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bedcheck_tests::Program;
+use bedcheck_tests::names::{Answer, NameServer};
+use bedcheck_tests::script::{Peer, Script};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+const V4: Answer = Answer::Address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+const V6: Answer = Answer::Address(IpAddr::V6(Ipv6Addr::LOCALHOST));
+
+/// Fetches `http://web.test:PORT/` with the name resolved by this server.
+fn run(server: &NameServer, port: u16, allow: &str, deadline: &str) -> Value {
+    let configuration = format!(
+        r#"
+        [resolver]
+        servers = ["{}"]
+
+        [[check]]
+        name = "page"
+        plugin = "http"
+        budget.deadline = "{deadline}"
+        allow = [{allow}]
+        settings = {{ url = "http://web.test:{port}/" }}
+        "#,
+        server.address()
+    );
+    Program::run(&configuration).finish().report()
+}
+
+/// Grants the name, and loopback by its addresses.
+fn loopback(port: u16) -> String {
+    format!(r#""web.test:{port}", "127.0.0.1:{port}", "[::1]:{port}""#)
+}
+
+fn web_server() -> Peer {
+    Script::new()
+        .expect_through("\r\n\r\n")
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        .serve()
+}
+
+#[track_caller]
+fn assert_resolve_failed(report: &Value, error_type: &str, blame: &str) {
+    let seen = (
+        &report["error"]["type"],
+        &report["blame"],
+        &report["error"]["phase"],
+    );
+    assert_eq!(
+        seen,
+        (&error_type.into(), &blame.into(), &"resolve".into()),
+        "{report:#}"
+    );
+    assert_eq!(report["outcome"], "fail");
+}
+
+fn duration(report: &Value) -> Duration {
+    Duration::from_secs_f64(report["duration_s"].as_f64().unwrap_or(f64::MAX))
+}
+
+#[test]
+fn a_name_that_does_not_exist() {
+    let server = NameServer::start(Answer::NotFound, Answer::NotFound);
+    assert_resolve_failed(&run(&server, 80, &loopback(80), "5s"), "dns.not_found", "network");
+}
+
+#[test]
+fn a_name_without_an_address() {
+    let server = NameServer::start(Answer::NoData, Answer::NoData);
+    assert_resolve_failed(
+        &run(&server, 80, &loopback(80), "5s"),
+        "dns.no_address",
+        "network",
+    );
+}
+
+#[test]
+fn name_servers_that_fail() {
+    let server = NameServer::start(Answer::Failure, Answer::Failure);
+    assert_resolve_failed(
+        &run(&server, 80, &loopback(80), "5s"),
+        "dns.server_failure",
+        "network",
+    );
+}
+
+#[test]
+fn name_servers_that_stay_silent_cost_the_deadline_and_no_more() {
+    let server = NameServer::start(Answer::Silence, Answer::Silence);
+    let report = run(&server, 80, &loopback(80), "300ms");
+    assert_resolve_failed(&report, "deadline_exceeded", "target");
+    assert_eq!(report["deadline_hit"]["phase"], "resolve");
+    // Deadline, and what the end of a run may be late; a look-up that could not be left would take seconds.
+    assert!(duration(&report) < Duration::from_millis(320), "{report:#}");
+}
+
+#[test]
+fn one_family_whose_look_up_is_never_answered_does_not_hold_the_other_up() {
+    let peer = web_server();
+    for (v4, v6) in [(V4, Answer::Silence), (V4, Answer::NoData), (V4, Answer::Failure)] {
+        let server = NameServer::start(v4, v6);
+        let report = run(&server, peer.port(), &loopback(peer.port()), "2s");
+        assert_eq!(report["outcome"], "pass", "{v6:?}: {report:#}");
+        assert!(duration(&report) < Duration::from_secs(1), "{v6:?}: {report:#}");
+    }
+}
+
+#[test]
+fn a_family_that_leads_nowhere_does_not_eat_the_budget() {
+    let peer = web_server();
+    let _black_hole = BlackHole::at(SocketAddr::from((Ipv6Addr::LOCALHOST, peer.port())));
+    let server = NameServer::start(V4, V6);
+    let report = run(&server, peer.port(), &loopback(peer.port()), "3s");
+    assert_eq!(report["outcome"], "pass", "{report:#}");
+    let connect = &report["attempts"][0]["phases"][1];
+    assert_eq!(
+        connect["attributes"]["network.peer.address"], "127.0.0.1",
+        "{report:#}"
+    );
+    // The second family starts after 250 ms (RFC 8305 section 5); had it waited for the first, it would have
+    // taken the whole deadline.
+    let took = connect["duration_s"].as_f64().unwrap_or(f64::MAX);
+    assert!((0.2..1.0).contains(&took), "{connect:#}");
+}
+
+#[test]
+fn a_name_does_not_lead_to_loopback_unless_that_is_granted() {
+    let server = NameServer::start(V4, V6);
+    let peer = web_server();
+    let port = peer.port();
+    let report = run(&server, port, &format!("\"web.test:{port}\""), "2s");
+    assert_eq!(report["error"]["type"], "grant_denied", "{report:#}");
+    assert_eq!(report["blame"], "config");
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("127.0.0.1") || message.contains("::1"),
+        "{message}"
+    );
+    assert!(
+        peer.finish().is_empty(),
+        "something was sent to what is not granted"
+    );
+}
+
+/// A listener whose queue is full: the kernel drops what else comes, as a firewall does.
+struct BlackHole {
+    _listener: Socket,
+    _waiting: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    fn at(address: SocketAddr) -> Self {
+        let listener = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+        listener.set_only_v6(true).expect("an option of IPv6");
+        listener.bind(&address.into()).expect("the port is free in IPv6");
+        listener.listen(0).expect("listening");
+        // Connections that are never accepted, until the queue takes no more.
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 100, "the queue never fills up");
+        }
+        Self {
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+}
