@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -106,6 +106,23 @@ impl Certificates {
         self.server("wrong-name", &[OTHER_NAME], -1, VALID_DAYS)
     }
 
+    /// A server certificate that signed itself and says it is an authority, as `openssl req -x509` makes them.
+    ///
+    /// # Panics
+    ///
+    /// When there are no random numbers, or the temporary folder is gone.
+    #[must_use]
+    pub fn self_signed(&self) -> Identity {
+        let mut params = server_params(&LOOPBACK_NAMES);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.extended_key_usages.clear();
+        let key = KeyPair::generate().expect("a key pair is generated from random numbers alone");
+        let certificate = params
+            .self_signed(&key)
+            .expect("the parameters are made in this file");
+        self.keep("self-signed", &certificate, certificate.der().clone(), &key)
+    }
+
     /// A certificate to identify a client with.
     #[must_use]
     pub fn client(&self) -> Identity {
@@ -142,10 +159,20 @@ impl Certificates {
         let certificate = params
             .signed_by(&key, &self.authority)
             .expect("the parameters are made in this file");
+        self.keep(file, &certificate, self.authority.der().clone(), &key)
+    }
+
+    fn keep(
+        &self,
+        file: &str,
+        certificate: &Certificate,
+        authority: CertificateDer<'static>,
+        key: &KeyPair,
+    ) -> Identity {
         let identity = Identity {
             certificate_file: self.directory.path().join(format!("{file}.pem")),
             key_file: self.directory.path().join(format!("{file}.key.pem")),
-            authority: self.authority.der().clone(),
+            authority,
             certificate: certificate.der().clone(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()),
         };

@@ -6,7 +6,7 @@
 //! | `/health` | 200, `{"status":"up"}` as JSON |
 //! | `/page` | 200, [`PAGE_BYTES`] bytes of text, compressed for who accepts gzip |
 //! | `/chunked` | 200, the same text in several chunks |
-//! | `/drip` | 200, the same text at 100 bytes a second |
+//! | `/drip` | 200, the same text; after the first KiB, head included, at 100 bytes a second |
 //! | `/redirect` | 302 to `/health` |
 //! | `/redirect-loop` | 302 to itself |
 //! | `/private` | 200 for [`USER`] with [`PASSWORD`], 401 for anybody else |
@@ -207,6 +207,7 @@ location = /chunked {
 location = /drip {
   alias pages/page;
   limit_rate 100;
+  limit_rate_after 1k;
 }
 location = /redirect {
   return 302 /health;

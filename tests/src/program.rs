@@ -62,6 +62,31 @@ impl Program {
         Self::calling(&built("bedcheck", "./justw build"), arguments)
     }
 
+    /// The same on a terminal of its own: what the program writes to it, both outputs mixed and lines ended as
+    /// terminals do, is the standard output. `script` makes the terminal, of util-linux, which every Debian has.
+    ///
+    /// # Panics
+    ///
+    /// When the program was not built.
+    #[must_use]
+    pub fn on_terminal<I>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let executable = built("bedcheck", "./justw build");
+        let quoted = |word: &str| format!("'{}'", word.replace('\'', r"'\''"));
+        let command = arguments
+            .into_iter()
+            .fold(quoted(&executable.to_string_lossy()), |command, argument| {
+                format!("{command} {}", quoted(argument.as_ref()))
+            });
+        Self::calling(
+            Path::new("script"),
+            ["--quiet", "--return", "--command", &command, "/dev/null"],
+        )
+        .env("TERM", "xterm")
+    }
+
     fn calling<I>(executable: &Path, arguments: I) -> Self
     where
         I: IntoIterator<Item: AsRef<OsStr>>,

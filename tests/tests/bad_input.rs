@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use bedcheck_tests::program::guest_plugin;
 use bedcheck_tests::script::Script;
 use bedcheck_tests::{Program, bedcheck};
 
@@ -56,9 +57,18 @@ fn refused_plugin(component: &[u8]) -> String {
         .finish();
     assert_eq!((inspected.code, inspected.stdout.as_str()), (Some(64), ""));
     // Two ways to the same file have the same sentence.
-    let sentence = |said: &str| said.trim().split_once("odd.wasm: ").map(|(_, rest)| rest.to_owned());
+    let sentence = |said: &str| {
+        said.trim()
+            .split_once("odd.wasm: ")
+            .map(|(_, rest)| rest.to_owned())
+    };
     assert_eq!(sentence(&inspected.stderr), sentence(problem));
     sentence(problem).unwrap_or_else(|| panic!("the file is not named: `{problem}`"))
+}
+
+/// A plugin with nothing wrong in its file.
+fn guest() -> Vec<u8> {
+    fs::read(guest_plugin()).expect("the guest is built")
 }
 
 fn component(text: &str) -> Vec<u8> {
@@ -67,7 +77,9 @@ fn component(text: &str) -> Vec<u8> {
 
 #[test]
 fn an_unknown_key_is_refused_at_its_line() {
-    let said = refused("[[check]]\nname = \"a\"\nplugin = \"http\"\nevry = \"30s\"\nsettings.url = \"http://127.0.0.1/\"\n");
+    let said = refused(
+        "[[check]]\nname = \"a\"\nplugin = \"http\"\nevry = \"30s\"\nsettings.url = \"http://127.0.0.1/\"\n",
+    );
     assert_eq!(
         said,
         "bedcheck.toml:4:1: `check.evry`: unknown key, did you mean `every`?\n  |\n4 | evry = \"30s\"\n  | ^\n"
@@ -81,7 +93,9 @@ fn a_duration_without_a_unit_is_refused() {
     let problems = problems(&said);
     assert_eq!(problems.len(), 2, "{said}");
     assert!(
-        problems[0].starts_with("bedcheck.toml:5:19: `check.budget.deadline`: found `5`, wanted a duration with a unit"),
+        problems[0].starts_with(
+            "bedcheck.toml:5:19: `check.budget.deadline`: found `5`, wanted a duration with a unit"
+        ),
         "{said}"
     );
     assert!(
@@ -124,10 +138,19 @@ fn settings_are_held_against_the_schema_of_the_plugin() {
     let wanted = [
         ("6:15", "`settings.url`: found `7`, wanted a string"),
         ("7:9", "`settings.methd`: unknown key, did you mean `method`?"),
-        ("8:39", "`settings.expect.certificate_days`: found `-1`, wanted at least 0"),
-        ("8:60", "`settings.expect.status[1]`: found `\"9xx\"`, wanted a text that matches"),
+        (
+            "8:39",
+            "`settings.expect.certificate_days`: found `-1`, wanted at least 0",
+        ),
+        (
+            "8:60",
+            "`settings.expect.status[1]`: found `\"9xx\"`, wanted a text that matches",
+        ),
         ("13:9", "`settings`: "),
-        ("15:15", "`settings.tls`: found `\"startls\"`, wanted `\"implicit\"`, `\"starttls\"` or `\"none\"`"),
+        (
+            "15:15",
+            "`settings.tls`: found `\"startls\"`, wanted `\"implicit\"`, `\"starttls\"` or `\"none\"`",
+        ),
         ("17:21", "`settings.mailboxes`: found a string, wanted an array"),
     ];
     let problems = problems(&said);
@@ -150,11 +173,11 @@ fn a_grant_that_does_not_parse_is_refused() {
     );
     let problems = problems(&said);
     assert_eq!(problems.len(), 3, "{said}");
-    for (problem, (column, found)) in
-        problems
-            .iter()
-            .zip([(10, "www.example.org"), (29, "*.example.org:443"), (50, "127.0.0.1:0")])
-    {
+    for (problem, (column, found)) in problems.iter().zip([
+        (10, "www.example.org"),
+        (29, "*.example.org:443"),
+        (50, "127.0.0.1:0"),
+    ]) {
         let begin = format!("bedcheck.toml:5:{column}: `check.allow`: found `{found}`, wanted ");
         assert!(problem.starts_with(&begin), "{problem}");
     }
@@ -187,7 +210,11 @@ fn a_missing_secret_is_refused_wherever_it_should_have_come_from() {
     );
     let problems = problems(&said);
     let wanted = [
-        (2, "variable", "the environment variable `BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET` is not set"),
+        (
+            2,
+            "variable",
+            "the environment variable `BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET` is not set",
+        ),
         (7, "file", "no-such-file"),
         (12, "command", "`false` ended with exit status: 1"),
     ];
@@ -195,8 +222,14 @@ fn a_missing_secret_is_refused_wherever_it_should_have_come_from() {
     for (problem, (line, name, reason)) in problems.iter().zip(wanted) {
         let place = |line: usize| format!("bedcheck.toml:{line}:");
         // At the check or where it refers to the secret.
-        assert!((line..line + 4).any(|line| problem.starts_with(&place(line))), "{problem}");
-        assert!(problem.contains(&format!("the secret `{name}` could not be read")), "{problem}");
+        assert!(
+            (line..line + 4).any(|line| problem.starts_with(&place(line))),
+            "{problem}"
+        );
+        assert!(
+            problem.contains(&format!("the secret `{name}` could not be read")),
+            "{problem}"
+        );
         assert!(problem.contains(reason), "{problem}");
     }
 }
@@ -209,7 +242,9 @@ fn a_secret_that_is_not_defined_is_refused_at_its_reference() {
     );
     assert_eq!(
         problems(&said),
-        ["bedcheck.toml:5:30: `check.settings.bearer`: no secret is called `tokn` in `[secrets]`, did you mean `token`?"]
+        [
+            "bedcheck.toml:5:19: `check.settings.bearer`: no secret is called `tokn` in `[secrets]`, did you mean `token`?"
+        ]
     );
 }
 
@@ -228,7 +263,10 @@ fn a_file_that_is_no_component_is_no_plugin() {
     for (contents, sentence) in [
         (b"".as_slice(), "it is not a WebAssembly component"),
         (b"#!/bin/sh\n", "it is not a WebAssembly component"),
-        (b"\0asm\x01\0\0\0", "it is a core WebAssembly module, not a component"),
+        (
+            b"\0asm\x01\0\0\0",
+            "it is a core WebAssembly module, not a component",
+        ),
         (b"\0asm\x0d\0\x01\0\xff\xff\xff", "it is not a valid component"),
     ] {
         let said = refused_plugin(contents);
@@ -238,7 +276,7 @@ fn a_file_that_is_no_component_is_no_plugin() {
 
 #[test]
 fn a_plugin_that_was_cut_off_is_refused() {
-    let guest = fs::read(bedcheck_tests::program::guest_plugin()).expect("the guest is built");
+    let guest = guest();
     let said = refused_plugin(&guest[..guest.len() / 2]);
     assert!(said.contains("it is not a valid component"), "{said}");
 }
@@ -254,7 +292,10 @@ fn machine_code_is_never_loaded() {
         header.extend([flags, 0, 0, 0, 64, 0]);
         header.resize(64, 0);
         let said = refused_plugin(&header);
-        assert!(said.contains("it is machine code compiled ahead of time"), "{said}");
+        assert!(
+            said.contains("it is machine code compiled ahead of time"),
+            "{said}"
+        );
     }
 }
 
@@ -267,8 +308,13 @@ fn an_import_outside_the_contract_is_named() {
         "wasi:clocks/monotonic-clock@0.3.0",
         "bedcheck:plugins/net@1.0.0",
     ] {
-        let said = refused_plugin(&component(&format!("(component (import \"{import}\" (instance)))")));
-        assert!(said.contains(&format!("it imports `{import}`, which bedcheck does not provide")), "{said}");
+        let said = refused_plugin(&component(&format!(
+            "(component (import \"{import}\" (instance)))"
+        )));
+        assert!(
+            said.contains(&format!("it imports `{import}`, which bedcheck does not provide")),
+            "{said}"
+        );
     }
 }
 
@@ -290,14 +336,22 @@ fn another_major_version_of_the_contract_is_named() {
     ] {
         let said = refused_plugin(&component(text));
         let name = text.split('"').nth(1).unwrap_or_default();
-        assert!(said.contains(&format!("it is made for `{name}`, and this bedcheck provides version 1")), "{said}");
+        assert!(
+            said.contains(&format!(
+                "it is made for `{name}`, and this bedcheck provides version 1"
+            )),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn a_component_that_is_no_check_is_refused() {
     let said = refused_plugin(&component("(component)"));
-    assert!(said.contains("it does not export `bedcheck:plugin/check@1.0.0`"), "{said}");
+    assert!(
+        said.contains("it does not export `bedcheck:plugin/check@1.0.0`"),
+        "{said}"
+    );
     // The name is right and what it stands for is not.
     let said = refused_plugin(&component(
         "(component (instance $check) (export \"bedcheck:plugin/check@1.0.0\" (instance $check)))",
@@ -320,11 +374,21 @@ fn a_plugin_that_cannot_be_read_is_refused() {
     };
     for arguments in [["run", "bedcheck.toml"], ["validate", "bedcheck.toml"]] {
         let finished = program(&arguments);
-        assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (Some(64), ""),
+            "{finished:#?}"
+        );
         let problems = problems(&finished.stderr);
         assert_eq!(problems.len(), 2, "{finished:#?}");
-        assert!(problems[0].starts_with("plugins/dangling.wasm: the plugin cannot be read: "), "{problems:?}");
-        assert!(problems[1].starts_with("plugins/folder.wasm: the plugin cannot be read: "), "{problems:?}");
+        assert!(
+            problems[0].starts_with("plugins/dangling.wasm: the plugin cannot be read: "),
+            "{problems:?}"
+        );
+        assert!(
+            problems[1].starts_with("plugins/folder.wasm: the plugin cannot be read: "),
+            "{problems:?}"
+        );
     }
 }
 
@@ -333,24 +397,39 @@ fn a_folder_of_plugins_that_is_not_there_is_refused() {
     let said = refused(
         "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n",
     );
-    let [problem] = problems(&said)[..] else { panic!("{said}") };
-    assert!(problem.starts_with("plugins: the plugin folder cannot be read: "), "{said}");
+    let [problem] = problems(&said)[..] else {
+        panic!("{said}")
+    };
+    assert!(
+        problem.starts_with("plugins: the plugin folder cannot be read: "),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_configuration_that_cannot_be_read_is_refused() {
     for command in ["run", "validate"] {
         for (program, begin) in [
-            (Program::new([command, "bedcheck.toml"]), "bedcheck.toml: the file cannot be read: "),
+            (
+                Program::new([command, "bedcheck.toml"]),
+                "bedcheck.toml: the file cannot be read: ",
+            ),
             (Program::new([command, "."]), ".: the file cannot be read: "),
             (
                 Program::new([command, "bedcheck.toml"]).file("bedcheck.toml", b"name = \"\xff\"\n"),
                 "bedcheck.toml",
             ),
-            (Program::new([command, "bedcheck.toml"]).file("bedcheck.toml", ""), "bedcheck.toml: no check"),
+            (
+                Program::new([command, "bedcheck.toml"]).file("bedcheck.toml", ""),
+                "bedcheck.toml: no check",
+            ),
         ] {
             let finished = program.finish();
-            assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+            assert_eq!(
+                (finished.code, finished.stdout.as_str()),
+                (Some(64), ""),
+                "{finished:#?}"
+            );
             assert!(finished.stderr.starts_with(begin), "{finished:#?}");
         }
     }
@@ -366,14 +445,34 @@ fn a_command_line_that_means_nothing_is_refused() {
         vec!["run", "bedcheck.toml", "--fromat", "json"],
         vec!["run", "bedcheck.toml", "--plugin", "http"],
         vec!["run", "--plugin", "http", "--set", "url"],
-        vec!["run", "--plugin", "http", "--set", "url=http://127.0.0.1/", "--deadline", "5"],
-        vec!["run", "--plugin", "http", "--set", "url=http://127.0.0.1/", "--allow", "127.0.0.1"],
+        vec![
+            "run",
+            "--plugin",
+            "http",
+            "--set",
+            "url=http://127.0.0.1/",
+            "--deadline",
+            "5",
+        ],
+        vec![
+            "run",
+            "--plugin",
+            "http",
+            "--set",
+            "url=http://127.0.0.1/",
+            "--allow",
+            "127.0.0.1",
+        ],
         vec!["run", "--plugin", "smtp"],
         vec!["run", "--plugin", "http"],
         vec!["demo", "--deadline", "300"],
     ] {
         let finished = bedcheck(&arguments);
-        assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{arguments:?}: {finished:#?}");
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (Some(64), ""),
+            "{arguments:?}: {finished:#?}"
+        );
         assert!(!finished.stderr.trim().is_empty(), "{arguments:?}");
     }
 }
@@ -436,11 +535,38 @@ fn all_problems_of_a_configuration_are_told_at_once_whoever_finds_them() {
 }
 
 #[test]
+fn plugins_are_looked_at_even_when_no_check_is_understood() {
+    let said = refused_with(
+        "plugins.dir = \"plugins\"\n[[check]]\nname = \"two words\"\nplugin = \"http\"\n",
+        &[
+            ("plugins/core.wasm", b"\0asm\x01\0\0\0"),
+            ("plugins/guest.wasm", &guest()),
+        ],
+    );
+    let [plugin, name] = problems(&said)[..] else {
+        panic!("wanted two problems, found\n{said}");
+    };
+    assert!(plugin.starts_with("plugins/core.wasm: "), "{plugin}");
+    assert!(
+        name.starts_with("bedcheck.toml:3:8: `check.name`: found `two words`, "),
+        "{name}"
+    );
+}
+
+#[test]
 fn nothing_runs_when_anything_is_wrong() {
     let peer = Script::new().stall().serve();
     let port = peer.port();
-    for broken in ["budget.deadline = \"5\"", "settings.methd = \"GET\"", "plugin = \"smtp\""] {
-        let plugin = if broken.starts_with("plugin") { "" } else { "plugin = \"http\"\n" };
+    for broken in [
+        "budget.deadline = \"5\"",
+        "settings.methd = \"GET\"",
+        "plugin = \"smtp\"",
+    ] {
+        let plugin = if broken.starts_with("plugin") {
+            ""
+        } else {
+            "plugin = \"http\"\n"
+        };
         let said = refused(&format!(
             "[[check]]\nname = \"good\"\nplugin = \"http\"\nallow = [\"127.0.0.1:{port}\"]\n\
              settings.url = \"http://127.0.0.1:{port}/\"\n\

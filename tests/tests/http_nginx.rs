@@ -4,18 +4,27 @@
 
 mod report;
 
-use std::path::Path;
+use std::sync::Arc;
 
-use bedcheck_tests::certificates::{Certificates, OTHER_NAME, VALID_DAYS};
+use bedcheck_tests::certificates::{Certificates, Identity, OTHER_NAME, VALID_DAYS};
 use bedcheck_tests::nginx::{Nginx, PAGE_BYTES, PAGE_LINE, PASSWORD, USER};
 use bedcheck_tests::script::Script;
 use bedcheck_tests::{Finished, Program};
 use report::{duration, measurements, message, phases, verdict};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 /// The phases of one request with nothing wrong in it.
 const HTTP: [&str; 4] = ["resolve ok", "connect ok", "processing ok", "transfer ok"];
-const HTTPS: [&str; 5] = ["resolve ok", "connect ok", "tls ok", "processing ok", "transfer ok"];
+const HTTPS: [&str; 5] = [
+    "resolve ok",
+    "connect ok",
+    "tls ok",
+    "processing ok",
+    "transfer ok",
+];
 
 /// Runs a check of this URL, which may reach 127.0.0.1 at this port and nothing else. `more` are keys of the
 /// check, and `settings` of its settings.
@@ -26,7 +35,6 @@ fn finish(scheme: &str, port: u16, path: &str, more: &str, settings: &str) -> Fi
         name = "front-page"
         plugin = "http"
         allow = ["127.0.0.1:{port}"]
-        budget.deadline = "10s"
         {more}
 
         [check.settings]
@@ -53,11 +61,7 @@ fn https(port: u16, tls: &str, settings: &str) -> Value {
 }
 
 fn trusting(certificates: &Certificates) -> String {
-    ca_file(&certificates.authority_file())
-}
-
-fn ca_file(file: &Path) -> String {
-    format!("tls.ca_file = '{}'", file.display())
+    format!("tls.ca_file = '{}'", certificates.authority_file().display())
 }
 
 /// The value of a measurement.
@@ -75,7 +79,11 @@ fn http_goes_through_its_phases_and_measures_the_response() {
     let nginx = Nginx::start(&Certificates::new());
     let finished = finish("http", nginx.http_port(), "/health", "", "");
     let report = finished.report();
-    assert_eq!((verdict(&report).as_str(), finished.code), ("pass", Some(0)), "{report:#}");
+    assert_eq!(
+        (verdict(&report).as_str(), finished.code),
+        ("pass", Some(0)),
+        "{report:#}"
+    );
     assert_eq!(phases(&report), HTTP);
     assert_eq!(
         measurements(&report),
@@ -96,16 +104,29 @@ fn https_trusts_the_authority_it_is_given_and_no_other() {
     assert_eq!(verdict(&report), "pass", "{report:#}\n{}", nginx.log());
     assert_eq!(phases(&report), HTTPS);
     let tls = &report["attempts"][0]["phases"][2]["attributes"];
-    assert_eq!(tls["tls.protocol.version"], "1.3");
     assert_eq!(tls["tls.next_protocol"], "http/1.1");
+    assert_eq!(tls["tls.server.subject"], "CN=bedcheck test server");
     // Within a day of what was issued.
     let days = measured(&report, "tls.server.certificate.time_left") / 86_400.0;
-    assert!((VALID_DAYS as f64 - 1.0..=VALID_DAYS as f64).contains(&days), "{report:#}");
+    assert!(
+        (VALID_DAYS as f64 - 1.0..=VALID_DAYS as f64).contains(&days),
+        "{report:#}"
+    );
 
     for tls in [trusting(&Certificates::new()), String::new()] {
         let report = https(nginx.https_port(), &tls, "");
-        assert_eq!(verdict(&report), "fail target tls.certificate_invalid tls", "{report:#}");
-        let wanted = ["resolve ok", "connect ok", "tls failed", "processing not-reached", "transfer not-reached"];
+        assert_eq!(
+            verdict(&report),
+            "fail target tls.certificate_invalid tls",
+            "{report:#}"
+        );
+        let wanted = [
+            "resolve ok",
+            "connect ok",
+            "tls failed",
+            "processing not-reached",
+            "transfer not-reached",
+        ];
         assert_eq!(phases(&report), wanted);
     }
 }
@@ -116,9 +137,17 @@ fn each_thing_wrong_with_a_certificate_has_its_own_error() {
     let nginx = Nginx::start(&certificates);
     let tls = trusting(&certificates);
     let report = https(nginx.expired_port(), &tls, "");
-    assert_eq!(verdict(&report), "fail target tls.certificate_expired tls", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target tls.certificate_expired tls",
+        "{report:#}"
+    );
     let report = https(nginx.wrong_name_port(), &tls, "");
-    assert_eq!(verdict(&report), "fail target tls.name_mismatch tls", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target tls.name_mismatch tls",
+        "{report:#}"
+    );
     assert!(message(&report).contains(OTHER_NAME), "{report:#}");
 
     let named = format!("{tls}\ntls.server_name = \"{OTHER_NAME}\"");
@@ -132,8 +161,11 @@ fn each_thing_wrong_with_a_certificate_has_its_own_error() {
     let settings = "expect.certificate_days = 0";
     let report = https(nginx.expired_port(), "tls.do_not_verify = true", settings);
     assert_eq!(verdict(&report), "fail target assertion_failed", "{report:#}");
-    assert!(message(&report).contains("expired 1 days ago"), "{report:#}");
-    assert!(measured(&report, "tls.server.certificate.time_left") < 0.0, "{report:#}");
+    assert!(message(&report).contains("expired 1 day ago"), "{report:#}");
+    assert!(
+        measured(&report, "tls.server.certificate.time_left") < 0.0,
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -188,7 +220,11 @@ fn a_chunked_body_is_put_together() {
     );
     let report = http(&nginx, "/chunked", &settings);
     assert_eq!(verdict(&report), "pass", "{report:#}");
-    assert_eq!(measured(&report, "http.response.body.size"), PAGE_BYTES as f64, "{report:#}");
+    assert_eq!(
+        measured(&report, "http.response.body.size"),
+        PAGE_BYTES as f64,
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -196,7 +232,11 @@ fn a_body_over_its_bound_is_refused() {
     let nginx = Nginx::start(&Certificates::new());
     for path in ["/page", "/chunked"] {
         let report = http(&nginx, path, "max_body = 5000");
-        assert_eq!(verdict(&report), "fail target protocol.too_large transfer", "{report:#}");
+        assert_eq!(
+            verdict(&report),
+            "fail target protocol.too_large transfer",
+            "{report:#}"
+        );
     }
     let report = http(&nginx, "/page", &format!("max_body = {PAGE_BYTES}"));
     assert_eq!(verdict(&report), "pass", "{report:#}");
@@ -205,10 +245,23 @@ fn a_body_over_its_bound_is_refused() {
 #[test]
 fn a_body_that_drips_hits_the_deadline_in_the_transfer() {
     let nginx = Nginx::start(&Certificates::new());
-    let budget = "budget.grace = \"100ms\"";
-    let configuration = finish("http", nginx.http_port(), "/drip", budget, "");
-    // With ten seconds it gets no further than with 300 ms, so the short one is what is waited for.
-    drop(configuration);
+    let budget = "budget = { deadline = \"300ms\", grace = \"100ms\" }";
+    let finished = finish("http", nginx.http_port(), "/drip", budget, "");
+    let report = finished.report();
+    assert_eq!(
+        (verdict(&report).as_str(), finished.code),
+        ("fail target deadline_exceeded transfer", Some(2))
+    );
+    let wanted = [
+        "resolve ok",
+        "connect ok",
+        "processing ok",
+        "transfer deadline-exceeded",
+    ];
+    assert_eq!(phases(&report), wanted);
+    assert_eq!(report["deadline_hit"]["phase"], "transfer", "{report:#}");
+    // Deadline, grace, and 20 ms for the ticker and the scheduling of a busy machine.
+    assert!((0.3..=0.42).contains(&duration(&report)), "{report:#}");
 }
 
 #[test]
@@ -220,7 +273,12 @@ fn a_redirect_is_followed_to_its_end() {
     let hop = format!("127.0.0.1:{}/health", nginx.http_port());
     let second = ["resolve ok".into(), "connect ok".into()];
     let last = [format!("processing({hop}) ok"), format!("transfer({hop}) ok")];
-    let wanted: Vec<String> = HTTP.map(str::to_owned).into_iter().chain(second).chain(last).collect();
+    let wanted: Vec<String> = HTTP
+        .map(str::to_owned)
+        .into_iter()
+        .chain(second)
+        .chain(last)
+        .collect();
     assert_eq!(phases(&report), wanted);
     assert_eq!(measured(&report, "http.redirects"), 1.0);
     assert_eq!(measured(&report, "http.response.status_code"), 200.0);
@@ -243,9 +301,16 @@ fn a_redirect_can_be_what_is_expected() {
 fn redirects_without_an_end_are_given_up() {
     let nginx = Nginx::start(&Certificates::new());
     let report = http(&nginx, "/redirect-loop", "redirects = 3");
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response",
+        "{report:#}"
+    );
     assert!(message(&report).contains("more than 3 redirects"), "{report:#}");
-    let requests = phases(&report).iter().filter(|phase| phase.starts_with("processing")).count();
+    let requests = phases(&report)
+        .iter()
+        .filter(|phase| phase.starts_with("processing"))
+        .count();
     assert_eq!(requests, 4, "the first request, and three redirects: {report:#}");
 }
 
@@ -259,13 +324,26 @@ fn a_redirect_to_what_is_not_granted_is_denied_and_not_dialled() {
 
     let finished = finish("http", peer.port(), "/", "", "");
     let report = finished.report();
-    assert_eq!((verdict(&report).as_str(), finished.code), ("error config grant_denied connect", Some(3)));
-    assert!(message(&report).contains(&format!("127.0.0.1:{elsewhere}")), "{report:#}");
-    assert_eq!(phases(&report), [&HTTP[..], &["connect denied"]].concat(), "{report:#}");
+    assert_eq!(
+        (verdict(&report).as_str(), finished.code),
+        ("error config grant_denied connect", Some(3))
+    );
+    assert!(
+        message(&report).contains(&format!("127.0.0.1:{elsewhere}")),
+        "{report:#}"
+    );
+    assert_eq!(
+        phases(&report),
+        [&HTTP[..], &["connect denied"]].concat(),
+        "{report:#}"
+    );
     assert!(!nginx.log().contains("GET /health"), "{}", nginx.log());
 
     // Granted, the same is followed.
-    let granted = format!("allow = [\"127.0.0.1:{}\", \"127.0.0.1:{elsewhere}\"]", peer.port());
+    let granted = format!(
+        "allow = [\"127.0.0.1:{}\", \"127.0.0.1:{elsewhere}\"]",
+        peer.port()
+    );
     let configuration = format!(
         r#"
         [[check]]
@@ -294,8 +372,15 @@ fn a_target_that_is_not_granted_is_denied() {
         nginx.http_port()
     );
     let report = Program::run(&configuration).finish().report();
-    assert_eq!(verdict(&report), "error config grant_denied connect", "{report:#}");
-    assert!(phases(&report).contains(&"connect denied".to_owned()), "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "error config grant_denied connect",
+        "{report:#}"
+    );
+    assert!(
+        phases(&report).contains(&"connect denied".to_owned()),
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -327,7 +412,10 @@ fn unmet(nginx: &Nginx, path: &str, expect: &str) -> Option<String> {
         "pass" => None,
         "fail target assertion_failed" => {
             // What is unmet is no phase's fault.
-            assert!(phases(&report).iter().all(|phase| phase.ends_with(" ok")), "{report:#}");
+            assert!(
+                phases(&report).iter().all(|phase| phase.ends_with(" ok")),
+                "{report:#}"
+            );
             Some(message(&report).to_owned())
         }
         _ => panic!("{expect}: {report:#}"),
@@ -342,29 +430,71 @@ fn expectations_of_status_headers_and_body_are_judged_both_ways() {
         ("/health", r#"status = ["3xx", 200]"#),
         ("/unavailable", r#"status = "5xx""#),
         ("/missing", r#"status = [503, 404]"#),
-        ("/health", r#"headers = { Content-Type = "^application/json", server = "nginx" }"#),
+        (
+            "/health",
+            r#"headers = { Content-Type = "^application/json", server = "nginx" }"#,
+        ),
         ("/health", r#"body_contains = ["status", "up"]"#),
         ("/health", r#"body_matches = '"status":\s*"(up|ready)"'"#),
         ("/health", r#"body_not_matches = ["down", "maintenance"]"#),
-        ("/health", r#"json = { "/status" = "up", "" = { status = "up" } }"#),
+        (
+            "/health",
+            r#"json = { "/status" = "up", "" = { status = "up" } }"#,
+        ),
         ("/health", "min_size = 15, max_size = 15"),
     ] {
         assert_eq!(unmet(&nginx, path, expect), None, "{expect}");
     }
     for (path, expect, words) in [
-        ("/health", r#"status = ["3xx", 404]"#, "status 200, expected 3xx or 404"),
+        (
+            "/health",
+            r#"status = ["3xx", 404]"#,
+            "status 200, expected 3xx or 404",
+        ),
         ("/unavailable", r#"headers = {}"#, "status 503, expected 2xx"),
         ("/missing", r#"status = "5xx""#, "status 404, expected 5xx"),
-        ("/health", r#"headers = { content-type = "^text/" }"#, "header `content-type` is `application/json`"),
-        ("/health", r#"headers = { x-version = "." }"#, "no header `x-version`"),
-        ("/health", r#"body_contains = ["up", "ready"]"#, "body does not contain `ready`"),
-        ("/health", r#"body_matches = "^up$""#, "body does not match `^up$`"),
-        ("/health", r#"body_not_matches = "u.""#, "body matches `u.`: `up`"),
-        ("/health", r#"json = { "/status" = "down" }"#, r#"JSON `/status` is `"up"`, expected `"down"`"#),
+        (
+            "/health",
+            r#"headers = { content-type = "^text/" }"#,
+            "header `content-type` is `application/json`",
+        ),
+        (
+            "/health",
+            r#"headers = { x-version = "." }"#,
+            "no header `x-version`",
+        ),
+        (
+            "/health",
+            r#"body_contains = ["up", "ready"]"#,
+            "body does not contain `ready`",
+        ),
+        (
+            "/health",
+            r#"body_matches = "^up$""#,
+            "body does not match `^up$`",
+        ),
+        (
+            "/health",
+            r#"body_not_matches = '"u.'"#,
+            r#"body matches `"u.`: `"up`"#,
+        ),
+        (
+            "/health",
+            r#"json = { "/status" = "down" }"#,
+            r#"JSON `/status` is `"up"`, expected `"down"`"#,
+        ),
         ("/health", r#"json = { "/load" = 1 }"#, "JSON has no `/load`"),
         ("/page", r#"json = { "/status" = "up" }"#, "body is not JSON"),
-        ("/health", "min_size = 16", "body has 15 bytes, expected at least 16"),
-        ("/health", "max_size = 14", "body has 15 bytes, expected at most 14"),
+        (
+            "/health",
+            "min_size = 16",
+            "body has 15 bytes, expected at least 16",
+        ),
+        (
+            "/health",
+            "max_size = 14",
+            "body has 15 bytes, expected at most 14",
+        ),
         ("/health", "certificate_days = 1", "no certificate without TLS"),
         ("/health", r#"tls_version = "1.2""#, "no TLS"),
     ] {
@@ -378,7 +508,7 @@ fn expectations_of_status_headers_and_body_are_judged_both_ways() {
 }
 
 #[test]
-fn expectations_of_the_certificate_and_the_tls_version_are_judged_both_ways() {
+fn an_expectation_of_the_certificate_is_judged_both_ways() {
     let certificates = Certificates::new();
     let nginx = Nginx::start(&certificates);
     let expect = |expect: String| {
@@ -386,10 +516,61 @@ fn expectations_of_the_certificate_and_the_tls_version_are_judged_both_ways() {
         (verdict(&report), message(&report).to_owned())
     };
     let pass = ("pass".to_owned(), String::new());
-    // The certificate is some seconds old, so that a day of it has begun.
-    assert_eq!(expect(format!("expect.certificate_days = {}", VALID_DAYS - 1)), pass);
-    assert_eq!(expect("expect.tls_version = \"1.3\"".into()), pass);
-    let (verdict, message) = expect(format!("expect.certificate_days = {VALID_DAYS}"));
+    // It is some moments old: the last day has begun, or is about to.
+    assert_eq!(
+        expect(format!("expect.certificate_days = {}", VALID_DAYS - 1)),
+        pass
+    );
+    let (verdict, message) = expect(format!("expect.certificate_days = {}", VALID_DAYS + 1));
     assert_eq!(verdict, "fail target assertion_failed");
-    assert!(message.contains(&format!("has {} days left, expected {VALID_DAYS}", VALID_DAYS - 1)), "{message}");
+    assert!(
+        message.ends_with(&format!(" days left, expected {}", VALID_DAYS + 1)),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_expectation_of_the_tls_version_is_judged_both_ways() {
+    let certificates = Certificates::new();
+    let identity = certificates.valid();
+    for (server, version, expected, wanted) in [
+        (identity.server_config(), "1.3", "1.3", "pass"),
+        (identity.server_config(), "1.3", "1.2", "pass"),
+        (speaking_tls_1_2_only(&identity), "1.2", "1.2", "pass"),
+        (
+            speaking_tls_1_2_only(&identity),
+            "1.2",
+            "1.3",
+            "fail target assertion_failed",
+        ),
+    ] {
+        let peer = Script::new()
+            .start_tls(server)
+            .expect_through("\r\n\r\n")
+            .send("HTTP/1.1 204 No Content\r\n\r\n")
+            .serve();
+        let expect = format!("expect.tls_version = \"{expected}\"");
+        let report = https(peer.port(), &trusting(&certificates), &expect);
+        assert_eq!(verdict(&report), wanted, "{report:#}");
+        let spoken = &report["attempts"][0]["phases"][2]["attributes"]["tls.protocol.version"];
+        assert_eq!(spoken, version, "{report:#}");
+        if wanted != "pass" {
+            assert_eq!(
+                message(&report),
+                format!("TLS version {version}, expected at least {expected}")
+            );
+        }
+    }
+}
+
+fn speaking_tls_1_2_only(identity: &Identity) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(&identity.certificate_file).expect("it was just issued");
+    let key = PrivateKeyDer::from_pem_file(&identity.key_file).expect("it was just issued");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .expect("the provider has suites of this version")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key);
+    Arc::new(config.expect("certificate and key were made for each other"))
 }

@@ -120,10 +120,7 @@ fn counts(mailbox: &str, messages: u32) -> [String; 2] {
 
 fn attribute<'r>(report: &'r Value, phase: &str, name: &str) -> &'r Value {
     let phases = report["attempts"][0]["phases"].as_array();
-    let phase = phases
-        .into_iter()
-        .flatten()
-        .find(|found| found["name"] == phase);
+    let phase = phases.into_iter().flatten().find(|found| found["name"] == phase);
     phase.map_or(&Value::Null, |phase| &phase["attributes"][name])
 }
 
@@ -133,13 +130,26 @@ fn implicit_tls_reaches_every_phase_and_counts_the_messages() {
     let dovecot = Dovecot::start(&certificates);
     let finished = Check::trusting(&dovecot, "implicit", &certificates).finish();
     let report = finished.report();
-    assert_eq!((verdict(&report).as_str(), finished.code), ("pass", Some(0)), "{report:#}");
+    assert_eq!(
+        (verdict(&report).as_str(), finished.code),
+        ("pass", Some(0)),
+        "{report:#}"
+    );
     assert_eq!(phases(&report), IMPLICIT);
-    let wanted = [counts("INBOX", INBOX_MESSAGES), counts("Archive", ARCHIVE_MESSAGES)];
+    let wanted = [
+        counts("INBOX", INBOX_MESSAGES),
+        counts("Archive", ARCHIVE_MESSAGES),
+    ];
     assert_eq!(measurements(&report), wanted.concat());
     assert_eq!(attribute(&report, "tls", "tls.protocol.version"), "1.3");
-    assert_eq!(attribute(&report, "tls", "tls.server.subject"), "CN=bedcheck test server");
-    assert_eq!(attribute(&report, "tls", "tls.server.issuer"), "CN=bedcheck test authority");
+    assert_eq!(
+        attribute(&report, "tls", "tls.server.subject"),
+        "CN=bedcheck test server"
+    );
+    assert_eq!(
+        attribute(&report, "tls", "tls.server.issuer"),
+        "CN=bedcheck test authority"
+    );
 
     // The first run looked without touching: its messages are as recent as before.
     dovecot.deliver(2);
@@ -168,7 +178,10 @@ fn starttls_is_a_phase_after_the_capabilities_and_opens_the_login() {
     let report = Check::trusting(&dovecot, "starttls", &certificates).report();
     assert_eq!(verdict(&report), "pass", "{report:#}\n{}", dovecot.log());
     assert_eq!(phases(&report), STARTTLS);
-    let wanted = [counts("INBOX", INBOX_MESSAGES), counts("Archive", ARCHIVE_MESSAGES)];
+    let wanted = [
+        counts("INBOX", INBOX_MESSAGES),
+        counts("Archive", ARCHIVE_MESSAGES),
+    ];
     assert_eq!(measurements(&report), wanted.concat());
 }
 
@@ -188,17 +201,29 @@ fn plaintext_has_no_phase_tls() {
 fn a_server_that_takes_no_password_in_the_clear_is_not_given_one() {
     let dovecot = Dovecot::start_requiring_tls(&Certificates::new());
     let report = Check::new(&dovecot, "none").report();
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response login", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response login",
+        "{report:#}"
+    );
     assert!(message(&report).contains("LOGINDISABLED"), "{report:#}");
     // Only the logout was sent.
-    assert_eq!(report["usage"]["bytes_written"], "A1 LOGOUT\r\n".len(), "{report:#}");
+    assert_eq!(
+        report["usage"]["bytes_written"],
+        "A1 LOGOUT\r\n".len(),
+        "{report:#}"
+    );
 }
 
 #[test]
 fn without_credentials_the_check_ends_after_the_capabilities() {
     let certificates = Certificates::new();
     let dovecot = Dovecot::start(&certificates);
-    let (host, port, ca_file) = (dovecot.host(), dovecot.imaps_port(), certificates.authority_file());
+    let (host, port, ca_file) = (
+        dovecot.host(),
+        dovecot.imaps_port(),
+        certificates.authority_file(),
+    );
     let configuration = format!(
         r#"
         [[check]]
@@ -225,11 +250,29 @@ fn a_missing_mailbox_does_not_hide_the_next() {
     let finished = check.finish();
     let report = finished.report();
     assert_eq!(finished.code, Some(2), "{report:#}");
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response select", "{report:#}");
-    assert!(message(&report).contains("Mailbox doesn't exist: Missing"), "{report:#}");
-    let wanted = ["select(INBOX) ok", "select(Missing) failed", "select(Archive) ok", "logout ok"];
-    assert!(phases(&report).ends_with(&wanted.map(str::to_owned)), "{report:#}");
-    let wanted = [counts("INBOX", INBOX_MESSAGES), counts("Archive", ARCHIVE_MESSAGES)];
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response select",
+        "{report:#}"
+    );
+    assert!(
+        message(&report).contains("Mailbox doesn't exist: Missing"),
+        "{report:#}"
+    );
+    let wanted = [
+        "select(INBOX) ok",
+        "select(Missing) failed",
+        "select(Archive) ok",
+        "logout ok",
+    ];
+    assert!(
+        phases(&report).ends_with(&wanted.map(str::to_owned)),
+        "{report:#}"
+    );
+    let wanted = [
+        counts("INBOX", INBOX_MESSAGES),
+        counts("Archive", ARCHIVE_MESSAGES),
+    ];
     assert_eq!(measurements(&report), wanted.concat());
 }
 
@@ -252,11 +295,19 @@ fn a_wrong_password_is_told_at_once_in_the_servers_words() {
         let report = finished.report();
         assert_eq!(finished.code, Some(2), "{report:#}");
         assert_eq!(verdict(&report), "fail target auth.rejected login", "{report:#}");
-        assert!(message(&report).contains("[AUTHENTICATIONFAILED] Authentication failed."), "{report:#}");
+        assert!(
+            message(&report).contains("[AUTHENTICATIONFAILED] Authentication failed."),
+            "{report:#}"
+        );
         assert_eq!(report["deadline_exceeded"], false);
         assert_eq!(
             phases(&report)[5..],
-            ["login failed", "select(INBOX) not-reached", "select(Archive) not-reached", "logout not-reached"]
+            [
+                "login failed",
+                "select(INBOX) not-reached",
+                "select(Archive) not-reached",
+                "logout not-reached"
+            ]
         );
         fastest = fastest.min(duration(&report));
     }
@@ -270,8 +321,14 @@ fn the_password_is_in_nothing_that_is_printed() {
     let wrong = "a \"wrong\\one";
     // As they are, as JSON has them, and as they were sent (user and password, RFC 4616).
     let forms = [
-        (PASSWORD, [PASSWORD, r#"p@ss \"w\\ord"#, "AHByb2JlAHBAc3MgIndcb3Jk"]),
-        (wrong, [wrong, r#"a \"wrong\\one"#, "AHByb2JlAGEgIndyb25nXG9uZQ=="]),
+        (
+            PASSWORD,
+            [PASSWORD, r#"p@ss \"w\\ord"#, "AHByb2JlAHBAc3MgIndcb3Jk"],
+        ),
+        (
+            wrong,
+            [wrong, r#"a \"wrong\\one"#, "AHByb2JlAGEgIndyb25nXG9uZQ=="],
+        ),
     ];
     for (password, forms) in forms {
         let check = Check {
@@ -295,7 +352,11 @@ fn a_certificate_of_an_unknown_authority_is_not_trusted() {
             Check::new(&dovecot, tls),
         ] {
             let report = check.report();
-            assert_eq!(verdict(&report), "fail target tls.certificate_invalid tls", "{report:#}");
+            assert_eq!(
+                verdict(&report),
+                "fail target tls.certificate_invalid tls",
+                "{report:#}"
+            );
             assert!(!phases(&report).contains(&"login ok".to_owned()), "{report:#}");
         }
     }
@@ -326,7 +387,10 @@ fn not_to_verify_must_be_said_and_is_enough() {
         let report = check.report();
         assert_eq!(verdict(&report), "pass", "{report:#}");
         let not_after = attribute(&report, "tls", "tls.server.not_after");
-        assert!(not_after.is_string(), "the certificate's facts are told: {report:#}");
+        assert!(
+            not_after.is_string(),
+            "the certificate's facts are told: {report:#}"
+        );
     }
 }
 
@@ -344,6 +408,10 @@ fn the_name_to_verify_can_be_given() {
 
     let dovecot = Dovecot::start(&certificates);
     let report = server_name(&dovecot, OTHER_NAME);
-    assert_eq!(verdict(&report), "fail target tls.name_mismatch tls", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target tls.name_mismatch tls",
+        "{report:#}"
+    );
     assert!(message(&report).contains(OTHER_NAME), "{report:#}");
 }

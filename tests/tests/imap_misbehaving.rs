@@ -5,9 +5,9 @@ mod report;
 
 use std::time::Duration;
 
+use bedcheck_tests::Program;
 use bedcheck_tests::certificates::Certificates;
 use bedcheck_tests::script::{Peer, Script};
-use bedcheck_tests::Program;
 use report::{duration, measurements, message, phases, verdict};
 use serde_json::Value;
 
@@ -111,21 +111,37 @@ fn assert_hangs(script: Script, tls: &str, authority: Option<&Certificates>, wan
     let (report, _) = run(script.stall().serve(), tls, "300ms", authority);
     let told = phases(&report).join(", ");
     assert_eq!(told, format!("resolve ok, connect ok, {wanted}"), "{report:#}");
-    let hung = wanted.split(", ").find(|phase| phase.ends_with(" deadline-exceeded"));
-    let hung = hung.and_then(|phase| phase.split([' ', '(']).next()).unwrap_or_default();
-    assert_eq!(verdict(&report), format!("fail target deadline_exceeded {hung}"), "{report:#}");
+    let hung = wanted
+        .split(", ")
+        .find(|phase| phase.ends_with(" deadline-exceeded"));
+    let hung = hung
+        .and_then(|phase| phase.split([' ', '(']).next())
+        .unwrap_or_default();
+    assert_eq!(
+        verdict(&report),
+        format!("fail target deadline_exceeded {hung}"),
+        "{report:#}"
+    );
     assert_eq!(report["deadline_exceeded"], true, "{report:#}");
     assert_eq!(report["deadline_hit"]["phase"], hung, "{report:#}");
-    let call = if hung == "tls" { "net.start-tls" } else { "net.read" };
+    let call = if hung == "tls" {
+        "net.start-tls"
+    } else {
+        "net.read"
+    };
     assert_eq!(report["deadline_hit"]["host_call"], call, "{report:#}");
     let duration = duration(&report);
-    assert!((DEADLINE..=DEADLINE + GRACE + LATE).contains(&duration), "{report:#}");
+    assert!(
+        (DEADLINE..=DEADLINE + GRACE + LATE).contains(&duration),
+        "{report:#}"
+    );
 }
 
 #[test]
 fn a_server_that_hangs_is_cut_in_the_phase_it_hangs_in() {
     let after_login = "select(INBOX) not-reached, select(Archive) not-reached, logout not-reached";
-    let silent = format!("greeting deadline-exceeded, capability not-reached, login not-reached, {after_login}");
+    let silent =
+        format!("greeting deadline-exceeded, capability not-reached, login not-reached, {after_login}");
     assert_hangs(Script::new(), "none", None, &silent);
     assert_hangs(Script::new().send("* OK [CAPA"), "none", None, &silent);
     let mute = format!("greeting ok, capability deadline-exceeded, login not-reached, {after_login}");
@@ -135,16 +151,33 @@ fn a_server_that_hangs_is_cut_in_the_phase_it_hangs_in() {
     assert_hangs(Script::new().send(GREETING), "none", None, &deaf);
     // What comes after the deadline fails at once, and is told as what it is.
     let stuck = "login ok, select(INBOX) deadline-exceeded, select(Archive) deadline-exceeded";
-    assert_hangs(logged_in(), "none", None, &format!("{listed}, {stuck}, logout deadline-exceeded"));
-    let half = logged_in().expect("A2 EXAMINE INBOX\r\n").send("* 3 EXISTS\r\nA2 OK [READ-ON");
-    assert_hangs(half, "none", None, &format!("{listed}, {stuck}, logout deadline-exceeded"));
+    assert_hangs(
+        logged_in(),
+        "none",
+        None,
+        &format!("{listed}, {stuck}, logout deadline-exceeded"),
+    );
+    let half = logged_in()
+        .expect("A2 EXAMINE INBOX\r\n")
+        .send("* 3 EXISTS\r\nA2 OK [READ-ON");
+    assert_hangs(
+        half,
+        "none",
+        None,
+        &format!("{listed}, {stuck}, logout deadline-exceeded"),
+    );
     let stays = logged_in()
         .expect("A2 EXAMINE INBOX\r\n")
         .send("* 3 EXISTS\r\nA2 OK done\r\n")
         .expect("A3 EXAMINE Archive\r\n")
         .send("* 1 EXISTS\r\nA3 OK done\r\n");
     let opened = "login ok, select(INBOX) ok, select(Archive) ok";
-    assert_hangs(stays, "none", None, &format!("{listed}, {opened}, logout deadline-exceeded"));
+    assert_hangs(
+        stays,
+        "none",
+        None,
+        &format!("{listed}, {opened}, logout deadline-exceeded"),
+    );
 }
 
 #[test]
@@ -153,8 +186,7 @@ fn a_server_that_hangs_around_tls_is_cut_in_the_phase_it_hangs_in() {
     let after_login = "select(INBOX) not-reached, select(Archive) not-reached, logout not-reached";
     let rest = format!("login not-reached, {after_login}");
 
-    let implicit =
-        format!("tls deadline-exceeded, greeting not-reached, capability not-reached, {rest}");
+    let implicit = format!("tls deadline-exceeded, greeting not-reached, capability not-reached, {rest}");
     assert_hangs(Script::new(), "implicit", None, &implicit);
     let secured = Script::new().start_tls(certificates.valid().server_config());
     let silent = format!("tls ok, greeting deadline-exceeded, capability not-reached, {rest}");
@@ -177,17 +209,28 @@ fn a_server_that_hangs_around_tls_is_cut_in_the_phase_it_hangs_in() {
 #[test]
 fn a_server_that_drips_does_not_outlive_the_deadline() {
     let peer = Script::new()
-        .drip("* OK one byte at a time\r\n".repeat(1000), Duration::from_millis(50))
+        .drip(
+            "* OK one byte at a time\r\n".repeat(1000),
+            Duration::from_millis(50),
+        )
         .serve();
     let (report, _) = run(peer, "none", "300ms", None);
-    assert_eq!(verdict(&report), "fail target deadline_exceeded greeting", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target deadline_exceeded greeting",
+        "{report:#}"
+    );
     assert!(duration(&report) <= DEADLINE + GRACE + LATE, "{report:#}");
 }
 
 #[test]
 fn a_greeting_that_says_goodbye_fails_in_its_words() {
     let (report, transcript) = run_plain(Script::new().send("* BYE too many users\r\n"));
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response greeting", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response greeting",
+        "{report:#}"
+    );
     assert!(message(&report).contains("BYE too many users"), "{report:#}");
     assert_eq!(transcript, "");
 }
@@ -197,12 +240,19 @@ fn a_greeting_that_has_logged_in_already_gets_no_password() {
     let greeting = Script::new().send("* PREAUTH [CAPABILITY IMAP4rev1 AUTH=PLAIN] welcome\r\n");
     let (report, transcript) = run_plain(opened(greeting, ["A1", "A2", "A3"]));
     assert_eq!(verdict(&report), "pass", "{report:#}\n{transcript}");
-    assert!(phases(&report).contains(&"login(PREAUTH) ok".to_owned()), "{report:#}");
+    assert!(
+        phases(&report).contains(&"login(PREAUTH) ok".to_owned()),
+        "{report:#}"
+    );
 
     // It also rules STARTTLS out (RFC 9051, section 11.1).
     let greeting = Script::new().send("* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] welcome\r\n");
     let (report, transcript) = run(greeting.serve(), "starttls", LONG, None);
-    assert_eq!(verdict(&report), "fail target tls.not_offered greeting", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target tls.not_offered greeting",
+        "{report:#}"
+    );
     assert_eq!(transcript, "");
 }
 
@@ -212,19 +262,33 @@ fn a_server_that_closes_is_told_by_the_phase_and_what_was_missing() {
     for (script, phase) in [
         (Script::new(), "greeting"),
         (Script::new().send("* OK half a gree"), "greeting"),
-        (Script::new().send("* OK ready\r\n").expect("A1 CAPABILITY\r\n"), "capability"),
+        (
+            Script::new().send("* OK ready\r\n").expect("A1 CAPABILITY\r\n"),
+            "capability",
+        ),
         (listed(), "login"),
-        (logged_in().expect_through("\r\n").send("* 3 EXISTS\r\n* FLA"), "select"),
+        (
+            logged_in().expect_through("\r\n").send("* 3 EXISTS\r\n* FLA"),
+            "select",
+        ),
     ] {
         let (report, _) = run_plain(script.hang_up());
-        assert_eq!(verdict(&report), format!("fail target connection_closed {phase}"), "{report:#}");
+        assert_eq!(
+            verdict(&report),
+            format!("fail target connection_closed {phase}"),
+            "{report:#}"
+        );
         assert_eq!(report["deadline_exceeded"], false);
     }
     let (report, _) = run_plain(Script::new().send("* OK half a gree"));
     assert!(message(&report).contains("`* OK half a gree`"), "{report:#}");
 
     let (report, _) = run_plain(listed().reset());
-    assert_eq!(verdict(&report), "fail target connection_reset login", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target connection_reset login",
+        "{report:#}"
+    );
     let (report, _) = run(Script::new().serve(), "implicit", LONG, None);
     assert_eq!(verdict(&report), "fail target tls.handshake tls", "{report:#}");
 }
@@ -239,28 +303,46 @@ fn a_mailbox_that_is_refused_leaves_the_next_but_a_goodbye_does_not() {
         .expect("A4 LOGOUT\r\n")
         .send("* BYE\r\nA4 OK\r\n");
     let (report, _) = run_plain(refused);
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response select", "{report:#}");
-    assert!(message(&report).contains("the index is broken"), "{report:#}");
-    assert!(
-        phases(&report).ends_with(&["select(INBOX) failed", "select(Archive) ok", "logout ok"].map(str::to_owned)),
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response select",
         "{report:#}"
     );
-    assert_eq!(measurements(&report), ["imap.mailbox.messages{mailbox=Archive} 1 {message}"]);
+    assert!(message(&report).contains("the index is broken"), "{report:#}");
+    assert!(
+        phases(&report)
+            .ends_with(&["select(INBOX) failed", "select(Archive) ok", "logout ok"].map(str::to_owned)),
+        "{report:#}"
+    );
+    assert_eq!(
+        measurements(&report),
+        ["imap.mailbox.messages{mailbox=Archive} 1 {message}"]
+    );
 
     let goodbye = logged_in()
         .expect("A2 EXAMINE INBOX\r\n")
         .send("* BYE shutting down\r\n");
     let (report, _) = run_plain(goodbye);
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response select", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response select",
+        "{report:#}"
+    );
     assert!(message(&report).contains("BYE shutting down"), "{report:#}");
     let wanted = ["select(INBOX) failed", "select(Archive) failed", "logout failed"];
-    assert!(phases(&report).ends_with(&wanted.map(str::to_owned)), "{report:#}");
+    assert!(
+        phases(&report).ends_with(&wanted.map(str::to_owned)),
+        "{report:#}"
+    );
 }
 
 #[test]
 fn a_server_that_speaks_something_else_is_named() {
     for (said, named) in [
-        ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "an HTTP server"),
+        (
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+            "an HTTP server",
+        ),
         ("220 mx.example.org ESMTP\r\n", "an SMTP or FTP server"),
         ("+OK ready\r\n", "a POP3 server"),
         ("SSH-2.0-OpenSSH_9.9\r\n", "an SSH server"),
@@ -268,15 +350,31 @@ fn a_server_that_speaks_something_else_is_named() {
     ] {
         // The end does not have to be waited for.
         let (report, transcript) = run_plain(Script::new().send(said).stall());
-        assert_eq!(verdict(&report), "fail target protocol.unexpected_response greeting", "{report:#}");
+        assert_eq!(
+            verdict(&report),
+            "fail target protocol.unexpected_response greeting",
+            "{report:#}"
+        );
         assert!(message(&report).contains(named), "{report:#}");
-        assert!(!transcript.contains("AUTHENTICATE") && !transcript.contains("LOGIN"), "{transcript}");
+        assert!(
+            !transcript.contains("AUTHENTICATE") && !transcript.contains("LOGIN"),
+            "{transcript}"
+        );
     }
     // A server without TLS where it is spoken from the first byte, and one with TLS where it is not.
-    let (report, _) = run(Script::new().send(GREETING).stall().serve(), "implicit", LONG, None);
+    let (report, _) = run(
+        Script::new().send(GREETING).stall().serve(),
+        "implicit",
+        LONG,
+        None,
+    );
     assert_eq!(verdict(&report), "fail target tls.handshake tls", "{report:#}");
     let (report, _) = run_plain(Script::new().send(b"\x15\x03\x03\x00\x02\x02\x28"));
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response greeting", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response greeting",
+        "{report:#}"
+    );
     assert!(message(&report).contains("looks like TLS"), "{report:#}");
 }
 
@@ -294,7 +392,10 @@ fn only_the_tagged_answer_decides_and_not_the_word_ok() {
     ] {
         let script = Script::new().send(GREETING).expect_through("\r\n").send(answer);
         let (report, transcript) = run_plain(script.stall());
-        assert!(phases(&report).contains(&"login failed".to_owned()), "{answer}: {report:#}");
+        assert!(
+            phases(&report).contains(&"login failed".to_owned()),
+            "{answer}: {report:#}"
+        );
         assert_eq!(report["blame"], "target", "{answer}: {report:#}");
         assert!(!transcript.contains("EXAMINE"), "{answer}: {transcript}");
     }
@@ -307,8 +408,15 @@ fn a_server_in_trouble_is_not_a_wrong_password() {
         run_plain(script.stall()).0
     };
     let report = answers("A1 NO [UNAVAILABLE] the user database does not answer\r\n");
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response login", "{report:#}");
-    assert!(message(&report).contains("the user database does not answer"), "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response login",
+        "{report:#}"
+    );
+    assert!(
+        message(&report).contains("the user database does not answer"),
+        "{report:#}"
+    );
     let report = answers("A1 NO [AUTHORIZATIONFAILED] not from here\r\n");
     assert_eq!(verdict(&report), "fail target auth.rejected login", "{report:#}");
     assert!(message(&report).contains("not from here"), "{report:#}");
@@ -320,28 +428,53 @@ fn rubbish_without_an_end_is_cut_by_its_size() {
     let flood = "* OK nothing to see here\r\n".repeat(1 << 17);
     for (script, phase) in [
         (Script::new().send(format!("* OK {endless}")), "greeting"),
-        (Script::new().send(GREETING).expect_through("\r\n").send(&flood), "login"),
         (
-            logged_in().expect_through("\r\n").send("* LIST () \"/\" {4294967296}\r\n"),
+            Script::new().send(GREETING).expect_through("\r\n").send(&flood),
+            "login",
+        ),
+        (
+            logged_in()
+                .expect_through("\r\n")
+                .send("* LIST () \"/\" {4294967296}\r\n"),
             "select",
         ),
     ] {
         let (report, _) = run_plain(script.stall());
-        assert_eq!(verdict(&report), format!("fail target protocol.too_large {phase}"), "{report:#}");
+        assert_eq!(
+            verdict(&report),
+            format!("fail target protocol.too_large {phase}"),
+            "{report:#}"
+        );
     }
 }
 
 #[test]
 fn starttls_that_is_withheld_or_refused_gets_no_password() {
     let stripped = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n";
-    let (report, transcript) = run(Script::new().send(stripped).stall().serve(), "starttls", LONG, None);
-    assert_eq!(verdict(&report), "fail target tls.not_offered capability", "{report:#}");
+    let (report, transcript) = run(
+        Script::new().send(stripped).stall().serve(),
+        "starttls",
+        LONG,
+        None,
+    );
+    assert_eq!(
+        verdict(&report),
+        "fail target tls.not_offered capability",
+        "{report:#}"
+    );
     assert_eq!(transcript, "A1 LOGOUT\r\n");
 
     for answer in ["A1 NO not today\r\n", "A1 BAD what?\r\n"] {
-        let script = Script::new().send(GREETING).expect("A1 STARTTLS\r\n").send(answer);
+        let script = Script::new()
+            .send(GREETING)
+            .expect("A1 STARTTLS\r\n")
+            .send(answer);
         let (report, transcript) = run(script.stall().serve(), "starttls", LONG, None);
-        assert_eq!(verdict(&report), "fail target tls.not_offered capability", "{report:#}");
+        assert_eq!(
+            verdict(&report),
+            "fail target tls.not_offered capability",
+            "{report:#}"
+        );
         assert_eq!(transcript, "A1 STARTTLS\r\nA2 LOGOUT\r\n");
     }
 }
@@ -352,7 +485,11 @@ fn what_is_injected_before_tls_is_refused() {
     // In the same packet as the answer.
     let script = asked().send("A1 OK go on\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nA2 OK done\r\n");
     let (report, transcript) = run(script.stall().serve(), "starttls", LONG, None);
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response capability", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response capability",
+        "{report:#}"
+    );
     assert!(message(&report).contains("in the clear"), "{report:#}");
     assert_eq!(transcript, "A1 STARTTLS\r\n");
 
@@ -376,7 +513,10 @@ fn what_was_said_before_tls_does_not_count_after_it() {
         .expect("A2 CAPABILITY\r\n")
         // Neither AUTH=PLAIN nor SASL-IR, which it had offered in the clear.
         .send("* CAPABILITY IMAP4rev1 LITERAL+\r\nA2 OK done\r\n")
-        .expect(format!("A3 LOGIN {{5+}}\r\nprobe {{{}+}}\r\n{PASSWORD}\r\n", PASSWORD.len()))
+        .expect(format!(
+            "A3 LOGIN {{5+}}\r\nprobe {{{}+}}\r\n{PASSWORD}\r\n",
+            PASSWORD.len()
+        ))
         .send("A3 OK come in\r\n");
     let peer = opened(script, ["A4", "A5", "A6"]).serve();
     let (report, transcript) = run(peer, "starttls", LONG, Some(&certificates));
@@ -397,7 +537,11 @@ fn credentials_go_with_the_command_only_where_that_is_offered() {
     // A server that asks again for what it has is not given the password again.
     let script = Script::new().send(GREETING).expect_through("\r\n").send("+ \r\n");
     let (report, transcript) = run_plain(script.stall());
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response login", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response login",
+        "{report:#}"
+    );
     assert_eq!(transcript.matches(CREDENTIALS).count(), 1, "{transcript}");
 }
 
@@ -416,7 +560,9 @@ fn without_a_mechanism_the_login_is_by_literals() {
     for extension in ["LITERAL+", "LITERAL-"] {
         let flows = Script::new()
             .send(format!("* OK [CAPABILITY IMAP4rev1 {extension}] ready\r\n"))
-            .expect(format!("A1 LOGIN {{5+}}\r\nprobe {{{length}+}}\r\n{PASSWORD}\r\n"))
+            .expect(format!(
+                "A1 LOGIN {{5+}}\r\nprobe {{{length}+}}\r\n{PASSWORD}\r\n"
+            ))
             .send("A1 OK come in\r\n");
         assert_passes(flows);
     }
@@ -434,9 +580,16 @@ fn without_a_mechanism_the_login_is_by_literals() {
 fn a_login_that_is_disabled_is_not_tried() {
     let greeting = Script::new().send("* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready\r\n");
     let (report, transcript) = run_plain(greeting.stall());
-    assert_eq!(verdict(&report), "fail target protocol.unexpected_response login", "{report:#}");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response login",
+        "{report:#}"
+    );
     assert!(message(&report).contains("LOGINDISABLED"), "{report:#}");
-    assert!(transcript.ends_with(" LOGOUT\r\n") && transcript.lines().count() == 1, "{transcript}");
+    assert!(
+        transcript.ends_with(" LOGOUT\r\n") && transcript.lines().count() == 1,
+        "{transcript}"
+    );
 }
 
 #[test]
@@ -452,7 +605,10 @@ fn literals_in_answers_are_data_whatever_is_in_them() {
         .send("* BYE\r\nA4 OK\r\n");
     let (report, transcript) = run_plain(script);
     assert_eq!(verdict(&report), "pass", "{report:#}\n{transcript}");
-    assert_eq!(measurements(&report)[0], "imap.mailbox.messages{mailbox=INBOX} 3 {message}");
+    assert_eq!(
+        measurements(&report)[0],
+        "imap.mailbox.messages{mailbox=INBOX} 3 {message}"
+    );
 }
 
 #[test]
@@ -461,7 +617,10 @@ fn answers_may_come_in_pieces_of_a_byte_and_with_news_between_them() {
     let script = Script::new()
         .drip(GREETING, slowly)
         .expect(format!("A1 AUTHENTICATE PLAIN {CREDENTIALS}\r\n"))
-        .drip("* OK still here\r\n* CAPABILITY IMAP4rev1\r\n* XNEWS of no standard\r\n", slowly)
+        .drip(
+            "* OK still here\r\n* CAPABILITY IMAP4rev1\r\n* XNEWS of no standard\r\n",
+            slowly,
+        )
         .drip("A1 OK come in\r\n", slowly);
     assert_passes(script);
 }

@@ -9,8 +9,7 @@ use bedcheck_tests::script::Script;
 use bedcheck_tests::{Program, bedcheck};
 use serde_json::Value;
 
-const CHECK_OF_GUEST: &str =
-    "[[check]]\nname = \"a\"\nplugin = \"guest\"\nsettings.behaviour = \"pass\"\n";
+const CHECK_OF_GUEST: &str = "[[check]]\nname = \"a\"\nplugin = \"guest\"\nsettings.behaviour = \"pass\"\n";
 
 fn read(component: PathBuf) -> Vec<u8> {
     fs::read(component).expect("it was just found")
@@ -50,7 +49,11 @@ fn a_component_in_the_folder_is_a_plugin() {
         .file("plugins/README", "what is not called *.wasm is left alone")
         .finish();
     let report = finished.report();
-    assert_eq!((finished.code, &report["outcome"]), (Some(0), &"pass".into()), "{report:#}");
+    assert_eq!(
+        (finished.code, &report["outcome"]),
+        (Some(0), &"pass".into()),
+        "{report:#}"
+    );
     assert_eq!(report["plugin"]["name"], "guest");
     assert_eq!(finished.stderr, "");
 }
@@ -58,7 +61,10 @@ fn a_component_in_the_folder_is_a_plugin() {
 #[test]
 fn the_folder_is_found_from_where_the_configuration_is() {
     let finished = Program::new(["run", "etc/bedcheck.toml", "--format", "json"])
-        .file("etc/bedcheck.toml", format!("plugins.dir = \"plugins\"\n{CHECK_OF_GUEST}"))
+        .file(
+            "etc/bedcheck.toml",
+            format!("plugins.dir = \"plugins\"\n{CHECK_OF_GUEST}"),
+        )
         .file("etc/plugins/guest.wasm", read(guest_plugin()))
         .finish();
     assert_eq!(finished.report()["outcome"], "pass");
@@ -80,7 +86,11 @@ fn a_component_goes_before_the_built_in_plugin_of_its_name_and_a_notice_says_so(
     let server = web_server().serve();
     let check = check_of_http(server.port());
     let built_in = Program::run(&check).finish();
-    assert_eq!((built_in.code, built_in.stderr.as_str()), (Some(0), ""), "{built_in:#?}");
+    assert_eq!(
+        (built_in.code, built_in.stderr.as_str()),
+        (Some(0), ""),
+        "{built_in:#?}"
+    );
 
     let taken = Program::run(&format!("plugins.dir = \"plugins\"\n{check}"))
         .file("plugins/mine.wasm", other_http())
@@ -99,13 +109,20 @@ fn a_component_goes_before_the_built_in_plugin_of_its_name_and_a_notice_says_so(
         .finish();
     assert!(inspected.stdout.contains(digest(&taken)), "{}", inspected.stdout);
     let inspected = bedcheck(["plugin", "inspect", "http"]);
-    assert!(inspected.stdout.contains(digest(&built_in)), "{}", inspected.stdout);
+    assert!(
+        inspected.stdout.contains(digest(&built_in)),
+        "{}",
+        inspected.stdout
+    );
 }
 
 #[test]
 fn validate_tells_what_goes_before_what() {
     let finished = Program::new(["validate", "bedcheck.toml"])
-        .file("bedcheck.toml", format!("plugins.dir = \"plugins\"\n{}", check_of_http(80)))
+        .file(
+            "bedcheck.toml",
+            format!("plugins.dir = \"plugins\"\n{}", check_of_http(80)),
+        )
         .file("plugins/mine.wasm", other_http())
         .finish();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
@@ -125,7 +142,11 @@ fn a_broken_file_refuses_the_whole_configuration() {
         .file("plugins/guest.wasm", read(guest_plugin()))
         .file("plugins/broken.wasm", "not WebAssembly")
         .finish();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(64), ""),
+        "{finished:#?}"
+    );
     assert_eq!(
         finished.stderr,
         "plugins/broken.wasm: the plugin cannot be loaded: it is not a WebAssembly component\n"
@@ -139,9 +160,24 @@ fn two_files_cannot_be_the_same_plugin() {
         .file("plugins/a.wasm", read(guest_plugin()))
         .file("plugins/b.wasm", read(guest_plugin()))
         .finish();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(64), ""), "{finished:#?}");
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(64), ""),
+        "{finished:#?}"
+    );
     assert_eq!(
         finished.stderr,
         "plugins/b.wasm: the plugin calls itself `guest`, and so does `plugins/a.wasm`\n"
     );
+}
+
+#[test]
+fn what_a_check_may_spend_does_not_decide_what_is_a_plugin() {
+    // Less memory than a component built by Rust begins with.
+    let check = format!("plugins.dir = \"plugins\"\n{CHECK_OF_GUEST}budget.memory = \"64KiB\"\n");
+    let finished = Program::run(&check)
+        .file("plugins/guest.wasm", read(guest_plugin()))
+        .finish();
+    assert_eq!(finished.code, Some(3), "{finished:#?}");
+    assert_eq!(finished.report()["error"]["type"], "memory_limit");
 }

@@ -80,8 +80,8 @@ pub struct RunArguments {
     /// that is JSON is taken as such.
     #[arg(long, value_name = "KEY=VALUE", requires = "plugin")]
     pub set: Vec<String>,
-    /// A secret that a setting refers to: `NAME=env:VARIABLE` or `NAME=file:PATH`.
-    #[arg(long, value_name = "NAME=SOURCE", requires = "plugin")]
+    /// A setting that is a secret, and where that is read from: `KEY=env:VARIABLE` or `KEY=file:PATH`.
+    #[arg(long, value_name = "KEY=SOURCE", requires = "plugin")]
     pub secret: Vec<String>,
     /// The time the run has, such as `5s` or `300ms`.
     #[arg(long, value_name = "DURATION", requires = "plugin")]
@@ -105,7 +105,7 @@ Examples:
   bedcheck run checks.toml --check mail-login --check front-page
   bedcheck run --plugin http --set url=https://www.example.org/ --set expect.certificate_days=14
   bedcheck run --plugin imap --set host=mail.example.org --set user=probe \\
-      --set 'password={\"secret\":\"probe\"}' --secret probe=env:PROBE_PASSWORD --deadline 5s";
+      --secret password=env:PROBE_PASSWORD --deadline 5s";
 
 /// `bedcheck demo`.
 #[derive(Debug, Args)]

@@ -33,7 +33,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
         Ok(config) => config,
         Err(sentence) => return refuse(&sentence),
     };
-    let preparation = Preparation::new(&config, DefaultGrant::Nothing, cache()).await;
+    let preparation = Preparation::new(&config, Vec::new(), DefaultGrant::Nothing, cache()).await;
     let preparation = match preparation {
         Ok(preparation) => preparation,
         Err(problems) => return refuse(&problems.to_string()),

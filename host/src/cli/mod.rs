@@ -18,7 +18,7 @@ use clap::error::ErrorKind;
 
 pub use args::{Arguments, Command, Format, PluginCommand};
 
-use crate::config::{Config, Source};
+use crate::config::{Config, Problem, Source};
 use crate::runner::{DefaultGrant, Preparation};
 use crate::sandbox::PrivateFolder;
 
@@ -77,8 +77,8 @@ fn on_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
 /// `bedcheck validate`.
 async fn validate(file: PathBuf) -> ExitCode {
     let checked = async {
-        let (config, source) = read(&file)?;
-        let prepared = Preparation::new(&config, DefaultGrant::Nothing, cache()).await;
+        let (config, problems, source) = read(&file)?;
+        let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, cache()).await;
         prepared.map_err(|problems| source.render(&problems))
     };
     match checked.await {
@@ -97,11 +97,11 @@ async fn validate(file: PathBuf) -> ExitCode {
     }
 }
 
-/// Reads a configuration file, or says what is wrong with it.
-fn read(file: &Path) -> Result<(Config, Source), String> {
+/// Reads a configuration file and what is wrong with it; or says what is wrong, when it cannot be read.
+fn read(file: &Path) -> Result<(Config, Vec<Problem>, Source), String> {
     let source = Source::read(file).map_err(|problems| problems.to_string())?;
-    match Config::parse(&source) {
-        Ok(config) => Ok((config, source)),
+    match Config::parse_partly(&source) {
+        Ok((config, problems)) => Ok((config, problems, source)),
         Err(problems) => Err(source.render(&problems)),
     }
 }

@@ -48,18 +48,21 @@ struct Loaded {
 
 /// Reads and prepares everything, or says everything that is wrong.
 async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
-    let (config, source, default_grant) = match (&arguments.file, &arguments.plugin) {
+    let (config, problems, source, default_grant) = match (&arguments.file, &arguments.plugin) {
         (Some(file), _) => {
-            let (mut config, source) = read(file)?;
-            select(&mut config, &arguments.check)?;
-            (config, Some(source), DefaultGrant::Nothing)
+            let (mut config, problems, source) = read(file)?;
+            // A check that is missing may be one that could not be understood, which is told then.
+            if problems.is_empty() {
+                select(&mut config, &arguments.check)?;
+            }
+            (config, problems, Some(source), DefaultGrant::Nothing)
         }
         (None, plugin) => {
             let config = from_options(arguments, plugin.as_deref().unwrap_or_default())?;
-            (config, None, DefaultGrant::OwnTarget)
+            (config, Vec::new(), None, DefaultGrant::OwnTarget)
         }
     };
-    match Preparation::new(&config, default_grant, cache()).await {
+    match Preparation::new(&config, problems, default_grant, cache()).await {
         Ok(preparation) => Ok(Loaded { config, preparation }),
         Err(problems) => {
             Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems)))

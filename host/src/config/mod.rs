@@ -68,9 +68,24 @@ impl Config {
     ///
     /// Everything that is wrong with it, at once.
     pub fn parse(source: &Source) -> Result<Self, Problems> {
-        let (config, problems) = reader::read_root(source, decode::config);
-        Problems::check(problems)?;
-        Ok(config)
+        let root = reader::read_root(source, decode::config);
+        Problems::check(root.problems)?;
+        Ok(root.result)
+    }
+
+    /// Reads as much of a configuration file's text as can be understood, so that what is wrong with the
+    /// rest can be told together with what only the plugins find wrong. Checks without a usable name or
+    /// plugin are left out.
+    ///
+    /// # Errors
+    ///
+    /// When there are syntax errors: then nothing can be concluded from what is missing.
+    pub fn parse_partly(source: &Source) -> Result<(Self, Vec<Problem>), Problems> {
+        let root = reader::read_root(source, decode::config);
+        if root.damaged {
+            return Problems::check(root.problems).map(|()| (root.result, Vec::new()));
+        }
+        Ok((root.result, root.problems))
     }
 }
 

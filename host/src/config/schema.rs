@@ -92,15 +92,7 @@ impl Judge<'_> {
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 match best_branch(pointer, context) {
                     Some(branch) => branch.iter().flat_map(|error| self.problems(error)).collect(),
-                    None => {
-                        let mut wanted: Vec<String> = context
-                            .iter()
-                            .filter_map(|branch| branch.first())
-                            .map(|error| self.wanted(error))
-                            .collect();
-                        wanted.dedup();
-                        vec![self.unwanted(error, &joined(&wanted))]
-                    }
+                    None => vec![self.unwanted(error, &joined(&self.forms(context)))],
                 }
             }
             _ => vec![self.unwanted(error, &self.wanted(error))],
@@ -206,6 +198,20 @@ impl Judge<'_> {
         }
     }
 
+    /// What is wanted of a value in each of the forms that it may have.
+    fn forms(&self, branches: &[Vec<ValidationError<'static>>]) -> Vec<String> {
+        use ValidationErrorKind as Kind;
+        let firsts = branches.iter().filter_map(|branch| branch.first());
+        let mut wanted: Vec<String> = firsts
+            .flat_map(|error| match error.kind() {
+                Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.forms(context),
+                _ => vec![self.wanted(error)],
+            })
+            .collect();
+        wanted.dedup();
+        wanted
+    }
+
     fn wanted_type(&self, error: &ValidationError<'_>, kind: &TypeKind) -> String {
         let secret = self
             .around(error)
@@ -232,8 +238,18 @@ fn best_branch<'e>(
     of_type.next().filter(|_| of_type.next().is_none())
 }
 
+/// Whether a value is not even of the type that is wanted, in none of the forms that it may have.
 fn is_type_error(pointer: &str, error: &ValidationError<'_>) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Type { .. }) && error.instance_path().as_str() == pointer
+    use ValidationErrorKind as Kind;
+    let is_elsewhere = error.instance_path().as_str() != pointer;
+    match error.kind() {
+        _ if is_elsewhere => false,
+        Kind::Type { .. } => true,
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => context
+            .iter()
+            .all(|branch| branch.iter().any(|error| is_type_error(pointer, error))),
+        _ => false,
+    }
 }
 
 /// Whether texts are accepted where a violation is, only not this one.

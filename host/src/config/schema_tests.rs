@@ -16,6 +16,12 @@ const SCHEMA: &str = r##"{
       "properties": { "secret": { "type": "string" } },
       "required": ["secret"],
       "additionalProperties": false
+    },
+    "status": {
+      "anyOf": [
+        { "type": "integer", "minimum": 100, "maximum": 599 },
+        { "type": "string", "pattern": "^[1-5]xx$" }
+      ]
     }
   },
   "properties": {
@@ -36,13 +42,7 @@ const SCHEMA: &str = r##"{
       "additionalProperties": false,
       "properties": {
         "status": {
-          "type": "array",
-          "items": {
-            "anyOf": [
-              { "type": "integer", "minimum": 100, "maximum": 599 },
-              { "type": "string", "pattern": "^[1-5]xx$" }
-            ]
-          }
+          "anyOf": [{ "$ref": "#/$defs/status" }, { "type": "array", "items": { "$ref": "#/$defs/status" } }]
         },
         "json": { "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } }
       }
@@ -125,6 +125,10 @@ fn each_violation_is_told_at_its_place() {
         (
             "expect.status = [\"6xx\"]",
             "c.toml:7:18: `settings.expect.status[0]`: found `\"6xx\"`, wanted a text that matches `^[1-5]xx$`",
+        ),
+        (
+            "expect.status = true",
+            "c.toml:7:17: `settings.expect.status`: found `true`, wanted a whole number, a string or an array",
         ),
         (
             "[check.settings.expect.json]\n\"/a\" = [1]",

@@ -137,6 +137,13 @@ fn sentence(error: &rustls::Error) -> String {
             }
         ),
         Certificate::UnknownIssuer => "the certificate is not from an authority that is trusted".to_owned(),
+        Certificate::Revoked => "the certificate has been revoked".to_owned(),
+        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+            "the certificate is not meant for servers".to_owned()
+        }
+        Certificate::BadEncoding => "the certificate is malformed".to_owned(),
+        Certificate::BadSignature => "the certificate's signature is wrong".to_owned(),
+        Certificate::Other(inner) => format!("the certificate is not accepted: {}", inner.0),
         other => format!("the certificate is not accepted: {other}"),
     }
 }

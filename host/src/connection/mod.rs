@@ -7,6 +7,7 @@ mod error;
 mod resolve;
 mod tls;
 mod trust;
+mod verify;
 
 use std::io;
 use std::net::SocketAddr;

@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::verify::{AcceptAny, TrustedFile};
 use super::{Certificate, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
@@ -148,21 +149,26 @@ fn of_handshake(error: &std::io::Error) -> Error {
 }
 
 fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let roots = match trust {
-        Trust::DoNotVerify => return Ok(Arc::new(AcceptAny(provider))),
-        Trust::File(file) => Arc::new(roots_from(file)?),
-        Trust::System => system_roots(),
+    let chains = |roots: Arc<RootCertStore>, provider| {
+        WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .build()
+            .map_err(|error| format!("the trusted certificates cannot be used: {error}"))
     };
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-        .build()
-        .map_err(|error| format!("the trusted certificates cannot be used: {error}"))?;
-    Ok(verifier)
+    match trust {
+        Trust::DoNotVerify => Ok(Arc::new(AcceptAny::new(provider))),
+        Trust::System => Ok(chains(system_roots(), provider)?),
+        Trust::File(file) => {
+            let trusted = certificates_from(file)?;
+            let roots = Arc::new(roots_of(file, &trusted)?);
+            Ok(Arc::new(TrustedFile::new(trusted, chains(roots, provider)?)))
+        }
+    }
 }
 
-fn roots_from(file: &Path) -> Result<RootCertStore, String> {
+fn roots_of(file: &Path, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates_from(file)? {
-        roots.add(certificate).map_err(|error| {
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| {
             format!(
                 "`{}` holds a certificate that cannot be used: {error}",
                 file.display()
@@ -197,45 +203,4 @@ fn system_roots() -> Arc<RootCertStore> {
         Arc::new(roots)
     };
     Arc::clone(ROOTS.get_or_init(read))
-}
-
-/// Accepts any certificate; the peer must still hold its key.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

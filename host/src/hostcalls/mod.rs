@@ -3,6 +3,8 @@
 
 mod access;
 mod convert;
+mod facts;
+mod host_phases;
 mod memory;
 mod net;
 mod phases;
@@ -222,8 +224,11 @@ impl RunState {
 
 /// The last two lines that are not the runtime's hints: Rust writes a panic's place and its message.
 fn last_words(lines: &[String]) -> Option<String> {
-    let said: Vec<&str> =
-        lines.iter().map(String::as_str).filter(|line| !line.starts_with("note: ")).collect();
+    let said: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.starts_with("note: "))
+        .collect();
     let last = &said[said.len().saturating_sub(2)..];
     (!last.is_empty()).then(|| last.join(" "))
 }

@@ -1,20 +1,19 @@
-//! The way out: connections under the deadline and the grants, and the phases that the host records.
+//! The way out: connections under the deadline and the grants.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use wasmtime::component::Resource;
 
 use super::RunState;
-use super::convert::error_type_of_call;
-use super::phases::MAX_MESSAGE;
-use crate::bindings::bedcheck::plugin::net::{Certificate, Host, HostConnection, TlsInfo, TlsOptions};
+use super::facts::{connect_attributes, resolve_attributes, tls_attributes};
+use super::host_phases::Failed;
+use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
 use crate::bindings::bedcheck::plugin::secrets::Sendable;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
 use crate::connection::{self, Connection, Resolution, dial};
 use crate::deadline::Exceeded;
-use crate::outcome::{AttributeValue, Attributes, DeadlineWhile, ErrorReport};
 use crate::phase::HostPhase;
 
 /// How many connections a guest may have open at once: a dialogue needs one or two, and each is a file
@@ -25,20 +24,12 @@ const MAX_READ: u64 = 64 * 1024;
 /// How many protocols may be offered by ALPN, and how long each name is at most (RFC 7301
 /// section 3.1).
 const MAX_ALPN: (usize, usize) = (8, 255);
-/// How many addresses of a name are listed in the report.
-const MAX_LISTED_ADDRESSES: usize = 16;
 
 const CONNECT: &str = "net.connect";
 const START_TLS: &str = "net.start-tls";
 const READ: &str = "net.read";
 const WRITE: &str = "net.write";
 const CLOSE: &str = "net.close";
-
-/// An error for the guest, and the words for the report.
-struct Failed {
-    error: CallError,
-    message: String,
-}
 
 impl Host for RunState {}
 
@@ -183,15 +174,7 @@ impl RunState {
         let begun = deadline.elapsed();
         let resolved = deadline.guard(access.resolver.resolve(host)).await;
         let resolution = self.settle(CONNECT, begun, resolved);
-        let mut attributes = Attributes::from([("dns.question.name", AttributeValue::Text(host.into()))]);
-        if let Ok(resolution) = &resolution {
-            let listed = resolution
-                .addresses
-                .iter()
-                .take(MAX_LISTED_ADDRESSES)
-                .map(IpAddr::to_string);
-            attributes.insert("dns.answers", AttributeValue::List(listed.collect()));
-        }
+        let attributes = resolve_attributes(host, resolution.as_ref().ok());
         self.end_host_phase(resolution, attributes)
     }
 
@@ -285,137 +268,4 @@ impl RunState {
             }
         }
     }
-
-    fn begin_host_phase(&mut self, phase: HostPhase) -> Result<(), CallError> {
-        let now = self.deadline.elapsed();
-        self.timeline.begin_host(phase, now).map_err(CallError::from)
-    }
-
-    fn end_host_phase<T>(
-        &mut self,
-        result: Result<T, Failed>,
-        attributes: Attributes,
-    ) -> Result<T, CallError> {
-        let now = self.deadline.elapsed();
-        match result {
-            Ok(value) => {
-                self.timeline.end_host(None, attributes, now);
-                Ok(value)
-            }
-            Err(failed) => {
-                let report = self.error_report(&failed);
-                self.timeline.end_host(Some(report), attributes, now);
-                Err(failed.error)
-            }
-        }
-    }
-
-    /// Records a host phase that was refused before it could begin.
-    fn refuse_host_phase(&mut self, phase: HostPhase, failed: Failed) -> CallError {
-        let report = self.error_report(&failed);
-        let now = self.deadline.elapsed();
-        match self.timeline.refuse_host(phase, report, now) {
-            Ok(()) => failed.error,
-            Err(refusal) => refusal.into(),
-        }
-    }
-
-    fn error_report(&self, failed: &Failed) -> ErrorReport {
-        let doing = self
-            .hit
-            .as_ref()
-            .map_or(DeadlineWhile::Waiting, |(_, doing)| *doing);
-        let error_type = error_type_of_call(&failed.error, doing);
-        ErrorReport {
-            error_type,
-            message: self.presentable(&failed.message, MAX_MESSAGE),
-            phase: None,
-        }
-    }
-}
-
-impl From<connection::Error> for Failed {
-    fn from(error: connection::Error) -> Self {
-        Self {
-            message: error.to_string(),
-            error: error.into(),
-        }
-    }
-}
-
-impl From<CallError> for Failed {
-    fn from(error: CallError) -> Self {
-        let message = match &error {
-            CallError::DeadlineExceeded => Exceeded.to_string(),
-            CallError::CapabilityDisabled(name) => format!("the capability `{name}` is disabled"),
-            CallError::OverQuota(which) => format!("the run is over its limit of {which}"),
-            other => other.to_string(),
-        };
-        Self { error, message }
-    }
-}
-
-impl From<connection::TlsInfo> for TlsInfo {
-    fn from(info: connection::TlsInfo) -> Self {
-        let connection::Certificate {
-            subject,
-            issuer,
-            names,
-            not_before,
-            not_after,
-            sha256,
-        } = info.certificate;
-        Self {
-            version: info.version.to_owned(),
-            cipher: info.cipher,
-            alpn: info.alpn,
-            certificate: Certificate {
-                subject,
-                issuer,
-                names,
-                not_before,
-                not_after,
-                sha256,
-            },
-        }
-    }
-}
-
-fn connect_attributes(host: &str, port: u16, connection: Option<&Connection>) -> Attributes {
-    let mut attributes = Attributes::from([
-        ("network.transport", AttributeValue::Text("tcp".into())),
-        ("server.address", AttributeValue::Text(host.into())),
-        ("server.port", AttributeValue::Integer(port.into())),
-    ]);
-    if let Some(peer) = connection.map(Connection::peer) {
-        let family = if peer.is_ipv6() { "ipv6" } else { "ipv4" };
-        attributes.insert("network.type", AttributeValue::Text(family.into()));
-        attributes.insert(
-            "network.peer.address",
-            AttributeValue::Text(peer.ip().to_string()),
-        );
-        attributes.insert("network.peer.port", AttributeValue::Integer(peer.port().into()));
-    }
-    attributes
-}
-
-fn tls_attributes(info: &connection::TlsInfo) -> Attributes {
-    let certificate = &info.certificate;
-    let text = |text: &str| AttributeValue::Text(text.to_owned());
-    let mut attributes = Attributes::from([
-        ("tls.protocol.version", text(info.version)),
-        ("tls.cipher", text(&info.cipher)),
-        ("tls.server.subject", text(&certificate.subject)),
-        ("tls.server.issuer", text(&certificate.issuer)),
-        ("tls.server.hash.sha256", text(&certificate.sha256)),
-    ]);
-    if let Some(alpn) = &info.alpn {
-        attributes.insert("tls.next_protocol", text(alpn));
-    }
-    let rfc3339 = &time::format_description::well_known::Rfc3339;
-    let moment = time::OffsetDateTime::from_unix_timestamp(certificate.not_after).ok();
-    if let Some(not_after) = moment.and_then(|moment| moment.format(rfc3339).ok()) {
-        attributes.insert("tls.server.not_after", AttributeValue::Text(not_after));
-    }
-    attributes
 }

@@ -52,17 +52,17 @@ pub enum DefaultGrant {
 }
 
 impl Preparation {
-    /// Prepares all checks of a configuration.
+    /// Prepares all checks of a configuration; `problems` are those it is known to have already.
     ///
     /// # Errors
     ///
     /// Everything that keeps any of them from running.
     pub async fn new(
         config: &Config,
+        mut problems: Vec<Problem>,
         default_grant: DefaultGrant,
         cache: Option<PrivateFolder>,
     ) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
         let sandbox = Arc::new(sandbox(config, cache)?);
         let wanted: BTreeSet<&str> = config.checks.iter().map(|check| check.plugin.as_str()).collect();
         let (library, unloadable) = Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted).await;
@@ -216,7 +216,13 @@ fn library_problem(error: &LibraryError) -> Problem {
 async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
     let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
     for check in &config.checks {
-        for name in check.settings.secret_names() {
+        // One that is not in `[secrets]` is a problem of the configuration, found before.
+        for name in check
+            .settings
+            .secret_names()
+            .iter()
+            .filter(|name| config.secrets.contains_key(*name))
+        {
             needed.entry(name).or_insert_with(|| check.location());
         }
     }

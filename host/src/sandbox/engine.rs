@@ -8,6 +8,7 @@ use wasmtime::{
 };
 
 use super::PrivateFolder;
+use super::plugin::DESCRIBE_LIMITS;
 use crate::hostcalls::{self, RunState};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -67,7 +68,7 @@ fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK + HOST_STACK)
-        .memory_reservation(settings.memory)
+        .memory_reservation(memory(settings))
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
@@ -95,8 +96,14 @@ fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> 
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
         .table_elements(50_000)
-        .max_memory_size(usize::try_from(settings.memory)?);
+        .max_memory_size(usize::try_from(memory(settings))?);
     Ok(pool)
+}
+
+/// The most linear memory that an instance may have: that of any check, and what a plugin may take to
+/// describe itself, so that a check with little memory does not make its plugin one that cannot be loaded.
+fn memory(settings: &EngineSettings) -> u64 {
+    settings.memory.max(DESCRIBE_LIMITS.memory)
 }
 
 fn start_ticker(engine: &Engine) -> std::io::Result<()> {

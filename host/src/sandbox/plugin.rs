@@ -22,7 +22,7 @@ use crate::phase::MAX_DECLARED;
 /// The largest component that is loaded: twice what an interpreter compiled to one takes.
 pub const MAX_SIZE: usize = 64 * 1024 * 1024;
 /// What a plugin may spend to describe itself.
-const DESCRIBE_LIMITS: Limits = Limits {
+pub(super) const DESCRIBE_LIMITS: Limits = Limits {
     deadline: Duration::from_secs(2),
     grace: Duration::ZERO,
     fuel: 1_000_000_000,

@@ -214,9 +214,11 @@ impl Line {
     ) -> Result<(), String> {
         let limit = self.destination.timeout;
         tokio::select! {
-            result = export => result.map_err(|error| reason.take().unwrap_or_else(|| told(&error.to_string()))),
-            () = sleep(limit) => Err(format!("no answer in {limit:?}")),
+            // The exporter has the same limit and other words for it; ours have to be the ones that are said.
+            biased;
             () = expiry(stop) => Err("no answer in time".to_owned()),
+            () = sleep(limit) => Err(format!("no answer in {limit:?}")),
+            result = export => result.map_err(|error| reason.take().unwrap_or_else(|| told(&error.to_string()))),
         }
     }
 

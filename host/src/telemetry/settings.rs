@@ -222,22 +222,24 @@ fn destination(
         ),
     };
     let insecure = environment.is_insecure(signal);
-    let found = found_endpoint(&endpoint, protocol, insecure);
-    let (url, protocol) = environment.keep(&place, found)?;
+    let found = environment.keep(&place, found_endpoint(&endpoint, protocol, insecure));
+    // Everything is read before anything is given up, so that all problems are said at once.
+    let headers = configured.headers.unwrap_or_else(|| environment.headers(signal));
+    let timeout = configured.timeout.or_else(|| environment.timeout(signal));
+    let gzip = environment.gzip(signal);
+    let client = configured.client.or_else(|| environment.client(signal));
+    let (url, protocol) = found?;
     let path = (protocol == Protocol::HttpProtobuf && !is_full).then(|| signal.path());
     Some(Destination {
         url: environment.keep(&place, with_path(url, path))?,
         protocol,
-        headers: configured.headers.unwrap_or_else(|| environment.headers(signal)),
-        timeout: configured
-            .timeout
-            .or_else(|| environment.timeout(signal))
-            .unwrap_or(TIMEOUT),
-        gzip: environment.gzip(signal),
+        headers,
+        timeout: timeout.unwrap_or(TIMEOUT),
+        gzip,
         ca_file: configured
             .ca_file
             .or_else(|| environment.path(signal, "CERTIFICATE")),
-        client: configured.client.or_else(|| environment.client(signal)),
+        client,
     })
 }
 

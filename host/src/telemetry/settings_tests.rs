@@ -168,6 +168,7 @@ fn what_cannot_be_used_is_said_all_at_once() {
         &[
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "lzma"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team"),
         ],
@@ -178,6 +179,7 @@ fn what_cannot_be_used_is_said_all_at_once() {
             "OTEL_TRACES_EXPORTER: found `zipkin`, wanted `otlp` or `none`",
             "OTEL_EXPORTER_OTLP_PROTOCOL: found `http/json`, wanted `grpc` or `http/protobuf`",
             "otlp.endpoint: found `ftp://c`, wanted a URL such as `http://127.0.0.1:4317`",
+            "OTEL_EXPORTER_OTLP_COMPRESSION: found `lzma`, wanted `gzip` or `none`",
             "OTEL_METRIC_EXPORT_INTERVAL: found `1m`, wanted a whole number of milliseconds, at least 1",
             "OTEL_RESOURCE_ATTRIBUTES: entry 1 has no `=`, wanted `name=value,name=value`",
         ]

@@ -49,7 +49,11 @@ pub(crate) fn measurements(report: &Value) -> Vec<String> {
             .collect();
         let name = measurement["name"].as_str().unwrap_or("?");
         let unit = measurement["unit"].as_str().unwrap_or("?");
-        format!("{name}{{{}}} {} {unit}", attributes.join(","), measurement["value"])
+        format!(
+            "{name}{{{}}} {} {unit}",
+            attributes.join(","),
+            measurement["value"]
+        )
     };
     let measurements = report["measurements"].as_array();
     measurements

@@ -57,8 +57,14 @@ impl Runs {
         let collector = Collector::start();
         let configuration = configuration(&servers, &collector.grpc_endpoint());
         let program = Program::run(&configuration)
-            .file("guest.wasm", fs::read(guest_plugin()).expect("the guest is built"))
-            .file("authority.pem", fs::read(certificates.authority_file()).expect("the authority is there"))
+            .file(
+                "guest.wasm",
+                fs::read(guest_plugin()).expect("the guest is built"),
+            )
+            .file(
+                "authority.pem",
+                fs::read(certificates.authority_file()).expect("the authority is there"),
+            )
             .env("MAIL_PASSWORD", dovecot::PASSWORD)
             .env("PAGE_PASSWORD", nginx::PASSWORD)
             .env("TOKEN", TOKEN);
@@ -96,7 +102,10 @@ fn second_try() -> Peer {
 /// Sends back the secret and its base64 text, which are what it expects.
 fn echo() -> Peer {
     let line = format!("{TOKEN} {ENCODED_TOKEN}\n");
-    Script::new().expect(&line).send(format!("you said {line}")).serve()
+    Script::new()
+        .expect(&line)
+        .send(format!("you said {line}"))
+        .serve()
 }
 
 fn configuration(servers: &Servers, endpoint: &str) -> String {

@@ -20,10 +20,7 @@ use super::words::{quoted, unknown_key};
 /// Reads a text: gives its root table to `read` and returns what that makes of it, with all problems
 /// found. After a syntax error what is left of the text is still read, without drawing conclusions from
 /// what is missing in it.
-pub(in crate::config) fn read_root<T>(
-    source: &Source,
-    read: impl FnOnce(&mut Table<'_>) -> T,
-) -> (T, Vec<Problem>) {
+pub(in crate::config) fn read_root<T>(source: &Source, read: impl FnOnce(&mut Table<'_>) -> T) -> Root<T> {
     let (root, errors) = DeTable::parse_recoverable(source.text());
     let syntax = syntax_problems(source, &errors);
     let context = Context {
@@ -47,8 +44,23 @@ pub(in crate::config) fn read_root<T>(
     // What is read out of a broken line is guessed.
     let is_broken = |line| syntax.iter().any(|problem| line_of(problem) == Some(line));
     problems.retain(|problem| !line_of(problem).is_some_and(is_broken));
+    let damaged = !syntax.is_empty();
     problems.extend(syntax);
-    (result, problems)
+    Root {
+        result,
+        problems,
+        damaged,
+    }
+}
+
+/// What became of a text.
+pub(in crate::config) struct Root<T> {
+    /// What the root table was made into.
+    pub(in crate::config) result: T,
+    /// Everything that is wrong.
+    pub(in crate::config) problems: Vec<Problem>,
+    /// Whether there are syntax errors, so that the result lacks what the text may have meant.
+    pub(in crate::config) damaged: bool,
 }
 
 fn line_of(problem: &Problem) -> Option<usize> {

@@ -179,9 +179,15 @@ impl Expectations {
         let subject = quote(tls.certificate.subject.as_bytes());
         let days = left.unsigned_abs() / SECONDS_PER_DAY.unsigned_abs();
         Some(if left < 0 {
-            format!("certificate of {subject} expired {days} days ago, expected {wanted} days left")
+            format!(
+                "certificate of {subject} expired {} ago, expected {wanted} days left",
+                count(days)
+            )
         } else {
-            format!("certificate of {subject} has {days} days left, expected {wanted}")
+            format!(
+                "certificate of {subject} has {} left, expected {wanted}",
+                count(days)
+            )
         })
     }
 
@@ -268,6 +274,15 @@ impl fmt::Display for TlsVersion {
             Self::V1_2 => "1.2",
             Self::V1_3 => "1.3",
         })
+    }
+}
+
+/// A number of days in words.
+fn count(days: u64) -> String {
+    if days == 1 {
+        "1 day".to_owned()
+    } else {
+        format!("{days} days")
     }
 }
 

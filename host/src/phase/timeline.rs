@@ -1,72 +1,12 @@
-//! The timeline of an attempt: which phases it went through, when, and how each ended. Pure: moments
-//! are given, as offsets from the start of the run.
+//! The timeline of an attempt: which phases it went through, when, and how each ended.
 //!
 //! Two parties open phases: the host its `resolve`, `connect` and `tls`, inside host calls, and the
 //! guest its own, one at a time. A host phase may lie inside a guest phase.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::outcome::{Attributes, ErrorReport, ErrorType, PhaseReport};
-
-/// How many phases a plugin may declare.
-pub const MAX_DECLARED: usize = 32;
-/// How many phases a run may plan: enough for a long list of mailboxes.
-pub const MAX_PLANNED: usize = 64;
-/// How many phases a run may go through: enough for 20 redirects of 5 phases beside a full plan.
-pub const MAX_PHASES: usize = 192;
-/// The longest detail that is kept, in bytes.
-pub const MAX_DETAIL: usize = 256;
-
-/// How a phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PhaseStatus {
-    /// Well.
-    Ok,
-    /// With an error of the target or the network.
-    Failed,
-    /// The run's deadline passed in it, or had passed before.
-    DeadlineExceeded,
-    /// A grant or a capability was missing.
-    Denied,
-    /// The run ended, or another phase began, while it was open.
-    Interrupted,
-    /// It was declared and never begun.
-    NotReached,
-}
-
-impl PhaseStatus {
-    /// The word used in reports, labels and attributes.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::DeadlineExceeded => "deadline-exceeded",
-            Self::Denied => "denied",
-            Self::Interrupted => "interrupted",
-            Self::NotReached => "not-reached",
-        }
-    }
-
-    fn of_error(error: &ErrorType) -> Self {
-        match error {
-            ErrorType::DeadlineExceeded(_) => Self::DeadlineExceeded,
-            ErrorType::GrantDenied | ErrorType::CapabilityDisabled => Self::Denied,
-            _ => Self::Failed,
-        }
-    }
-}
-
-/// A phase that is to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
-    /// One of the declared names.
-    pub name: String,
-    /// Which one, where several have the name.
-    pub detail: Option<String>,
-}
+use super::{HostPhase, MAX_DETAIL, MAX_PHASES, MAX_PLANNED, PhaseStatus, Planned};
+use crate::outcome::{Attributes, ErrorReport, PhaseReport};
 
 /// Why the timeline refused a guest's wish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,35 +26,6 @@ pub enum Refusal {
     /// More phases than a run may have.
     #[error("phases")]
     TooMany,
-}
-
-/// The phases the host opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostPhase {
-    /// Name resolution.
-    Resolve,
-    /// Dialling.
-    Connect,
-    /// The TLS handshake.
-    Tls,
-}
-
-impl HostPhase {
-    /// Its name in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-        }
-    }
-
-    /// Whether the host opens phases of this name.
-    pub fn is_name(name: &str) -> bool {
-        [Self::Resolve, Self::Connect, Self::Tls]
-            .iter()
-            .any(|phase| phase.as_str() == name)
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -383,142 +294,5 @@ fn shortened(mut detail: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outcome::DeadlineWhile;
-
-    const DEADLINE: Duration = Duration::from_millis(1000);
-
-    fn at(milliseconds: u64) -> Duration {
-        Duration::from_millis(milliseconds)
-    }
-
-    fn timeline() -> Timeline {
-        Timeline::new(&["resolve", "connect", "greeting", "select"].map(String::from))
-    }
-
-    fn failure(error_type: ErrorType) -> Option<ErrorReport> {
-        Some(ErrorReport {
-            error_type,
-            message: "no".into(),
-            phase: None,
-        })
-    }
-
-    fn statuses(timeline: &Timeline) -> Vec<(String, Option<String>, PhaseStatus)> {
-        let reports = timeline.reports(DEADLINE);
-        reports
-            .into_iter()
-            .map(|phase| (phase.name, phase.detail, phase.status))
-            .collect()
-    }
-
-    #[test]
-    fn what_is_never_begun_is_reported_as_not_reached() {
-        let mut timeline = timeline();
-        timeline.begin_host(HostPhase::Resolve, at(0)).unwrap();
-        timeline.end_host(failure(ErrorType::DnsNotFound), Attributes::new(), at(3));
-        timeline.finish(at(3));
-        let seen: Vec<_> = statuses(&timeline)
-            .into_iter()
-            .map(|(name, _, status)| (name, status))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                ("resolve".into(), PhaseStatus::Failed),
-                ("connect".into(), PhaseStatus::NotReached),
-                ("greeting".into(), PhaseStatus::NotReached),
-                ("select".into(), PhaseStatus::NotReached),
-            ]
-        );
-    }
-
-    #[test]
-    fn each_planned_mailbox_is_accounted_for_by_itself() {
-        let mut timeline = timeline();
-        let select = |detail: &str| Planned {
-            name: "select".into(),
-            detail: Some(detail.into()),
-        };
-        timeline.plan(vec![select("INBOX"), select("Archive")]).unwrap();
-        timeline.begin("select", Some("INBOX".into()), at(1)).unwrap();
-        timeline.end(None, at(2)).unwrap();
-        timeline.finish(at(2));
-        assert_eq!(
-            statuses(&timeline),
-            [
-                ("select".into(), Some("INBOX".into()), PhaseStatus::Ok),
-                ("select".into(), Some("Archive".into()), PhaseStatus::NotReached),
-            ]
-        );
-    }
-
-    #[test]
-    fn an_open_phase_is_interrupted_by_the_next_and_by_the_end() {
-        let mut timeline = timeline();
-        timeline.begin("greeting", None, at(0)).unwrap();
-        timeline.begin("select", None, at(5)).unwrap();
-        timeline.finish(at(9));
-        let reports = timeline.reports(DEADLINE);
-        assert_eq!(reports[0].status, PhaseStatus::Interrupted);
-        assert_eq!(reports[1].status, PhaseStatus::Interrupted);
-        assert_eq!(reports[1].duration, Some(at(4)));
-        assert_eq!(timeline.first_interrupted(), Some("greeting"));
-    }
-
-    #[test]
-    fn the_status_follows_from_the_error() {
-        for (error_type, status) in [
-            (
-                ErrorType::DeadlineExceeded(DeadlineWhile::Waiting),
-                PhaseStatus::DeadlineExceeded,
-            ),
-            (ErrorType::GrantDenied, PhaseStatus::Denied),
-            (ErrorType::CapabilityDisabled, PhaseStatus::Denied),
-            (ErrorType::AuthRejected, PhaseStatus::Failed),
-        ] {
-            let mut timeline = timeline();
-            timeline.begin("greeting", None, at(0)).unwrap();
-            timeline.end(failure(error_type), at(250)).unwrap();
-            let report = timeline.reports(DEADLINE).remove(0);
-            assert_eq!(report.status, status);
-            assert_eq!(report.budget_share, Some(0.25));
-            assert_eq!(report.error.unwrap().phase.as_deref(), Some("greeting"));
-        }
-    }
-
-    #[test]
-    fn the_guest_opens_declared_phases_only_and_not_the_hosts() {
-        let mut timeline = timeline();
-        assert_eq!(
-            timeline.begin("login", None, at(0)),
-            Err(Refusal::Undeclared("login".into()))
-        );
-        assert_eq!(
-            timeline.begin("connect", None, at(0)),
-            Err(Refusal::HostPhase("connect".into()))
-        );
-        assert_eq!(timeline.end(None, at(0)), Err(Refusal::NothingOpen));
-    }
-
-    #[test]
-    fn a_plan_comes_once_and_first() {
-        let mut timeline = timeline();
-        timeline.plan(Vec::new()).unwrap();
-        assert_eq!(timeline.plan(Vec::new()), Err(Refusal::PlanTooLate));
-    }
-
-    #[test]
-    fn the_number_of_phases_is_bounded() {
-        let mut timeline = timeline();
-        for _ in 0..MAX_PHASES {
-            timeline.begin("greeting", Some("x".repeat(1000)), at(0)).unwrap();
-        }
-        assert_eq!(timeline.begin("greeting", None, at(0)), Err(Refusal::TooMany));
-        assert_eq!(
-            timeline.reports(DEADLINE)[0].detail.as_ref().map(String::len),
-            Some(MAX_DETAIL)
-        );
-    }
-}
+#[path = "timeline_tests.rs"]
+mod tests;

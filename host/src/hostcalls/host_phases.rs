@@ -1,0 +1,86 @@
+//! The phases that the host opens: recorded around what it does, failures in words.
+
+use super::RunState;
+use super::convert::error_type_of_call;
+use super::phases::MAX_MESSAGE;
+use crate::bindings::bedcheck::plugin::types::CallError;
+use crate::connection;
+use crate::deadline::Exceeded;
+use crate::outcome::{Attributes, DeadlineWhile, ErrorReport};
+use crate::phase::HostPhase;
+
+/// An error for the guest, and the words for the report.
+pub(super) struct Failed {
+    pub(super) error: CallError,
+    pub(super) message: String,
+}
+
+impl RunState {
+    pub(super) fn begin_host_phase(&mut self, phase: HostPhase) -> Result<(), CallError> {
+        let now = self.deadline.elapsed();
+        self.timeline.begin_host(phase, now).map_err(CallError::from)
+    }
+
+    pub(super) fn end_host_phase<T>(
+        &mut self,
+        result: Result<T, Failed>,
+        attributes: Attributes,
+    ) -> Result<T, CallError> {
+        let now = self.deadline.elapsed();
+        match result {
+            Ok(value) => {
+                self.timeline.end_host(None, attributes, now);
+                Ok(value)
+            }
+            Err(failed) => {
+                let report = self.error_report(&failed);
+                self.timeline.end_host(Some(report), attributes, now);
+                Err(failed.error)
+            }
+        }
+    }
+
+    /// Records a host phase that was refused before it could begin.
+    pub(super) fn refuse_host_phase(&mut self, phase: HostPhase, failed: Failed) -> CallError {
+        let report = self.error_report(&failed);
+        let now = self.deadline.elapsed();
+        match self.timeline.refuse_host(phase, report, now) {
+            Ok(()) => failed.error,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    pub(super) fn error_report(&self, failed: &Failed) -> ErrorReport {
+        let doing = self
+            .hit
+            .as_ref()
+            .map_or(DeadlineWhile::Waiting, |(_, doing)| *doing);
+        let error_type = error_type_of_call(&failed.error, doing);
+        ErrorReport {
+            error_type,
+            message: self.presentable(&failed.message, MAX_MESSAGE),
+            phase: None,
+        }
+    }
+}
+
+impl From<connection::Error> for Failed {
+    fn from(error: connection::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            error: error.into(),
+        }
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        let message = match &error {
+            CallError::DeadlineExceeded => Exceeded.to_string(),
+            CallError::CapabilityDisabled(name) => format!("the capability `{name}` is disabled"),
+            CallError::OverQuota(which) => format!("the run is over its limit of {which}"),
+            other => other.to_string(),
+        };
+        Self { error, message }
+    }
+}

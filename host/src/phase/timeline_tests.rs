@@ -1,0 +1,139 @@
+//! Tests of the timeline.
+
+use super::*;
+use crate::outcome::{DeadlineWhile, ErrorType};
+
+const DEADLINE: Duration = Duration::from_millis(1000);
+
+fn at(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn timeline() -> Timeline {
+    Timeline::new(&["resolve", "connect", "greeting", "select"].map(String::from))
+}
+
+fn failure(error_type: ErrorType) -> Option<ErrorReport> {
+    Some(ErrorReport {
+        error_type,
+        message: "no".into(),
+        phase: None,
+    })
+}
+
+fn statuses(timeline: &Timeline) -> Vec<(String, Option<String>, PhaseStatus)> {
+    let reports = timeline.reports(DEADLINE);
+    reports
+        .into_iter()
+        .map(|phase| (phase.name, phase.detail, phase.status))
+        .collect()
+}
+
+#[test]
+fn what_is_never_begun_is_reported_as_not_reached() {
+    let mut timeline = timeline();
+    timeline.begin_host(HostPhase::Resolve, at(0)).unwrap();
+    timeline.end_host(failure(ErrorType::DnsNotFound), Attributes::new(), at(3));
+    timeline.finish(at(3));
+    let seen: Vec<_> = statuses(&timeline)
+        .into_iter()
+        .map(|(name, _, status)| (name, status))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("resolve".into(), PhaseStatus::Failed),
+            ("connect".into(), PhaseStatus::NotReached),
+            ("greeting".into(), PhaseStatus::NotReached),
+            ("select".into(), PhaseStatus::NotReached),
+        ]
+    );
+}
+
+#[test]
+fn each_planned_mailbox_is_accounted_for_by_itself() {
+    let mut timeline = timeline();
+    let select = |detail: &str| Planned {
+        name: "select".into(),
+        detail: Some(detail.into()),
+    };
+    timeline.plan(vec![select("INBOX"), select("Archive")]).unwrap();
+    timeline.begin("select", Some("INBOX".into()), at(1)).unwrap();
+    timeline.end(None, at(2)).unwrap();
+    timeline.finish(at(2));
+    assert_eq!(
+        statuses(&timeline),
+        [
+            ("select".into(), Some("INBOX".into()), PhaseStatus::Ok),
+            ("select".into(), Some("Archive".into()), PhaseStatus::NotReached),
+        ]
+    );
+}
+
+#[test]
+fn an_open_phase_is_interrupted_by_the_next_and_by_the_end() {
+    let mut timeline = timeline();
+    timeline.begin("greeting", None, at(0)).unwrap();
+    timeline.begin("select", None, at(5)).unwrap();
+    timeline.finish(at(9));
+    let reports = timeline.reports(DEADLINE);
+    assert_eq!(reports[0].status, PhaseStatus::Interrupted);
+    assert_eq!(reports[1].status, PhaseStatus::Interrupted);
+    assert_eq!(reports[1].duration, Some(at(4)));
+    assert_eq!(timeline.first_interrupted(), Some("greeting"));
+}
+
+#[test]
+fn the_status_follows_from_the_error() {
+    for (error_type, status) in [
+        (
+            ErrorType::DeadlineExceeded(DeadlineWhile::Waiting),
+            PhaseStatus::DeadlineExceeded,
+        ),
+        (ErrorType::GrantDenied, PhaseStatus::Denied),
+        (ErrorType::CapabilityDisabled, PhaseStatus::Denied),
+        (ErrorType::AuthRejected, PhaseStatus::Failed),
+    ] {
+        let mut timeline = timeline();
+        timeline.begin("greeting", None, at(0)).unwrap();
+        timeline.end(failure(error_type), at(250)).unwrap();
+        let report = timeline.reports(DEADLINE).remove(0);
+        assert_eq!(report.status, status);
+        assert_eq!(report.budget_share, Some(0.25));
+        assert_eq!(report.error.unwrap().phase.as_deref(), Some("greeting"));
+    }
+}
+
+#[test]
+fn the_guest_opens_declared_phases_only_and_not_the_hosts() {
+    let mut timeline = timeline();
+    assert_eq!(
+        timeline.begin("login", None, at(0)),
+        Err(Refusal::Undeclared("login".into()))
+    );
+    assert_eq!(
+        timeline.begin("connect", None, at(0)),
+        Err(Refusal::HostPhase("connect".into()))
+    );
+    assert_eq!(timeline.end(None, at(0)), Err(Refusal::NothingOpen));
+}
+
+#[test]
+fn a_plan_comes_once_and_first() {
+    let mut timeline = timeline();
+    timeline.plan(Vec::new()).unwrap();
+    assert_eq!(timeline.plan(Vec::new()), Err(Refusal::PlanTooLate));
+}
+
+#[test]
+fn the_number_of_phases_is_bounded() {
+    let mut timeline = timeline();
+    for _ in 0..MAX_PHASES {
+        timeline.begin("greeting", Some("x".repeat(1000)), at(0)).unwrap();
+    }
+    assert_eq!(timeline.begin("greeting", None, at(0)), Err(Refusal::TooMany));
+    assert_eq!(
+        timeline.reports(DEADLINE)[0].detail.as_ref().map(String::len),
+        Some(MAX_DETAIL)
+    );
+}

@@ -1,0 +1,315 @@
+//! Holds a trace against the report it tells of, field by field. Which runs there are is told elsewhere.
+
+use std::collections::BTreeMap;
+
+use bedcheck_tests::collector::{Attributes, Received, Span};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What OTLP calls the kinds and the status codes of spans.
+const INTERNAL: u64 = 1;
+const CLIENT: u64 = 3;
+const UNSET: u64 = 0;
+const ERROR: u64 = 2;
+
+/// The attribute which the report has to the microsecond only.
+const LAG: &str = "synthetic.check.lag";
+
+/// The spans of a run.
+pub(crate) struct Trace<'a> {
+    report: &'a Value,
+    spans: Vec<&'a Span>,
+    root: &'a Span,
+}
+
+impl<'a> Trace<'a> {
+    /// The trace that the report names.
+    pub(crate) fn of(report: &'a Value, received: &'a Received) -> Self {
+        let spans: Vec<&Span> = received
+            .spans
+            .iter()
+            .filter(|span| report["trace_id"] == span.trace_id.as_str())
+            .collect();
+        let roots: Vec<&Span> = spans
+            .iter()
+            .copied()
+            .filter(|span| span.parent.is_empty())
+            .collect();
+        let [root] = roots[..] else {
+            panic!("wanted one root, found {roots:#?} for {report:#}")
+        };
+        Self { report, spans, root }
+    }
+
+    /// The run.
+    pub(crate) fn root(&self) -> &'a Span {
+        self.root
+    }
+
+    /// The spans under this one, in the order in which they started.
+    pub(crate) fn under(&self, parent: &Span) -> Vec<&'a Span> {
+        let children = self.spans.iter().copied();
+        let mut children: Vec<&Span> = children.filter(|span| span.parent == parent.id).collect();
+        children.sort_by_key(|span| span.start);
+        children
+    }
+
+    /// The span of this name, which has to be the only one.
+    pub(crate) fn only(&self, name: &str) -> &'a Span {
+        let named: Vec<&Span> = self
+            .spans
+            .iter()
+            .copied()
+            .filter(|span| span.name == name)
+            .collect();
+        let [span] = named[..] else {
+            panic!("wanted one span `{name}`, found {named:#?}")
+        };
+        span
+    }
+
+    /// Fails where the trace says something else than the report, or more, or less.
+    pub(crate) fn assert_tells_the_report(&self) {
+        self.assert_root();
+        let attempts = elements(&self.report["attempts"]);
+        let spans: Vec<&Span> = self.children_named("attempt");
+        assert_eq!(spans.len(), attempts.len(), "{:#?}", self.spans);
+        let mut phases = 0;
+        for (index, (attempt, span)) in attempts.iter().zip(&spans).enumerate() {
+            self.assert_attempt(index, attempt, span);
+            let previous = index.checked_sub(1).map(|previous| spans[previous].id.clone());
+            assert_eq!(span.links, Vec::from_iter(previous), "{span:#?}");
+            phases += self.assert_phases(attempt, span);
+        }
+        let pauses = self.children_named("backoff");
+        for (pair, pause) in spans.windows(2).zip(&pauses) {
+            assert_eq!(
+                (pause.start, pause.end),
+                (pair[0].end, pair[1].start),
+                "{pause:#?}"
+            );
+            assert_eq!((pause.kind, pause.status), (INTERNAL, UNSET));
+        }
+        assert_eq!(pauses.len(), attempts.len().saturating_sub(1));
+        assert_eq!(
+            self.spans.len(),
+            1 + attempts.len() + pauses.len() + phases,
+            "{:#?}",
+            self.spans
+        );
+    }
+
+    fn children_named(&self, name: &str) -> Vec<&'a Span> {
+        let mut children = self.under(self.root);
+        children.retain(|span| span.name == name);
+        children
+    }
+
+    fn assert_root(&self) {
+        let (report, root) = (self.report, self.root);
+        assert_eq!(report["run_id"], root.id.as_str());
+        assert_eq!(root.name, format!("check {}", text(&report["plugin"]["name"])));
+        assert_eq!(root.kind, INTERNAL);
+        let started = OffsetDateTime::parse(text(&report["started"]), &Rfc3339).expect("a time");
+        let milliseconds = i128::from(root.start) / 1_000_000;
+        assert_eq!(
+            milliseconds,
+            started.unix_timestamp_nanos() / 1_000_000,
+            "{report:#}"
+        );
+        assert_eq!(
+            (root.end - root.start) / 1000,
+            microseconds(&report["duration_s"])
+        );
+        assert_status(root, outcome_error(report));
+        self.assert_attributes(root, self.root_attributes());
+
+        let hit = &report["deadline_hit"];
+        let event = json!({
+            "synthetic.check.deadline.phase": hit["phase"],
+            "synthetic.check.deadline.host_call": hit["host_call"],
+            "synthetic.check.phase.detail": hit["detail"],
+        });
+        let events = hit
+            .is_object()
+            .then(|| ("deadline.hit".to_owned(), present(&event)));
+        assert_eq!(root.events, Vec::from_iter(events), "{report:#}");
+        assert!(root.links.is_empty());
+    }
+
+    fn root_attributes(&self) -> Value {
+        let report = self.report;
+        let (plugin, usage, hit) = (&report["plugin"], &report["usage"], &report["deadline_hit"]);
+        let attempts = elements(&report["attempts"]);
+        let last = attempts
+            .last()
+            .map_or(&[][..], |attempt| elements(&attempt["phases"]));
+        let not_reached: Vec<String> = last
+            .iter()
+            .filter(|phase| phase["status"] == "not-reached")
+            .map(|phase| match phase["detail"].as_str() {
+                Some(detail) => format!("{}({detail})", text(&phase["name"])),
+                None => text(&phase["name"]).to_owned(),
+            })
+            .collect();
+        json!({
+            "synthetic.check.outcome": report["outcome"],
+            "synthetic.check.blame": report["blame"],
+            "error.type": report["error"]["type"],
+            "error.message": report["error"]["message"],
+            "synthetic.check.phase": report["error"]["phase"],
+            "synthetic.check.run.id": report["run_id"],
+            "synthetic.check.deadline": report["deadline_s"],
+            "synthetic.check.deadline.exceeded": report["deadline_exceeded"],
+            "synthetic.check.deadline.phase": hit["phase"],
+            "synthetic.check.deadline.host_call": hit["host_call"],
+            "synthetic.check.lag": report["lag_s"],
+            "synthetic.check.attempts": attempts.len(),
+            "synthetic.check.plugin.name": plugin["name"],
+            "synthetic.check.plugin.version": plugin["version"],
+            "synthetic.check.plugin.digest": plugin["sha256"],
+            "synthetic.check.phases.not_reached": (!not_reached.is_empty()).then_some(not_reached),
+            "synthetic.check.usage.fuel": usage["fuel"],
+            "synthetic.check.usage.memory": usage["memory_bytes"],
+            "synthetic.check.usage.host_calls": usage["host_calls"],
+            "synthetic.check.usage.bytes_read": usage["bytes_read"],
+            "synthetic.check.usage.bytes_written": usage["bytes_written"],
+        })
+    }
+
+    fn assert_attempt(&self, index: usize, attempt: &Value, span: &Span) {
+        assert_eq!(span.kind, INTERNAL);
+        self.assert_times(attempt, span);
+        assert_within(span, self.root);
+        assert_status(span, outcome_error(attempt));
+        let attributes = json!({
+            "synthetic.check.attempt": index + 1,
+            "synthetic.check.outcome": attempt["outcome"],
+            "error.type": attempt["error"]["type"],
+            "error.message": attempt["error"]["message"],
+        });
+        self.assert_attributes(span, attributes);
+    }
+
+    /// The phases of an attempt that were reached, and no others; how many they are.
+    fn assert_phases(&self, attempt: &Value, parent: &Span) -> usize {
+        let phases = elements(&attempt["phases"]).iter();
+        let reached: Vec<&Value> = phases.filter(|phase| phase["status"] != "not-reached").collect();
+        let spans = self.under(parent);
+        let names = |span: &&Span| span.name.clone();
+        let wanted: Vec<&str> = reached.iter().map(|phase| text(&phase["name"])).collect();
+        assert_eq!(spans.iter().map(names).collect::<Vec<_>>(), wanted, "{attempt:#}");
+        for (phase, span) in reached.iter().zip(&spans) {
+            assert_eq!(span.kind, CLIENT);
+            self.assert_times(phase, span);
+            assert_within(span, parent);
+            // Where a failing attempt was cut off is where it failed.
+            let cut_off = phase["status"] == "interrupted" && attempt["outcome"] != "pass";
+            let error = if cut_off {
+                &attempt["error"]
+            } else {
+                &phase["error"]
+            };
+            assert_status(span, Some(error).filter(|error| error.is_object()));
+            let mut attributes = json!({
+                "synthetic.check.phase": phase["name"],
+                "synthetic.check.phase.status": phase["status"],
+                "synthetic.check.phase.detail": phase["detail"],
+                "synthetic.check.phase.budget_share": phase["budget_share"],
+                "error.type": error["type"],
+                "error.message": error["message"],
+            });
+            for (name, fact) in phase["attributes"].as_object().into_iter().flatten() {
+                attributes[name] = fact.clone();
+            }
+            self.assert_attributes(span, attributes);
+            assert!(span.links.is_empty() && span.events.is_empty(), "{span:#?}");
+        }
+        spans.len()
+    }
+
+    /// Start and duration are the report's, to the microsecond that it is written to.
+    fn assert_times(&self, reported: &Value, span: &Span) {
+        let found = (
+            (span.start - self.root.start) / 1000,
+            (span.end - span.start) / 1000,
+        );
+        let wanted = (
+            microseconds(&reported["start_s"]),
+            microseconds(&reported["duration_s"]),
+        );
+        assert_eq!(found, wanted, "{span:#?}");
+    }
+
+    /// These attributes and those that all spans of a check have, and no others; null is none.
+    fn assert_attributes(&self, span: &Span, mut wanted: Value) {
+        wanted["synthetic.check.name"] = self.report["check"].clone();
+        wanted["synthetic.check.type"] = self.report["plugin"]["name"].clone();
+        let mut found: Attributes = span
+            .attributes
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .collect();
+        let mut wanted = present(&wanted);
+        if let (Some(found), Some(wanted)) = (found.remove(LAG), wanted.remove(LAG)) {
+            let apart = seconds(&found) - seconds(&wanted);
+            assert!((0.0..1e-6).contains(&apart), "{found} and {wanted}");
+        }
+        assert_eq!(found, wanted, "{span:#?}");
+    }
+}
+
+/// Only what failed is an error; the rest is left unset.
+fn assert_status(span: &Span, error: Option<&Value>) {
+    let wanted = error.map_or((UNSET, ""), |error| (ERROR, text(&error["message"])));
+    assert_eq!((span.status, span.message.as_str()), wanted, "{span:#?}");
+}
+
+fn assert_within(span: &Span, outer: &Span) {
+    assert!(
+        outer.start <= span.start && span.start <= span.end && span.end <= outer.end,
+        "{span:#?}, {outer:#?}"
+    );
+}
+
+/// The error of a run or an attempt that is to be shown as one.
+fn outcome_error(judged: &Value) -> Option<&Value> {
+    let is_error = judged["outcome"] == "fail" || judged["outcome"] == "error";
+    is_error.then_some(&judged["error"])
+}
+
+/// The members that are not null.
+fn present(object: &Value) -> Attributes {
+    let members: BTreeMap<&String, &Value> = object.as_object().into_iter().flatten().collect();
+    let members = members.into_iter().filter(|(_, value)| !value.is_null());
+    members
+        .map(|(name, value)| (name.clone(), plain(value)))
+        .collect()
+}
+
+/// With all numbers written in one way: OTLP/JSON writes a whole `double` as `10`, a report as `10.0`.
+fn plain(value: &Value) -> Value {
+    value
+        .as_f64()
+        .map_or_else(|| value.clone(), |number| json!(number))
+}
+
+/// The elements of an array of a report.
+pub(crate) fn elements(array: &Value) -> &[Value] {
+    array.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A text of a report; empty if there is none.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A number of a report.
+pub(crate) fn seconds(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+fn microseconds(value: &Value) -> u64 {
+    (seconds(value) * 1e6).round() as u64
+}
