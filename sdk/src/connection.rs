@@ -10,6 +10,9 @@ use crate::{CallError, Failure, Piece};
 /// How much is asked of the host in one read, in bytes: the TLS record limit (RFC 8446 section 5.1).
 const READ_SIZE: u32 = 16 * 1024;
 
+/// How much is given to the host in one write, in bytes: the host copies 4 MiB in one call at most.
+const WRITE_SIZE: usize = 1024 * 1024;
+
 /// A buffered connection to what the check grants. Dropping it closes it.
 ///
 /// Errors of its `Read`, `BufRead` and `Write` carry the host's [`CallError`] inside; `?` turns them
@@ -135,6 +138,7 @@ impl Read for Connection {
 
 impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(WRITE_SIZE)];
         self.inner.write(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }

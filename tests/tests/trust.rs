@@ -51,5 +51,8 @@ fn another_certificate_is_not_trusted_by_it() {
     let report = fetch(&certificates.valid(), &certificates.self_signed(), "");
     assert_eq!(report["error"]["type"], "tls.certificate_invalid", "{report:#}");
     let message = report["error"]["message"].as_str().unwrap_or_default();
-    assert_eq!(message, "the certificate is not from an authority that is trusted");
+    assert_eq!(
+        message,
+        "the certificate is not from an authority that is trusted"
+    );
 }

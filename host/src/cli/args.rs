@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 /// Checks services from inside a sandbox: each run has one deadline, and is reported phase by phase.
 #[derive(Debug, Parser)]
-#[command(name = "bedcheck", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "bedcheck", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

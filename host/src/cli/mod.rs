@@ -86,11 +86,11 @@ async fn validate(file: PathBuf) -> ExitCode {
             for notice in &prepared.notices {
                 output::complain(&format!("note: {notice}"));
             }
-            output::say(&format!(
-                "{}: {} checks, nothing wrong\n",
-                file.display(),
-                prepared.checks.len()
-            ));
+            let checks = match prepared.checks.len() {
+                1 => "1 check".to_owned(),
+                number => format!("{number} checks"),
+            };
+            output::say(&format!("{}: {checks}, nothing wrong\n", file.display()));
             ExitCode::SUCCESS
         }
         Err(rendered) => refuse(&rendered),
@@ -126,7 +126,7 @@ fn cache() -> Option<PrivateFolder> {
             )
         })
         .or_else(|| Some(variable("HOME")?.join(".cache").join("bedcheck")))
-        .filter(|folder| folder.is_absolute())?;
+        .filter(|folder| !folder.as_os_str().is_empty())?;
     match PrivateFolder::new(&folder) {
         Ok(folder) => Some(folder),
         Err(error) => {

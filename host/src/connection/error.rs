@@ -127,15 +127,13 @@ fn sentence(error: &rustls::Error) -> String {
                 moment(not_before.as_secs())
             )
         }
-        Certificate::NotValidForNameContext { expected, presented } => format!(
-            "the certificate is not valid for `{}`, only for {}",
-            expected.to_str(),
-            if presented.is_empty() {
-                "no name".to_owned()
-            } else {
-                presented.join(", ")
-            }
-        ),
+        Certificate::NotValidForNameContext { expected, presented } => {
+            format!(
+                "the certificate is not valid for `{}`, only for {}",
+                expected.to_str(),
+                names(presented)
+            )
+        }
         Certificate::UnknownIssuer => "the certificate is not from an authority that is trusted".to_owned(),
         Certificate::Revoked => "the certificate has been revoked".to_owned(),
         Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
@@ -145,6 +143,18 @@ fn sentence(error: &rustls::Error) -> String {
         Certificate::BadSignature => "the certificate's signature is wrong".to_owned(),
         Certificate::Other(inner) => format!("the certificate is not accepted: {}", inner.0),
         other => format!("the certificate is not accepted: {other}"),
+    }
+}
+
+/// The names in a certificate; the library gives them with their kind, as `DnsName("www.example.org")`.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| match name.split_once('(') {
+        Some((_, inner)) => format!("`{}`", inner.trim_end_matches(')').trim_matches('"')),
+        None => format!("`{name}`"),
+    };
+    match presented {
+        [] => "no name at all".to_owned(),
+        names => names.iter().map(bare).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Connection {
     transport: Transport,
     host: String,
     peer: SocketAddr,
+    certificate: Option<Certificate>,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl Connection {
             transport: Transport::Plain(stream),
             host: host.to_owned(),
             peer,
+            certificate: None,
         })
     }
 
@@ -62,6 +64,11 @@ impl Connection {
     /// The peer's address and port.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The certificate that the peer showed in a handshake, also in one that failed.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
     }
 
     /// Negotiates TLS. A connection whose handshake failed or was abandoned cannot be used again.
@@ -79,7 +86,9 @@ impl Connection {
             Transport::Plain(stream) => {
                 refuse_early_plaintext(&stream)?;
                 let name = client.server_name(server_name, &self.host);
-                let (stream, info) = client.handshake(stream, name, alpn).await?;
+                let handshake = client.handshake(stream, name, alpn).await;
+                self.certificate = handshake.certificate;
+                let (stream, info) = handshake.result?;
                 self.transport = Transport::Tls(Box::new(stream));
                 Ok(info)
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
@@ -13,14 +14,28 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::verify::{AcceptAny, TrustedFile};
+use super::verify::{AcceptAny, TrustedFile, Witness};
 use super::{Certificate, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
 #[derive(Debug, Clone)]
 pub struct TlsClient {
-    config: Option<Arc<ClientConfig>>,
+    setup: Option<Setup>,
     server_name: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Setup {
+    config: Arc<ClientConfig>,
+    judge: Arc<dyn ServerCertVerifier>,
+}
+
+/// What became of a handshake.
+pub(super) struct Handshake {
+    /// The session, or why there is none.
+    pub(super) result: Result<(TlsStream<TcpStream>, TlsInfo), Error>,
+    /// The certificate that the peer showed, if it came to that.
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// Facts about an established session.
@@ -44,12 +59,13 @@ impl TlsClient {
     /// A sentence that names the file which could not be read or used.
     pub fn new(settings: &Tls) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let judge = verifier(&settings.trust, Arc::clone(&provider))?;
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(verifier(&settings.trust, provider)?);
-        let config = match &settings.client {
+            .with_custom_certificate_verifier(Arc::clone(&judge));
+        let mut config = match &settings.client {
             Some(identity) => {
                 let (chain, key) = identity.read()?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
@@ -61,8 +77,12 @@ impl TlsClient {
             }
             None => builder.with_no_client_auth(),
         };
+        // A resumed session shows no certificate: each handshake is a whole one, so that what is timed and
+        // verified is the same every time.
+        config.resumption = Resumption::disabled();
+        let config = Arc::new(config);
         Ok(Self {
-            config: Some(Arc::new(config)),
+            setup: Some(Setup { config, judge }),
             server_name: settings.server_name.clone(),
         })
     }
@@ -70,7 +90,7 @@ impl TlsClient {
     /// TLS that accepts no peer at all.
     pub fn trusting_nobody() -> Self {
         Self {
-            config: None,
+            setup: None,
             server_name: None,
         }
     }
@@ -85,25 +105,43 @@ impl TlsClient {
         stream: TcpStream,
         server_name: &str,
         alpn: Vec<Vec<u8>>,
-    ) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
-        let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
-            Error::Tls(
-                TlsProblem::NameMismatch,
-                format!("`{server_name}` is no server name"),
-            )
-        })?;
-        let Some(config) = &self.config else {
-            return Err(Error::Tls(TlsProblem::Handshake, "no TLS is set up".into()));
+    ) -> Handshake {
+        let Some(setup) = &self.setup else {
+            let error = Error::Tls(TlsProblem::Handshake, "no TLS is set up".into());
+            return Handshake {
+                result: Err(error),
+                certificate: None,
+            };
         };
-        let mut config = ClientConfig::clone(config);
+        let witness = Arc::new(Witness::new(Arc::clone(&setup.judge)));
+        let mut config = ClientConfig::clone(&setup.config);
         config.alpn_protocols = alpn;
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .map_err(|error| of_handshake(&error))?;
-        let info = TlsInfo::of(stream.get_ref().1)?;
-        Ok((stream, info))
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
+        let result = connect(Arc::new(config), stream, server_name).await;
+        Handshake {
+            result,
+            certificate: witness.shown().as_ref().map(Certificate::read),
+        }
     }
+}
+
+async fn connect(
+    config: Arc<ClientConfig>,
+    stream: TcpStream,
+    server_name: &str,
+) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
+        Error::Tls(
+            TlsProblem::NameMismatch,
+            format!("`{server_name}` is no server name"),
+        )
+    })?;
+    let connected = TlsConnector::from(config).connect(name, stream).await;
+    let stream = connected.map_err(|error| of_handshake(&error))?;
+    let info = TlsInfo::of(stream.get_ref().1)?;
+    Ok((stream, info))
 }
 
 impl TlsInfo {

@@ -1,6 +1,6 @@
-//! How a peer's certificate is judged where the library's own rules are not what the operator asked for.
+//! How a peer's certificate is seen, and how it is judged where the library's own rules are not what the operator asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -9,6 +9,69 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Remembers the certificate that a peer shows, whatever becomes of it: of one that is refused, its dates
+/// and names are what the operator needs.
+#[derive(Debug)]
+pub(super) struct Witness {
+    judge: Arc<dyn ServerCertVerifier>,
+    shown: Mutex<Option<CertificateDer<'static>>>,
+}
+
+impl Witness {
+    pub(super) fn new(judge: Arc<dyn ServerCertVerifier>) -> Self {
+        Self {
+            judge,
+            shown: Mutex::new(None),
+        }
+    }
+
+    /// The certificate, if one was shown.
+    pub(super) fn shown(&self) -> Option<CertificateDer<'static>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let shown = end_entity.clone().into_owned();
+        self.shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(shown);
+        self.judge
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.judge.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.judge.supported_verify_schemes()
+    }
+}
 
 /// Trusts the authorities of a file, and the very certificates in it: a certificate that has signed itself
 /// is its own authority, which chains of certificates have no place for.

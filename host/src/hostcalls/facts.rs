@@ -66,23 +66,33 @@ pub(super) fn connect_attributes(host: &str, port: u16, connection: Option<&Conn
     attributes
 }
 
-pub(super) fn tls_attributes(info: &connection::TlsInfo) -> Attributes {
-    let certificate = &info.certificate;
+/// Facts about the session, and about the certificate, which is there when it was refused as well.
+pub(super) fn tls_attributes(
+    info: Option<&connection::TlsInfo>,
+    certificate: Option<&connection::Certificate>,
+) -> Attributes {
     let text = |text: &str| AttributeValue::Text(text.to_owned());
-    let mut attributes = Attributes::from([
-        ("tls.protocol.version", text(info.version)),
-        ("tls.cipher", text(&info.cipher)),
-        ("tls.server.subject", text(&certificate.subject)),
-        ("tls.server.issuer", text(&certificate.issuer)),
-        ("tls.server.hash.sha256", text(&certificate.sha256)),
-    ]);
-    if let Some(alpn) = &info.alpn {
-        attributes.insert("tls.next_protocol", text(alpn));
+    let mut attributes = Attributes::new();
+    if let Some(info) = info {
+        attributes.insert("tls.protocol.version", text(info.version));
+        attributes.insert("tls.cipher", text(&info.cipher));
+        if let Some(alpn) = &info.alpn {
+            attributes.insert("tls.next_protocol", text(alpn));
+        }
     }
-    let rfc3339 = &time::format_description::well_known::Rfc3339;
-    let moment = time::OffsetDateTime::from_unix_timestamp(certificate.not_after).ok();
-    if let Some(not_after) = moment.and_then(|moment| moment.format(rfc3339).ok()) {
-        attributes.insert("tls.server.not_after", AttributeValue::Text(not_after));
+    if let Some(certificate) = certificate {
+        attributes.insert("tls.server.subject", text(&certificate.subject));
+        attributes.insert("tls.server.issuer", text(&certificate.issuer));
+        attributes.insert("tls.server.hash.sha256", text(&certificate.sha256));
+        if let Some(not_after) = rfc3339(certificate.not_after) {
+            attributes.insert("tls.server.not_after", AttributeValue::Text(not_after));
+        }
     }
     attributes
+}
+
+/// Seconds since 1970 as RFC 3339, for moments it can write.
+fn rfc3339(seconds: i64) -> Option<String> {
+    let moment = time::OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+    moment.format(&time::format_description::well_known::Rfc3339).ok()
 }

@@ -28,7 +28,7 @@ use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
 use crate::outcome::{DeadlineHit, DeadlineWhile, LogLevel, LogLine, Measurement, Usage};
-use crate::phase::Timeline;
+use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
 use stdio::Printed;
@@ -183,9 +183,18 @@ impl RunState {
         Ok(Ok(()))
     }
 
-    /// The deadline passed while this call was waiting for the network.
+    /// The deadline passed while this call was waiting: for the name servers, or for the target.
     fn cut_by_deadline(&mut self, call: &'static str) {
-        self.record_hit(call, DeadlineWhile::Waiting);
+        let is_resolving = self
+            .timeline
+            .current()
+            .is_some_and(|(phase, _)| phase == HostPhase::Resolve.as_str());
+        let doing = if is_resolving {
+            DeadlineWhile::Resolving
+        } else {
+            DeadlineWhile::Waiting
+        };
+        self.record_hit(call, doing);
     }
 
     /// The deadline had passed when this call was made. Whoever took most of the time until then is

@@ -93,13 +93,15 @@ impl HostConnection for RunState {
         }
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
-        let connection = self.table.get_mut(&connection)?;
+        let opened = self.table.get_mut(&connection)?;
         let alpn = options.alpn.into_iter().map(String::into_bytes).collect();
+        let server_name = options.server_name.as_deref();
         let shaken = deadline
-            .guard(connection.start_tls(&access.tls, options.server_name.as_deref(), alpn))
+            .guard(opened.start_tls(&access.tls, server_name, alpn))
             .await;
         let info = self.settle(START_TLS, begun, shaken);
-        let attributes = info.as_ref().map(tls_attributes).unwrap_or_default();
+        let certificate = self.table.get(&connection)?.certificate();
+        let attributes = tls_attributes(info.as_ref().ok(), certificate);
         Ok(self.end_host_phase(info, attributes).map(TlsInfo::from))
     }
 

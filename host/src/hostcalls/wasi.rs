@@ -1,7 +1,7 @@
 //! What guests get of WASI 0.2: clocks, random numbers, and waiting that ends at the deadline. No
 //! files, environment or arguments; sockets are linked and denied.
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
 use wasmtime_wasi_io::poll::DynPollable;
@@ -9,7 +9,7 @@ use wasmtime_wasi_io::poll::DynPollable;
 use super::RunState;
 use super::stdio::Printed;
 use crate::bindings;
-use crate::deadline::Deadline;
+use crate::outcome::DeadlineWhile;
 
 /// The most random bytes a guest gets in one call.
 const MAX_RANDOM: u64 = 64 * 1024;
@@ -22,10 +22,7 @@ const MAX_RANDOM: u64 = 64 * 1024;
 pub fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);
-    poll::add_to_linker::<RunState, Waiting>(linker, |state| Waits {
-        deadline: state.deadline.clone(),
-        table: &mut state.table,
-    })?;
+    poll::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
     linker.allow_shadowing(false);
     bindings::Plugin::add_to_linker::<_, wasmtime::component::HasSelf<RunState>>(linker, |state| state)
 }
@@ -55,38 +52,53 @@ impl HasData for Waiting {
     type Data<'a> = Waits<'a>;
 }
 
-/// Sleeping and polling under the deadline: once it has passed, everything is ready.
-struct Waits<'a> {
-    deadline: Deadline,
-    table: &'a mut ResourceTable,
-}
+/// Sleeping and polling under the deadline: once it has passed, everything is ready. A guest whose wait
+/// was cut short has hit the deadline, by its own choice of waiting.
+struct Waits<'a>(&'a mut RunState);
+
+/// How the report calls such a wait.
+const POLL: &str = "poll";
 
 impl poll::Host for Waits<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         let all = 0..u32::try_from(pollables.len())?;
-        match self.deadline.guard(poll::Host::poll(self.table, pollables)).await {
+        let deadline = self.0.deadline.clone();
+        match deadline
+            .guard(poll::Host::poll(&mut self.0.table, pollables))
+            .await
+        {
             Ok(ready) => ready,
-            Err(_) => Ok(all.collect()),
+            Err(_) => {
+                self.0.record_hit(POLL, DeadlineWhile::Computing);
+                Ok(all.collect())
+            }
         }
     }
 }
 
 impl poll::HostPollable for Waits<'_> {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
-        if self.deadline.has_passed() {
+        if self.0.deadline.has_passed() {
             return Ok(true);
         }
-        poll::HostPollable::ready(self.table, pollable).await
+        poll::HostPollable::ready(&mut self.0.table, pollable).await
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        self.deadline
-            .guard(poll::HostPollable::block(self.table, pollable))
+        let deadline = self.0.deadline.clone();
+        match deadline
+            .guard(poll::HostPollable::block(&mut self.0.table, pollable))
             .await
-            .unwrap_or(Ok(()))
+        {
+            Ok(done) => done,
+            Err(_) => {
+                self.0.record_hit(POLL, DeadlineWhile::Computing);
+                Ok(())
+            }
+        }
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        poll::HostPollable::drop(self.table, pollable)
+        poll::HostPollable::drop(&mut self.0.table, pollable)
     }
 }

@@ -84,7 +84,9 @@ impl fmt::Display for Blame {
 pub enum DeadlineWhile {
     /// Waiting for the target, in a host call: the target is to blame.
     Waiting,
-    /// Computing: the plugin is to blame.
+    /// Waiting for the name servers: the network is to blame, the target was not even asked.
+    Resolving,
+    /// Computing or sleeping: the plugin is to blame.
     Computing,
 }
 
@@ -116,6 +118,7 @@ macro_rules! error_types {
             pub fn blame(&self) -> Blame {
                 match self {
                     Self::DeadlineExceeded(DeadlineWhile::Waiting) => Blame::Target,
+                    Self::DeadlineExceeded(DeadlineWhile::Resolving) => Blame::Network,
                     Self::DeadlineExceeded(DeadlineWhile::Computing) => Blame::Plugin,
                     $(Self::$variant => Blame::$blame,)*
                     Self::Own(_) => Blame::Target,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
-use crate::connection::{Resolver, TlsClient};
+use crate::connection::{Resolver, TlsClient, Trust};
 use crate::grant::{Grant, Grants, Host};
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -116,6 +116,12 @@ impl Common<'_> {
                 problems.push(Problem::new(check.key_location("plugin").clone(), message));
             }
         }
+        if check.tls.trust == Trust::DoNotVerify {
+            notices.push(format!(
+                "check `{}` verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
+                check.name
+            ));
+        }
         let grants = self.grants(check, plugin, notices);
         let secrets: BTreeMap<_, _> = check
             .settings
@@ -160,10 +166,19 @@ impl Common<'_> {
 
     /// What the check grants; without a file, its own target if it grants nothing.
     fn grants(&self, check: &Check, plugin: &SharedPlugin, notices: &mut Vec<String>) -> Grants {
+        let own = own_target(&plugin.description().target, check.settings.values());
         if self.default_grant == DefaultGrant::Nothing {
+            let is_granted = |own: &Grant| check.grants.allows(&own.host().to_string(), *own.ports().start());
+            if !own.is_empty() && !own.iter().any(is_granted) {
+                let target: Vec<_> = own.iter().map(|grant| format!("`\"{grant}\"`")).collect();
+                notices.push(format!(
+                    "check `{}` does not grant its own target: add {} to `allow`",
+                    check.name,
+                    target.join(" or ")
+                ));
+            }
             return check.grants.clone();
         }
-        let own = own_target(&plugin.description().target, check.settings.values());
         let own = own
             .into_iter()
             .filter(|grant| !check.grants.iter().any(|other| other == grant));

@@ -85,11 +85,11 @@ fn unsaid(remains: &Remains) -> Option<ErrorReport> {
 /// target's failure all the same.
 fn stopped(remains: &Remains) -> ErrorReport {
     match &remains.hit {
-        Some((hit, DeadlineWhile::Waiting)) => remains
+        Some((hit, doing @ (DeadlineWhile::Waiting | DeadlineWhile::Resolving))) => remains
             .timeline
             .first_error()
             .cloned()
-            .unwrap_or_else(|| deadline(hit, DeadlineWhile::Waiting)),
+            .unwrap_or_else(|| deadline(hit, *doing)),
         Some((hit, DeadlineWhile::Computing)) => ErrorReport {
             message: "the plugin did not end within the grace after the deadline".into(),
             ..deadline(hit, DeadlineWhile::Computing)

@@ -48,13 +48,13 @@ impl PrivateFolder {
         // A process's own entry belongs to the user it runs as.
         let process = std::fs::metadata("/proc/self").map_err(unusable)?;
         if is_private(&found, process.uid()) {
-            Ok(Self(folder.to_owned()))
+            Ok(Self(folder.canonicalize().map_err(unusable)?))
         } else {
             Err(FolderError::NotPrivate(folder.to_owned()))
         }
     }
 
-    /// The folder.
+    /// The folder, as an absolute path.
     pub fn as_path(&self) -> &Path {
         &self.0
     }
@@ -75,7 +75,8 @@ mod tests {
     fn a_folder_of_our_own_is_made_and_used() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = parent.path().join("a").join("b");
-        assert_eq!(PrivateFolder::new(&folder).expect("made").as_path(), folder);
+        let made = PrivateFolder::new(&folder).expect("made");
+        assert_eq!(made.as_path(), folder.canonicalize().expect("there"));
         assert_eq!(std::fs::metadata(&folder).expect("there").mode() & 0o777, 0o700);
     }
 

@@ -19,6 +19,8 @@ enum Behaviour {
     Spin,
     /// Sleep for a minute, then ask for the network.
     Sleep,
+    /// Sleep for a minute and say that the check passed.
+    Oversleep,
     /// Take memory until there is none.
     Hoard,
     /// Panic.
@@ -92,6 +94,10 @@ impl Check for Guest {
             Behaviour::Pass => phase("first", || Ok(())),
             Behaviour::Spin => spin(),
             Behaviour::Sleep => sleep(&settings),
+            Behaviour::Oversleep => {
+                thread::sleep(Duration::from_secs(60));
+                Ok(())
+            }
             Behaviour::Hoard => hoard(),
             Behaviour::Panic => panic!("as asked"),
             Behaviour::Recurse => recurse(&mut [0; 64], u64::MAX),
