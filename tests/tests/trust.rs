@@ -1,12 +1,15 @@
 //! The promise: a file given as `ca_file` is all that is trusted. That may be an authority, or the server's
-//! own certificate, which on many a small server has signed itself.
+//! own certificate, which on many a small server has signed itself. What is not trusted is described all the same,
+//! and a check that trusts everybody is noted.
+
+use std::path::Path;
 
 use bedcheck_tests::Program;
 use bedcheck_tests::certificates::{Certificates, Identity};
 use bedcheck_tests::script::Script;
 use serde_json::Value;
 
-fn fetch(shown: &Identity, trusted: &Identity, more: &str) -> Value {
+fn fetch(shown: &Identity, trusted: &Path, more: &str) -> Value {
     let peer = Script::new()
         .start_tls(shown.server_config())
         .expect_through("\r\n\r\n")
@@ -24,7 +27,7 @@ fn fetch(shown: &Identity, trusted: &Identity, more: &str) -> Value {
         ca_file = "{}"
         {more}
         "#,
-        trusted.certificate_file.display()
+        trusted.display()
     );
     Program::run(&configuration).finish().report()
 }
@@ -33,7 +36,7 @@ fn fetch(shown: &Identity, trusted: &Identity, more: &str) -> Value {
 fn a_certificate_that_signed_itself_is_trusted_by_itself() {
     let certificates = Certificates::new();
     let own = certificates.self_signed();
-    let report = fetch(&own, &own, "");
+    let report = fetch(&own, &own.certificate_file, "");
     assert_eq!(report["outcome"], "pass", "{report:#}");
 }
 
@@ -41,18 +44,67 @@ fn a_certificate_that_signed_itself_is_trusted_by_itself() {
 fn it_is_still_held_to_its_names() {
     let certificates = Certificates::new();
     let own = certificates.self_signed();
-    let report = fetch(&own, &own, "server_name = \"other.invalid\"");
+    let report = fetch(&own, &own.certificate_file, "server_name = \"other.invalid\"");
     assert_eq!(report["error"]["type"], "tls.name_mismatch", "{report:#}");
 }
 
 #[test]
 fn another_certificate_is_not_trusted_by_it() {
     let certificates = Certificates::new();
-    let report = fetch(&certificates.valid(), &certificates.self_signed(), "");
+    let report = fetch(
+        &certificates.valid(),
+        &certificates.self_signed().certificate_file,
+        "",
+    );
     assert_eq!(report["error"]["type"], "tls.certificate_invalid", "{report:#}");
     let message = report["error"]["message"].as_str().unwrap_or_default();
     assert_eq!(
         message,
         "the certificate is not from an authority that is trusted"
     );
+}
+
+#[test]
+fn a_refused_certificate_is_described_all_the_same() {
+    let certificates = Certificates::new();
+    let report = fetch(&certificates.expired(), &certificates.authority_file(), "");
+    assert_eq!(report["error"]["type"], "tls.certificate_expired", "{report:#}");
+    let phases = report["attempts"][0]["phases"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let tls = phases
+        .iter()
+        .find(|phase| phase["name"] == "tls")
+        .cloned()
+        .unwrap_or_default();
+    for fact in [
+        "tls.server.subject",
+        "tls.server.issuer",
+        "tls.server.not_after",
+        "tls.server.hash.sha256",
+    ] {
+        assert!(tls["attributes"][fact].is_string(), "{fact}: {tls:#}");
+    }
+}
+
+#[test]
+fn what_a_configuration_leaves_open_is_noted_and_no_error() {
+    let configuration = r#"
+        [[check]]
+        name = "page"
+        plugin = "http"
+        tls.do_not_verify = true
+        settings = { url = "https://192.0.2.1/" }
+        "#;
+    let program = Program::new(["validate", "bedcheck.toml"]).file("bedcheck.toml", configuration);
+    let finished = program.finish();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert_eq!(finished.stdout, "bedcheck.toml: 1 check, nothing wrong\n");
+    assert!(
+        finished.stderr.contains("`\"192.0.2.1:443\"` to `allow`"),
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.contains("do_not_verify"), "{}", finished.stderr);
 }
