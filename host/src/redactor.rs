@@ -19,13 +19,18 @@ const MIN_ENCODED: usize = 4;
 /// in the middle of a secret before it came here, and shorter pieces are parts of too many harmless words.
 const MIN_BEGINNING: usize = 8;
 
+/// How much of the beginning is struck out where a text was cut off right behind it, in bytes.
+const MIN_CUT_OFF: usize = 3;
+/// What texts end with that were cut off, besides ending.
+const CUT_MARKS: [&str; 2] = ["…", "..."];
+
 /// Knows what must not be shown and strikes it out.
 ///
 /// Looked for are the bytes themselves; their forms in JSON, in Rust's `Debug` and percent-encoded
 /// (RFC 3986 section 2.1, also with `+` for a space); and, from 4 bytes on, in hexadecimal and base64
 /// (RFC 4648 sections 4 and 5), alone or in the middle of a longer base64 text, which is struck out
-/// whole. A secret that was cut off is struck out from its first 8 bytes on; texts are redacted before we
-/// shorten them.
+/// whole. Of a secret that was cut off, 8 bytes are struck out anywhere, and 3 right before `…`, `...` or the
+/// end of the text; texts are redacted before we shorten them.
 #[derive(Clone, Default)]
 pub struct Redactor(Vec<Form>);
 
@@ -81,7 +86,11 @@ impl Redactor {
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut found: Vec<Range<usize>> = self.0.iter().flat_map(|form| form.occurrences(text)).collect();
+        let mut found: Vec<Range<usize>> = self
+            .0
+            .iter()
+            .flat_map(|form| form.occurrences(text).chain(form.cut_off(text)))
+            .collect();
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -110,6 +119,29 @@ impl Form {
             let start = from + text.get(from..)?.find(beginning)?;
             from = start + step;
             let range = start..start + common_length(&self.text, &text[start..]);
+            Some(if self.in_base64 {
+                base64_around(text, range)
+            } else {
+                range
+            })
+        })
+    }
+}
+
+impl Form {
+    /// Where the text was cut off in the middle of the form.
+    fn cut_off<'r>(&'r self, text: &'r str) -> impl Iterator<Item = Range<usize>> + 'r {
+        let marks = CUT_MARKS
+            .into_iter()
+            .flat_map(|mark| text.match_indices(mark).map(|(at, _)| at));
+        marks.chain([text.len()]).filter_map(|cut| {
+            let longest = self.text.len().min(MIN_BEGINNING);
+            let length = (MIN_CUT_OFF..=longest).rev().find(|&length| {
+                self.text
+                    .get(..length)
+                    .is_some_and(|beginning| text[..cut].ends_with(beginning))
+            })?;
+            let range = cut - length..cut;
             Some(if self.in_base64 {
                 base64_around(text, range)
             } else {

@@ -127,4 +127,14 @@ fn a_secret_that_was_cut_off_is_struck_out_as_far_as_it_goes() {
         "it said `[redacted]s`"
     );
     assert_eq!(redactor.redact("it said `correct`"), "it said `correct`");
+    for mark in ["…", "...", ""] {
+        assert_eq!(
+            redactor.redact(&format!("it said `xxcorr{mark}")),
+            format!("it said `xx[redacted]{mark}")
+        );
+        assert_eq!(
+            redactor.redact(&format!("it said `xxco{mark}")),
+            format!("it said `xxco{mark}")
+        );
+    }
 }

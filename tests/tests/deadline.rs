@@ -41,6 +41,21 @@ fn run(behaviour: &str, more: &str) -> Value {
         .report()
 }
 
+/// Runs the guest, and once or twice more if it ended late: a machine that is busy with other tests can keep
+/// one process waiting for longer than a run may be late, and hardly three.
+fn run_punctually(behaviour: &str, more: &str, end: f64) -> Value {
+    let is_punctual = |report: &Value| (end..end + LATE).contains(&seconds(&report["duration_s"]));
+    let mut report = run(behaviour, more);
+    for _ in 0..2 {
+        if is_punctual(&report) {
+            break;
+        }
+        report = run(behaviour, more);
+    }
+    assert!(is_punctual(&report), "not within {LATE} s of {end} s: {report:#}");
+    report
+}
+
 fn statuses(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let phases = report["attempts"][0]["phases"]
@@ -66,15 +81,13 @@ fn seconds(value: &Value) -> f64 {
 
 #[test]
 fn every_call_after_the_deadline_fails_at_once_and_every_phase_is_told() {
-    let report = run("read-thrice", "");
+    // Nothing is waited for twice: the run ends with the deadline, without using the grace.
+    let report = run_punctually("read-thrice", "", DEADLINE);
     let phases = statuses(&report);
     assert_eq!(status(&phases, "connect"), "ok", "{report:#}");
     for phase in ["first", "second", "third"] {
         assert_eq!(status(&phases, phase), "deadline-exceeded", "{report:#}");
     }
-    // Nothing was waited for twice: the run ends with the deadline, without using the grace.
-    let duration = seconds(&report["duration_s"]);
-    assert!((DEADLINE..DEADLINE + LATE).contains(&duration), "{report:#}");
     assert_eq!(report["deadline_exceeded"], true);
     assert_eq!(report["deadline_hit"]["phase"], "first");
     assert_eq!(report["deadline_hit"]["host_call"], "net.read");
@@ -104,11 +117,10 @@ fn the_phase_that_waited_has_the_budget_and_the_others_next_to_none() {
 
 #[test]
 fn a_guest_that_never_listens_is_stopped_and_the_target_keeps_the_blame() {
-    let report = run("never-listen", "budget.host_calls = 1_000_000_000");
-    let duration = seconds(&report["duration_s"]);
-    assert!(
-        (DEADLINE + GRACE..DEADLINE + GRACE + LATE).contains(&duration),
-        "{report:#}"
+    let report = run_punctually(
+        "never-listen",
+        "budget.host_calls = 1_000_000_000",
+        DEADLINE + GRACE,
     );
     assert_eq!(report["error"]["type"], "deadline_exceeded");
     assert_eq!(report["error"]["phase"], "first");
@@ -119,12 +131,7 @@ fn a_guest_that_never_listens_is_stopped_and_the_target_keeps_the_blame() {
 
 #[test]
 fn a_guest_that_computes_is_stopped_after_the_grace_and_is_to_blame_itself() {
-    let report = run("spin", "budget.fuel = 1_000_000_000_000");
-    let duration = seconds(&report["duration_s"]);
-    assert!(
-        (DEADLINE + GRACE..DEADLINE + GRACE + LATE).contains(&duration),
-        "{report:#}"
-    );
+    let report = run_punctually("spin", "budget.fuel = 1_000_000_000_000", DEADLINE + GRACE);
     assert_eq!(
         (&report["outcome"], &report["blame"]),
         (&"error".into(), &"plugin".into())
@@ -135,15 +142,14 @@ fn a_guest_that_computes_is_stopped_after_the_grace_and_is_to_blame_itself() {
 }
 
 #[test]
-fn a_sleep_ends_with_the_deadline_and_is_the_plugins_fault() {
-    let report = run("sleep", "");
-    let duration = seconds(&report["duration_s"]);
-    assert!((DEADLINE..DEADLINE + LATE).contains(&duration), "{report:#}");
-    assert_eq!(
-        (&report["outcome"], &report["blame"]),
-        (&"error".into(), &"plugin".into())
-    );
-    assert_eq!(report["error"]["type"], "deadline_exceeded");
+fn a_sleep_ends_with_the_deadline_and_is_the_plugins_fault_whatever_it_says() {
+    for behaviour in ["sleep", "oversleep"] {
+        let report = run_punctually(behaviour, "", DEADLINE);
+        let judged = (&report["outcome"], &report["blame"]);
+        assert_eq!(judged, (&"error".into(), &"plugin".into()), "{report:#}");
+        assert_eq!(report["error"]["type"], "deadline_exceeded");
+        assert_eq!(report["deadline_exceeded"], true);
+    }
 }
 
 #[test]
