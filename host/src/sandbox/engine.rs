@@ -22,6 +22,10 @@ const GUEST_STACK: usize = 512 * 1024;
 /// memory and a few instances; interpreters compiled to components have some fifty instances and tables.
 const PER_COMPONENT: u32 = 60;
 
+/// How many core instances and tables there are in all, but for more runs of small guests than that: room
+/// for 1,600 interpreters at once, in a third of the address space.
+const MAX_INSTANCES: u32 = 100_000;
+
 /// What the engine is built for.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -84,10 +88,13 @@ fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
 /// of waiting guests would keep costs more than giving it back.
 fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> {
     let runs = settings.concurrency;
+    let instances = runs
+        .saturating_mul(PER_COMPONENT)
+        .min(MAX_INSTANCES.max(runs.saturating_mul(4)));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(runs)
-        .total_core_instances(runs.saturating_mul(4).max(PER_COMPONENT))
-        .total_tables(runs.saturating_mul(4).max(PER_COMPONENT))
+        .total_core_instances(instances)
+        .total_tables(instances)
         .total_memories(runs.saturating_mul(2))
         .total_stacks(runs)
         .max_core_instances_per_component(PER_COMPONENT)
