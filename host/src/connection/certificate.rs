@@ -7,7 +7,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::outcome::hexadecimal;
 
-/// A certificate's facts.
+/// How much is kept of a name, in characters: longer than any real one (RFC 5280 appendix A.1 has 64 for a
+/// common name), shorter than what a peer could fill a report with.
+const MAX_NAME: usize = 256;
+
+/// A certificate's facts. Names are the peer's to choose: they are shortened, and control characters in them
+/// replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// The subject's distinguished name.
@@ -40,8 +45,8 @@ impl Certificate {
             };
         };
         Self {
-            subject: parsed.subject().to_string(),
-            issuer: parsed.issuer().to_string(),
+            subject: shown(&parsed.subject().to_string()),
+            issuer: shown(&parsed.issuer().to_string()),
             names: names(&parsed),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
@@ -59,7 +64,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 
 fn name(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::DNSName(name) => Some(shown(name)),
         GeneralName::IPAddress(octets) => match octets.len() {
             4 => <[u8; 4]>::try_from(*octets)
                 .ok()
@@ -70,5 +75,28 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+fn shown(name: &str) -> String {
+    let clean = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    name.chars().take(MAX_NAME).map(clean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_harmless() {
+        assert_eq!(shown("CN=www.example.org"), "CN=www.example.org");
+        assert_eq!(shown("CN=\u{1b}[31m"), "CN=\u{fffd}[31m");
+        assert_eq!(shown(&"x".repeat(10_000)).len(), MAX_NAME);
     }
 }
