@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::verify::{AcceptAny, TrustedFile, Witness};
+use super::verify::{Judge, Witness};
 use super::{Certificate, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
@@ -27,7 +27,8 @@ pub struct TlsClient {
 #[derive(Debug, Clone)]
 struct Setup {
     config: Arc<ClientConfig>,
-    judge: Arc<dyn ServerCertVerifier>,
+    judge: Arc<Judge>,
+    provider: Arc<CryptoProvider>,
 }
 
 /// What became of a handshake.
@@ -59,12 +60,15 @@ impl TlsClient {
     /// A sentence that names the file which could not be read or used.
     pub fn new(settings: &Tls) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
-        let judge = verifier(&settings.trust, Arc::clone(&provider))?;
-        let builder = ClientConfig::builder_with_provider(provider)
+        let judge = Arc::new(judge(&settings.trust, &provider)?);
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&judge));
+            .with_custom_certificate_verifier(Arc::new(Witness::new(
+                Arc::clone(&judge),
+                Arc::clone(&provider),
+            )));
         let mut config = match &settings.client {
             Some(identity) => {
                 let (chain, key) = identity.read()?;
@@ -82,7 +86,11 @@ impl TlsClient {
         config.resumption = Resumption::disabled();
         let config = Arc::new(config);
         Ok(Self {
-            setup: Some(Setup { config, judge }),
+            setup: Some(Setup {
+                config,
+                judge,
+                provider,
+            }),
             server_name: settings.server_name.clone(),
         })
     }
@@ -113,7 +121,10 @@ impl TlsClient {
                 certificate: None,
             };
         };
-        let witness = Arc::new(Witness::new(Arc::clone(&setup.judge)));
+        let witness = Arc::new(Witness::new(
+            Arc::clone(&setup.judge),
+            Arc::clone(&setup.provider),
+        ));
         let mut config = ClientConfig::clone(&setup.config);
         config.alpn_protocols = alpn;
         config
@@ -186,19 +197,19 @@ fn of_handshake(error: &std::io::Error) -> Error {
     }
 }
 
-fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let chains = |roots: Arc<RootCertStore>, provider| {
-        WebPkiServerVerifier::builder_with_provider(roots, provider)
+fn judge(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Judge, String> {
+    let chains = |roots| {
+        WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
             .build()
             .map_err(|error| format!("the trusted certificates cannot be used: {error}"))
     };
     match trust {
-        Trust::DoNotVerify => Ok(Arc::new(AcceptAny::new(provider))),
-        Trust::System => Ok(chains(system_roots(), provider)?),
+        Trust::DoNotVerify => Ok(Judge::Lenient),
+        Trust::System => Ok(Judge::Chains(chains(system_roots())?)),
         Trust::File(file) => {
             let trusted = certificates_from(file)?;
-            let roots = Arc::new(roots_of(file, &trusted)?);
-            Ok(Arc::new(TrustedFile::new(trusted, chains(roots, provider)?)))
+            let chains = chains(Arc::new(roots_of(file, &trusted)?))?;
+            Ok(Judge::File { trusted, chains })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a peer's certificate is seen, and how it is judged where the library's own rules are not what the operator asked for.
+//! How a peer's certificate is seen and judged in a handshake.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,18 +10,36 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Remembers the certificate that a peer shows, whatever becomes of it: of one that is refused, its dates
-/// and names are what the operator needs.
+/// Whose certificate is accepted.
+#[derive(Debug)]
+pub(super) enum Judge {
+    /// One that leads to a trusted authority.
+    Chains(Arc<WebPkiServerVerifier>),
+    /// One that leads to an authority of a file, or stands in the file itself: a certificate that has signed
+    /// itself is its own authority, which chains of certificates have no place for.
+    File {
+        trusted: Vec<CertificateDer<'static>>,
+        chains: Arc<WebPkiServerVerifier>,
+    },
+    /// Anybody's.
+    Lenient,
+}
+
+/// Verifies the peer of one handshake: has its certificate judged, and remembers it whatever becomes of it,
+/// for of one that is refused, its dates and names are what the operator needs. Whoever is judged, the peer
+/// must hold the certificate's key.
 #[derive(Debug)]
 pub(super) struct Witness {
-    judge: Arc<dyn ServerCertVerifier>,
+    judge: Arc<Judge>,
+    provider: Arc<CryptoProvider>,
     shown: Mutex<Option<CertificateDer<'static>>>,
 }
 
 impl Witness {
-    pub(super) fn new(judge: Arc<dyn ServerCertVerifier>) -> Self {
+    pub(super) fn new(judge: Arc<Judge>, provider: Arc<CryptoProvider>) -> Self {
         Self {
             judge,
+            provider,
             shown: Mutex::new(None),
         }
     }
@@ -46,68 +64,17 @@ impl ServerCertVerifier for Witness {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .replace(shown);
-        self.judge
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.judge.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.judge.supported_verify_schemes()
-    }
-}
-
-/// Trusts the authorities of a file, and the very certificates in it: a certificate that has signed itself
-/// is its own authority, which chains of certificates have no place for.
-#[derive(Debug)]
-pub(super) struct TrustedFile {
-    trusted: Vec<CertificateDer<'static>>,
-    chains: Arc<WebPkiServerVerifier>,
-}
-
-impl TrustedFile {
-    pub(super) fn new(trusted: Vec<CertificateDer<'static>>, chains: Arc<WebPkiServerVerifier>) -> Self {
-        Self { trusted, chains }
-    }
-}
-
-impl ServerCertVerifier for TrustedFile {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if !self.trusted.iter().any(|trusted| trusted == end_entity) {
-            return self.chains.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            );
+        match &*self.judge {
+            Judge::Lenient => Ok(ServerCertVerified::assertion()),
+            Judge::File { trusted, .. } if trusted.iter().any(|trusted| trusted == end_entity) => {
+                verify_dates(end_entity, now)?;
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Judge::File { chains, .. } | Judge::Chains(chains) => {
+                chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
         }
-        verify_dates(end_entity, now)?;
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -116,8 +83,8 @@ impl ServerCertVerifier for TrustedFile {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -126,12 +93,14 @@ impl ServerCertVerifier for TrustedFile {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains
-            .verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -156,51 +125,4 @@ fn verify_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), r
         return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
     }
     Ok(())
-}
-
-/// Accepts any certificate; the peer must still hold its key.
-#[derive(Debug)]
-pub(super) struct AcceptAny(Arc<CryptoProvider>);
-
-impl AcceptAny {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self(provider)
-    }
-}
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
