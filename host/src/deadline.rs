@@ -5,9 +5,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::tape::Tape;
+
+/// How long a guest may compute in virtual time, by the machine's clock: its fuel ends it much earlier.
+const VIRTUAL_FENCE: Duration = Duration::from_secs(60);
 
 /// A run's deadline. Clones are the same deadline.
 #[derive(Debug, Clone)]
@@ -15,9 +22,13 @@ pub struct Deadline(Arc<Moments>);
 
 #[derive(Debug)]
 struct Moments {
-    start: Instant,
+    clock: Clock,
+    tape: Tape,
     limit: Duration,
     grace: Duration,
+    /// Nanoseconds from the start: the limit, or the earlier moment at which a fault made it pass.
+    passes_at: AtomicU64,
+    moved: Notify,
 }
 
 /// The deadline has passed.
@@ -26,14 +37,32 @@ struct Moments {
 pub struct Exceeded;
 
 impl Deadline {
-    /// A deadline `limit` after `start`, with a grace after it.
-    pub fn new(start: Instant, limit: Duration, grace: Duration) -> Self {
-        Self(Arc::new(Moments { start, limit, grace }))
+    /// A deadline `limit` after the start of `clock`, with a grace after it. What is read from the clock goes
+    /// on `tape`, or comes from there.
+    pub fn new(clock: Clock, tape: Tape, limit: Duration, grace: Duration) -> Self {
+        Self(Arc::new(Moments {
+            clock,
+            tape,
+            limit,
+            grace,
+            passes_at: AtomicU64::new(nanoseconds(limit)),
+            moved: Notify::new(),
+        }))
+    }
+
+    /// What the run is told, in order.
+    pub fn tape(&self) -> &Tape {
+        &self.0.tape
+    }
+
+    /// The run's clock. Readings of it are not on the tape.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// Time since the start of the run.
     pub fn elapsed(&self) -> Duration {
-        self.0.start.elapsed()
+        self.0.tape.moment(|| self.0.clock.now())
     }
 
     /// The time the run was given.
@@ -43,7 +72,7 @@ impl Deadline {
 
     /// Time until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Duration {
-        self.0.limit.saturating_sub(self.elapsed())
+        self.passes_at().saturating_sub(self.elapsed())
     }
 
     /// Whether the deadline has passed.
@@ -51,9 +80,31 @@ impl Deadline {
         self.remaining().is_zero()
     }
 
-    /// When the run is stopped whatever it does: deadline plus grace.
-    pub fn stop_at(&self) -> Instant {
-        self.0.start + self.0.limit + self.0.grace
+    /// Makes the deadline pass now, as far as it has not: the grace begins.
+    pub fn expire(&self) {
+        let now = nanoseconds(self.elapsed());
+        self.0.passes_at.fetch_min(now, Ordering::Relaxed);
+        self.0.moved.notify_one();
+    }
+
+    /// Whether the run has to be stopped whatever it does: deadline and grace are over. In virtual time the
+    /// fuel decides.
+    pub fn is_over(&self) -> bool {
+        matches!(self.0.clock, Clock::Live(_)) && self.0.clock.now() >= self.stop_at()
+    }
+
+    /// Waits until `margin` after the moment from which the run has to be stopped.
+    pub async fn over(&self, margin: Duration) {
+        if matches!(self.0.clock, Clock::Virtual(_)) {
+            return tokio::time::sleep(VIRTUAL_FENCE).await;
+        }
+        loop {
+            let stop_at = self.stop_at() + margin;
+            tokio::select! {
+                () = self.0.clock.sleep_until(stop_at) => return,
+                () = self.0.moved.notified() => {}
+            }
+        }
     }
 
     /// Waits for `future`, until the deadline at most.
@@ -63,13 +114,33 @@ impl Deadline {
     /// When the deadline has passed before, without having polled the future, or passes meanwhile,
     /// which drops it.
     pub async fn guard<F: Future>(&self, future: F) -> Result<F::Output, Exceeded> {
-        if self.has_passed() {
+        let passes_at = self.passes_at();
+        if self.0.clock.now() >= passes_at {
             return Err(Exceeded);
         }
-        timeout_at(self.0.start + self.0.limit, future)
-            .await
-            .map_err(|_| Exceeded)
+        self.0.clock.until(passes_at, future).await.ok_or(Exceeded)
     }
+
+    /// Pauses, by the deadline at most.
+    pub async fn pause(&self, pause: Duration) {
+        if !self.0.tape.is_playing() {
+            let clock = &self.0.clock;
+            // Both ends of the wait are ends: whether the deadline has passed is asked by whoever comes next.
+            let _ = self.guard(clock.sleep_until(clock.now() + pause)).await;
+        }
+    }
+
+    fn passes_at(&self) -> Duration {
+        Duration::from_nanos(self.0.passes_at.load(Ordering::Relaxed))
+    }
+
+    fn stop_at(&self) -> Duration {
+        self.passes_at() + self.0.grace
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -79,11 +150,8 @@ mod tests {
     use tokio::time::sleep;
 
     fn in_milliseconds(limit: u64) -> Deadline {
-        Deadline::new(
-            Instant::now(),
-            Duration::from_millis(limit),
-            Duration::from_millis(50),
-        )
+        let grace = Duration::from_millis(50);
+        Deadline::new(Clock::live(), Tape::none(), Duration::from_millis(limit), grace)
     }
 
     #[tokio::test]
@@ -110,5 +178,15 @@ mod tests {
         });
         assert_eq!(answer.await, Ok(7));
         assert!(deadline.remaining() < Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_is_made_to_pass_has_passed_and_its_grace_begins() {
+        let deadline = in_milliseconds(3_600_000);
+        deadline.expire();
+        assert!(deadline.has_passed() && !deadline.is_over());
+        assert_eq!(deadline.guard(async {}).await, Err(Exceeded));
+        deadline.over(Duration::ZERO).await;
+        assert!(deadline.is_over() && deadline.elapsed() >= Duration::from_millis(50));
     }
 }

@@ -34,9 +34,9 @@ const CUT_MARKS: [&str; 2] = ["…", "..."];
 #[derive(Clone, Default)]
 pub struct Redactor(Vec<Form>);
 
-/// A form of a secret.
+/// A form of a secret. It is as secret as that.
 #[derive(Clone, PartialEq, Eq)]
-struct Form {
+pub struct Form {
     text: Zeroizing<String>,
     /// Whether all of the base64 text around it is struck out as well.
     in_base64: bool,
@@ -64,23 +64,10 @@ impl Redactor {
         if sensitive.is_empty() {
             return;
         }
-        let text = Zeroizing::new(String::from_utf8_lossy(sensitive).into_owned());
-        for form in escaped_forms(&text).chain(percent_forms(sensitive)) {
-            self.push(form, false);
-        }
-        self.push(text, false);
-        if sensitive.len() >= MIN_ENCODED {
-            hexadecimal_forms(sensitive)
-                .into_iter()
-                .for_each(|form| self.push(form, false));
-            base64_forms(sensitive).for_each(|form| self.push(form, true));
-        }
-    }
-
-    fn push(&mut self, text: Zeroizing<String>, in_base64: bool) {
-        let form = Form { text, in_base64 };
-        if !self.0.contains(&form) {
-            self.0.push(form);
+        for form in forms(sensitive) {
+            if !self.0.contains(&form) {
+                self.0.push(form);
+            }
         }
     }
 
@@ -109,7 +96,33 @@ impl Redactor {
     }
 }
 
+/// The forms in which something is looked for, in an order that is the same for everything of a length.
+pub fn forms(sensitive: &[u8]) -> Vec<Form> {
+    let form = |in_base64| move |text| Form { text, in_base64 };
+    let text = Zeroizing::new(String::from_utf8_lossy(sensitive).into_owned());
+    let mut forms: Vec<_> = escaped_forms(&text)
+        .chain(percent_forms(sensitive))
+        .chain([text])
+        .map(form(false))
+        .collect();
+    if sensitive.len() >= MIN_ENCODED {
+        forms.extend(hexadecimal_forms(sensitive).map(form(false)));
+        forms.extend(base64_forms(sensitive).map(form(true)));
+    }
+    forms
+}
+
 impl Form {
+    /// What is looked for.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether all of the base64 text around it belongs to it.
+    pub fn in_base64(&self) -> bool {
+        self.in_base64
+    }
+
     /// Where the form, or a long beginning of it, occurs, also where it overlaps itself.
     fn occurrences<'r>(&'r self, text: &'r str) -> impl Iterator<Item = Range<usize>> + 'r {
         let step = self.text.chars().next().map_or(1, char::len_utf8);

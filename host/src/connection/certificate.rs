@@ -1,6 +1,7 @@
 //! Facts about a peer's certificate. Reading only: whether it is trusted is decided in `tls`.
 
 use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -13,7 +14,7 @@ const MAX_NAME: usize = 256;
 
 /// A certificate's facts. Names are the peer's to choose: they are shortened, and control characters in them
 /// replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The subject's distinguished name.
     pub subject: String,

@@ -1,11 +1,13 @@
 //! What can go wrong between here and a peer, in kinds that the contract and the reports keep apart.
 
+use std::borrow::Cow;
 use std::io;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// An error of the network or the peer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// The name does not exist.
     #[error("the name `{0}` does not exist")]
@@ -36,14 +38,14 @@ pub enum Error {
     Tls(TlsProblem, String),
     /// The connection cannot do that now.
     #[error("{0}")]
-    InvalidUse(&'static str),
+    InvalidUse(Cow<'static, str>),
     /// Anything else, in the operating system's words.
     #[error("{0}")]
     Other(String),
 }
 
 /// Why TLS could not be established.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TlsProblem {
     /// The handshake failed.
     Handshake,

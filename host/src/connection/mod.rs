@@ -4,11 +4,16 @@
 mod certificate;
 mod dial;
 mod error;
+mod impairment;
+mod network;
 mod resolve;
+pub mod script;
+mod scripted;
 mod tls;
 mod trust;
 mod verify;
 
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 
@@ -17,11 +22,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 pub use certificate::Certificate;
-pub use dial::dial;
 pub use error::{Error, TlsProblem};
+pub use impairment::{Ending, Impairment};
+pub use network::Network;
 pub use resolve::{Resolution, Resolver};
 pub use tls::{TlsClient, TlsInfo};
 pub use trust::{ClientIdentity, Tls, Trust};
+
+use impairment::Room;
+use scripted::Scripted;
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -29,31 +38,67 @@ pub struct Connection {
     transport: Transport,
     host: String,
     peer: SocketAddr,
+    number: u32,
     certificate: Option<Certificate>,
+    impairment: Impairment,
 }
 
 #[derive(Debug)]
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Scripted(Box<Scripted>),
     /// Closed, or a handshake that failed or was abandoned half-way.
     Unusable,
 }
 
 impl Connection {
-    /// A connection over a stream to `host`.
+    /// A connection over a stream to `host`; `number` tells it from the others of its attempt.
     ///
     /// # Errors
     ///
     /// When the peer is gone already.
-    pub fn new(stream: TcpStream, host: &str) -> Result<Self, Error> {
+    pub fn new(stream: TcpStream, host: &str, number: u32) -> Result<Self, Error> {
         let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
-        Ok(Self {
-            transport: Transport::Plain(stream),
+        Ok(Self::over(Transport::Plain(stream), host, peer, number))
+    }
+
+    fn scripted(scripted: Scripted, host: &str, peer: SocketAddr, number: u32) -> Self {
+        Self::over(Transport::Scripted(Box::new(scripted)), host, peer, number)
+    }
+
+    /// A connection of a recorded run: it has a peer, and nothing goes over it.
+    pub fn recorded(host: &str, peer: SocketAddr, number: u32) -> Self {
+        Self::over(Transport::Unusable, host, peer, number)
+    }
+
+    fn over(transport: Transport, host: &str, peer: SocketAddr, number: u32) -> Self {
+        Self {
+            transport,
             host: host.to_owned(),
             peer,
+            number,
             certificate: None,
-        })
+            impairment: Impairment::default(),
+        }
+    }
+
+    /// Which one it is of its attempt's, counted from 0.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What is wrong with it on purpose.
+    pub fn impairment(&mut self) -> &mut Impairment {
+        &mut self.impairment
+    }
+
+    /// What did not go by the script, of a connection to a scripted peer.
+    pub fn complaint(&self) -> Option<&str> {
+        match &self.transport {
+            Transport::Scripted(scripted) => scripted.complaint(),
+            _ => None,
+        }
     }
 
     /// The host that was dialled.
@@ -82,6 +127,7 @@ impl Connection {
         server_name: Option<&str>,
         alpn: Vec<Vec<u8>>,
     ) -> Result<TlsInfo, Error> {
+        self.impairment.check()?;
         match std::mem::replace(&mut self.transport, Transport::Unusable) {
             Transport::Plain(stream) => {
                 refuse_early_plaintext(&stream)?;
@@ -94,7 +140,15 @@ impl Connection {
             }
             Transport::Tls(stream) => {
                 self.transport = Transport::Tls(stream);
-                Err(Error::InvalidUse("the connection has TLS already"))
+                Err(Error::InvalidUse("the connection has TLS already".into()))
+            }
+            Transport::Scripted(mut scripted) => {
+                let info = scripted.start_tls().await;
+                self.certificate = info.as_ref().ok().map(|info| info.certificate.clone());
+                if info.is_ok() {
+                    self.transport = Transport::Scripted(scripted);
+                }
+                info
             }
             Transport::Unusable => Err(UNUSABLE),
         }
@@ -106,6 +160,16 @@ impl Connection {
     ///
     /// Errors of the network.
     pub async fn read(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
+        let maximum = match self.impairment.room_to_read(maximum)? {
+            Room::UpTo(maximum) => maximum,
+            Room::Ended => return Ok(Vec::new()),
+        };
+        let bytes = self.receive(maximum).await?;
+        self.impairment.have_read(bytes.len());
+        Ok(bytes)
+    }
+
+    async fn receive(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::with_capacity(maximum);
         let read = match &mut self.transport {
             Transport::Plain(stream) => stream.read_buf(&mut bytes).await,
@@ -114,6 +178,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
                 read => read,
             },
+            Transport::Scripted(scripted) => return scripted.read(maximum).await,
             Transport::Unusable => return Err(UNUSABLE),
         };
         read.map_err(|error| Error::from(&error))?;
@@ -126,12 +191,19 @@ impl Connection {
     ///
     /// Errors of the network.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let room = self.impairment.room_to_write(bytes.len())?;
+        self.transmit(&bytes[..room]).await?;
+        self.impairment.check()
+    }
+
+    async fn transmit(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let written = match &mut self.transport {
             Transport::Plain(stream) => stream.write_all(bytes).await,
             Transport::Tls(stream) => match stream.write_all(bytes).await {
                 Ok(()) => stream.flush().await,
                 failed => failed,
             },
+            Transport::Scripted(scripted) => return scripted.write(bytes),
             Transport::Unusable => return Err(UNUSABLE),
         };
         written.map_err(|error| Error::from(&error))
@@ -143,9 +215,14 @@ impl Connection {
     ///
     /// Errors of the network while telling the peer; a peer that is gone already is none.
     pub async fn close(&mut self) -> Result<(), Error> {
+        self.impairment.check()?;
         let told = match std::mem::replace(&mut self.transport, Transport::Unusable) {
             Transport::Plain(mut stream) => stream.shutdown().await,
             Transport::Tls(mut stream) => stream.shutdown().await,
+            Transport::Scripted(mut scripted) => {
+                scripted.close();
+                Ok(())
+            }
             Transport::Unusable => return Err(UNUSABLE),
         };
         match told.map_err(|error| Error::from(&error)) {
@@ -155,7 +232,7 @@ impl Connection {
     }
 }
 
-const UNUSABLE: Error = Error::InvalidUse("the connection is closed");
+const UNUSABLE: Error = Error::InvalidUse(Cow::Borrowed("the connection is closed"));
 
 /// A TLS server speaks second. Whatever has arrived before our first message is not TLS, and in
 /// STARTTLS it may have been put there by somebody in between.

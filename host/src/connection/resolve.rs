@@ -56,11 +56,6 @@ impl Resolver {
         Self(builder.build().map_err(|error| error.to_string()))
     }
 
-    /// A resolver that finds no name.
-    pub fn nowhere() -> Self {
-        Self(Err("there are no name servers".into()))
-    }
-
     /// Looks both families of a name up at once. An address stands for itself.
     ///
     /// # Errors
@@ -82,6 +77,16 @@ impl Resolver {
         tokio::select! {
             first = v6.answer() => combine(host, first, v4).await,
             first = v4.answer() => combine(host, first, v6).await,
+        }
+    }
+}
+
+impl Resolution {
+    /// These addresses, and no look-up under way.
+    pub fn of(addresses: Vec<IpAddr>) -> Self {
+        Self {
+            addresses,
+            pending: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! TLS as a client: whom to trust, who we are, and the handshake.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -40,10 +42,10 @@ pub(super) struct Handshake {
 }
 
 /// Facts about an established session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsInfo {
     /// `1.2` or `1.3`.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// The cipher suite's registered name.
     pub cipher: String,
     /// The protocol chosen by ALPN.
@@ -168,7 +170,7 @@ impl TlsInfo {
             .and_then(<[_]>::first)
             .ok_or_else(incomplete)?;
         Ok(Self {
-            version,
+            version: Cow::Borrowed(version),
             cipher: suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned),
             alpn: session
                 .alpn_protocol()

@@ -1,10 +1,9 @@
 //! What a check's runs may do: decided when the configuration is loaded, the same for every run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::capability::Capability;
-use crate::connection::{Resolver, TlsClient};
+use crate::connection::{Network, TlsClient};
 use crate::grant::Grants;
 use crate::redactor::Redactor;
 use crate::secret::Secret;
@@ -26,8 +25,8 @@ pub struct Access {
     pub secrets: BTreeMap<String, Secret>,
     /// Strikes those secrets out.
     pub redactor: Redactor,
-    /// Finds addresses.
-    pub resolver: Arc<Resolver>,
+    /// Where names and connections lead.
+    pub network: Network,
 }
 
 impl Access {
@@ -41,7 +40,7 @@ impl Access {
             tls: TlsClient::trusting_nobody(),
             secrets: BTreeMap::new(),
             redactor: Redactor::default(),
-            resolver: Arc::new(Resolver::nowhere()),
+            network: Network::Nowhere,
         }
     }
 }

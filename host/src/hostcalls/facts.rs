@@ -20,7 +20,7 @@ impl From<connection::TlsInfo> for TlsInfo {
             sha256,
         } = info.certificate;
         Self {
-            version: info.version.to_owned(),
+            version: info.version.into_owned(),
             cipher: info.cipher,
             alpn: info.alpn,
             certificate: Certificate {
@@ -74,7 +74,7 @@ pub(super) fn tls_attributes(
     let text = |text: &str| AttributeValue::Text(text.to_owned());
     let mut attributes = Attributes::new();
     if let Some(info) = info {
-        attributes.insert("tls.protocol.version", text(info.version));
+        attributes.insert("tls.protocol.version", text(&info.version));
         attributes.insert("tls.cipher", text(&info.cipher));
         if let Some(alpn) = &info.alpn {
             attributes.insert("tls.next_protocol", text(alpn));

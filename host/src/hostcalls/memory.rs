@@ -32,6 +32,11 @@ impl MemoryMeter {
         self.peak
     }
 
+    /// Refuses all growth from now on.
+    pub(super) fn freeze(&mut self) {
+        self.limit = self.limit.min(self.now);
+    }
+
     pub(super) fn refused(&self) -> bool {
         self.refused
     }

@@ -2,7 +2,9 @@
 //! (limits, deadline, capability), then the grants, then acts.
 
 mod access;
+mod ask;
 mod convert;
+mod disturb;
 mod facts;
 mod host_phases;
 mod memory;
@@ -14,8 +16,9 @@ mod stdio;
 mod wasi;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
@@ -27,7 +30,8 @@ use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
-use crate::outcome::{DeadlineHit, DeadlineWhile, LogLevel, LogLine, Measurement, Usage};
+use crate::fault::{HostCall, Injector};
+use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -49,14 +53,40 @@ pub struct RunState {
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     waited: Duration,
     connections: usize,
+    dialled: u32,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
     redactor: Redactor,
+    injector: Injector,
+    faults: Vec<InjectedFault>,
+    complaints: Vec<String>,
     memory: MemoryMeter,
     stdout: Printed,
     stderr: Printed,
     wasi: WasiCtx,
     table: ResourceTable,
+}
+
+/// What an attempt finds besides its access and its limits.
+#[derive(Debug)]
+pub struct Circumstances {
+    /// The time of day at the start of the run.
+    pub started: SystemTime,
+    /// Where the guest's random numbers come from. Whoever knows it knows them all.
+    pub seed: [u8; 32],
+    /// The faults that wait for it.
+    pub injector: Injector,
+}
+
+impl Circumstances {
+    /// Always the same, without faults: for what must not depend on anything.
+    pub fn nowhere() -> Self {
+        Self {
+            started: SystemTime::UNIX_EPOCH,
+            seed: [0; 32],
+            injector: Injector::default(),
+        }
+    }
 }
 
 /// What remains of an attempt once its guest has ended, however it ended.
@@ -71,6 +101,10 @@ pub struct Remains {
     pub measurements: Vec<Measurement>,
     /// What the guest logged.
     pub log: Vec<LogLine>,
+    /// The faults that were injected.
+    pub faults: Vec<InjectedFault>,
+    /// What did not go by the script, where peers are scripted.
+    pub complaints: Vec<String>,
     /// Whether the guest was refused memory.
     pub memory_refused: bool,
     /// The last the guest wrote to standard error: of a panic, its place and message.
@@ -86,7 +120,13 @@ pub struct HostCallsExhausted;
 
 impl RunState {
     /// The state of an attempt that has used nothing but what `spent` says.
-    pub fn new(access: Arc<Access>, deadline: Deadline, limits: Limits, spent: Usage) -> Self {
+    pub fn new(
+        access: Arc<Access>,
+        deadline: Deadline,
+        limits: Limits,
+        spent: Usage,
+        circumstances: Circumstances,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let (stdout, stderr) = (Printed::default(), Printed::default());
@@ -95,18 +135,22 @@ impl RunState {
             redactor: access.redactor.clone(),
             memory: MemoryMeter::new(limits.memory),
             access,
-            deadline,
             limits,
             usage: spent,
             hit: None,
             waited: Duration::ZERO,
             connections: 0,
+            dialled: 0,
             measurements: Vec::new(),
             log: Vec::new(),
-            wasi: wasi::context(&stdout, &stderr),
+            wasi: wasi::context(&stdout, &stderr, &circumstances, &deadline),
+            injector: circumstances.injector,
+            faults: Vec::new(),
+            complaints: Vec::new(),
             stdout,
             stderr,
             table,
+            deadline,
         }
     }
 
@@ -132,6 +176,8 @@ impl RunState {
             usage: self.usage,
             measurements: self.measurements,
             log: self.log,
+            faults: self.faults,
+            complaints: self.complaints,
             memory_refused: self.memory.refused(),
             last_words: last_words(&self.stderr.lines()),
             redactor: self.redactor,
@@ -153,24 +199,21 @@ impl RunState {
     }
 
     /// The gate of calls that only report: the deadline does not concern them.
-    fn count_call(&mut self) -> wasmtime::Result<Result<(), CallError>> {
-        self.usage.host_calls += 1;
-        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
-            return Err(HostCallsExhausted.into());
+    fn report_call(&mut self, call: HostCall) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call(call, || Value::Null)? {
+            return Ok(Err(error));
         }
-        if self.usage.host_calls > self.limits.host_calls {
-            return Ok(Err(CallError::OverQuota("host calls".into())));
-        }
-        Ok(Ok(()))
+        Ok(self.disturb_report(call))
     }
 
     /// The gate of calls that reach out.
     fn enter(
         &mut self,
-        call: &'static str,
+        call: HostCall,
         capability: Capability,
+        arguments: impl FnOnce() -> Value,
     ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.count_call(call, arguments)? {
             return Ok(Err(error));
         }
         if self.deadline.has_passed() {
@@ -183,8 +226,24 @@ impl RunState {
         Ok(Ok(()))
     }
 
+    fn count_call(
+        &mut self,
+        call: HostCall,
+        arguments: impl FnOnce() -> Value,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        self.deadline.tape().call(call.as_str(), arguments);
+        self.usage.host_calls += 1;
+        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
+            return Err(HostCallsExhausted.into());
+        }
+        if self.usage.host_calls > self.limits.host_calls {
+            return Ok(Err(CallError::OverQuota("host calls".into())));
+        }
+        Ok(Ok(()))
+    }
+
     /// The deadline passed while this call was waiting: for the name servers, or for the target.
-    fn cut_by_deadline(&mut self, call: &'static str) {
+    fn cut_by_deadline(&mut self, call: HostCall) {
         let is_resolving = self
             .timeline
             .current()
@@ -199,7 +258,7 @@ impl RunState {
 
     /// The deadline had passed when this call was made. Whoever took most of the time until then is
     /// to blame for it.
-    fn refused_by_deadline(&mut self, call: &'static str) {
+    fn refused_by_deadline(&mut self, call: HostCall) {
         let mostly_waited = self.waited >= self.deadline.limit() / 2;
         self.record_hit(
             call,
@@ -211,7 +270,7 @@ impl RunState {
         );
     }
 
-    fn record_hit(&mut self, call: &'static str, doing: DeadlineWhile) {
+    fn record_hit(&mut self, call: HostCall, doing: DeadlineWhile) {
         if self.hit.is_some() {
             return;
         }
@@ -219,7 +278,7 @@ impl RunState {
         let hit = DeadlineHit {
             phase: current.map(|(name, _)| name.to_owned()),
             detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
-            host_call: Some(call),
+            host_call: Some(call.as_str()),
             at: self.deadline.elapsed(),
         };
         self.hit = Some((hit, doing));

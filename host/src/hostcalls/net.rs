@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
 use super::RunState;
+use super::ask::{ask, ask_for_bytes, ask_for_connection};
 use super::facts::{connect_attributes, resolve_attributes, tls_attributes};
 use super::host_phases::Failed;
 use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
 use crate::bindings::bedcheck::plugin::secrets::Sendable;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
-use crate::connection::{self, Connection, Resolution, dial};
+use crate::connection::{self, Connection, Resolution};
 use crate::deadline::Exceeded;
+use crate::fault::HostCall;
+use crate::outcome::Attributes;
 use crate::phase::HostPhase;
 
 /// How many connections a guest may have open at once: a dialogue needs one or two, and each is a file
@@ -25,12 +29,6 @@ const MAX_READ: u64 = 64 * 1024;
 /// section 3.1).
 const MAX_ALPN: (usize, usize) = (8, 255);
 
-const CONNECT: &str = "net.connect";
-const START_TLS: &str = "net.start-tls";
-const READ: &str = "net.read";
-const WRITE: &str = "net.write";
-const CLOSE: &str = "net.close";
-
 impl Host for RunState {}
 
 impl HostConnection for RunState {
@@ -39,7 +37,8 @@ impl HostConnection for RunState {
         host: String,
         port: u16,
     ) -> wasmtime::Result<Result<Resource<Connection>, CallError>> {
-        if let Err(error) = self.enter(CONNECT, Capability::NetConnect)? {
+        let arguments = || json!({ "host": host, "port": port });
+        if let Err(error) = self.enter(HostCall::NetConnect, Capability::NetConnect, arguments)? {
             let phase = match error {
                 CallError::DeadlineExceeded => HostPhase::Resolve,
                 _ => HostPhase::Connect,
@@ -75,7 +74,8 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         options: TlsOptions,
     ) -> wasmtime::Result<Result<TlsInfo, CallError>> {
-        if let Err(error) = self.enter(START_TLS, Capability::NetTls)? {
+        let arguments = || json!({ "server_name": options.server_name, "alpn": options.alpn });
+        if let Err(error) = self.enter(HostCall::NetStartTls, Capability::NetTls, arguments)? {
             return Ok(Err(self.refuse_host_phase(HostPhase::Tls, Failed::from(error))));
         }
         if options.alpn.len() > MAX_ALPN.0
@@ -91,17 +91,27 @@ impl HostConnection for RunState {
         if let Err(error) = self.begin_host_phase(HostPhase::Tls) {
             return Ok(Err(error));
         }
+        let disturbed = self
+            .disturb(HostCall::NetStartTls, Some(HostPhase::Tls), Some(&connection))
+            .await;
+        if let Err(failed) = disturbed {
+            return Ok(self.end_host_phase(Err(failed), Attributes::new()));
+        }
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(&connection)?;
         let alpn = options.alpn.into_iter().map(String::into_bytes).collect();
         let server_name = options.server_name.as_deref();
-        let shaken = deadline
-            .guard(opened.start_tls(&access.tls, server_name, alpn))
-            .await;
-        let info = self.settle(START_TLS, begun, shaken);
-        let certificate = self.table.get(&connection)?.certificate();
-        let attributes = tls_attributes(info.as_ref().ok(), certificate);
+        let handshake = async {
+            let info = opened.start_tls(&access.tls, server_name, alpn).await;
+            Ok((info, opened.certificate().cloned()))
+        };
+        let shaken = ask(&deadline, handshake).await;
+        let (info, certificate) = match self.settle(HostCall::NetStartTls, begun, shaken) {
+            Ok((info, certificate)) => (info.map_err(Failed::from), certificate),
+            Err(failed) => (Err(failed), None),
+        };
+        let attributes = tls_attributes(info.as_ref().ok(), certificate.as_ref());
         Ok(self.end_host_phase(info, attributes).map(TlsInfo::from))
     }
 
@@ -110,7 +120,8 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         maximum: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
-        if let Err(error) = self.enter(READ, Capability::NetConnect)? {
+        let arguments = || json!({ "maximum": maximum });
+        if let Err(error) = self.enter(HostCall::NetRead, Capability::NetConnect, arguments)? {
             return Ok(Err(error));
         }
         if maximum == 0 {
@@ -120,11 +131,23 @@ impl HostConnection for RunState {
             0 => return Ok(Err(CallError::OverQuota("bytes".into()))),
             left => u64::from(maximum).min(MAX_READ).min(left),
         };
+        if let Err(failed) = self.disturb(HostCall::NetRead, None, Some(&connection)).await {
+            return Ok(Err(failed.error));
+        }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
         let connection = self.table.get_mut(&connection)?;
-        let read = deadline.guard(connection.read(usize::try_from(room)?)).await;
-        let bytes = self.settle(READ, begun, read).map_err(|failed| failed.error);
+        let (number, room) = (connection.number(), usize::try_from(room)?);
+        let dripping = async {
+            if let Some(pause) = connection.impairment().pause() {
+                deadline.clock().sleep_until(deadline.clock().now() + pause).await;
+            }
+            connection.read(room).await
+        };
+        let read = ask_for_bytes(&deadline, number, dripping).await;
+        let bytes = self
+            .settle(HostCall::NetRead, begun, read)
+            .map_err(|failed| failed.error);
         self.usage.bytes_read += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Ok(bytes)
     }
@@ -147,22 +170,27 @@ impl HostConnection for RunState {
     }
 
     fn peer_address(&mut self, connection: Resource<Connection>) -> wasmtime::Result<String> {
-        let _counted = self.count_call()?;
+        let _counted = self.report_call(HostCall::NetPeerAddress)?;
         Ok(self.table.get(&connection)?.peer().to_string())
     }
 
     async fn close(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.enter(CLOSE, Capability::NetConnect)? {
+        if let Err(error) = self.enter(HostCall::NetClose, Capability::NetConnect, || Value::Null)? {
             return Ok(Err(error));
+        }
+        if let Err(failed) = self.disturb(HostCall::NetClose, None, Some(&connection)).await {
+            return Ok(Err(failed.error));
         }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
-        let closed = deadline.guard(self.table.get_mut(&connection)?.close()).await;
-        Ok(self.settle(CLOSE, begun, closed).map_err(|failed| failed.error))
+        let closed = ask(&deadline, self.table.get_mut(&connection)?.close()).await;
+        let closed = self.settle(HostCall::NetClose, begun, closed);
+        Ok(closed.map_err(|failed| failed.error))
     }
 
     fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table.delete(connection)?;
+        let connection = self.table.delete(connection)?;
+        self.complaints.extend(connection.complaint().map(str::to_owned));
         self.connections = self.connections.saturating_sub(1);
         Ok(())
     }
@@ -172,12 +200,25 @@ impl RunState {
     /// The phase `resolve`.
     async fn resolve(&mut self, host: &str) -> Result<Resolution, CallError> {
         self.begin_host_phase(HostPhase::Resolve)?;
-        let (deadline, access) = (self.deadline.clone(), self.access.clone());
-        let begun = deadline.elapsed();
-        let resolved = deadline.guard(access.resolver.resolve(host)).await;
-        let resolution = self.settle(CONNECT, begun, resolved);
+        let resolution = self.look_up(host).await;
         let attributes = resolve_attributes(host, resolution.as_ref().ok());
         self.end_host_phase(resolution, attributes)
+    }
+
+    async fn look_up(&mut self, host: &str) -> Result<Resolution, Failed> {
+        self.disturb(HostCall::NetConnect, Some(HostPhase::Resolve), None).await?;
+        let (deadline, access) = (self.deadline.clone(), self.access.clone());
+        let begun = deadline.elapsed();
+        // What else is still under way is of no use to a run that is played back.
+        let mut pending = None;
+        let looked_up = async {
+            let resolution = access.network.resolve(host, deadline.clock()).await?;
+            pending = resolution.pending;
+            Ok(resolution.addresses)
+        };
+        let resolved = ask(&deadline, looked_up).await;
+        let addresses = self.settle(HostCall::NetConnect, begun, resolved)?;
+        Ok(Resolution { addresses, pending })
     }
 
     /// The phase `connect`. Addresses that the grants refuse are left out before anything is sent.
@@ -188,18 +229,27 @@ impl RunState {
         mut resolution: Resolution,
     ) -> Result<Connection, CallError> {
         self.begin_host_phase(HostPhase::Connect)?;
-        let (deadline, access) = (self.deadline.clone(), self.access.clone());
+        let refused = self.leave_out_refused(host, port, &mut resolution);
+        let connection = match refused {
+            Err(failed) => Err(failed),
+            Ok(()) => self.dial_allowed(host, port, resolution).await,
+        };
+        let attributes = connect_attributes(host, port, connection.as_ref().ok());
+        self.end_host_phase(connection, attributes)
+    }
+
+    fn leave_out_refused(&self, host: &str, port: u16, resolution: &mut Resolution) -> Result<(), Failed> {
         let mut refusal = None;
         resolution.addresses.retain(|&address| {
-            match access.grants.allows_address(host, SocketAddr::new(address, port)) {
-                Ok(()) => true,
-                Err(refused) => {
-                    refusal.get_or_insert(refused);
-                    false
-                }
-            }
+            let allowed = self
+                .access
+                .grants
+                .allows_address(host, SocketAddr::new(address, port));
+            allowed
+                .map_err(|refused| drop(refusal.get_or_insert(refused)))
+                .is_ok()
         });
-        let connection = match refusal {
+        match refusal {
             Some(refusal) if resolution.addresses.is_empty() => {
                 let message = refusal.to_string();
                 Err(Failed {
@@ -207,21 +257,30 @@ impl RunState {
                     message,
                 })
             }
-            _ => {
-                let begun = deadline.elapsed();
-                let allowed = |address| {
-                    access
-                        .grants
-                        .allows_address(host, SocketAddr::new(address, port))
-                        .is_ok()
-                };
-                let dialled = async { Connection::new(dial(resolution, port, allowed).await?, host) };
-                let dialled = deadline.guard(dialled).await;
-                self.settle(CONNECT, begun, dialled)
-            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn dial_allowed(
+        &mut self,
+        host: &str,
+        port: u16,
+        resolution: Resolution,
+    ) -> Result<Connection, Failed> {
+        self.disturb(HostCall::NetConnect, Some(HostPhase::Connect), None).await?;
+        let (deadline, access) = (self.deadline.clone(), self.access.clone());
+        let begun = deadline.elapsed();
+        let nth = self.dialled;
+        self.dialled += 1;
+        let allowed = |address| {
+            let address = SocketAddr::new(address, port);
+            access.grants.allows_address(host, address).is_ok()
         };
-        let attributes = connect_attributes(host, port, connection.as_ref().ok());
-        self.end_host_phase(connection, attributes)
+        let dialled = access
+            .network
+            .dial(nth, host, resolution, port, deadline.clock(), allowed);
+        let dialled = ask_for_connection(&deadline, host, nth, dialled).await;
+        self.settle(HostCall::NetConnect, begun, dialled)
     }
 
     async fn write_all(
@@ -229,16 +288,23 @@ impl RunState {
         connection: &Resource<Connection>,
         bytes: &[u8],
     ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.enter(WRITE, Capability::NetConnect)? {
+        if let Err(error) = self.enter(HostCall::NetWrite, Capability::NetConnect, || Value::Null)? {
             return Ok(Err(error));
         }
         if bytes.len() as u64 > self.bytes_left() {
             return Ok(Err(CallError::OverQuota("bytes".into())));
         }
+        if let Err(failed) = self.disturb(HostCall::NetWrite, None, Some(connection)).await {
+            return Ok(Err(failed.error));
+        }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
-        let written = deadline.guard(self.table.get_mut(connection)?.write(bytes)).await;
-        let written = self.settle(WRITE, begun, written).map_err(|failed| failed.error);
+        let opened = self.table.get_mut(connection)?;
+        deadline.tape().sent(opened.number(), bytes);
+        let written = ask(&deadline, opened.write(bytes)).await;
+        let written = self
+            .settle(HostCall::NetWrite, begun, written)
+            .map_err(|failed| failed.error);
         if written.is_ok() {
             self.usage.bytes_written += bytes.len() as u64;
         }
@@ -252,9 +318,9 @@ impl RunState {
     }
 
     /// What came of a guarded wait that begun at that offset.
-    fn settle<T>(
+    pub(super) fn settle<T>(
         &mut self,
-        call: &'static str,
+        call: HostCall,
         begun: Duration,
         waited: Result<Result<T, connection::Error>, Exceeded>,
     ) -> Result<T, Failed> {

@@ -3,6 +3,7 @@
 use super::{RunState, error_of_failure};
 use crate::bindings::bedcheck::plugin::phases::{Host, Planned};
 use crate::bindings::bedcheck::plugin::types::{CallError, Failure};
+use crate::fault::HostCall;
 use crate::phase::{self, Refusal};
 
 /// The longest message of a failure, in bytes.
@@ -10,7 +11,7 @@ pub(super) const MAX_MESSAGE: usize = 1024;
 
 impl Host for RunState {
     fn plan(&mut self, phases: Vec<Planned>) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::PhasesPlan)? {
             return Ok(Err(error));
         }
         let planned = phases.into_iter().map(|planned| phase::Planned {
@@ -24,7 +25,7 @@ impl Host for RunState {
     }
 
     fn begin(&mut self, name: String, detail: Option<String>) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::PhasesBegin)? {
             return Ok(Err(error));
         }
         let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));
@@ -33,7 +34,7 @@ impl Host for RunState {
     }
 
     fn succeed(&mut self) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::PhasesSucceed)? {
             return Ok(Err(error));
         }
         let now = self.deadline.elapsed();
@@ -41,7 +42,7 @@ impl Host for RunState {
     }
 
     fn fail(&mut self, failure: Failure) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::PhasesFail)? {
             return Ok(Err(error));
         }
         let mut error = error_of_failure(&self.access, &failure, self.hit.as_ref().map(|(_, doing)| *doing));

@@ -7,6 +7,7 @@ use super::RunState;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::bindings::bedcheck::plugin::{budget, capabilities, log, measurements, types};
 use crate::capability::Capability;
+use crate::fault::HostCall;
 use crate::outcome::{LogLevel, LogLine, Measurement};
 
 /// How many measurements a run may have: some for each of fifty mailboxes.
@@ -30,7 +31,7 @@ impl measurements::Host for RunState {
         unit: String,
         attributes: Vec<(String, String)>,
     ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::MeasurementsPut)? {
             return Ok(Err(error));
         }
         if self.measurements.len() >= MAX_MEASUREMENTS {
@@ -56,7 +57,7 @@ impl measurements::Host for RunState {
 
 impl log::Host for RunState {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        if self.count_call()?.is_err() || self.log.len() >= MAX_LOG_LINES {
+        if self.report_call(HostCall::LogWrite)?.is_err() || self.log.len() >= MAX_LOG_LINES {
             self.usage.log_lines_dropped += 1;
             return Ok(());
         }
@@ -78,19 +79,21 @@ impl log::Host for RunState {
 
 impl budget::Host for RunState {
     fn remaining(&mut self) -> wasmtime::Result<u64> {
-        let _counted = self.count_call()?;
+        let _counted = self.report_call(HostCall::BudgetRemaining)?;
         Ok(u64::try_from(self.deadline.remaining().as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn deadline_exceeded(&mut self) -> wasmtime::Result<bool> {
-        let _counted = self.count_call()?;
+        let _counted = self.report_call(HostCall::BudgetDeadlineExceeded)?;
         Ok(self.deadline.has_passed())
     }
 }
 
 impl capabilities::Host for RunState {
     fn enabled(&mut self, name: String) -> wasmtime::Result<bool> {
-        let _counted = self.count_call()?;
+        if let Err(CallError::CapabilityDisabled(_)) = self.report_call(HostCall::CapabilitiesEnabled)? {
+            return Ok(false);
+        }
         let capability = name.parse::<Capability>().ok();
         Ok(capability.is_some_and(|capability| self.access.capabilities.contains(&capability)))
     }

@@ -7,13 +7,14 @@ use super::RunState;
 use crate::bindings::bedcheck::plugin::secrets::{Host, HostSecret, Part, Sendable};
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
+use crate::fault::HostCall;
 use crate::secret::Secret;
 
 impl Host for RunState {}
 
 impl HostSecret for RunState {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Secret>, CallError>> {
-        if let Err(error) = self.count_call()? {
+        if let Err(error) = self.report_call(HostCall::SecretsOpen)? {
             return Ok(Err(error));
         }
         if !self.access.capabilities.contains(&Capability::Secrets) {
@@ -33,6 +34,7 @@ impl HostSecret for RunState {
     }
 
     fn length(&mut self, secret: Resource<Secret>) -> wasmtime::Result<u32> {
+        let _counted = self.report_call(HostCall::SecretsLength)?;
         Ok(u32::try_from(self.table.get(&secret)?.expose().len())?)
     }
 

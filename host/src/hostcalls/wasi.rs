@@ -1,18 +1,35 @@
 //! What guests get of WASI 0.2: clocks, random numbers, and waiting that ends at the deadline. No
 //! files, environment or arguments; sockets are linked and denied.
+//!
+//! Clocks are the run's own clock, and random numbers come from the run's seed: whoever has a recording of
+//! both can repeat the run.
 
+use std::time::{Duration, SystemTime};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
 use wasmtime::component::{HasData, Linker, Resource};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
-use wasmtime_wasi_io::poll::DynPollable;
+use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
-use super::RunState;
 use super::stdio::Printed;
+use super::{Circumstances, RunState};
 use crate::bindings;
+use crate::clock::Clock;
+use crate::deadline::{Deadline, Exceeded};
+use crate::fault::HostCall;
 use crate::outcome::DeadlineWhile;
+use crate::tape::Answer;
 
 /// The most random bytes a guest gets in one call.
 const MAX_RANDOM: u64 = 64 * 1024;
+/// What the monotonic clock shows at the start of a run: guests take differences to moments before it.
+const MONOTONIC_START: Duration = Duration::from_secs(24 * 3600);
+/// What the clocks claim to tell apart.
+const RESOLUTION: Duration = Duration::from_micros(1);
 
 /// Links the contract and what there is of WASI.
 ///
@@ -23,14 +40,30 @@ pub fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);
     poll::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
+    monotonic_clock::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
     linker.allow_shadowing(false);
     bindings::Plugin::add_to_linker::<_, wasmtime::component::HasSelf<RunState>>(linker, |state| state)
 }
 
 /// Standard input is empty; the beginning of what a guest prints is kept.
-pub(super) fn context(stdout: &Printed, stderr: &Printed) -> WasiCtx {
+pub(super) fn context(
+    stdout: &Printed,
+    stderr: &Printed,
+    circumstances: &Circumstances,
+    deadline: &Deadline,
+) -> WasiCtx {
+    let mut random = StdRng::from_seed(circumstances.seed);
+    let insecure = StdRng::from_rng(&mut random);
+    let insecure_seed = random.random();
     WasiCtx::builder()
         .max_random_size(MAX_RANDOM)
+        .secure_random(random)
+        .insecure_random(insecure)
+        .insecure_random_seed(insecure_seed)
+        .wall_clock(WallClock {
+            started: circumstances.started,
+            deadline: deadline.clone(),
+        })
         .stdout(stdout.clone())
         .stderr(stderr.clone())
         .build()
@@ -45,6 +78,23 @@ impl WasiView for RunState {
     }
 }
 
+/// The time of day: that at the start of the run, and the run's clock.
+struct WallClock {
+    started: SystemTime,
+    deadline: Deadline,
+}
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        RESOLUTION
+    }
+
+    fn now(&self) -> Duration {
+        let now = self.started + self.deadline.elapsed();
+        now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
 /// Names the borrowed state of [`Waits`] for the linker.
 struct Waiting;
 
@@ -56,23 +106,41 @@ impl HasData for Waiting {
 /// was cut short has hit the deadline, by its own choice of waiting.
 struct Waits<'a>(&'a mut RunState);
 
-/// How the report calls such a wait.
-const POLL: &str = "poll";
+impl monotonic_clock::Host for Waits<'_> {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        let now = MONOTONIC_START + self.0.deadline.elapsed();
+        Ok(u64::try_from(now.as_nanos())?)
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(RESOLUTION.as_nanos())?)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let moment = Duration::from_nanos(when).saturating_sub(MONOTONIC_START);
+        self.0.alarm(moment)
+    }
+
+    fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let moment = self
+            .0
+            .deadline
+            .elapsed()
+            .saturating_add(Duration::from_nanos(duration));
+        self.0.alarm(moment)
+    }
+}
 
 impl poll::Host for Waits<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         let all = 0..u32::try_from(pollables.len())?;
-        let deadline = self.0.deadline.clone();
-        match deadline
-            .guard(poll::Host::poll(&mut self.0.table, pollables))
-            .await
-        {
-            Ok(ready) => ready,
-            Err(_) => {
-                self.0.record_hit(POLL, DeadlineWhile::Computing);
-                Ok(all.collect())
-            }
-        }
+        let waited = self
+            .wait(
+                async |table| poll::Host::poll(table, pollables).await,
+                |ready| json!(ready),
+            )
+            .await?;
+        Ok(waited.unwrap_or_else(|| all.collect()))
     }
 }
 
@@ -81,24 +149,85 @@ impl poll::HostPollable for Waits<'_> {
         if self.0.deadline.has_passed() {
             return Ok(true);
         }
-        poll::HostPollable::ready(&mut self.0.table, pollable).await
+        let tape = self.0.deadline.tape().clone();
+        let asked = poll::HostPollable::ready(&mut self.0.table, pollable);
+        let write = |ready: &wasmtime::Result<bool>| Answer::Ok(json!(ready.as_ref().is_ok_and(|ready| *ready)));
+        let read = |answer| match answer {
+            Answer::Ok(ready) => Some(Ok(ready.as_bool()?)),
+            _ => None,
+        };
+        tape.ask(asked, write, read).await
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
-        let deadline = self.0.deadline.clone();
-        match deadline
-            .guard(poll::HostPollable::block(&mut self.0.table, pollable))
-            .await
-        {
-            Ok(done) => done,
-            Err(_) => {
-                self.0.record_hit(POLL, DeadlineWhile::Computing);
-                Ok(())
-            }
-        }
+        self.wait(
+            async |table| poll::HostPollable::block(table, pollable).await,
+            |()| Value::Null,
+        )
+        .await?;
+        Ok(())
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         poll::HostPollable::drop(&mut self.0.table, pollable)
+    }
+}
+
+impl Waits<'_> {
+    /// Waits until the deadline at most; none if it passed.
+    async fn wait<T: serde::de::DeserializeOwned>(
+        &mut self,
+        wait: impl AsyncFnOnce(&mut wasmtime::component::ResourceTable) -> wasmtime::Result<T>,
+        to_value: impl Fn(&T) -> Value,
+    ) -> wasmtime::Result<Option<T>> {
+        let deadline = self.0.deadline.clone();
+        if self.0.disturb(HostCall::Poll, None, None).await.is_err() {
+            return Ok(None);
+        }
+        let waited = deadline
+            .tape()
+            .ask(
+                deadline.guard(wait(&mut self.0.table)),
+                |waited| match waited {
+                    Ok(Ok(value)) => Answer::Ok(to_value(value)),
+                    Ok(Err(error)) => Answer::Err(json!(error.to_string())),
+                    Err(Exceeded) => Answer::DeadlineExceeded,
+                },
+                |answer| match answer {
+                    Answer::Ok(value) => Some(Ok(Ok(serde_json::from_value(value).ok()?))),
+                    Answer::Err(error) => Some(Ok(Err(wasmtime::Error::msg(error.as_str()?.to_owned())))),
+                    Answer::DeadlineExceeded => Some(Err(Exceeded)),
+                    Answer::Received(_) => None,
+                },
+            )
+            .await;
+        match waited {
+            Ok(ready) => ready.map(Some),
+            Err(Exceeded) => {
+                self.0.record_hit(HostCall::Poll, DeadlineWhile::Computing);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl RunState {
+    fn alarm(&mut self, moment: Duration) -> wasmtime::Result<Resource<DynPollable>> {
+        let clock = self.deadline.clock().clone();
+        let alarm = self.table.push(Alarm { clock, moment })?;
+        subscribe(&mut self.table, alarm)
+    }
+}
+
+/// A moment of the run's clock that a guest waits for.
+struct Alarm {
+    clock: Clock,
+    moment: Duration,
+}
+
+#[async_trait::async_trait]
+impl Pollable for Alarm {
+    async fn ready(&mut self) {
+        self.clock.sleep_until(self.moment).await;
     }
 }

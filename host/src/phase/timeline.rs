@@ -35,6 +35,7 @@ struct Entry {
     start: Duration,
     end: Option<(Duration, PhaseStatus)>,
     error: Option<ErrorReport>,
+    injected: bool,
     attributes: Attributes,
 }
 
@@ -178,6 +179,19 @@ impl Timeline {
         Some((&entry.name, entry.detail.as_deref()))
     }
 
+    /// The guest's phase that is open.
+    pub fn current_guest(&self) -> Option<(&str, Option<&str>)> {
+        let entry = &self.entries[self.open_guest?];
+        Some((&entry.name, entry.detail.as_deref()))
+    }
+
+    /// Notes that a fault was injected into what is open.
+    pub fn mark_injected(&mut self) {
+        for open in [self.open_host, self.open_guest].into_iter().flatten() {
+            self.entries[open].injected = true;
+        }
+    }
+
     /// The first phase that failed, and how.
     pub fn first_error(&self) -> Option<&ErrorReport> {
         self.entries.iter().find_map(|entry| entry.error.as_ref())
@@ -217,6 +231,7 @@ impl Timeline {
             duration: None,
             budget_share: None,
             error: None,
+            injected: false,
             attributes: Attributes::new(),
         });
         begun.chain(never).collect()
@@ -243,6 +258,7 @@ impl Timeline {
             start: at,
             end: None,
             error: None,
+            injected: false,
             attributes: Attributes::new(),
         });
         Ok(self.entries.len() - 1)
@@ -256,6 +272,7 @@ impl Timeline {
         entry.end = Some((at, status));
         entry.error = error.map(|error| ErrorReport {
             phase: Some(entry.name.clone()),
+            injected: entry.injected,
             ..error
         });
     }
@@ -273,6 +290,7 @@ impl Entry {
             duration: Some(duration),
             budget_share: Some(share(duration, deadline)),
             error: self.error.clone(),
+            injected: self.injected,
             attributes: self.attributes.clone(),
         }
     }

@@ -1,25 +1,31 @@
 //! A run: budget, attempts, report.
 
+mod course;
 mod prepare;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub use course::Course;
 pub use prepare::{DefaultGrant, Preparation, Prepared};
 
 use crate::deadline::Deadline;
-use crate::hostcalls::presentable;
+use crate::hostcalls::{Circumstances, presentable};
 use crate::outcome::{
-    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, LogLine, Measurement, Outcome, Report,
-    RunId, TraceId, Usage,
+    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
+    Outcome, Report, Usage,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
 use crate::sandbox::{self, Sandbox};
+use crate::tape::Tape;
 
 /// The longest message of a report's error, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -28,6 +34,7 @@ const MAX_MESSAGE: usize = 1024;
 pub struct Runner {
     sandbox: Arc<Sandbox>,
     slots: Semaphore,
+    loaded: Instant,
 }
 
 /// What a run gathers over its attempts.
@@ -38,6 +45,8 @@ struct Gathered {
     log: Vec<LogLine>,
     usage: Usage,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
+    faults: Vec<InjectedFault>,
+    complaints: Vec<String>,
 }
 
 impl Runner {
@@ -46,33 +55,65 @@ impl Runner {
         Self {
             sandbox,
             slots: Semaphore::new(slots),
+            loaded: Instant::now(),
         }
     }
 
     /// Runs a check once, retries included, and reports. Waits for a free slot first; the budget is
     /// born after that.
     pub async fn run(&self, prepared: &Prepared) -> Report {
+        self.run_on(prepared, Tape::none()).await.0
+    }
+
+    /// The same, with what the run is told on a tape; and the course that it took.
+    pub async fn run_on(&self, prepared: &Prepared, tape: Tape) -> (Report, Course) {
         let due = Instant::now();
         // The semaphore is never closed; were it, running at once would be the better failure.
         let _slot = self.slots.acquire().await.ok();
-        let lag = due.elapsed();
+        let course = Course::live(due.elapsed(), tape);
+        (self.take(prepared, &course).await.0, course)
+    }
+
+    /// Runs a check on a given course, at once. Besides the report: what did not go by the script, where
+    /// peers are scripted.
+    pub async fn take(&self, prepared: &Prepared, course: &Course) -> (Report, Vec<String>) {
         let limits = prepared.limits;
-        let started = SystemTime::now();
-        let deadline = Deadline::new(Instant::now(), limits.deadline, limits.grace);
+        let (clock, tape) = (course.clock.clone(), course.tape.clone());
+        let deadline = Deadline::new(clock, tape, limits.deadline, limits.grace);
+        let mut chance = StdRng::from_seed(course.seed);
+        let run = prepared.next_run();
         let mut gathered = Gathered::default();
         loop {
-            let error = self.attempt(prepared, &deadline, &mut gathered).await;
-            let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref()) else {
+            let circumstances = Circumstances {
+                started: course.started,
+                seed: chance.random(),
+                injector: prepared
+                    .faults
+                    .injector(attempt_number(run, gathered.attempts.len()), self.loaded.elapsed()),
+            };
+            let error = self
+                .attempt(prepared, &deadline, circumstances, &mut gathered)
+                .await;
+            let jitter = chance.random();
+            let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref(), jitter) else {
                 break;
             };
-            tokio::time::sleep(pause).await;
+            deadline.pause(pause).await;
         }
-        report(prepared, started, lag, &deadline, gathered)
+        let complaints = std::mem::take(&mut gathered.complaints);
+        (report(prepared, course, &deadline, gathered), complaints)
     }
 
     /// The report of a run that ended with a panic of ours.
     pub fn report_crash(prepared: &Prepared, reason: &str) -> Report {
-        let deadline = Deadline::new(Instant::now(), prepared.limits.deadline, prepared.limits.grace);
+        let course = Course::live(Duration::ZERO, Tape::none());
+        let limits = prepared.limits;
+        let deadline = Deadline::new(
+            course.clock.clone(),
+            Tape::none(),
+            limits.deadline,
+            limits.grace,
+        );
         let error = ErrorReport {
             error_type: ErrorType::Other,
             message: presentable(
@@ -81,6 +122,7 @@ impl Runner {
                 MAX_MESSAGE,
             ),
             phase: None,
+            injected: false,
         };
         let attempt = Attempt {
             outcome: Outcome::Error,
@@ -93,13 +135,14 @@ impl Runner {
             attempts: vec![attempt],
             ..Gathered::default()
         };
-        report(prepared, SystemTime::now(), Duration::ZERO, &deadline, gathered)
+        report(prepared, &course, &deadline, gathered)
     }
 
     async fn attempt(
         &self,
         prepared: &Prepared,
         deadline: &Deadline,
+        circumstances: Circumstances,
         gathered: &mut Gathered,
     ) -> Option<ErrorReport> {
         let start = deadline.elapsed();
@@ -110,6 +153,7 @@ impl Runner {
             deadline.clone(),
             prepared.limits,
             gathered.usage,
+            circumstances,
             &prepared.settings,
         )
         .await;
@@ -129,10 +173,17 @@ impl Runner {
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);
+        gathered.faults.extend(remains.faults);
+        gathered.complaints.extend(remains.complaints);
         gathered.usage = remains.usage;
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
     }
+}
+
+/// Tells attempts of different runs apart: no run has as many as 256.
+fn attempt_number(run: u64, attempt: usize) -> u64 {
+    (run << 8) | (attempt as u64 & 0xff)
 }
 
 /// The pause before the next attempt; none when the run is over.
@@ -141,6 +192,7 @@ fn next_pause(
     deadline: &Deadline,
     gathered: &Gathered,
     error: Option<&ErrorReport>,
+    jitter: f64,
 ) -> Option<Duration> {
     let failed = Failed {
         attempts: u32::try_from(gathered.attempts.len()).unwrap_or(u32::MAX),
@@ -151,13 +203,12 @@ fn next_pause(
             .map_or(Duration::ZERO, |attempt| attempt.duration),
         remaining: deadline.remaining(),
     };
-    prepared.retry?.pause(failed, rand::random())
+    prepared.retry?.pause(failed, jitter)
 }
 
 fn report(
     prepared: &Prepared,
-    started: SystemTime,
-    lag: Duration,
+    course: &Course,
     deadline: &Deadline,
     gathered: Gathered,
 ) -> Report {
@@ -171,11 +222,11 @@ fn report(
     Report {
         check: prepared.name.clone(),
         plugin: prepared.plugin.identity().clone(),
-        run_id: RunId(rand::random()),
-        trace_id: TraceId(rand::random()),
-        started,
+        run_id: course.run_id,
+        trace_id: course.trace_id,
+        started: course.started,
         duration,
-        lag,
+        lag: course.lag,
         deadline: deadline.limit(),
         deadline_exceeded: hit.is_some(),
         deadline_hit: hit,
@@ -184,6 +235,7 @@ fn report(
         error,
         attempts: gathered.attempts,
         measurements: gathered.measurements,
+        faults: gathered.faults,
         usage: gathered.usage,
         log: gathered.log,
     }

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
-use crate::connection::{Resolver, TlsClient, Trust};
+use crate::connection::{Network, Resolver, TlsClient, Trust};
+use crate::fault::FaultPlan;
 use crate::grant::{Grant, Grants, Host};
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -30,6 +32,17 @@ pub struct Prepared {
     pub access: Arc<Access>,
     /// The settings as JSON.
     pub settings: String,
+    /// The faults that are injected into its runs.
+    pub faults: FaultPlan,
+    /// How many runs it has had.
+    pub runs: AtomicU64,
+}
+
+impl Prepared {
+    /// The number of its next run, from 0.
+    pub(super) fn next_run(&self) -> u64 {
+        self.runs.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Checks that can run, and where.
@@ -73,7 +86,7 @@ impl Preparation {
             library: &library,
             broken: &broken,
             secrets: &secrets,
-            resolver: Arc::new(resolver(config)),
+            network: Network::Live(Arc::new(resolver(config))),
             default_grant,
         };
         let mut notices = library.notices().to_vec();
@@ -95,7 +108,7 @@ struct Common<'c> {
     library: &'c Library,
     broken: &'c BTreeSet<String>,
     secrets: &'c SecretStore,
-    resolver: Arc<Resolver>,
+    network: Network,
     default_grant: DefaultGrant,
 }
 
@@ -138,7 +151,7 @@ impl Common<'_> {
             tls: tls.ok()?,
             redactor: Redactor::new(secrets.values().map(Secret::expose)),
             secrets,
-            resolver: Arc::clone(&self.resolver),
+            network: self.network.clone(),
         };
         Some(Prepared {
             name: check.name.to_string(),
@@ -147,6 +160,8 @@ impl Common<'_> {
             retry: check.retry,
             access: Arc::new(access),
             settings: check.settings.to_json(),
+            faults: FaultPlan::default(),
+            runs: AtomicU64::new(0),
         })
     }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use super::{Plugin, Sandbox};
@@ -13,7 +12,7 @@ use crate::bindings::bedcheck::plugin::types::Failure;
 use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::deadline::Deadline;
-use crate::hostcalls::{Access, HostCallsExhausted, Remains, RunState};
+use crate::hostcalls::{Access, Circumstances, HostCallsExhausted, Remains, RunState};
 use crate::outcome::Usage;
 
 /// What one host call may copy between guest and host, in bytes.
@@ -57,11 +56,15 @@ pub async fn run(
     deadline: Deadline,
     limits: Limits,
     spent: Usage,
+    circumstances: Circumstances,
     settings: &str,
 ) -> Finished {
-    let state = RunState::new(access, deadline.clone(), limits, spent);
-    let fuel = limits.fuel.saturating_sub(spent.fuel);
-    let mut store = store(sandbox, state, fuel, deadline.stop_at());
+    let tape = deadline.tape().clone();
+    let state = RunState::new(access, deadline.clone(), limits, spent, circumstances);
+    // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
+    let stop_to_come = tape.stop_to_come();
+    let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent.fuel);
+    let mut store = store(sandbox, state, fuel, &deadline);
     let call = async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         instance
@@ -69,14 +72,27 @@ pub async fn run(
             .call_run(&mut store, settings)
             .await
     };
-    let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
-        Ok(Ok(returned)) => End::Returned(returned),
-        Ok(Err(error)) => End::of_error(&error),
-        Err(_) => End::Stopped,
+    let mut end = tokio::select! {
+        biased;
+        returned = call => match returned {
+            Ok(returned) => End::Returned(returned),
+            Err(error) => End::of_error(&error),
+        },
+        () = deadline.over(LAST_RESORT) => End::Stopped,
+        () = tape.halted() => End::Stopped,
     };
     let left = store.get_fuel().unwrap_or(0);
+    let mut used = spent.fuel + fuel.saturating_sub(left);
+    if let Some(fuel) = stop_to_come {
+        (end, used) = (End::Stopped, fuel);
+        tape.skip_to_end();
+    }
     let mut remains = store.into_data().into_remains();
-    remains.usage.fuel += fuel.saturating_sub(left);
+    remains.usage.fuel = used;
+    tape.end(matches!(end, End::Stopped), used);
+    if let Some(departure) = tape.departure() {
+        end = End::NotStarted(format!("this run is not the recorded one: {departure}"));
+    }
     Finished { end, remains }
 }
 
@@ -88,16 +104,25 @@ pub(super) async fn describe(
     limits: Limits,
 ) -> Result<check::Description, String> {
     let access = Arc::new(Access::nothing());
-    let state = RunState::new(access, deadline.clone(), limits, Usage::default());
-    let mut store = store(sandbox, state, limits.fuel, deadline.stop_at());
+    let state = RunState::new(
+        access,
+        deadline.clone(),
+        limits,
+        Usage::default(),
+        Circumstances::nowhere(),
+    );
+    let mut store = store(sandbox, state, limits.fuel, &deadline);
     let call = async {
         let instance = pre.instantiate_async(&mut store).await?;
         instance.bedcheck_plugin_check().call_describe(&mut store).await
     };
-    let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
-        Ok(Ok(description)) => return Ok(description),
-        Ok(Err(error)) => End::of_error(&error),
-        Err(_) => End::Stopped,
+    let end = tokio::select! {
+        biased;
+        described = call => match described {
+            Ok(description) => return Ok(description),
+            Err(error) => End::of_error(&error),
+        },
+        () = deadline.over(LAST_RESORT) => End::Stopped,
     };
     Err(match end {
         End::Trapped(reason) | End::NotStarted(reason) => format!("`describe` ended with a trap: {reason}"),
@@ -109,15 +134,16 @@ pub(super) async fn describe(
     })
 }
 
-fn store(sandbox: &Sandbox, state: RunState, fuel: u64, stop_at: Instant) -> Store<RunState> {
+fn store(sandbox: &Sandbox, state: RunState, fuel: u64, deadline: &Deadline) -> Store<RunState> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| state.memory());
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     // Yielding lets the runtime's other tasks run beside a guest that only computes.
+    let deadline = deadline.clone();
     store.epoch_deadline_callback(move |_| {
-        Ok(if Instant::now() >= stop_at {
+        Ok(if deadline.is_over() {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Yield(1)

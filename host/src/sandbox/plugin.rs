@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
@@ -14,10 +13,12 @@ use crate::bindings::PluginPre;
 use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::capability::Capability;
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::RunState;
 use crate::outcome::{PluginIdentity, hexadecimal};
 use crate::phase::MAX_DECLARED;
+use crate::tape::Tape;
 
 /// The largest component that is loaded: twice what an interpreter compiled to one takes.
 pub const MAX_SIZE: usize = 64 * 1024 * 1024;
@@ -39,6 +40,7 @@ pub struct Plugin {
     identity: PluginIdentity,
     description: Description,
     imports: Vec<String>,
+    component: Vec<u8>,
     pub(super) pre: PluginPre<RunState>,
 }
 
@@ -127,7 +129,12 @@ impl Plugin {
             .instantiate_pre(&component)
             .and_then(PluginPre::new)
             .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        let deadline = Deadline::new(Instant::now(), DESCRIBE_LIMITS.deadline, DESCRIBE_LIMITS.grace);
+        let deadline = Deadline::new(
+            Clock::live(),
+            Tape::none(),
+            DESCRIBE_LIMITS.deadline,
+            DESCRIBE_LIMITS.grace,
+        );
         let said = attempt::describe(sandbox, &pre, deadline, DESCRIBE_LIMITS)
             .await
             .map_err(LoadError::Description)?;
@@ -138,6 +145,7 @@ impl Plugin {
             identity,
             description,
             imports,
+            component: bytes.to_vec(),
             pre,
         })
     }
@@ -150,6 +158,11 @@ impl Plugin {
     /// What it says it is.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+
+    /// The component, as it was loaded.
+    pub fn component(&self) -> &[u8] {
+        &self.component
     }
 
     /// The interfaces it imports.

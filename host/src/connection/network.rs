@@ -1,0 +1,72 @@
+//! Where names and connections lead: into the network, to scripted peers, or nowhere.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::dial::dial;
+use super::script::Script;
+use super::scripted::{Scripted, wait};
+use super::{Connection, Error, Resolution, Resolver};
+use crate::clock::Clock;
+
+/// Where names and connections lead. Clones lead to the same.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// Into the network.
+    Live(Arc<Resolver>),
+    /// To scripted peers, in the time of a run's clock.
+    Scripted(Arc<Script>),
+    /// Nowhere: no name is known and nobody listens.
+    Nowhere,
+}
+
+impl Network {
+    /// Finds the addresses of a host.
+    ///
+    /// # Errors
+    ///
+    /// When the name does not exist or has no address, or the name servers fail.
+    pub async fn resolve(&self, host: &str, clock: &Clock) -> Result<Resolution, Error> {
+        match self {
+            Self::Live(resolver) => resolver.resolve(host).await,
+            Self::Scripted(script) => {
+                wait(clock, script.latency()).await;
+                Ok(Resolution::of(script.resolve(host)?))
+            }
+            Self::Nowhere => match host.parse() {
+                Ok(address) => Ok(Resolution::of(vec![address])),
+                Err(_) => Err(Error::NameServerFailure("there are no name servers".into())),
+            },
+        }
+    }
+
+    /// Connects to one of a host's addresses; `nth` counts the connections of an attempt from 0. `allowed`
+    /// judges addresses that become known late.
+    ///
+    /// # Errors
+    ///
+    /// When no address could be connected to.
+    pub async fn dial(
+        &self,
+        nth: u32,
+        host: &str,
+        resolution: Resolution,
+        port: u16,
+        clock: &Clock,
+        allowed: impl Fn(IpAddr) -> bool,
+    ) -> Result<Connection, Error> {
+        match self {
+            Self::Live(_) => Connection::new(dial(resolution, port, allowed).await?, host, nth),
+            Self::Scripted(script) => {
+                let latency = script.latency();
+                wait(clock, latency).await;
+                let address = resolution.addresses.first().copied();
+                let peer = SocketAddr::new(address.ok_or_else(|| Error::NoAddress(host.to_owned()))?, port);
+                let dialogue = script.dial(usize::try_from(nth).unwrap_or(usize::MAX), peer)?;
+                let scripted = Scripted::new(dialogue, clock.clone(), latency);
+                Ok(Connection::scripted(scripted, host, peer, nth))
+            }
+            Self::Nowhere => Err(Error::NetworkUnreachable("there is no network".into())),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A connection to a scripted peer: what the script says, in the time of a run's clock.
+
+use std::future::pending;
+use std::time::Duration;
+
+use super::script::{Dialogue, Next};
+use super::{Error, TlsInfo};
+use crate::clock::Clock;
+
+/// One end of a dialogue with a scripted peer.
+#[derive(Debug)]
+pub(super) struct Scripted {
+    dialogue: Dialogue,
+    clock: Clock,
+    latency: Duration,
+}
+
+impl Scripted {
+    pub(super) fn new(dialogue: Dialogue, clock: Clock, latency: Duration) -> Self {
+        Self {
+            dialogue,
+            clock,
+            latency,
+        }
+    }
+
+    pub(super) async fn start_tls(&mut self) -> Result<TlsInfo, Error> {
+        wait(&self.clock, self.latency).await;
+        self.dialogue.start_tls()
+    }
+
+    /// Bytes; none at the end of the stream.
+    pub(super) async fn read(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
+        loop {
+            match self.dialogue.next(maximum) {
+                Next::Bytes(bytes) => {
+                    wait(&self.clock, self.latency).await;
+                    return Ok(bytes);
+                }
+                Next::Wait(pause) => wait(&self.clock, pause).await,
+                Next::End => return Ok(Vec::new()),
+                Next::Reset => return Err(Error::Reset),
+                Next::Never => pending().await,
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.dialogue.written(bytes)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.dialogue.close();
+    }
+
+    /// What did not go by the script.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.dialogue.complaint()
+    }
+}
+
+pub(super) async fn wait(clock: &Clock, pause: Duration) {
+    clock.sleep_until(clock.now() + pause).await;
+}

@@ -1,0 +1,55 @@
+//! What makes one run this run and no other: when it is, in what time, who it is, and its chance. Whoever has
+//! all of it, and what the run was told, can repeat it.
+
+use std::time::{Duration, SystemTime};
+
+use crate::clock::Clock;
+use crate::outcome::{RunId, TraceId};
+use crate::tape::Tape;
+
+/// What is particular to one run.
+#[derive(Debug, Clone)]
+pub struct Course {
+    /// The time of day at its start.
+    pub started: SystemTime,
+    /// How long it waited for a free slot before.
+    pub lag: Duration,
+    /// Its id.
+    pub run_id: RunId,
+    /// The id of its trace.
+    pub trace_id: TraceId,
+    /// Where everything random in it comes from.
+    pub seed: [u8; 32],
+    /// Its clock.
+    pub clock: Clock,
+    /// What it is told, recorded or played back.
+    pub tape: Tape,
+}
+
+impl Course {
+    /// A run that begins now, after having waited so long.
+    pub fn live(lag: Duration, tape: Tape) -> Self {
+        Self {
+            started: SystemTime::now(),
+            lag,
+            run_id: RunId(rand::random()),
+            trace_id: TraceId(rand::random()),
+            seed: rand::random(),
+            clock: Clock::live(),
+            tape,
+        }
+    }
+
+    /// A run in virtual time that is the same every time but for its plugin, settings and faults.
+    pub fn rehearsed(started: SystemTime) -> Self {
+        Self {
+            started,
+            lag: Duration::ZERO,
+            run_id: RunId([0; 8]),
+            trace_id: TraceId([0; 16]),
+            seed: [0; 32],
+            clock: Clock::virtual_time(),
+            tape: Tape::none(),
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! What a run was told, in order: every moment it read from its clock and every answer from outside.
+//! Recorded in one run and played back in another, the same plugin takes the same way. Knows nothing of what
+//! the answers mean, nor of files.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, pending};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// The clock was read: nanoseconds since the start of the run.
+    At(u64),
+    /// The guest made a host call.
+    Call {
+        /// Which.
+        name: String,
+        /// With what, as far as a reader may want to know.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        arguments: Value,
+    },
+    /// The guest gave bytes to a connection.
+    Sent(Data),
+    /// The world's answer to the last call.
+    Answer(Answer),
+    /// A fault was injected, as it is written in a configuration.
+    Fault(String),
+    /// The attempt ended.
+    End {
+        /// Whether the guest was stopped from outside.
+        stopped: bool,
+        /// The fuel it had used, all attempts together.
+        fuel: u64,
+    },
+}
+
+/// What the world answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Bytes that a connection received.
+    Received(Data),
+    /// Anything else that went well.
+    Ok(Value),
+    /// An error.
+    Err(Value),
+    /// The deadline passed meanwhile.
+    DeadlineExceeded,
+}
+
+/// Bytes that went over a connection.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Data {
+    /// Which connection of the attempt, in the order in which they were opened.
+    pub connection: u32,
+    /// The bytes. They may hold secrets as long as the run goes on, so `Debug` shows their number only.
+    pub bytes: Vec<u8>,
+}
+
+/// Where what happens is written to or read from. Clones are the same tape.
+#[derive(Debug, Clone, Default)]
+pub struct Tape(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    mode: Mode,
+    entries: Mutex<VecDeque<Entry>>,
+    departed: Mutex<Option<String>>,
+    halted: Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Recording,
+    Playing,
+}
+
+impl Tape {
+    /// No tape: nothing is kept.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// An empty tape to record on.
+    pub fn recording() -> Self {
+        Self::new(Mode::Recording, VecDeque::new())
+    }
+
+    /// A tape to play back.
+    pub fn playing(entries: Vec<Entry>) -> Self {
+        Self::new(Mode::Playing, entries.into())
+    }
+
+    fn new(mode: Mode, entries: VecDeque<Entry>) -> Self {
+        Self(Some(Arc::new(Inner {
+            mode,
+            entries: Mutex::new(entries),
+            departed: Mutex::new(None),
+            halted: Notify::new(),
+        })))
+    }
+
+    /// Whether answers come from the tape.
+    pub fn is_playing(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.mode == Mode::Playing)
+    }
+
+    /// Reads the clock.
+    pub fn moment(&self, live: impl FnOnce() -> Duration) -> Duration {
+        let Some(inner) = &self.0 else { return live() };
+        if inner.mode == Mode::Recording {
+            let now = live();
+            inner.push(Entry::At(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)));
+            return now;
+        }
+        match inner.take("a reading of the clock", |entry| matches!(entry, Entry::At(_))) {
+            Some(Entry::At(nanoseconds)) => Duration::from_nanos(nanoseconds),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Notes a host call.
+    pub fn call(&self, name: &str, arguments: impl FnOnce() -> Value) {
+        let Some(inner) = &self.0 else { return };
+        match inner.mode {
+            Mode::Recording => inner.push(Entry::Call {
+                name: name.to_owned(),
+                arguments: arguments(),
+            }),
+            Mode::Playing => drop(inner.take(
+                &format!("the call `{name}`"),
+                |entry| matches!(entry, Entry::Call { name: recorded, .. } if recorded == name),
+            )),
+        }
+    }
+
+    /// Notes what the guest sent.
+    pub fn sent(&self, connection: u32, bytes: &[u8]) {
+        let Some(inner) = &self.0 else { return };
+        match inner.mode {
+            Mode::Recording => inner.push(Entry::Sent(Data {
+                connection,
+                bytes: bytes.to_vec(),
+            })),
+            // A secret's place is taken by another text of the same length, so only the length is compared.
+            Mode::Playing => drop(inner.take(
+                "that many bytes sent",
+                |entry| matches!(entry, Entry::Sent(data) if data.bytes.len() == bytes.len()),
+            )),
+        }
+    }
+
+    /// Notes a fault that was injected.
+    pub fn note_fault(&self, fault: impl FnOnce() -> String) {
+        if let Some(inner) = self.0.as_ref().filter(|inner| inner.mode == Mode::Recording) {
+            inner.push(Entry::Fault(fault()));
+        }
+    }
+
+    /// The fault that was injected at this place in the run that is played.
+    pub fn next_fault(&self) -> Option<String> {
+        let inner = self.0.as_ref().filter(|inner| inner.mode == Mode::Playing)?;
+        match inner.entries().pop_front_if(|entry| matches!(entry, Entry::Fault(_)))? {
+            Entry::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Asks the world, or the tape: then `live` is not even started. `write` says what goes on the tape and
+    /// `read` what was on it.
+    pub async fn ask<T>(
+        &self,
+        live: impl Future<Output = T>,
+        write: impl FnOnce(&T) -> Answer,
+        read: impl FnOnce(Answer) -> Option<T>,
+    ) -> T {
+        let Some(inner) = &self.0 else { return live.await };
+        if inner.mode == Mode::Recording {
+            let output = live.await;
+            inner.push(Entry::Answer(write(&output)));
+            return output;
+        }
+        let answer = match inner.take("an answer", |entry| matches!(entry, Entry::Answer(_))) {
+            Some(Entry::Answer(answer)) => read(answer),
+            _ => None,
+        };
+        match answer {
+            Some(output) => output,
+            None => {
+                inner.halted.notify_one();
+                pending().await
+            }
+        }
+    }
+
+    /// The end of an attempt: notes it.
+    pub fn end(&self, stopped: bool, fuel: u64) {
+        let Some(inner) = &self.0 else { return };
+        match inner.mode {
+            Mode::Recording => inner.push(Entry::End { stopped, fuel }),
+            Mode::Playing => drop(inner.take("the end", |entry| matches!(entry, Entry::End { .. }))),
+        }
+    }
+
+    /// How the attempt that is played ended, if the guest was stopped: with how much fuel used.
+    pub fn stop_to_come(&self) -> Option<u64> {
+        let inner = self.0.as_ref().filter(|inner| inner.mode == Mode::Playing)?;
+        let entries = inner.entries();
+        match entries.iter().find(|entry| matches!(entry, Entry::End { .. }))? {
+            Entry::End { stopped: true, fuel } => Some(*fuel),
+            _ => None,
+        }
+    }
+
+    /// Goes to where the attempt that is played was stopped: what comes after the last thing that the guest did
+    /// is the clock's last reading and the end.
+    pub fn skip_to_end(&self) {
+        let Some(inner) = self.0.as_ref().filter(|inner| inner.mode == Mode::Playing) else {
+            return;
+        };
+        let mut entries = inner.entries();
+        if let Some(end) = entries.iter().position(|entry| matches!(entry, Entry::End { .. })) {
+            entries.drain(..end.saturating_sub(1));
+        }
+    }
+
+    /// Waits until the tape has no answer to what was asked: where the recorded run was stopped, or where this
+    /// one takes another way. Never, unless playing.
+    pub async fn halted(&self) {
+        match &self.0 {
+            Some(inner) => inner.halted.notified().await,
+            None => pending().await,
+        }
+    }
+
+    /// Where the run that is played took another way than the recorded one, if it did.
+    pub fn departure(&self) -> Option<String> {
+        let inner = self.0.as_ref()?;
+        inner
+            .departed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What was recorded, or is left to play.
+    pub fn take_entries(&self) -> Vec<Entry> {
+        match &self.0 {
+            Some(inner) => std::mem::take(&mut *inner.entries()).into(),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Inner {
+    fn entries(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, entry: Entry) {
+        self.entries().push_back(entry);
+    }
+
+    /// The next entry, if it is of that kind; else the run has taken another way, which is noted once. The
+    /// end of a stopped attempt may come anywhere.
+    fn take(&self, wanted: &str, fits: impl FnOnce(&Entry) -> bool) -> Option<Entry> {
+        let mut entries = self.entries();
+        match entries.front() {
+            Some(entry) if fits(entry) => return entries.pop_front(),
+            Some(Entry::End { stopped: true, .. }) => return None,
+            found => {
+                let found = found.map_or_else(|| "its end".to_owned(), Entry::describe);
+                let mut departed = self.departed.lock().unwrap_or_else(PoisonError::into_inner);
+                departed.get_or_insert_with(|| {
+                    format!("the recording goes on with {found}, and the plugin wanted {wanted}")
+                });
+            }
+        }
+        drop(entries);
+        self.halted.notify_one();
+        None
+    }
+}
+
+impl Entry {
+    fn describe(&self) -> String {
+        match self {
+            Self::At(_) => "a reading of the clock".into(),
+            Self::Call { name, .. } => format!("the call `{name}`"),
+            Self::Sent(data) => format!("{} bytes sent", data.bytes.len()),
+            Self::Answer(_) => "an answer".into(),
+            Self::Fault(fault) => format!("the fault `{fault}`"),
+            Self::End { .. } => "the end of the attempt".into(),
+        }
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Data")
+            .field("connection", &self.connection)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+/// As text where it is text, so that people can read a recording, else in base64.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    connection: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl Serialize for Data {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine;
+        let text = std::str::from_utf8(&self.bytes).ok().map(str::to_owned);
+        let base64 = text
+            .is_none()
+            .then(|| base64::engine::general_purpose::STANDARD.encode(&self.bytes));
+        Written {
+            connection: self.connection,
+            text,
+            base64,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine;
+        use serde::de::Error;
+        let written = Written::deserialize(deserializer)?;
+        let bytes = match (written.text, written.base64) {
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(text)) => base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(D::Error::custom)?,
+            _ => return Err(D::Error::custom("wanted one of `text` and `base64`")),
+        };
+        Ok(Self {
+            connection: written.connection,
+            bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(tape: &Tape, live: u32) -> u32 {
+        tape.ask(
+            async { live },
+            |number| Answer::Ok(Value::from(*number)),
+            |answer| match answer {
+                Answer::Ok(number) => u32::try_from(number.as_u64()?).ok(),
+                _ => None,
+            },
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_is_played() {
+        let tape = Tape::recording();
+        tape.call("net.read", || Value::Null);
+        tape.moment(|| Duration::from_nanos(7));
+        ask(&tape, 42).await;
+        tape.end(false, 9);
+        let played = Tape::playing(tape.take_entries());
+        played.call("net.read", || Value::Null);
+        assert_eq!(played.moment(|| Duration::ZERO), Duration::from_nanos(7));
+        assert_eq!(ask(&played, 0).await, 42);
+        played.end(false, 9);
+        assert_eq!((played.departure(), played.take_entries().len()), (None, 0));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_takes_another_way_is_halted_and_told() {
+        let tape = Tape::recording();
+        tape.call("net.read", || Value::Null);
+        let played = Tape::playing(tape.take_entries());
+        tokio::select! {
+            _ = ask(&played, 0) => panic!("there is no answer"),
+            () = played.halted() => {}
+        }
+        let departure = played.departure().expect("it departed");
+        assert_eq!(
+            departure,
+            "the recording goes on with the call `net.read`, and the plugin wanted an answer"
+        );
+    }
+
+    #[test]
+    fn bytes_are_written_as_text_where_they_are_text() {
+        for (bytes, written) in [
+            (&b"* OK\r\n"[..], r#"{"sent":{"connection":1,"text":"* OK\r\n"}}"#),
+            (&[0xff, 0][..], r#"{"sent":{"connection":1,"base64":"/wA="}}"#),
+        ] {
+            let entry = Entry::Sent(Data {
+                connection: 1,
+                bytes: bytes.to_vec(),
+            });
+            assert_eq!(serde_json::to_string(&entry).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Entry>(written).unwrap(), entry);
+        }
+    }
+}
