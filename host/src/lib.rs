@@ -14,8 +14,8 @@
 //! runner        library       telemetry   render
 //! sandbox       config
 //! hostcalls     secret
-//! bindings      connection    policy      redactor
-//! deadline      grant         capability  budget      phase <-> outcome   address
+//! bindings      connection    policy      redactor    fault
+//! deadline      grant         capability  budget      phase <-> outcome   address     units, words
 //! ```
 
 pub mod address;
@@ -28,6 +28,7 @@ pub mod config;
 pub mod connection;
 pub mod deadline;
 pub mod demo;
+pub mod fault;
 pub mod grant;
 pub mod hostcalls;
 pub mod library;
@@ -42,3 +43,5 @@ pub mod sandbox;
 pub mod secret;
 pub mod tape;
 pub mod telemetry;
+pub mod units;
+pub(crate) mod words;

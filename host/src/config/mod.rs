@@ -21,8 +21,6 @@ mod settings_reader;
 mod source;
 #[cfg(test)]
 mod tests;
-mod units;
-mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,7 +34,9 @@ pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
 pub use settings::Settings;
 pub use source::{MAX_FILE, Source};
-pub use units::{parse_duration, parse_size, show_duration, show_size};
+
+pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
+use crate::{units, words};
 
 /// A configuration in which everything is as it must be, but for what only the plugins know: whether
 /// they exist, and their settings ([`SettingsSchema`]).

@@ -88,10 +88,15 @@ impl HostPhase {
         }
     }
 
+    /// The phase of this name, if the host opens it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Resolve, Self::Connect, Self::Tls]
+            .into_iter()
+            .find(|phase| phase.as_str() == name)
+    }
+
     /// Whether the host opens phases of this name.
     pub fn is_name(name: &str) -> bool {
-        [Self::Resolve, Self::Connect, Self::Tls]
-            .iter()
-            .any(|phase| phase.as_str() == name)
+        Self::of_name(name).is_some()
     }
 }
