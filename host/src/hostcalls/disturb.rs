@@ -23,7 +23,7 @@ impl RunState {
         connection: Option<&Resource<Connection>>,
     ) -> Result<(), Failed> {
         for fault in self.faults_at(call, step) {
-            match *fault.kind() {
+            match fault.kind {
                 FaultKind::Delay(pause) => self.delay(call, pause).await?,
                 FaultKind::Error(InjectedError::DeadlineExceeded) => {
                     self.deadline.expire();
@@ -39,7 +39,7 @@ impl RunState {
                 }
                 FaultKind::MemoryPressure => self.memory.freeze(),
                 FaultKind::Drip(_) | FaultKind::ResetAfter(_) | FaultKind::Truncate(_) => {
-                    self.impair(call, connection, *fault.kind());
+                    self.impair(call, connection, fault.kind);
                 }
             }
         }
@@ -49,7 +49,7 @@ impl RunState {
     /// What the faults do to a call that only reports or asks: it does not wait.
     pub(super) fn disturb_report(&mut self, call: HostCall) -> Result<(), CallError> {
         for fault in self.faults_at(call, None) {
-            match *fault.kind() {
+            match fault.kind {
                 FaultKind::Error(InjectedError::DeadlineExceeded) => self.deadline.expire(),
                 FaultKind::Error(error) => return Err(failure(error, call).error),
                 FaultKind::MemoryPressure => self.memory.freeze(),

@@ -30,7 +30,7 @@ use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
-use crate::fault::{HostCall, Injector};
+use crate::fault::{FaultPlan, HostCall, Injector};
 use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
@@ -84,7 +84,7 @@ impl Circumstances {
         Self {
             started: SystemTime::UNIX_EPOCH,
             seed: [0; 32],
-            injector: Injector::default(),
+            injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
         }
     }
 }

@@ -87,9 +87,11 @@ impl Runner {
             let circumstances = Circumstances {
                 started: course.started,
                 seed: chance.random(),
-                injector: prepared
-                    .faults
-                    .injector(attempt_number(run, gathered.attempts.len()), self.loaded.elapsed()),
+                injector: prepared.faults.injector(
+                    run,
+                    gathered.attempts.len() as u64,
+                    self.loaded.elapsed(),
+                ),
             };
             let error = self
                 .attempt(prepared, &deadline, circumstances, &mut gathered)
@@ -179,11 +181,6 @@ impl Runner {
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
     }
-}
-
-/// Tells attempts of different runs apart: no run has as many as 256.
-fn attempt_number(run: u64, attempt: usize) -> u64 {
-    (run << 8) | (attempt as u64 & 0xff)
 }
 
 /// The pause before the next attempt; none when the run is over.
