@@ -27,7 +27,7 @@ use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
-use crate::outcome::{DeadlineHit, DeadlineWhile, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -51,6 +51,7 @@ pub struct RunState {
     connections: usize,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
+    faults: Vec<InjectedFault>,
     redactor: Redactor,
     memory: MemoryMeter,
     stdout: Printed,
@@ -71,6 +72,8 @@ pub struct Remains {
     pub measurements: Vec<Measurement>,
     /// What the guest logged.
     pub log: Vec<LogLine>,
+    /// What was injected.
+    pub faults: Vec<InjectedFault>,
     /// Whether the guest was refused memory.
     pub memory_refused: bool,
     /// The last the guest wrote to standard error: of a panic, its place and message.
@@ -103,6 +106,7 @@ impl RunState {
             connections: 0,
             measurements: Vec::new(),
             log: Vec::new(),
+            faults: Vec::new(),
             wasi: wasi::context(&stdout, &stderr),
             stdout,
             stderr,
@@ -132,6 +136,7 @@ impl RunState {
             usage: self.usage,
             measurements: self.measurements,
             log: self.log,
+            faults: self.faults,
             memory_refused: self.memory.refused(),
             last_words: last_words(&self.stderr.lines()),
             redactor: self.redactor,

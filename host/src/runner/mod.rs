@@ -1,5 +1,6 @@
 //! A run: budget, attempts, report.
 
+mod faults;
 mod prepare;
 mod verdict;
 
@@ -14,8 +15,8 @@ pub use prepare::{DefaultGrant, Preparation, Prepared};
 use crate::deadline::Deadline;
 use crate::hostcalls::presentable;
 use crate::outcome::{
-    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, LogLine, Measurement, Outcome, Report,
-    RunId, TraceId, Usage,
+    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
+    Outcome, Report, RunId, TraceId, Usage,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -36,6 +37,7 @@ struct Gathered {
     attempts: Vec<Attempt>,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
+    faults: Vec<InjectedFault>,
     usage: Usage,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
 }
@@ -81,6 +83,7 @@ impl Runner {
                 MAX_MESSAGE,
             ),
             phase: None,
+            injected: false,
         };
         let attempt = Attempt {
             outcome: Outcome::Error,
@@ -129,6 +132,8 @@ impl Runner {
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);
+        let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
+        gathered.faults.extend(remains.faults.into_iter().take(room));
         gathered.usage = remains.usage;
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
@@ -186,6 +191,7 @@ fn report(
         measurements: gathered.measurements,
         usage: gathered.usage,
         log: gathered.log,
+        faults: gathered.faults,
     }
 }
 

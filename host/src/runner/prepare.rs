@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::faults;
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
 use crate::connection::{Resolver, TlsClient, Trust};
+use crate::fault::FaultPlan;
 use crate::grant::{Grant, Grants, Host};
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -30,6 +32,8 @@ pub struct Prepared {
     pub access: Arc<Access>,
     /// The settings as JSON.
     pub settings: String,
+    /// What is injected into its runs.
+    pub faults: FaultPlan,
 }
 
 /// Checks that can run, and where.
@@ -75,8 +79,11 @@ impl Preparation {
             secrets: &secrets,
             resolver: Arc::new(resolver(config)),
             default_grant,
+            faults: faults::plan(config),
         };
         let mut notices = library.notices().to_vec();
+        notices.extend(faults::notices(&common.faults));
+        problems.extend(faults::unknown_phases(config, &library));
         let mut checks = Vec::with_capacity(config.checks.len());
         for check in &config.checks {
             checks.extend(common.prepare(check, &mut problems, &mut notices));
@@ -97,6 +104,7 @@ struct Common<'c> {
     secrets: &'c SecretStore,
     resolver: Arc<Resolver>,
     default_grant: DefaultGrant,
+    faults: FaultPlan,
 }
 
 impl Common<'_> {
@@ -147,6 +155,7 @@ impl Common<'_> {
             retry: check.retry,
             access: Arc::new(access),
             settings: check.settings.to_json(),
+            faults: self.faults.for_check(check.name.as_str()),
         })
     }
 
