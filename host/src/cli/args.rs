@@ -32,7 +32,7 @@ about a target, 64 bad configuration or command line. `demo` ends with 0 when ev
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run checks once, now.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Say everything that is wrong with a configuration, and run nothing.
     Validate {
         /// The configuration file.
@@ -95,6 +95,10 @@ pub struct RunArguments {
     /// A folder of further plugins.
     #[arg(long, value_name = "FOLDER", requires = "plugin")]
     pub plugins_dir: Option<PathBuf>,
+    /// A failure to inject, such as `net.read#3=reset` or `phase:select=delay 3s`; can be given several
+    /// times.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
     /// How reports are shown.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -103,6 +107,7 @@ pub struct RunArguments {
 const RUN_EXAMPLES: &str = "\
 Examples:
   bedcheck run checks.toml --check mail-login --check front-page
+  bedcheck run checks.toml --fault 'check:mail-login phase:select=delay 3s' --fault 'net.connect=refused times 1'
   bedcheck run --plugin http --set url=https://www.example.org/ --set expect.certificate_days=14
   bedcheck run --plugin imap --set host=mail.example.org --set user=probe \\
       --secret password=env:PROBE_PASSWORD --deadline 5s";

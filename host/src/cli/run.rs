@@ -48,7 +48,7 @@ struct Loaded {
 
 /// Reads and prepares everything, or says everything that is wrong.
 async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
-    let (config, problems, source, default_grant) = match (&arguments.file, &arguments.plugin) {
+    let (mut config, mut problems, source, default_grant) = match (&arguments.file, &arguments.plugin) {
         (Some(file), _) => {
             let (mut config, problems, source) = read(file)?;
             // A check that is missing may be one that could not be understood, which is told then.
@@ -62,6 +62,7 @@ async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
             (config, Vec::new(), None, DefaultGrant::OwnTarget)
         }
     };
+    problems.extend(config.add_faults(&arguments.fault, problems.is_empty()));
     match Preparation::new(&config, problems, default_grant, cache()).await {
         Ok(preparation) => Ok(Loaded { config, preparation }),
         Err(problems) => {
@@ -106,9 +107,7 @@ fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
         }
     }
     if !names.is_empty() {
-        config
-            .checks
-            .retain(|check| names.iter().any(|name| name == check.name.as_str()));
+        config.keep_checks(|check| names.iter().any(|name| name == check.name.as_str()));
     }
     Ok(())
 }

@@ -90,6 +90,7 @@ impl CommandLine<'_> {
             concurrency: DEFAULT_CONCURRENCY,
             checks: vec![check],
             secrets: reader.secrets,
+            faults: Vec::new(),
         })
     }
 }

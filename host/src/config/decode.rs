@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
@@ -32,7 +33,8 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .flatten()
         .unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
-    let checks = checks(root, &defaults, &named_secrets);
+    let (checks, named_checks) = checks(root, &defaults, &named_secrets);
+    let faults = faults(root, &named_checks);
     Config {
         otlp,
         http,
@@ -43,6 +45,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
             .unwrap_or(DEFAULT_CONCURRENCY),
         checks,
         secrets,
+        faults,
     }
 }
 
@@ -200,10 +203,15 @@ fn command_source(value: &Value<'_>) -> Option<SecretSource> {
     }
 }
 
-fn checks(root: &mut Table<'_>, defaults: &Limits, secrets: &BTreeSet<String>) -> Vec<super::Check> {
+/// The checks, and the names of all of them, those that are no good included.
+fn checks(
+    root: &mut Table<'_>,
+    defaults: &Limits,
+    secrets: &BTreeSet<String>,
+) -> (Vec<super::Check>, BTreeSet<String>) {
     let Some(value) = root.get("check") else {
         root.missing("no check, wanted at least one `[[check]]`");
-        return Vec::new();
+        return (Vec::new(), BTreeSet::new());
     };
     let mut seen: BTreeMap<String, Location> = BTreeMap::new();
     let mut checks = Vec::new();
@@ -232,7 +240,8 @@ fn checks(root: &mut Table<'_>, defaults: &Limits, secrets: &BTreeSet<String>) -
             ));
         }
     }
-    checks.into_iter().map(|(check, _)| check).collect()
+    let checks = checks.into_iter().map(|(check, _)| check).collect();
+    (checks, seen.into_keys().collect())
 }
 
 fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {

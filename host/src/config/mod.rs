@@ -12,6 +12,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod fault;
 mod name;
 mod problem;
 mod reader;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub use check::{Breaker, Check};
 pub use command_line::CommandLine;
+pub use fault::ConfiguredFault;
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
@@ -56,6 +58,8 @@ pub struct Config {
     pub checks: Vec<Check>,
     /// The secrets that settings may refer to. All that they do refer to are here.
     pub secrets: BTreeMap<SecretName, SecretSource>,
+    /// The failures to inject, those of the file before those of the command line.
+    pub faults: Vec<ConfiguredFault>,
 }
 
 /// How many runs go on at once by default: a pool of sandboxes that takes some hundred MiB at most.

@@ -165,6 +165,52 @@ fn every_key_arrives_in_its_type() {
 }
 
 #[test]
+fn faults_of_a_file_are_the_same_as_those_of_the_command_line() {
+    let config = Config::parse(&source(&data().join("valid/everything.toml"))).unwrap();
+    let texts: Vec<_> = config.faults.iter().map(|one| one.fault.to_string()).collect();
+    assert_eq!(
+        texts,
+        [
+            "check:second phase:select[[Gmail]/All Mail] net.read#3=delay 3s times 2 for 30s probability 0.5 seed 7",
+            "phase:tls=certificate-expired probability 1"
+        ]
+    );
+    let place = config.faults[0].location().position().unwrap();
+    assert_eq!((place.line, place.column), (66, 9));
+}
+
+#[test]
+fn faults_of_the_command_line_are_added_and_told_by_their_text() {
+    let text = "[[check]]\nname = \"mail\"\nplugin = \"imap\"\n";
+    let add = |fault: &str| {
+        let mut config = parse(text).unwrap();
+        let problems = config.add_faults(&[fault.to_owned()], true);
+        (
+            config.faults.len(),
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(add("check:mail net.read=reset"), (1, Vec::new()));
+    assert_eq!(
+        add("net.read=rest"),
+        (
+            0,
+            vec!["--fault `net.read=rest`: found `rest`, did you mean `reset`?".to_owned()]
+        )
+    );
+    assert_eq!(
+        add("check:mial net.read=reset"),
+        (
+            0,
+            vec![
+                "--fault `check:mial net.read=reset`: no check is called `mial`, did you mean `mail`?"
+                    .to_owned()
+            ]
+        )
+    );
+}
+
+#[test]
 fn paths_are_relative_to_the_file() {
     let config = parse("[plugins]\ndir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\n").unwrap();
     assert_eq!(

@@ -35,7 +35,7 @@ pub use plan::{FaultPlan, Injector, Site};
 
 use crate::phase::HostPhase;
 use crate::units::show_duration;
-use crate::words::alternatives;
+use crate::words::{alternatives, quoted};
 
 /// A failure to inject: where, what, and how often. As text it is what `--fault` takes, and the text
 /// it is displayed as reads back to the same.
@@ -109,20 +109,11 @@ impl Fault {
     ///
     /// # Errors
     ///
-    /// When it names neither a call nor a phase, when the phase is one of the host's that the call does
-    /// not belong to, and when the kind does not apply there; the last with the kinds that do.
+    /// When the place is none ([`Selector::validate`]), or the kind does not apply there; then with the
+    /// kinds that do.
     pub fn new(selector: Selector, kind: FaultKind, limits: Limits) -> Result<Self, InvalidFault> {
-        if selector.phase.is_none() && selector.call.is_none() {
-            return Err(InvalidFault(
-                "found no place for the fault, wanted a host call, such as `net.read`, or a phase, such as \
-                 `phase:select`"
-                    .into(),
-            ));
-        }
+        selector.validate()?;
         let step = selector.host_phase();
-        if let (Some(step), Some(phase)) = (step, &selector.phase) {
-            check_host_phase(step, phase, selector.call)?;
-        }
         let call = step
             .map(call_of_step)
             .or_else(|| selector.call.map(|selected| selected.call));
@@ -153,28 +144,6 @@ impl Fault {
     }
 }
 
-fn check_host_phase(
-    step: HostPhase,
-    phase: &PhaseSelector,
-    call: Option<CallSelector>,
-) -> Result<(), InvalidFault> {
-    let name = step.as_str();
-    let only = call_of_step(step);
-    if let Some(detail) = &phase.detail {
-        return Err(InvalidFault(format!(
-            "found `{name}[{}]`, wanted `{name}`: the host's phases have no details",
-            detail.escape_debug()
-        )));
-    }
-    match call {
-        Some(selected) if selected.call != only => Err(InvalidFault(format!(
-            "found `{}` in the phase `{name}`, wanted `{only}`, the only host call in it",
-            selected.call
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// The host call that a phase of the host's is part of.
 fn call_of_step(step: HostPhase) -> HostCall {
     match step {
@@ -184,6 +153,39 @@ fn call_of_step(step: HostPhase) -> HostCall {
 }
 
 impl Selector {
+    /// Whether it names a place where calls are made.
+    ///
+    /// # Errors
+    ///
+    /// When it names neither a call nor a phase, or a phase of the host's with a detail or with a call
+    /// that it does not have.
+    pub fn validate(&self) -> Result<(), InvalidFault> {
+        if self.phase.is_none() && self.call.is_none() {
+            return Err(InvalidFault(
+                "found no place for the fault, wanted a host call, such as `net.read`, or a phase, such as \
+                 `select`"
+                    .into(),
+            ));
+        }
+        let (Some(step), Some(phase)) = (self.host_phase(), &self.phase) else {
+            return Ok(());
+        };
+        let (name, only) = (step.as_str(), call_of_step(step));
+        if phase.detail.is_some() {
+            return Err(InvalidFault(format!(
+                "found {}, wanted `{name}`: the host's phases have no details",
+                quoted(&phase.to_string())
+            )));
+        }
+        match self.call {
+            Some(selected) if selected.call != only => Err(InvalidFault(format!(
+                "found `{}` in the phase `{name}`, wanted `{only}`, the only host call in it",
+                selected.call
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The phase it names, if that is one of the host's.
     fn host_phase(&self) -> Option<HostPhase> {
         HostPhase::of_name(&self.phase.as_ref()?.name)

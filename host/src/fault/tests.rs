@@ -119,12 +119,12 @@ fn who_errs_in_the_place_is_told_what_was_wanted() {
         (
             "=reset",
             "found no place for the fault, wanted a host call, such as `net.read`, or a phase, such as \
-             `phase:select`",
+             `select`",
         ),
         (
             "check:mail=reset",
             "found no place for the fault, wanted a host call, such as `net.read`, or a phase, such as \
-             `phase:select`",
+             `select`",
         ),
         (
             "check: net.read=reset",

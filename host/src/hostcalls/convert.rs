@@ -91,6 +91,7 @@ pub fn error_of_failure(access: &Access, failure: &Failure, hit: Option<Deadline
         error_type,
         message: failure.message.clone(),
         phase: None,
+        injected: false,
     }
 }
 

@@ -60,6 +60,7 @@ impl RunState {
             error_type,
             message: self.presentable(&failed.message, MAX_MESSAGE),
             phase: None,
+            injected: false,
         }
     }
 }

@@ -5,6 +5,6 @@ mod report;
 
 pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
 pub use report::{
-    Attempt, AttributeValue, Attributes, DeadlineHit, ErrorReport, LogLevel, LogLine, Measurement,
-    PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage, hexadecimal,
+    Attempt, AttributeValue, Attributes, DeadlineHit, ErrorReport, InjectedFault, LogLevel, LogLine,
+    Measurement, PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage, hexadecimal,
 };

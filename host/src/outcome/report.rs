@@ -52,12 +52,19 @@ pub struct Report {
     pub usage: Usage,
     /// Lines the plugin wrote.
     pub log: Vec<LogLine>,
+    /// The failures that were injected, in their order, at most [`InjectedFault::MOST_KEPT`].
+    pub faults: Vec<InjectedFault>,
 }
 
 impl Report {
     /// The phases of the last attempt, which are the run's phases in every summary.
     pub fn phases(&self) -> &[PhaseReport] {
         self.attempts.last().map_or(&[], |attempt| &attempt.phases)
+    }
+
+    /// Whether any failure was injected: then the run says nothing about the target.
+    pub fn is_injected(&self) -> bool {
+        !self.faults.is_empty()
     }
 }
 
@@ -96,6 +103,31 @@ pub struct ErrorReport {
     pub message: String,
     /// The phase it happened in, if one was open.
     pub phase: Option<String>,
+    /// Whether it was injected, or follows from what was; absent when not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub injected: bool,
+}
+
+/// A failure that was injected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InjectedFault {
+    /// The fault in its canonical form, such as `net.read#3=connection-reset`.
+    pub fault: String,
+    /// The host call at which it happened, such as `net.read`.
+    pub call: &'static str,
+    /// The phase that was open, if one was.
+    pub phase: Option<String>,
+    /// Its detail.
+    pub detail: Option<String>,
+    /// When, from the start of the run.
+    #[serde(rename = "at_s", serialize_with = "seconds")]
+    pub at: Duration,
+}
+
+impl InjectedFault {
+    /// How many a report keeps: the first ones tell what was done, and a fault at every one of ten
+    /// thousand calls would make the report as long.
+    pub const MOST_KEPT: usize = 256;
 }
 
 /// One try within a run.
@@ -134,6 +166,9 @@ pub struct PhaseReport {
     pub budget_share: Option<f64>,
     /// What went wrong in it.
     pub error: Option<ErrorReport>,
+    /// Whether a failure was injected in it; absent when not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub injected: bool,
     /// Facts the host knows about it, under OpenTelemetry's names: addresses, TLS version,
     /// certificate dates.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -241,6 +276,11 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Seconds, to the microsecond: finer digits are noise of the clock.

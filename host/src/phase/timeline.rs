@@ -173,6 +173,14 @@ impl Timeline {
         }
     }
 
+    /// Marks the phases that are open, the host's and the guest's, as ones in which a failure was
+    /// injected.
+    pub fn mark_injected(&mut self) {
+        for open in [self.open_host, self.open_guest].into_iter().flatten() {
+            self.entries[open].injected = true;
+        }
+    }
+
     /// The phase that is open: the host's before the guest's.
     pub fn current(&self) -> Option<(&str, Option<&str>)> {
         let entry = &self.entries[self.open_host.or(self.open_guest)?];
@@ -290,7 +298,7 @@ impl Entry {
             duration: Some(duration),
             budget_share: Some(share(duration, deadline)),
             error: self.error.clone(),
-            injected: self.injected,
+            injected: self.injected || self.error.as_ref().is_some_and(|error| error.injected),
             attributes: self.attributes.clone(),
         }
     }

@@ -18,6 +18,7 @@ fn failure(error_type: ErrorType) -> Option<ErrorReport> {
         error_type,
         message: "no".into(),
         phase: None,
+        injected: false,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What happened, in sentences that every format uses: the outcome, the reason, the answer to where
 //! the deadline was hit, and which phase is to be looked at. Pure; quotes are not yet escaped.
 
-use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, PhaseReport, Report};
+use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, InjectedFault, Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
 
 /// The outcome with the attempts it took: `pass`, `passed on attempt 2`, `fail after 3 attempts`.
@@ -13,13 +13,37 @@ pub(super) fn outcome(report: &Report) -> String {
     }
 }
 
-/// `error.type: message`, without the message when there is none.
+/// `error.type: message`, without the message when there is none; an injected error says so.
 pub(super) fn reason(error: &ErrorReport) -> String {
+    let injected = if error.injected { " (injected)" } else { "" };
     if error.message.is_empty() {
-        error.error_type.to_string()
+        format!("{}{injected}", error.error_type)
     } else {
-        format!("{}: {}", error.error_type, error.message)
+        format!("{}{injected}: {}", error.error_type, error.message)
     }
+}
+
+/// `, 2 injected faults`; nothing when there are none.
+pub(super) fn injected_count(report: &Report) -> String {
+    match report.faults.len() {
+        0 => String::new(),
+        1 => ", 1 injected fault".to_owned(),
+        number => format!(", {number} injected faults"),
+    }
+}
+
+/// What was injected, where and when; `time` writes the moment.
+pub(super) fn injected(fault: &InjectedFault, time: impl Fn(std::time::Duration) -> String) -> String {
+    let place = match &fault.phase {
+        Some(phase) => format!(" in phase {}", named(phase, fault.detail.as_deref())),
+        None => String::new(),
+    };
+    format!(
+        "injected {} at {}{place}, after {}",
+        fault.fault,
+        fault.call,
+        time(fault.at)
+    )
 }
 
 /// Where the deadline was hit; `time` writes the moment.

@@ -50,4 +50,32 @@ mod tests {
         assert_eq!(back["error"]["type"], "auth.rejected");
         assert_eq!(back["attempts"][0]["phases"][5]["status"], "failed");
     }
+
+    #[test]
+    fn what_was_injected_is_marked_and_nothing_else_is() {
+        let of = |report| serde_json::from_str::<serde_json::Value>(&json(report).unwrap()).unwrap();
+        let drill = of(&samples::injected());
+        assert_eq!(drill["error"]["injected"], true);
+        let phases = drill["attempts"][0]["phases"].as_array().unwrap();
+        let marked: Vec<_> = phases
+            .iter()
+            .map(|phase| phase.get("injected").is_some())
+            .collect();
+        assert_eq!(
+            marked,
+            [false, false, false, false, false, false, true, true, false]
+        );
+        assert_eq!(
+            drill["faults"][1],
+            serde_json::json!({
+                "fault": "phase:select[Archive]=connection-reset", "call": "net.read", "phase": "select",
+                "detail": "Archive", "at_s": 1.00615
+            })
+        );
+        let plain = json(&samples::pass()).unwrap();
+        assert!(
+            plain.contains(r#""faults":[]"#) && !plain.contains("injected"),
+            "{plain}"
+        );
+    }
 }

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::exit::{ExitStatus, exit_code};
-use super::explain::{deadline_answer, outcome, reason};
+use super::explain::{deadline_answer, injected_count, outcome, reason};
 use super::look::Palette;
 use super::performance::performance;
 use super::printable::{fit, printable};
@@ -86,6 +86,7 @@ fn line(report: &Report) -> String {
     if report.outcome != Outcome::Skipped {
         text.push_str(&format!(" in {} s", units::seconds(report.duration)));
     }
+    text.push_str(&injected_count(report));
     if let Some(hit) = &report.deadline_hit {
         let answer = deadline_answer(hit, |at| format!("{} s", units::seconds(at)));
         text.push_str(&format!(", {}", harmless(&answer)));
@@ -118,6 +119,18 @@ mod tests {
     use super::super::printable::is_dangerous;
     use super::super::samples;
     use super::*;
+
+    #[test]
+    fn what_was_injected_is_told_in_the_first_line() {
+        let text = nagios(&[samples::injected()]);
+        assert!(
+            text.starts_with(
+                "CRITICAL - mail-drill: fail in 1.006 s, 2 injected faults, connection_reset (injected): \
+                 the peer reset the connection (blames: target) | "
+            ),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_check_that_passed_is_one_line_with_its_phases() {

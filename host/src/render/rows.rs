@@ -120,11 +120,13 @@ fn of_earlier(number: usize, attempt: &Attempt, look: &Look) -> Row {
 }
 
 fn of_phase(phase: &PhaseReport, told: Option<&ErrorReport>, look: &Look) -> Row {
+    // Before the error's type, which is the one to be cut where there is no room.
+    let injected = if phase.injected { " (injected)" } else { "" };
     let status = match &phase.error {
         Some(error) if !is_deadline(&error.error_type) => {
-            format!("{} {}", phase.status.as_str(), error.error_type)
+            format!("{}{injected} {}", phase.status.as_str(), error.error_type)
         }
-        _ => phase.status.as_str().to_owned(),
+        _ => format!("{}{injected}", phase.status.as_str()),
     };
     let is_told = |error: &ErrorReport| {
         is_deadline(&error.error_type)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 
-use super::explain::{deadline_answer, outcome, reason};
+use super::explain::{deadline_answer, injected, injected_count, outcome, reason};
 use super::facts::facts;
 use super::look::{Charset, Look, paint};
 use super::printable::columns;
@@ -17,6 +17,10 @@ use crate::outcome::{Outcome, Report};
 const INDENT: usize = 2;
 /// The most lines of a reason: a message of 1 KiB fits a wide terminal.
 const MOST_REASON_LINES: usize = 8;
+/// The most injected faults that are told one by one: the rest is in the JSON form.
+const MOST_FAULTS: usize = 5;
+/// The most lines of one of them.
+const MOST_FAULT_LINES: usize = 3;
 /// A shorter wait for a free slot is not worth telling.
 const LAG_WORTH_TELLING: Duration = Duration::from_millis(10);
 
@@ -29,6 +33,7 @@ pub fn waterfall(report: &Report, look: &Look) -> String {
     let mut lines = vec![head(report, look)];
     lines.extend(rows(report, look));
     lines.extend(why(report, look));
+    lines.extend(faults(report, look));
     lines.extend(lag(report, look));
     lines.extend(facts(report, look, INDENT));
     lines.join("\n")
@@ -49,9 +54,10 @@ fn head(report: &Report, look: &Look) -> String {
     let timing = match report.outcome {
         Outcome::Skipped => String::new(),
         _ => format!(
-            " in {}, deadline {}",
+            " in {}, deadline {}{}",
             units::duration(report.duration),
-            units::duration(report.deadline)
+            units::duration(report.deadline),
+            injected_count(report)
         ),
     };
     // The name comes first; the plugin is there when it fits beside it.
@@ -118,6 +124,22 @@ fn why(report: &Report, look: &Look) -> Vec<String> {
     lines
 }
 
+/// What was injected: the first ones, and how many more there were.
+fn faults(report: &Report, look: &Look) -> Vec<String> {
+    let style = look.palette().warning;
+    let mut lines = Vec::new();
+    for fault in report.faults.iter().take(MOST_FAULTS) {
+        let text = injected(fault, units::duration);
+        lines.extend(look.paragraph(&look.text(&text), INDENT, MOST_FAULT_LINES, style));
+    }
+    let hidden = report.faults.len().saturating_sub(MOST_FAULTS);
+    if hidden > 0 {
+        let text = format!("and {hidden} more injected faults");
+        lines.extend(look.paragraph(&text, INDENT, 1, style));
+    }
+    lines
+}
+
 /// How long the run waited before it began, if that was long.
 fn lag(report: &Report, look: &Look) -> Vec<String> {
     if report.lag < LAG_WORTH_TELLING {
@@ -152,6 +174,7 @@ mod tests {
             samples::wrong_password(),
             samples::mailbox_missing(),
             samples::retry(),
+            samples::injected(),
             samples::trap(),
             samples::skipped(),
             samples::hostile(),
@@ -185,6 +208,7 @@ mod tests {
             include_str!("golden/mailbox_missing.txt"),
         );
         assert_golden(&samples::retry(), &look, include_str!("golden/retry.txt"));
+        assert_golden(&samples::injected(), &look, include_str!("golden/injected.txt"));
         assert_golden(&samples::trap(), &look, include_str!("golden/trap.txt"));
         assert_golden(&samples::skipped(), &look, include_str!("golden/skipped.txt"));
     }
@@ -264,6 +288,18 @@ mod tests {
         assert!(!text(&report).contains("waited"));
         report.lag = Duration::from_millis(1200);
         assert!(text(&report).contains("\n  waited 1.2 s for a free slot before it began\n"));
+    }
+
+    #[test]
+    fn only_the_first_of_many_injected_faults_are_told() {
+        let mut report = samples::injected();
+        let text = |report: &Report| waterfall(report, &look(100, Charset::Unicode));
+        assert!(!text(&report).contains("more injected"));
+        report.faults = vec![report.faults[0].clone(); 9];
+        let text = text(&report);
+        assert!(text.contains("deadline 5 s, 9 injected faults\n"), "{text}");
+        assert_eq!(text.matches("  injected phase:select").count(), 5, "{text}");
+        assert!(text.contains("\n  and 4 more injected faults\n"), "{text}");
     }
 
     #[test]

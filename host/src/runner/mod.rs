@@ -1,6 +1,7 @@
 //! A run: budget, attempts, report.
 
 mod course;
+mod faults;
 mod prepare;
 mod verdict;
 
@@ -175,7 +176,8 @@ impl Runner {
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);
-        gathered.faults.extend(remains.faults);
+        let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
+        gathered.faults.extend(remains.faults.into_iter().take(room));
         gathered.complaints.extend(remains.complaints);
         gathered.usage = remains.usage;
         gathered.hit = gathered.hit.take().or(remains.hit);
@@ -232,9 +234,9 @@ fn report(
         error,
         attempts: gathered.attempts,
         measurements: gathered.measurements,
-        faults: gathered.faults,
         usage: gathered.usage,
         log: gathered.log,
+        faults: gathered.faults,
     }
 }
 

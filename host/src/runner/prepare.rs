@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::faults;
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
@@ -88,8 +89,11 @@ impl Preparation {
             secrets: &secrets,
             network: Network::Live(Arc::new(resolver(config))),
             default_grant,
+            faults: faults::plan(config),
         };
         let mut notices = library.notices().to_vec();
+        notices.extend(faults::notices(&common.faults));
+        problems.extend(faults::unknown_phases(config, &library));
         let mut checks = Vec::with_capacity(config.checks.len());
         for check in &config.checks {
             checks.extend(common.prepare(check, &mut problems, &mut notices));
@@ -110,6 +114,7 @@ struct Common<'c> {
     secrets: &'c SecretStore,
     network: Network,
     default_grant: DefaultGrant,
+    faults: FaultPlan,
 }
 
 impl Common<'_> {
@@ -160,7 +165,7 @@ impl Common<'_> {
             retry: check.retry,
             access: Arc::new(access),
             settings: check.settings.to_json(),
-            faults: FaultPlan::default(),
+            faults: self.faults.for_check(check.name.as_str()),
             runs: AtomicU64::new(0),
         })
     }

@@ -16,6 +16,7 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
             error_type,
             message,
             phase: phase(),
+            injected: false,
         })
     };
     match end {
@@ -70,6 +71,7 @@ fn unsaid(remains: &Remains) -> Option<ErrorReport> {
         error_type: ErrorType::PluginInvalid,
         message,
         phase: Some(phase.to_owned()),
+        injected: false,
     };
     if let Some(phase) = timeline.first_interrupted() {
         let message = format!("the plugin says the check passed, and left the phase `{phase}` open");
@@ -99,6 +101,7 @@ fn stopped(remains: &Remains) -> ErrorReport {
             message: "the plugin was still computing or sleeping when the grace after the deadline was over"
                 .into(),
             phase: remains.timeline.last_open().map(str::to_owned),
+            injected: false,
         },
     }
 }
@@ -109,5 +112,6 @@ fn deadline(hit: &DeadlineHit, doing: DeadlineWhile) -> ErrorReport {
         error_type: ErrorType::DeadlineExceeded(doing),
         message: format!("the deadline passed in {call}"),
         phase: hit.phase.clone(),
+        injected: false,
     }
 }

@@ -116,7 +116,9 @@ impl Metrics {
 
     /// Adds a report.
     pub(super) fn record(&self, report: &Report) {
-        let base = spans::base_attributes(report);
+        // What was injected is counted apart: it says nothing about the target.
+        let injected = spans::injected_attribute(report.is_injected());
+        let base = with(&spans::base_attributes(report), injected);
         let by_outcome = with(&base, [outcome(report.outcome)]);
         self.runs
             .add(1, &with(&by_outcome, error_type(report.error.as_ref())));

@@ -3,7 +3,7 @@
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::*;
-use crate::outcome::ErrorType;
+use crate::outcome::{ErrorType, InjectedFault};
 use crate::telemetry::specimen::{error, failing, measurement, passing, skipped};
 
 /// Each point as `metric{attribute=value,...} value`; of a histogram, the count.
@@ -172,4 +172,39 @@ fn more_checks_than_the_sdk_allows_by_itself_are_told_apart() {
         .into_iter()
         .filter(|point| point.starts_with("runs{"));
     assert_eq!(runs.count(), 2_500);
+}
+
+#[test]
+fn what_was_injected_is_counted_apart_from_the_target() {
+    let mut report = failing();
+    report.faults = vec![InjectedFault {
+        fault: "net.read=delay 1s".into(),
+        call: "net.read",
+        phase: None,
+        detail: None,
+        at: Duration::ZERO,
+    }];
+    let points = after(&[passing(), report]);
+    let of = |name: &str| {
+        let named = points.iter().filter(|point| point.starts_with(name));
+        named.map(String::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("up"),
+        [
+            "up{fault.injected=true,name=mail-login,type=imap} 0",
+            "up{name=mail-login,type=imap} 1",
+        ]
+    );
+    assert_eq!(
+        of("runs"),
+        [
+            "runs{error.type=deadline_exceeded,fault.injected=true,name=mail-login,outcome=fail,type=imap} 1",
+            "runs{name=mail-login,outcome=pass,type=imap} 1",
+        ]
+    );
+    let failed = points.iter().filter(|point| point.contains("outcome=fail"));
+    for point in failed {
+        assert!(point.contains("fault.injected=true"), "{point}");
+    }
 }

@@ -55,6 +55,15 @@ pub(super) const USAGE_HOST_CALLS: &str = "synthetic.check.usage.host_calls";
 pub(super) const USAGE_BYTES_READ: &str = "synthetic.check.usage.bytes_read";
 /// Bytes written to connections.
 pub(super) const USAGE_BYTES_WRITTEN: &str = "synthetic.check.usage.bytes_written";
+/// `true` on what a failure was injected into: runs and everything they count, attempts, phases. Absent
+/// otherwise.
+pub(super) const FAULT_INJECTED: &str = "synthetic.check.fault.injected";
+/// The fault that was injected, in its canonical form.
+pub(super) const FAULT: &str = "synthetic.check.fault";
+/// The host call at which it was.
+pub(super) const FAULT_HOST_CALL: &str = "synthetic.check.fault.host_call";
+/// The event that marks an injected fault: of the phase's span, or of the root when no phase was open.
+pub(super) const EVENT_FAULT_INJECTED: &str = "fault.injected";
 /// The event of the root span that marks the deadline.
 pub(super) const EVENT_DEADLINE_HIT: &str = "deadline.hit";
 /// Where connection phases keep the end of the server certificate's validity. OpenTelemetry's name.

@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use sha2::{Digest, Sha256};
 
 use super::names;
-use crate::outcome::{Attempt, AttributeValue, ErrorReport, Outcome, PhaseReport, Report};
+use crate::outcome::{Attempt, AttributeValue, ErrorReport, InjectedFault, Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
 
 /// The name under which everything is exported: the program's.
@@ -71,6 +71,12 @@ impl Trace<'_> {
         if let Some(event) = deadline_event(report) {
             span.events.events.push(event);
         }
+        let outside =
+            |fault: &&InjectedFault| !report.attempts.iter().any(|attempt| has_phase_of(attempt, fault));
+        let events = report.faults.iter().filter(outside);
+        span.events
+            .events
+            .extend(events.map(|fault| fault_event(report, fault)));
         self.spans.push(span);
     }
 
@@ -83,6 +89,9 @@ impl Trace<'_> {
         span.attributes
             .push(KeyValue::new(names::OUTCOME, attempt.outcome.as_str()));
         span.attributes.extend(error_attributes(attempt.error.as_ref()));
+        let is_injected = attempt.phases.iter().any(|phase| phase.injected)
+            || attempt.error.as_ref().is_some_and(|error| error.injected);
+        span.attributes.extend(injected_attribute(is_injected));
         span.links
             .links
             .extend(previous.map(|context| Link::new(context, Vec::new(), 0)));
@@ -108,6 +117,13 @@ impl Trace<'_> {
         }
         span.attributes = phase_attributes(self.report, phase);
         span.attributes.extend(error_attributes(error));
+        let inside = self
+            .report
+            .faults
+            .iter()
+            .filter(|fault| is_in_phase(fault, phase));
+        let events = inside.map(|fault| fault_event(self.report, fault));
+        span.events.events.extend(events);
         self.spans.push(span);
     }
 
@@ -212,6 +228,7 @@ fn root_attributes(report: &Report) -> Vec<KeyValue> {
         attributes.push(KeyValue::new(names::PHASE, phase));
     }
     attributes.extend(deadline_attributes(report));
+    attributes.extend(injected_attribute(report.is_injected()));
     let not_reached = report
         .phases()
         .iter()
@@ -252,10 +269,48 @@ fn deadline_event(report: &Report) -> Option<Event> {
     ))
 }
 
+/// Absent where nothing was injected, so that nobody has to ask for `false`.
+pub(super) fn injected_attribute(is_injected: bool) -> Option<KeyValue> {
+    is_injected.then(|| KeyValue::new(names::FAULT_INJECTED, true))
+}
+
+fn has_phase_of(attempt: &Attempt, fault: &InjectedFault) -> bool {
+    attempt.phases.iter().any(|phase| is_in_phase(fault, phase))
+}
+
+/// Whether the fault was injected in this very phase: name, detail and moment are those of it.
+fn is_in_phase(fault: &InjectedFault, phase: &PhaseReport) -> bool {
+    let (Some(start), Some(duration)) = (phase.start, phase.duration) else {
+        return false;
+    };
+    phase.injected
+        && fault.phase.as_ref() == Some(&phase.name)
+        && fault.detail == phase.detail
+        && (start..=start + duration).contains(&fault.at)
+}
+
+fn fault_event(report: &Report, fault: &InjectedFault) -> Event {
+    let mut attributes = vec![
+        KeyValue::new(names::FAULT, fault.fault.clone()),
+        KeyValue::new(names::FAULT_HOST_CALL, fault.call),
+    ];
+    let phase = fault.phase.clone();
+    attributes.extend(phase.map(|phase| KeyValue::new(names::PHASE, phase)));
+    let detail = fault.detail.clone();
+    attributes.extend(detail.map(|detail| KeyValue::new(names::PHASE_DETAIL, detail)));
+    Event::new(
+        names::EVENT_FAULT_INJECTED,
+        report.started + fault.at,
+        attributes,
+        0,
+    )
+}
+
 fn phase_attributes(report: &Report, phase: &PhaseReport) -> Vec<KeyValue> {
     let mut attributes = base_attributes(report);
     attributes.push(KeyValue::new(names::PHASE, phase.name.clone()));
     attributes.push(KeyValue::new(names::PHASE_STATUS, phase.status.as_str()));
+    attributes.extend(injected_attribute(phase.injected));
     attributes.extend(
         phase
             .detail

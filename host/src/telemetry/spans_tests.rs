@@ -134,3 +134,61 @@ fn a_phase_that_the_end_cut_off_is_where_the_attempt_failed() {
     report.attempts[1].outcome = Outcome::Pass;
     assert_eq!(spans(&report)[5].status, Status::Unset);
 }
+
+fn injected(phase: Option<&str>, detail: Option<&str>, at: u64) -> InjectedFault {
+    InjectedFault {
+        fault: "net.read#3=connection-reset".into(),
+        call: "net.read",
+        phase: phase.map(str::to_owned),
+        detail: detail.map(str::to_owned),
+        at: milliseconds(at),
+    }
+}
+
+#[test]
+fn an_injected_fault_is_an_event_of_its_phase_or_else_of_the_root() {
+    let mut report = failing();
+    report.attempts[1].phases[0].injected = true;
+    report.faults = vec![
+        injected(Some("select"), Some("INBOX"), 400),
+        injected(None, None, 20),
+        // A phase of that name, and not at that time.
+        injected(Some("select"), Some("INBOX"), 20),
+    ];
+    let spans = spans(&report);
+    let events = |span: &SpanData| {
+        let named = |event: &&Event| event.name == "fault.injected";
+        let events = span.events.iter().filter(named);
+        events.map(|event| event.timestamp).collect::<Vec<_>>()
+    };
+    let [root, first, connect, _, second, select] = &spans[..] else {
+        panic!("six spans")
+    };
+    assert_eq!(events(root), [started() + milliseconds(20); 2]);
+    assert_eq!(events(select), [started() + milliseconds(400)]);
+    for (span, is_injected) in [
+        (root, true),
+        (first, false),
+        (connect, false),
+        (second, true),
+        (select, true),
+    ] {
+        let told = attributes(span);
+        let told = told.get("synthetic.check.fault.injected").map(String::as_str);
+        assert_eq!(told, is_injected.then_some("true"), "{}", span.name);
+    }
+    let event = select
+        .events
+        .iter()
+        .find(|event| event.name == "fault.injected")
+        .unwrap();
+    let of_event: Vec<_> = event
+        .attributes
+        .iter()
+        .map(|pair| pair.value.to_string())
+        .collect();
+    assert_eq!(
+        of_event,
+        ["net.read#3=connection-reset", "net.read", "select", "INBOX"]
+    );
+}

@@ -54,6 +54,7 @@ pub(super) fn passing() -> Report {
             ..Usage::default()
         },
         log: Vec::new(),
+        faults: Vec::new(),
     }
 }
 
@@ -130,6 +131,7 @@ pub(super) fn phase(name: &str, status: PhaseStatus, start: u64, duration: u64) 
         duration: Some(milliseconds(duration)),
         budget_share: Some(0.01),
         error: None,
+        injected: false,
         attributes: Attributes::new(),
     }
 }
@@ -139,6 +141,7 @@ pub(super) fn error(error_type: ErrorType, phase: &str) -> ErrorReport {
         error_type,
         message: "what happened".into(),
         phase: Some(phase.into()),
+        injected: false,
     }
 }
 

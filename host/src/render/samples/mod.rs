@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use script::{at, attempt, cut_off, error, finished, played};
 
-use crate::outcome::{DeadlineHit, DeadlineWhile, ErrorType, LogLevel, LogLine, Measurement, Report};
+use crate::outcome::{
+    DeadlineHit, DeadlineWhile, ErrorType, InjectedFault, LogLevel, LogLine, Measurement, Report,
+};
 
 /// A login that went well, far from its deadline.
 pub(super) fn pass() -> Report {
@@ -177,6 +179,44 @@ pub(super) fn retry() -> Report {
         attempt(210_000, 256_100, None, second),
     ];
     finished("mail-flaky", at(2_000_000), attempts)
+}
+
+/// One mailbox was slow and the next one reset, both on purpose.
+pub(super) fn injected() -> Report {
+    let reset = || {
+        let mut reset = error(ErrorType::ConnectionReset, "the peer reset the connection");
+        reset.injected = true;
+        Some(reset)
+    };
+    let steps = [
+        ("resolve", None, 300, None),
+        ("connect", None, 900, None),
+        ("tls", None, 2_700, None),
+        ("greeting", None, 3_000, None),
+        ("capability", None, 3_200, None),
+        ("login", None, 5_000, None),
+        ("select", Some("INBOX"), 1_006_000, None),
+        ("select", Some("Archive"), 1_006_200, reset()),
+    ];
+    let mut phases = played(0, at(5_000_000), &steps);
+    phases[6].injected = true;
+    let mut report = finished(
+        "mail-drill",
+        at(5_000_000),
+        vec![attempt(0, 1_006_300, reset(), phases)],
+    );
+    let fault = |fault: &str, detail: &str, after| InjectedFault {
+        fault: fault.to_owned(),
+        call: "net.read",
+        phase: Some("select".to_owned()),
+        detail: Some(detail.to_owned()),
+        at: at(after),
+    };
+    report.faults = vec![
+        fault("phase:select[INBOX] net.read=delay 1s times 1", "INBOX", 5_100),
+        fault("phase:select[Archive]=connection-reset", "Archive", 1_006_150),
+    ];
+    report
 }
 
 /// A plugin that panicked.

@@ -32,6 +32,7 @@ pub(super) fn error(error_type: ErrorType, message: &str) -> ErrorReport {
         error_type,
         message: message.to_owned(),
         phase: None,
+        injected: false,
     }
 }
 
@@ -145,5 +146,6 @@ pub(super) fn finished(check: &str, deadline: Duration, attempts: Vec<Attempt>) 
         measurements: Vec::new(),
         usage: Usage::default(),
         log: Vec::new(),
+        faults: Vec::new(),
     }
 }
