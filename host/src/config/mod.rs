@@ -6,6 +6,7 @@
 //! file -> Source -> reader (TOML, places, problems) -> decode -> Config
 //! --set, --secret, ... -> command_line                        -> Config
 //! Config + a plugin's schema -> schema -> problems
+//! file -> Source -> reader -> script -> Script
 //! ```
 
 mod check;
@@ -17,6 +18,9 @@ mod name;
 mod problem;
 mod reader;
 mod schema;
+mod script;
+#[cfg(test)]
+mod script_tests;
 mod settings;
 mod settings_reader;
 mod source;
@@ -34,6 +38,7 @@ pub use fault::ConfiguredFault;
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
+pub use script::parse_script;
 pub use settings::Settings;
 pub use source::{MAX_FILE, Source};
 

@@ -1,5 +1,5 @@
-//! Connections to peers: resolve, dial, TLS, read, write. Knows no WebAssembly, no grants and no
-//! deadline: whoever calls drops the future when time is up.
+//! Connections to peers: resolve, dial, TLS, read, write; in `script`, peers without a network. Knows no
+//! WebAssembly, no grants and no deadline: whoever calls drops the future when time is up.
 
 mod certificate;
 mod dial;
@@ -140,7 +140,7 @@ impl Connection {
             }
             Transport::Tls(stream) => {
                 self.transport = Transport::Tls(stream);
-                Err(Error::InvalidUse("the connection has TLS already".into()))
+                Err(HAS_TLS)
             }
             Transport::Scripted(mut scripted) => {
                 let info = scripted.start_tls().await;
@@ -233,6 +233,9 @@ impl Connection {
 }
 
 const UNUSABLE: Error = Error::InvalidUse(Cow::Borrowed("the connection is closed"));
+const HAS_TLS: Error = Error::InvalidUse(Cow::Borrowed("the connection has TLS already"));
+const CLOSED_BEFORE_TLS: &str = "the peer closed the connection before TLS";
+const EARLY_PLAINTEXT: &str = "the peer sent plaintext ahead of the TLS handshake";
 
 /// A TLS server speaks second. Whatever has arrived before our first message is not TLS, and in
 /// STARTTLS it may have been put there by somebody in between.
@@ -241,13 +244,7 @@ fn refuse_early_plaintext(stream: &TcpStream) -> Result<(), Error> {
     match stream.try_read(&mut byte) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Err(error) => Err(Error::from(&error)),
-        Ok(0) => Err(Error::Tls(
-            TlsProblem::Handshake,
-            "the peer closed the connection before TLS".into(),
-        )),
-        Ok(_) => Err(Error::Tls(
-            TlsProblem::Handshake,
-            "the peer sent plaintext ahead of the TLS handshake".into(),
-        )),
+        Ok(0) => Err(Error::Tls(TlsProblem::Handshake, CLOSED_BEFORE_TLS.into())),
+        Ok(_) => Err(Error::Tls(TlsProblem::Handshake, EARLY_PLAINTEXT.into())),
     }
 }

@@ -77,11 +77,15 @@ impl RunState {
         for fault in &fired {
             tape.note_fault(|| fault.to_string());
             self.timeline.mark_injected();
-            let phase = self.timeline.current().map(|(name, _)| name.to_owned());
+            if self.faults.len() >= InjectedFault::MOST_KEPT {
+                continue;
+            }
+            let current = self.timeline.current();
             self.faults.push(InjectedFault {
                 fault: fault.to_string(),
                 call: call.as_str(),
-                phase,
+                phase: current.map(|(name, _)| name.to_owned()),
+                detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
                 at: self.deadline.elapsed(),
             });
         }

@@ -1,0 +1,2 @@
+//! Scripts of peers as text.
+use std::path::Path;
