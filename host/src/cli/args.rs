@@ -68,7 +68,7 @@ pub enum PluginCommand {
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArguments {
     /// The configuration file.
-    #[arg(required_unless_present = "plugin", conflicts_with = "plugin")]
+    #[arg(required_unless_present_any = ["plugin", "replay"], conflicts_with = "plugin")]
     pub file: Option<PathBuf>,
     /// Run this check only; can be given several times.
     #[arg(long, value_name = "NAME", requires = "file")]
@@ -99,6 +99,16 @@ pub struct RunArguments {
     /// times.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
+    /// Record everything that the runs are told in this file, secrets left out, for `--replay`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Run what is recorded in this file again: the same plugins, told the same, offline.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["file", "plugin", "fault", "record"]
+    )]
+    pub replay: Option<PathBuf>,
     /// How reports are shown.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -109,6 +119,8 @@ Examples:
   bedcheck run checks.toml --check mail-login --check front-page
   bedcheck run checks.toml --fault 'check:mail-login phase:select=delay 3s' --fault 'net.connect=refused times 1'
   bedcheck run --plugin http --set url=https://www.example.org/ --set expect.certificate_days=14
+  bedcheck run checks.toml --check mail-login --record bug.jsonl
+  bedcheck run --replay bug.jsonl
   bedcheck run --plugin imap --set host=mail.example.org --set user=probe \\
       --secret password=env:PROBE_PASSWORD --deadline 5s";
 

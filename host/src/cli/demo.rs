@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::DemoArguments;
-use super::run::run_checks;
+use super::run::{Destinations, run_checks};
 use super::{EXIT_UNKNOWN, Format, cache, export, output, refuse};
 use crate::config::{CommandLine, Config};
 use crate::connection::Trust;
@@ -51,11 +51,15 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
     let reports = run_checks(
         preparation,
         config.concurrency,
-        arguments.format,
-        exporter,
+        Destinations {
+            format: arguments.format,
+            exporter,
+            recording: None,
+        },
         heading,
     )
-    .await;
+    .await
+    .reports;
     let untrue: Vec<String> = reports
         .iter()
         .filter_map(|report| untruth(report, scenarios.get(report.check.as_str())?))

@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod inspect;
 mod output;
+mod replay;
 mod run;
 mod trace;
 

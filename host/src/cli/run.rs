@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::RunArguments;
-use super::{Format, cache, output, read, refuse};
+use super::{EXIT_UNKNOWN, Format, cache, output, read, refuse, replay};
 use crate::config::{CommandLine, Config, Source};
 use crate::connection::Trust;
 use crate::outcome::Report;
+use crate::recording::Recording;
 use crate::render::{Progress, exit_code, summary};
-use crate::runner::{DefaultGrant, Preparation, Prepared, Runner};
+use crate::runner::{Course, DefaultGrant, Preparation, Prepared, Runner};
+use crate::tape::Tape;
 use crate::telemetry::Exporter;
 
 use super::export;
 
 /// Runs what the arguments ask for.
 pub(super) async fn run(arguments: RunArguments) -> ExitCode {
+    if let Some(file) = &arguments.replay {
+        return replay::replay(file, arguments.format).await;
+    }
     let loaded = match load(&arguments).await {
         Ok(loaded) => loaded,
         Err(rendered) => return refuse(&rendered),
@@ -29,15 +34,24 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         output::complain(&format!("note: {notice}"));
     }
     let plain = |_: &Report| String::new();
-    let reports = run_checks(
+    let ran = run_checks(
         loaded.preparation,
         loaded.config.concurrency,
-        arguments.format,
-        exporter,
+        Destinations {
+            format: arguments.format,
+            exporter,
+            recording: arguments.record.is_some().then(Recording::default),
+        },
         plain,
     )
     .await;
-    exit_code(&reports).into()
+    if let (Some(file), Some(recording)) = (&arguments.record, &ran.recording)
+        && let Err(error) = recording.write(file)
+    {
+        output::complain(&format!("bedcheck: `{}` cannot be written: {error}", file.display()));
+        return ExitCode::from(EXIT_UNKNOWN);
+    }
+    exit_code(&ran.reports).into()
 }
 
 /// Checks that are ready, and the configuration they come from.
@@ -117,10 +131,14 @@ fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
 pub(super) async fn run_checks(
     preparation: Preparation,
     slots: usize,
-    format: Format,
-    exporter: Option<Exporter>,
+    destinations: Destinations,
     heading: impl Fn(&Report) -> String,
-) -> Vec<Report> {
+) -> Ran {
+    let Destinations {
+        format,
+        exporter,
+        mut recording,
+    } = destinations;
     let begun = Instant::now();
     let look = output::look();
     let progress = Progress::new(format == Format::Text);
@@ -128,11 +146,21 @@ pub(super) async fn run_checks(
     let running: Vec<_> = preparation
         .checks
         .into_iter()
-        .map(|prepared| spawn(Arc::clone(&runner), Arc::new(prepared), progress.clone()))
+        .map(|prepared| {
+            let tape = match recording {
+                Some(_) => Tape::recording(),
+                None => Tape::none(),
+            };
+            spawn(Arc::clone(&runner), Arc::new(prepared), tape, progress.clone())
+        })
         .collect();
     let mut reports = Vec::with_capacity(running.len());
     for run in running {
-        let report = run.report().await;
+        let prepared = Arc::clone(&run.prepared);
+        let (report, course) = run.report().await;
+        if let (Some(recording), Some(course)) = (&mut recording, course) {
+            recording.add(&prepared, &course, &report);
+        }
         let heading = if format == Format::Text {
             heading(&report)
         } else {
@@ -157,33 +185,51 @@ pub(super) async fn run_checks(
     if let Some(exporter) = exporter {
         export::finish(exporter).await;
     }
-    reports
+    Ran { reports, recording }
+}
+
+/// Where reports go.
+pub(super) struct Destinations {
+    /// How they are shown.
+    pub(super) format: Format,
+    /// Who else gets them.
+    pub(super) exporter: Option<Exporter>,
+    /// What the runs are added to, if they are to be recorded.
+    pub(super) recording: Option<Recording>,
+}
+
+/// What came of the runs.
+pub(super) struct Ran {
+    /// The reports in the order of the checks.
+    pub(super) reports: Vec<Report>,
+    /// What was recorded.
+    recording: Option<Recording>,
 }
 
 /// A run under way.
 struct Running {
     prepared: Arc<Prepared>,
-    task: tokio::task::JoinHandle<Report>,
+    task: tokio::task::JoinHandle<(Report, Course)>,
 }
 
-fn spawn(runner: Arc<Runner>, prepared: Arc<Prepared>, progress: Progress) -> Running {
+fn spawn(runner: Arc<Runner>, prepared: Arc<Prepared>, tape: Tape, progress: Progress) -> Running {
     let check = Arc::clone(&prepared);
     let task = tokio::spawn(async move {
         progress.started(&check.name, check.limits.deadline);
-        let report = runner.run(&check).await;
+        let ran = runner.run_on(&check, tape).await;
         progress.finished(&check.name);
-        report
+        ran
     });
     Running { prepared, task }
 }
 
 impl Running {
-    /// Waits for the report. A run that crashed is reported as such: it is our fault, and other
-    /// checks go on.
-    async fn report(self) -> Report {
+    /// Waits for the report, and the course that the run took. A run that crashed is reported as such: it is
+    /// our fault, and other checks go on.
+    async fn report(self) -> (Report, Option<Course>) {
         match self.task.await {
-            Ok(report) => report,
-            Err(error) => Runner::report_crash(&self.prepared, &error.to_string()),
+            Ok((report, course)) => (report, Some(course)),
+            Err(error) => (Runner::report_crash(&self.prepared, &error.to_string()), None),
         }
     }
 }

@@ -308,7 +308,7 @@ fn tls_answer(table: &mut Table<'_>, names: &Names) -> TlsAnswer {
         result: match error {
             Some(error) => Err(tls_error(error, &certificate)),
             None => Ok(TlsInfo {
-                version,
+                version: version.into(),
                 cipher,
                 alpn,
                 certificate,

@@ -24,7 +24,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// # Errors
 ///
 /// When no address could be connected to: the error of the first one that failed.
-pub async fn dial(
+pub(super) async fn dial(
     resolution: Resolution,
     port: u16,
     allowed: impl Fn(IpAddr) -> bool,

@@ -144,7 +144,7 @@ impl Connection {
             }
             Transport::Scripted(mut scripted) => {
                 let info = scripted.start_tls().await;
-                self.certificate = info.as_ref().ok().map(|info| info.certificate.clone());
+                self.certificate = scripted.certificate().cloned();
                 if info.is_ok() {
                     self.transport = Transport::Scripted(scripted);
                 }

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use super::script::{Dialogue, Next};
-use super::{Error, TlsInfo};
+use super::{Certificate, Error, TlsInfo};
 use crate::clock::Clock;
 
 /// One end of a dialogue with a scripted peer.
@@ -25,8 +25,18 @@ impl Scripted {
     }
 
     pub(super) async fn start_tls(&mut self) -> Result<TlsInfo, Error> {
+        while let Some(held) = self.dialogue.before_tls() {
+            match held {
+                Next::Wait(pause) => wait(&self.clock, pause).await,
+                _ => pending().await,
+            }
+        }
         wait(&self.clock, self.latency).await;
         self.dialogue.start_tls()
+    }
+
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.dialogue.certificate()
     }
 
     /// Bytes; none at the end of the stream.

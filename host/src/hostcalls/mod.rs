@@ -67,7 +67,7 @@ pub struct RunState {
     table: ResourceTable,
 }
 
-/// What an attempt finds besides its access and its limits.
+/// What an attempt comes upon besides its access and its limits.
 #[derive(Debug)]
 pub struct Circumstances {
     /// The time of day at the start of the run.
@@ -76,6 +76,8 @@ pub struct Circumstances {
     pub seed: [u8; 32],
     /// The faults that wait for it.
     pub injector: Injector,
+    /// What the run's earlier attempts have used of its budget.
+    pub spent: Usage,
 }
 
 impl Circumstances {
@@ -85,6 +87,7 @@ impl Circumstances {
             started: SystemTime::UNIX_EPOCH,
             seed: [0; 32],
             injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
+            spent: Usage::default(),
         }
     }
 }
@@ -124,7 +127,6 @@ impl RunState {
         access: Arc<Access>,
         deadline: Deadline,
         limits: Limits,
-        spent: Usage,
         circumstances: Circumstances,
     ) -> Self {
         let mut table = ResourceTable::new();
@@ -136,7 +138,7 @@ impl RunState {
             memory: MemoryMeter::new(limits.memory),
             access,
             limits,
-            usage: spent,
+            usage: circumstances.spent,
             hit: None,
             waited: Duration::ZERO,
             connections: 0,

@@ -241,13 +241,14 @@ impl RunState {
     fn leave_out_refused(&self, host: &str, port: u16, resolution: &mut Resolution) -> Result<(), Failed> {
         let mut refusal = None;
         resolution.addresses.retain(|&address| {
-            let allowed = self
-                .access
-                .grants
-                .allows_address(host, SocketAddr::new(address, port));
-            allowed
-                .map_err(|refused| drop(refusal.get_or_insert(refused)))
-                .is_ok()
+            let address = SocketAddr::new(address, port);
+            match self.access.grants.allows_address(host, address) {
+                Ok(()) => true,
+                Err(refused) => {
+                    refusal.get_or_insert(refused);
+                    false
+                }
+            }
         });
         match refusal {
             Some(refusal) if resolution.addresses.is_empty() => {

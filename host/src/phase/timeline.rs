@@ -193,13 +193,6 @@ impl Timeline {
         Some((&entry.name, entry.detail.as_deref()))
     }
 
-    /// Notes that a fault was injected into what is open.
-    pub fn mark_injected(&mut self) {
-        for open in [self.open_host, self.open_guest].into_iter().flatten() {
-            self.entries[open].injected = true;
-        }
-    }
-
     /// The first phase that failed, and how.
     pub fn first_error(&self) -> Option<&ErrorReport> {
         self.entries.iter().find_map(|entry| entry.error.as_ref())

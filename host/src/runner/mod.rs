@@ -93,6 +93,7 @@ impl Runner {
                     gathered.attempts.len() as u64,
                     self.loaded.elapsed(),
                 ),
+                spent: gathered.usage,
             };
             let error = self
                 .attempt(prepared, &deadline, circumstances, &mut gathered)
@@ -155,7 +156,6 @@ impl Runner {
             Arc::clone(&prepared.access),
             deadline.clone(),
             prepared.limits,
-            gathered.usage,
             circumstances,
             &prepared.settings,
         )
@@ -163,6 +163,8 @@ impl Runner {
         let remains = finished.remains;
         let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| ErrorReport {
             message: presentable(&remains.redactor, &error.message, MAX_MESSAGE),
+            // Outside of all phases only the attempt as a whole tells.
+            injected: error.injected || (error.phase.is_none() && !remains.faults.is_empty()),
             ..error
         });
         gathered.attempts.push(Attempt {

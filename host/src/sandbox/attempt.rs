@@ -13,7 +13,6 @@ use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Access, Circumstances, HostCallsExhausted, Remains, RunState};
-use crate::outcome::Usage;
 
 /// What one host call may copy between guest and host, in bytes.
 const MAX_COPY: usize = 4 * 1024 * 1024;
@@ -55,12 +54,12 @@ pub async fn run(
     access: Arc<Access>,
     deadline: Deadline,
     limits: Limits,
-    spent: Usage,
     circumstances: Circumstances,
     settings: &str,
 ) -> Finished {
     let tape = deadline.tape().clone();
-    let state = RunState::new(access, deadline.clone(), limits, spent, circumstances);
+    let spent = circumstances.spent;
+    let state = RunState::new(access, deadline.clone(), limits, circumstances);
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
     let stop_to_come = tape.stop_to_come();
     let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent.fuel);
@@ -104,13 +103,7 @@ pub(super) async fn describe(
     limits: Limits,
 ) -> Result<check::Description, String> {
     let access = Arc::new(Access::nothing());
-    let state = RunState::new(
-        access,
-        deadline.clone(),
-        limits,
-        Usage::default(),
-        Circumstances::nowhere(),
-    );
+    let state = RunState::new(access, deadline.clone(), limits, Circumstances::nowhere());
     let mut store = store(sandbox, state, limits.fuel, &deadline);
     let call = async {
         let instance = pre.instantiate_async(&mut store).await?;
