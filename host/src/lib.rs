@@ -15,7 +15,8 @@
 //! sandbox       config
 //! hostcalls     secret
 //! bindings      connection    policy      redactor
-//! deadline      grant         capability  budget      phase <-> outcome   address
+//! deadline      grant         switches    budget      phase <-> outcome
+//! address       capability
 //! ```
 
 pub mod address;
@@ -38,4 +39,5 @@ pub mod render;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
+pub mod switches;
 pub mod telemetry;

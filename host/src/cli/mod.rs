@@ -31,7 +31,7 @@ const EXIT_UNKNOWN: u8 = 3;
 pub fn execute(arguments: Arguments) -> ExitCode {
     trace::start();
     match arguments.command {
-        Command::Run(arguments) => on_runtime(run::run(arguments)),
+        Command::Run(arguments) => on_runtime(run::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::Validate { file } => on_runtime(validate(file)),
         Command::Plugin {

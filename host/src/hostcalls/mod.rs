@@ -6,6 +6,7 @@ mod convert;
 mod facts;
 mod host_phases;
 mod memory;
+mod names;
 mod net;
 mod phases;
 mod reporting;
@@ -21,13 +22,14 @@ use wasmtime_wasi::WasiCtx;
 
 pub use access::Access;
 pub use convert::error_of_failure;
+pub use names::{LookedUp, MAX_NAMES};
 pub use wasi::add_to_linker;
 
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
-use crate::outcome::{DeadlineHit, DeadlineWhile, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{DeadlineHit, DeadlineWhile, Denial, LogLevel, LogLine, Measurement, Usage};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -46,6 +48,7 @@ pub struct RunState {
     limits: Limits,
     timeline: Timeline,
     usage: Usage,
+    names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     waited: Duration,
     connections: usize,
@@ -59,6 +62,15 @@ pub struct RunState {
     table: ResourceTable,
 }
 
+/// What the attempts of a run have used of its limits.
+#[derive(Debug, Clone, Default)]
+pub struct Spent {
+    /// What the report shows.
+    pub usage: Usage,
+    /// The names that were looked up.
+    pub names: LookedUp,
+}
+
 /// What remains of an attempt once its guest has ended, however it ended.
 pub struct Remains {
     /// The phases.
@@ -66,7 +78,7 @@ pub struct Remains {
     /// Where the deadline was hit first, and doing what.
     pub hit: Option<(DeadlineHit, DeadlineWhile)>,
     /// What was used, fuel excepted: the store knows that.
-    pub usage: Usage,
+    pub spent: Spent,
     /// What the guest measured.
     pub measurements: Vec<Measurement>,
     /// What the guest logged.
@@ -86,7 +98,7 @@ pub struct HostCallsExhausted;
 
 impl RunState {
     /// The state of an attempt that has used nothing but what `spent` says.
-    pub fn new(access: Arc<Access>, deadline: Deadline, limits: Limits, spent: Usage) -> Self {
+    pub fn new(access: Arc<Access>, deadline: Deadline, limits: Limits, spent: Spent) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let (stdout, stderr) = (Printed::default(), Printed::default());
@@ -97,7 +109,8 @@ impl RunState {
             access,
             deadline,
             limits,
-            usage: spent,
+            usage: spent.usage,
+            names: spent.names,
             hit: None,
             waited: Duration::ZERO,
             connections: 0,
@@ -129,7 +142,10 @@ impl RunState {
         Remains {
             timeline: self.timeline,
             hit: self.hit,
-            usage: self.usage,
+            spent: Spent {
+                usage: self.usage,
+                names: self.names,
+            },
             measurements: self.measurements,
             log: self.log,
             memory_refused: self.memory.refused(),
@@ -177,10 +193,16 @@ impl RunState {
             self.refused_by_deadline(call);
             return Ok(Err(CallError::DeadlineExceeded));
         }
-        if !self.access.capabilities.contains(&capability) {
-            return Ok(Err(CallError::CapabilityDisabled(capability.as_str().into())));
+        Ok(self.require(capability))
+    }
+
+    /// Whether the guest has a capability at this moment. That it has not is counted.
+    fn require(&mut self, capability: Capability) -> Result<(), CallError> {
+        if self.access.has(capability) {
+            return Ok(());
         }
-        Ok(Ok(()))
+        self.usage.denied_calls.add(Denial::Capability(capability));
+        Err(CallError::CapabilityDisabled(capability.as_str().into()))
     }
 
     /// The deadline passed while this call was waiting: for the name servers, or for the target.

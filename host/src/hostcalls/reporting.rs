@@ -92,7 +92,7 @@ impl capabilities::Host for RunState {
     fn enabled(&mut self, name: String) -> wasmtime::Result<bool> {
         let _counted = self.count_call()?;
         let capability = name.parse::<Capability>().ok();
-        Ok(capability.is_some_and(|capability| self.access.capabilities.contains(&capability)))
+        Ok(capability.is_some_and(|capability| self.access.has(capability)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! A run: budget, attempts, report.
 
+mod needs;
+mod own_target;
 mod prepare;
 mod verdict;
 
@@ -12,10 +14,10 @@ use tokio::time::Instant;
 pub use prepare::{DefaultGrant, Preparation, Prepared};
 
 use crate::deadline::Deadline;
-use crate::hostcalls::presentable;
+use crate::hostcalls::{Spent, presentable};
 use crate::outcome::{
     Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, LogLine, Measurement, Outcome, Report,
-    RunId, TraceId, Usage,
+    RunId, TraceId,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -36,7 +38,7 @@ struct Gathered {
     attempts: Vec<Attempt>,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
-    usage: Usage,
+    spent: Spent,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
 }
 
@@ -109,7 +111,7 @@ impl Runner {
             Arc::clone(&prepared.access),
             deadline.clone(),
             prepared.limits,
-            gathered.usage,
+            gathered.spent.clone(),
             &prepared.settings,
         )
         .await;
@@ -129,7 +131,7 @@ impl Runner {
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);
-        gathered.usage = remains.usage;
+        gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
     }
@@ -184,7 +186,7 @@ fn report(
         error,
         attempts: gathered.attempts,
         measurements: gathered.measurements,
-        usage: gathered.usage,
+        usage: gathered.spent.usage,
         log: gathered.log,
     }
 }

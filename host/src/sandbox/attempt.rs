@@ -13,8 +13,7 @@ use crate::bindings::bedcheck::plugin::types::Failure;
 use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::deadline::Deadline;
-use crate::hostcalls::{Access, HostCallsExhausted, Remains, RunState};
-use crate::outcome::Usage;
+use crate::hostcalls::{Access, HostCallsExhausted, Remains, RunState, Spent};
 
 /// What one host call may copy between guest and host, in bytes.
 const MAX_COPY: usize = 4 * 1024 * 1024;
@@ -56,11 +55,11 @@ pub async fn run(
     access: Arc<Access>,
     deadline: Deadline,
     limits: Limits,
-    spent: Usage,
+    spent: Spent,
     settings: &str,
 ) -> Finished {
+    let fuel = limits.fuel.saturating_sub(spent.usage.fuel);
     let state = RunState::new(access, deadline.clone(), limits, spent);
-    let fuel = limits.fuel.saturating_sub(spent.fuel);
     let mut store = store(sandbox, state, fuel, deadline.stop_at());
     let call = async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
@@ -76,7 +75,7 @@ pub async fn run(
     };
     let left = store.get_fuel().unwrap_or(0);
     let mut remains = store.into_data().into_remains();
-    remains.usage.fuel += fuel.saturating_sub(left);
+    remains.spent.usage.fuel += fuel.saturating_sub(left);
     Finished { end, remains }
 }
 
@@ -88,7 +87,7 @@ pub(super) async fn describe(
     limits: Limits,
 ) -> Result<check::Description, String> {
     let access = Arc::new(Access::nothing());
-    let state = RunState::new(access, deadline.clone(), limits, Usage::default());
+    let state = RunState::new(access, deadline.clone(), limits, Spent::default());
     let mut store = store(sandbox, state, limits.fuel, deadline.stop_at());
     let call = async {
         let instance = pre.instantiate_async(&mut store).await?;

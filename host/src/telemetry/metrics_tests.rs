@@ -4,7 +4,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::*;
 use crate::outcome::ErrorType;
-use crate::telemetry::specimen::{error, failing, measurement, passing, skipped};
+use crate::telemetry::specimen::{error, failing, measurement, passing, refused_and_passing, skipped};
 
 /// Each point as `metric{attribute=value,...} value`; of a histogram, the count.
 fn points(metrics: &Metrics) -> Vec<String> {
@@ -172,4 +172,14 @@ fn more_checks_than_the_sdk_allows_by_itself_are_told_apart() {
         .into_iter()
         .filter(|point| point.starts_with("runs{"));
     assert_eq!(runs.count(), 2_500);
+}
+
+#[test]
+fn refused_calls_are_counted_by_their_reason() {
+    let points = after(&[passing(), refused_and_passing(), refused_and_passing()]);
+    let denied: Vec<_> = points
+        .iter()
+        .filter(|point| point.starts_with("denied_calls"))
+        .collect();
+    assert_eq!(denied, ["denied_calls{denial=grant,name=mail-login,type=imap} 4"]);
 }

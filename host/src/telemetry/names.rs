@@ -55,6 +55,12 @@ pub(super) const USAGE_HOST_CALLS: &str = "synthetic.check.usage.host_calls";
 pub(super) const USAGE_BYTES_READ: &str = "synthetic.check.usage.bytes_read";
 /// Bytes written to connections.
 pub(super) const USAGE_BYTES_WRITTEN: &str = "synthetic.check.usage.bytes_written";
+/// Calls that a missing grant or capability refused.
+pub(super) const USAGE_DENIED_CALLS: &str = "synthetic.check.usage.denied_calls";
+/// The reasons for which calls were refused: `grant`, or the name of a capability.
+pub(super) const DENIALS: &str = "synthetic.check.denials";
+/// The reason for which a call was refused: `grant`, or the name of a capability.
+pub(super) const DENIAL: &str = "synthetic.check.denial";
 /// The event of the root span that marks the deadline.
 pub(super) const EVENT_DEADLINE_HIT: &str = "deadline.hit";
 /// Where connection phases keep the end of the server certificate's validity. OpenTelemetry's name.
@@ -75,6 +81,8 @@ pub(super) const METRIC_UP: &str = "synthetic.check.up";
 pub(super) const METRIC_LAST_RUN: &str = "synthetic.check.last_run.time";
 /// A run's duration as a share of its deadline: histogram, `1`.
 pub(super) const METRIC_DEADLINE_UTILIZATION: &str = "synthetic.check.deadline.utilization";
+/// Calls that a missing grant or capability refused: counter, `{call}`.
+pub(super) const METRIC_DENIED_CALLS: &str = "synthetic.check.denied_calls";
 /// What is left of the server certificate's validity, negative after its end: gauge, `s`.
 pub(super) const METRIC_CERTIFICATE_TIME_LEFT: &str = "synthetic.check.tls.certificate.time_left";
 /// What plugins measure is a gauge of this and the measurement's name, in the measurement's unit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::telemetry::specimen::{failing, milliseconds, passing, skipped, started};
+use crate::telemetry::specimen::{failing, milliseconds, passing, refused_and_passing, skipped, started};
 
 fn attributes(span: &SpanData) -> BTreeMap<String, String> {
     span.attributes
@@ -133,4 +133,12 @@ fn a_phase_that_the_end_cut_off_is_where_the_attempt_failed() {
     assert_eq!(attributes(&spans(&report)[5])["error.type"], "deadline_exceeded");
     report.attempts[1].outcome = Outcome::Pass;
     assert_eq!(spans(&report)[5].status, Status::Unset);
+}
+
+#[test]
+fn refused_calls_stand_in_the_root() {
+    let root = attributes(&spans(&refused_and_passing())[0]);
+    assert_eq!(root["synthetic.check.usage.denied_calls"], "2");
+    assert_eq!(root["synthetic.check.denials"], "[\"grant\"]");
+    assert!(!attributes(&spans(&passing())[0]).contains_key("synthetic.check.denials"));
 }
