@@ -142,11 +142,11 @@ fn a_grant_that_does_not_parse_is_refused() {
     );
     let problems = problems(&said);
     assert_eq!(problems.len(), 3, "{said}");
-    for (problem, (column, found)) in problems.iter().zip([
-        (10, "www.example.org"),
-        (29, "*.org:443"),
-        (42, "127.0.0.1:0"),
-    ]) {
+    for (problem, (column, found)) in
+        problems
+            .iter()
+            .zip([(10, "www.example.org"), (29, "*.org:443"), (42, "127.0.0.1:0")])
+    {
         let begin = format!("bedcheck.toml:5:{column}: `check.allow`: found `{found}`, wanted ");
         assert!(problem.starts_with(&begin), "{problem}");
     }

@@ -131,7 +131,10 @@ pub(super) fn parted(allowances: Vec<Allowance>) -> (Grants, bool) {
         Allowance::Grant(grant) => Some(grant),
         Allowance::OwnTarget => None,
     };
-    (Grants::new(allowances.into_iter().filter_map(pattern).collect()), own)
+    (
+        Grants::new(allowances.into_iter().filter_map(pattern).collect()),
+        own,
+    )
 }
 
 /// An array under a key, of strings that are read as something, each thing once.

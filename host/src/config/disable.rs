@@ -80,7 +80,9 @@ impl FromStr for DisableOption {
                 }
             },
         };
-        let capability = capability.parse().map_err(|error: UnknownCapability| error.to_string())?;
+        let capability = capability
+            .parse()
+            .map_err(|error: UnknownCapability| error.to_string())?;
         Ok(Self { scope, capability })
     }
 }
@@ -179,7 +181,10 @@ mod tests {
             (plugin.plugin.as_str(), &plugin.capabilities),
             ("imap", &BTreeSet::from([Capability::NetTls]))
         );
-        assert_eq!(config.checks[0].disabled, BTreeSet::from([Capability::NetConnect]));
+        assert_eq!(
+            config.checks[0].disabled,
+            BTreeSet::from([Capability::NetConnect])
+        );
         assert!(plugin.problem(["http", "imap"].into_iter()).is_none());
         assert_eq!(
             plugin.problem(["http", "map"].into_iter()).unwrap().to_string(),
@@ -197,8 +202,14 @@ mod tests {
             ("check:page=tls", format!("found `tls`, {capability}")),
             ("page=net.tls", format!("found `page=net.tls`, {forms}")),
             ("host:page=net.tls", format!("found `host:page=net.tls`, {forms}")),
-            ("check:pgae=net.tls", "found no check called `pgae`, did you mean `page`?".into()),
-            ("check:mail=net.tls", "found no check called `mail`, wanted `page`".into()),
+            (
+                "check:pgae=net.tls",
+                "found no check called `pgae`, did you mean `page`?".into(),
+            ),
+            (
+                "check:mail=net.tls",
+                "found no check called `mail`, wanted `page`".into(),
+            ),
         ] {
             let problems = disabled(&[option]).unwrap_err();
             assert_eq!(problems.to_string(), format!("--disable: {message}"));

@@ -174,7 +174,11 @@ fn a_wildcard_grants_what_is_below_its_suffix_and_not_the_suffix() {
         assert_eq!(grants.allows(host, port), allowed, "{host}:{port}");
     }
     // Behind a name that only a wildcard grants, the same addresses are refused as behind any other.
-    for (address, allowed) in [("192.0.2.1", true), ("127.0.0.1", false), ("169.254.169.254", false)] {
+    for (address, allowed) in [
+        ("192.0.2.1", true),
+        ("127.0.0.1", false),
+        ("169.254.169.254", false),
+    ] {
         let result = grants.allows_address("www.example.org", socket(address, 443));
         assert_eq!(result.is_ok(), allowed, "{address}");
     }

@@ -99,7 +99,11 @@ mod tests {
             (network("2001:db8::", 32), "192.0.2.1", false),
             (network("::", 0), "ffff::", true),
         ] {
-            assert_eq!(range.contains(address.parse().unwrap()), inside, "{range} {address}");
+            assert_eq!(
+                range.contains(address.parse().unwrap()),
+                inside,
+                "{range} {address}"
+            );
         }
     }
 

@@ -179,7 +179,12 @@ fn parse_unbracketed(text: &str) -> Result<(Place, &str), String> {
         };
     }
     let Some((host, ports)) = text.rsplit_once(':') else {
-        return Err(if text.contains('*') { WILDCARD } else { PORT_MISSING }.into());
+        return Err(if text.contains('*') {
+            WILDCARD
+        } else {
+            PORT_MISSING
+        }
+        .into());
     };
     if host.contains(':') {
         return Err(BRACKETS.into());
@@ -196,12 +201,14 @@ fn parse_unbracketed(text: &str) -> Result<(Place, &str), String> {
     }
 }
 
-const WILDCARD: &str =
-    "a `*` only at the beginning of a name, for whole labels, such as `*.example.org:443`";
+const WILDCARD: &str = "a `*` only at the beginning of a name, for whole labels, such as `*.example.org:443`";
 
 fn parse_wildcard(host: &str) -> Result<Place, String> {
     if host == "*" {
-        return Err("names, and not every host there is: a `*` stands before a name, such as `*.example.org:443`".into());
+        return Err(
+            "names, and not every host there is: a `*` stands before a name, such as `*.example.org:443`"
+                .into(),
+        );
     }
     let suffix = host.strip_prefix("*.").ok_or(WILDCARD)?;
     if suffix.contains('*') {

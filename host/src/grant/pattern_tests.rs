@@ -75,7 +75,8 @@ fn what_is_no_pattern_is_refused_with_what_was_wanted() {
 #[test]
 fn a_wildcard_that_stands_for_too_much_or_in_the_wrong_place_is_refused() {
     let every = "names, and not every host there is: a `*` stands before a name, such as `*.example.org:443`";
-    let top_level = "at least two labels after the `*`, such as `*.example.org:443`: `*.org` is a whole top-level domain";
+    let top_level =
+        "at least two labels after the `*`, such as `*.example.org:443`: `*.org` is a whole top-level domain";
     assert_refused(&[
         ("*:443", every),
         ("*.org:443", top_level),
@@ -88,7 +89,10 @@ fn a_wildcard_that_stands_for_too_much_or_in_the_wrong_place_is_refused() {
         ("a*.example.org:443", WILDCARD),
         ("*.:443", "a host name after the `*.`"),
         ("*.2.0.192:443", "a host name after the `*.`"),
-        ("*.192.0.2.0:443", "a range of addresses as such, such as `192.0.2.0/24:443`"),
+        (
+            "*.192.0.2.0:443",
+            "a range of addresses as such, such as `192.0.2.0/24:443`",
+        ),
         ("*.example.org:*", PORTS),
     ]);
 }
@@ -98,7 +102,10 @@ fn a_range_that_is_none_is_refused() {
     let of_ipv4 = "a prefix of 8 to 32 bits after the `/`, such as `/24`";
     let wide = "a prefix of at least 8 bits: no wider range is anybody's own";
     assert_refused(&[
-        ("192.0.2.1/24:443", "`192.0.2.0/24:443`: the address of a range has no bits after its prefix"),
+        (
+            "192.0.2.1/24:443",
+            "`192.0.2.0/24:443`: the address of a range has no bits after its prefix",
+        ),
         (
             "[2001:db8::1]/32:80-90",
             "`[2001:db8::]/32:80-90`: the address of a range has no bits after its prefix",
@@ -106,14 +113,20 @@ fn a_range_that_is_none_is_refused() {
         ("192.0.2.0/33:443", of_ipv4),
         ("192.0.2.0/:443", of_ipv4),
         ("192.0.2.0/+4:443", of_ipv4),
-        ("[2001:db8::]/129:443", "a prefix of 8 to 128 bits after the `/`, such as `/24`"),
+        (
+            "[2001:db8::]/129:443",
+            "a prefix of 8 to 128 bits after the `/`, such as `/24`",
+        ),
         ("0.0.0.0/0:443", wide),
         ("[2000::]/3:443", wide),
         ("192.0.2.0/24", PORT_MISSING),
         ("192.0.2.0/24:0", PORTS),
         ("2001:db8::/32:443", BRACKETED_RANGE),
         ("[2001:db8::/32]:443", BRACKETED_RANGE),
-        ("[::ffff:192.0.2.0]/120:443", "IPv4 addresses as such, such as `192.0.2.0/24:443`"),
+        (
+            "[::ffff:192.0.2.0]/120:443",
+            "IPv4 addresses as such, such as `192.0.2.0/24:443`",
+        ),
         ("224.0.0.0/8:443", UNDIALLED),
         ("0.0.0.0/8:443", UNDIALLED),
     ]);

@@ -44,7 +44,10 @@ mod tests {
             let name = format!("{number}.example.org");
             assert!(names.admit(&name).is_ok() && names.admit(&name).is_ok());
         }
-        assert!(matches!(names.admit("more.example.org"), Err(CallError::OverQuota(_))));
+        assert!(matches!(
+            names.admit("more.example.org"),
+            Err(CallError::OverQuota(_))
+        ));
         assert!(names.admit("0.example.org").is_ok());
         assert!(names.admit("192.0.2.1").is_ok());
     }

@@ -58,7 +58,9 @@ impl HostConnection for RunState {
         // Case means nothing in a name, and would be one more thing to write into questions.
         let host = host.to_ascii_lowercase();
         if let Err(error) = self.names.admit(&host) {
-            return Ok(Err(self.refuse_host_phase(HostPhase::Resolve, Failed::from(error))));
+            return Ok(Err(
+                self.refuse_host_phase(HostPhase::Resolve, Failed::from(error))
+            ));
         }
         let resolution = match self.resolve(&host).await {
             Ok(resolution) => resolution,

@@ -45,7 +45,10 @@ impl DeniedCalls {
 
     /// The reasons for which calls were refused, each with how many.
     pub fn iter(&self) -> impl Iterator<Item = (Denial, u64)> {
-        Denial::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+        Denial::ALL
+            .into_iter()
+            .zip(self.0)
+            .filter(|(_, count)| *count > 0)
     }
 
     /// How many calls were refused for whatever reason.
@@ -71,7 +74,10 @@ mod tests {
         denied.add(Denial::Capability(Capability::NetTls));
         denied.add(Denial::Grant);
         denied.add(Denial::Grant);
-        assert_eq!(serde_json::to_string(&denied).unwrap(), r#"{"grant":2,"net.tls":1}"#);
+        assert_eq!(
+            serde_json::to_string(&denied).unwrap(),
+            r#"{"grant":2,"net.tls":1}"#
+        );
         assert_eq!(denied.total(), 3);
     }
 

@@ -201,3 +201,7 @@ fn hit_while_computing(error: Option<&ErrorReport>, deadline: &Deadline) -> Opti
         at: deadline.limit(),
     })
 }
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod switch_tests;

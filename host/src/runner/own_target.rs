@@ -29,7 +29,10 @@ pub(super) fn own_target(
                 Some(port) => vec![port],
                 None => default_ports.clone(),
             };
-            ports.into_iter().filter_map(|port| endpoint(host, port)).collect()
+            ports
+                .into_iter()
+                .filter_map(|port| endpoint(host, port))
+                .collect()
         }
     }
 }

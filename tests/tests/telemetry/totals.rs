@@ -75,7 +75,13 @@ fn add_run(totals: &mut Totals, report: &Value) {
     }
     for (reason, calls) in report["usage"]["denied_calls"].as_object().into_iter().flatten() {
         let own = [("denial", reason.as_str())];
-        add(totals, "denied_calls", &[&base[..], &own].concat(), 0, seconds(calls));
+        add(
+            totals,
+            "denied_calls",
+            &[&base[..], &own].concat(),
+            0,
+            seconds(calls),
+        );
     }
     let attempts = elements(&report["attempts"]);
     for attempt in attempts {
