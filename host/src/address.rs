@@ -10,7 +10,8 @@ pub enum Class {
     /// This machine: 127.0.0.0/8, ::1.
     Loopback,
     /// A network of one's own: RFC 1918, unique local addresses (RFC 4193), site-local addresses
-    /// (RFC 3879), and addresses shared behind a carrier's NAT (RFC 6598).
+    /// (RFC 3879), addresses shared behind a carrier's NAT (RFC 6598), and those that a translator of one's
+    /// own turns into IPv4 addresses of its choice (RFC 8215).
     Private,
     /// Where clouds tell their machines keys and tokens.
     CloudMetadata,
@@ -24,12 +25,18 @@ pub enum Class {
     Unspecified,
 }
 
-/// Addresses of metadata services: of most clouds, of Amazon over IPv6, of Google over IPv6, of Alibaba.
-const METADATA: [IpAddr; 4] = [
+/// Where clouds tell their machines keys and tokens: the address that most share; Amazon over IPv6, and its
+/// credentials for containers and pods; Google over IPv6; Alibaba; Oracle; Azure's host.
+const METADATA: [IpAddr; 9] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
 ];
 
 impl Class {
@@ -60,12 +67,13 @@ impl Class {
 
     fn of_ipv6(address: Ipv6Addr) -> Self {
         let site_local = address.segments()[0] & 0xffc0 == 0xfec0;
+        let translated = address.segments()[..3] == [0x64, 0xff9b, 1];
         match address {
             _ if address.is_unspecified() => Self::Unspecified,
             _ if address.is_loopback() => Self::Loopback,
             _ if address.is_unicast_link_local() => Self::LinkLocal,
             _ if address.is_multicast() => Self::Multicast,
-            _ if address.is_unique_local() || site_local => Self::Private,
+            _ if address.is_unique_local() || site_local || translated => Self::Private,
             _ => Self::Public,
         }
     }
@@ -138,12 +146,16 @@ mod tests {
             ("fd12::1", Class::Private),
             ("fc00::1", Class::Private),
             ("fec0::1", Class::Private),
+            ("64:ff9b:1::a00:1", Class::Private),
+            ("64:ff9b::c000:201", Class::Public),
             ("::ffff:10.0.0.1", Class::Private),
             ("169.254.169.254", Class::CloudMetadata),
             ("::ffff:169.254.169.254", Class::CloudMetadata),
             ("fd00:ec2::254", Class::CloudMetadata),
             ("fd20:ce::254", Class::CloudMetadata),
             ("100.100.100.200", Class::CloudMetadata),
+            ("169.254.170.2", Class::CloudMetadata),
+            ("168.63.129.16", Class::CloudMetadata),
             ("169.254.1.1", Class::LinkLocal),
             ("fe80::1", Class::LinkLocal),
             ("febf::1", Class::LinkLocal),

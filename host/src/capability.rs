@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// A thing a plugin may be allowed to do. A plugin declares what it needs; an operator can switch a
-/// capability off for a check, and the host calls behind it then fail with `capability-disabled`.
+/// A thing a plugin may be allowed to do. A plugin declares what it needs, a check grants it, and an
+/// operator can switch it off: the host calls behind it then fail with `capability-disabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// To resolve names and to connect to what the check grants.

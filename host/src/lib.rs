@@ -11,11 +11,13 @@
 //!
 //! ```text
 //! cli, demo
+//! recording
 //! runner        library       telemetry   render
 //! sandbox       config
 //! hostcalls     secret
 //! bindings      connection    policy      redactor    fault
-//! deadline      grant         capability  budget      phase <-> outcome   address     units, words
+//! deadline      grant         switches    budget      phase <-> outcome
+//! clock, tape   address       capability  units       words
 //! ```
 
 pub mod address;
@@ -42,6 +44,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod secret;
 pub mod tape;
+pub mod switches;
 pub mod telemetry;
 pub mod units;
 pub(crate) mod words;

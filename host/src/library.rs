@@ -128,7 +128,7 @@ impl Library {
     }
 
     /// The names there are, of plugins loaded or built in.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.known.iter().map(String::as_str)
     }
 

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub enum Answer {
 pub struct NameServer {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    questions: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,14 +52,17 @@ impl NameServer {
         let (address, socket) = bound.unwrap_or_else(|error| panic!("no port for a name server: {error}"));
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let questions = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&questions);
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                serve(&socket, v4, v6);
+                serve(&socket, v4, v6, &heard);
             }
         });
         Self {
             address,
             stop,
+            questions,
             thread: Some(thread),
         }
     }
@@ -67,6 +71,20 @@ impl NameServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The names that were asked for so far, as they were written, each once and in the order of the alphabet:
+    /// a name is asked for once for each family of addresses.
+    #[must_use]
+    pub fn questions(&self) -> Vec<String> {
+        let mut names = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        names.sort();
+        names.dedup();
+        names
     }
 }
 
@@ -81,15 +99,36 @@ impl Drop for NameServer {
 }
 
 /// Answers one question, if one comes in time.
-fn serve(socket: &UdpSocket, v4: Answer, v6: Answer) {
+fn serve(socket: &UdpSocket, v4: Answer, v6: Answer, questions: &Mutex<Vec<String>>) {
     let mut buffer = [0; 1500];
     let received: io::Result<(usize, SocketAddr)> = socket.recv_from(&mut buffer);
     let Ok((length, client)) = received else { return };
+    if let Some(name) = asked(&buffer[..length]) {
+        questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name);
+    }
     let Some(response) = respond(&buffer[..length], v4, v6) else {
         return;
     };
     // A client that has gone does not want the answer.
     let _ = socket.send_to(&response, client);
+}
+
+/// The name that a query asks for, labels joined by dots.
+fn asked(query: &[u8]) -> Option<String> {
+    let mut labels = Vec::new();
+    let mut rest = query.get(HEADER..)?;
+    loop {
+        let (&length, after) = rest.split_first()?;
+        if length == 0 {
+            return Some(labels.join("."));
+        }
+        let (label, after) = after.split_at_checked(usize::from(length))?;
+        labels.push(String::from_utf8_lossy(label).into_owned());
+        rest = after;
+    }
 }
 
 /// The response to a query, unless it is silence or the query makes no sense.

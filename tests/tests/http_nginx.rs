@@ -367,6 +367,7 @@ fn a_target_that_is_not_granted_is_denied() {
         [[check]]
         name = "front-page"
         plugin = "http"
+        allow = ["127.0.0.1:1"]
         settings = {{ url = "http://127.0.0.1:{}/health" }}
         "#,
         nginx.http_port()

@@ -32,7 +32,10 @@ fn check(name: &str, port: u16, more: &str) -> String {
 
 /// A check of the misbehaving plugin, which must be in the folder.
 fn guest(behaviour: &str) -> String {
-    format!("[[check]]\nname = \"{behaviour}\"\nplugin = \"guest\"\nsettings.behaviour = \"{behaviour}\"\n")
+    format!(
+        "[[check]]\nname = \"{behaviour}\"\nplugin = \"guest\"\nallow = [\"192.0.2.1:9\"]\n\
+         settings.behaviour = \"{behaviour}\"\n"
+    )
 }
 
 fn run_as(format: &str, configuration: &str) -> Finished {
@@ -235,6 +238,7 @@ fn a_report_has_the_documented_fields_and_no_others() {
             "bytes_read",
             "bytes_written",
             "log_lines_dropped",
+            "denied_calls",
         ];
         assert_eq!(keys(&report["usage"]), BTreeSet::from(usage));
         let hexadecimal = |key: &str, length: usize| {

@@ -9,7 +9,8 @@ use bedcheck_tests::script::Script;
 use bedcheck_tests::{Program, bedcheck};
 use serde_json::Value;
 
-const CHECK_OF_GUEST: &str = "[[check]]\nname = \"a\"\nplugin = \"guest\"\nsettings.behaviour = \"pass\"\n";
+const CHECK_OF_GUEST: &str = "[[check]]\nname = \"a\"\nplugin = \"guest\"\nallow = [\"192.0.2.1:9\"]\n\
+                              settings.behaviour = \"pass\"\n";
 
 fn read(component: PathBuf) -> Vec<u8> {
     fs::read(component).expect("it was just found")

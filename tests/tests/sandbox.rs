@@ -11,8 +11,13 @@ use serde_json::Value;
 fn run(behaviours: &[(&str, &str)]) -> Vec<Value> {
     let mut configuration = String::from("[plugins]\ndir = \".\"\n");
     for (behaviour, more) in behaviours {
+        let allow = if more.contains("allow = ") {
+            ""
+        } else {
+            "allow = [\"192.0.2.1:10\"]\n"
+        };
         configuration.push_str(&format!(
-            "[[check]]\nname = \"{behaviour}\"\nplugin = \"guest\"\nbudget.deadline = \"5s\"\n{more}\n\
+            "[[check]]\nname = \"{behaviour}\"\nplugin = \"guest\"\nbudget.deadline = \"5s\"\n{allow}{more}\n\
              settings = {{ behaviour = \"{behaviour}\", host = \"192.0.2.1\", port = 9 }}\n"
         ));
     }

@@ -94,6 +94,7 @@ fn what_a_configuration_leaves_open_is_noted_and_no_error() {
         [[check]]
         name = "page"
         plugin = "http"
+        allow = ["192.0.2.1:80"]
         tls.do_not_verify = true
         settings = { url = "https://192.0.2.1/" }
         "#;

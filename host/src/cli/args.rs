@@ -86,9 +86,13 @@ pub struct RunArguments {
     /// The time the run has, such as `5s` or `300ms`.
     #[arg(long, value_name = "DURATION", requires = "plugin")]
     pub deadline: Option<String>,
-    /// What that check may reach besides its own target, as `host:port`.
+    /// What that check may reach besides its own target, as in `allow` of a file.
     #[arg(long, value_name = "HOST:PORT", requires = "plugin")]
     pub allow: Vec<String>,
+    /// Switch a capability off, to see what becomes of the checks: `net.connect`, `net.tls` or `secrets`,
+    /// or only for some with `plugin:NAME=net.tls` or `check:NAME=net.tls`; can be given several times.
+    #[arg(long, value_name = "CAPABILITY")]
+    pub disable: Vec<String>,
     /// Trust the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE", requires = "plugin")]
     pub ca_file: Option<PathBuf>,
@@ -118,6 +122,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   bedcheck run checks.toml --check mail-login --check front-page
   bedcheck run checks.toml --fault 'check:mail-login phase:select=delay 3s' --fault 'net.connect=refused times 1'
+  bedcheck run checks.toml --disable check:front-page=net.tls
   bedcheck run --plugin http --set url=https://www.example.org/ --set expect.certificate_days=14
   bedcheck run checks.toml --check mail-login --record bug.jsonl
   bedcheck run --replay bug.jsonl

@@ -68,6 +68,9 @@ async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
             // A check that is missing may be one that could not be understood, which is told then.
             if problems.is_empty() {
                 select(&mut config, &arguments.check)?;
+                config
+                    .disable(&arguments.disable)
+                    .map_err(|problems| problems.to_string())?;
             }
             (config, problems, Some(source), DefaultGrant::Nothing)
         }
@@ -92,7 +95,7 @@ fn from_options(arguments: &RunArguments, plugin: &str) -> Result<Config, String
         secret: &arguments.secret,
         deadline: arguments.deadline.as_deref(),
         allow: &arguments.allow,
-        disable: &[],
+        disable: &arguments.disable,
     };
     let mut config = command_line
         .to_config()

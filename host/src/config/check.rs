@@ -25,7 +25,11 @@ pub struct Check {
     pub limits: Limits,
     /// What it may reach.
     pub grants: Grants,
-    /// The capabilities that are switched off.
+    /// Whether it may reach what its settings name (`self`), whatever that is.
+    pub grants_own_target: bool,
+    /// The capabilities it grants; without them, all that the plugin needs.
+    pub capabilities: Option<BTreeSet<Capability>>,
+    /// The capabilities that are switched off for it.
     pub disabled: BTreeSet<Capability>,
     /// How TLS is done.
     pub tls: Tls,
@@ -35,6 +39,7 @@ pub struct Check {
     pub breaker: Option<Breaker>,
     /// What the plugin is given.
     pub settings: Settings,
+    pub(super) is_flawed: bool,
     pub(super) location: Location,
     pub(super) key_locations: BTreeMap<&'static str, Location>,
 }
@@ -43,6 +48,11 @@ impl Check {
     /// Where the check stands.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Whether something in it could not be read, so that what is missing may have been meant.
+    pub fn is_flawed(&self) -> bool {
+        self.is_flawed
     }
 
     /// Where the value of one of its keys stands, such as `plugin` or `allow`; the check's own place for

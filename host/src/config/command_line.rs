@@ -6,7 +6,7 @@
 //! which has the key as its name: the value itself never stands on the command line, where every process of
 //! the machine could read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::check::Check;
-use super::decode_check::is_plugin_name;
+use super::decode_check::{is_plugin_name, parted};
+use super::disable::{DisableOption, Disabled};
 use super::name::{CheckName, SecretName};
 use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
@@ -23,7 +24,6 @@ use super::words::quoted;
 use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
-use crate::grant::Grants;
 
 /// What the command line says about one check, as it was written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,9 +36,9 @@ pub struct CommandLine<'a> {
     pub secret: &'a [String],
     /// `--deadline`, with a unit.
     pub deadline: Option<&'a str>,
-    /// `--allow`, each `host:port`. Without any, nothing is granted.
+    /// `--allow`, each a pattern or `self`. Without any, nothing is granted.
     pub allow: &'a [String],
-    /// `--disable`, each a capability.
+    /// `--disable`, as for [`Config::disable`].
     pub disable: &'a [String],
 }
 
@@ -57,13 +57,12 @@ impl CommandLine<'_> {
         let mut problems = reader.problems;
         problems.extend(dangling(&settings, &reader.secrets));
         let deadline = self.deadline.and_then(|text| deadline(text, &mut problems));
-        let grants = list(self.allow, "--allow", &mut problems);
-        let disabled = list(self.disable, "--disable", &mut problems);
+        let (grants, grants_own_target) = parted(list(self.allow, "--allow", &mut problems));
+        let disabled: Vec<DisableOption> = list(self.disable, "--disable", &mut problems);
         let name = match check_name(self.plugin) {
             Ok(name) => name,
             Err(problem) => return Err(Problems::new(problem, problems)),
         };
-        Problems::check(problems)?;
         let default = Limits::default();
         let check = Check {
             name,
@@ -73,25 +72,32 @@ impl CommandLine<'_> {
                 deadline: deadline.unwrap_or(default.deadline),
                 ..default
             },
-            grants: Grants::new(grants),
-            disabled: disabled.into_iter().collect(),
+            grants,
+            grants_own_target,
+            capabilities: None,
+            disabled: BTreeSet::new(),
             tls: Tls::default(),
             retry: None,
             breaker: None,
             settings,
+            is_flawed: false,
             location,
             key_locations: BTreeMap::from([("allow", Location::option("--allow"))]),
         };
-        Ok(Config {
+        let mut config = Config {
             otlp: None,
             http: None,
             plugins_dir: None,
             resolver: Resolver::default(),
+            disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,
             checks: vec![check],
             secrets: reader.secrets,
             faults: Vec::new(),
-        })
+        };
+        problems.extend(config.disable_all(&disabled));
+        Problems::check(problems)?;
+        Ok(config)
     }
 }
 

@@ -108,7 +108,9 @@ fn the_other_options_are_read_as_well() {
         disable: &disable,
         ..CommandLine::default()
     };
-    let check = command_line.to_config().unwrap().checks.remove(0);
+    let mut config = command_line.to_config().unwrap();
+    assert_eq!(config.disabled.everywhere.len(), 1);
+    let check = config.checks.remove(0);
     assert_eq!(check.name.as_str(), "http");
     assert_eq!(
         check.limits,
@@ -118,7 +120,6 @@ fn the_other_options_are_read_as_well() {
         }
     );
     assert!(check.grants.allows("www.example.org", 443));
-    assert_eq!(check.disabled.len(), 1);
 
     let (allow, disable) = (strings(&["www.example.org"]), strings(&["tls"]));
     let command_line = CommandLine {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
@@ -23,6 +24,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let http = root.table("http", http).flatten();
     let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
+    let disabled = root.table("disable", disabled).unwrap_or_default();
     let runner = root
         .table("runner", |table| table.get("concurrency")?.integer(1..=10_000))
         .flatten();
@@ -40,6 +42,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         http,
         plugins_dir,
         resolver,
+        disabled,
         concurrency: runner
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
@@ -219,6 +222,7 @@ fn checks(
         .elements("an array of tables: each check begins with `[[check]]`")
         .unwrap_or_default()
     {
+        let problems_before = element.problem_count();
         let check = element.table(|table| {
             let check = check(table, defaults);
             if let Some(name) = table.get("name").filter(|name| name.as_str().is_some()) {
@@ -226,7 +230,11 @@ fn checks(
             }
             check
         });
-        checks.extend(check.flatten());
+        let is_flawed = element.problem_count() > problems_before;
+        checks.extend(check.flatten().map(|(mut check, references)| {
+            check.is_flawed = is_flawed;
+            (check, references)
+        }));
     }
     for (value, name) in checks.iter().flat_map(|(_, references)| references) {
         if !secrets.contains(name.as_str()) {

@@ -1,6 +1,8 @@
 //! A check's table: what its keys are, what values they take, and their defaults.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::check::{Breaker, Check};
@@ -11,12 +13,22 @@ use super::units::show_duration;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::connection::{ClientIdentity, Tls, Trust};
-use crate::grant::{Grants, Host};
+use crate::grant::{Allowance, Grants, Host};
 use crate::policy::Retry;
 
 /// The keys whose places are kept.
-const PLACED: [&str; 10] = [
-    "name", "plugin", "every", "budget", "allow", "disable", "tls", "retry", "breaker", "settings",
+const PLACED: [&str; 11] = [
+    "name",
+    "plugin",
+    "every",
+    "budget",
+    "allow",
+    "capabilities",
+    "disable",
+    "tls",
+    "retry",
+    "breaker",
+    "settings",
 ];
 
 /// A `[[check]]`, and the secrets its settings refer to.
@@ -33,16 +45,15 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let limits = table
         .table("budget", |budget| limits(budget, *defaults))
         .unwrap_or(*defaults);
-    let grants = list(
+    let allowances = list(
         table,
         "allow",
         "an array of `host:port`, such as `[\"www.example.org:443\"]`",
     );
-    let disabled = list(
-        table,
-        "disable",
-        "an array of capabilities, such as `[\"net.tls\"]`",
-    );
+    let wanted = "an array of capabilities, such as `[\"net.tls\"]`";
+    let granted = table.get("capabilities");
+    let capabilities = granted.map(|value| list_of(&value, wanted).into_iter().collect());
+    let disabled = list(table, "disable", wanted);
     let tls = table.table("tls", tls).unwrap_or_default();
     let retry = table.table("retry", retry);
     let breaker = table.table("breaker", breaker);
@@ -51,17 +62,21 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         .into_iter()
         .filter_map(|key| Some((key, table.get(key)?.location())))
         .collect();
+    let (grants, grants_own_target) = parted(allowances);
     let check = Check {
         name: name?,
         plugin: plugin?,
         every,
         limits,
-        grants: Grants::new(grants),
+        grants,
+        grants_own_target,
+        capabilities,
         disabled: disabled.into_iter().collect::<BTreeSet<Capability>>(),
         tls,
         retry,
         breaker,
         settings,
+        is_flawed: false,
         location: table.location(),
         key_locations,
     };
@@ -109,15 +124,34 @@ pub(super) fn limits(table: &mut Table<'_>, base: Limits) -> Limits {
     }
 }
 
-/// An array of strings that are read as something, each thing once.
-fn list<T>(table: &mut Table<'_>, key: &'static str, wanted: &str) -> Vec<T>
+/// The patterns, and whether the check's own target is among what is allowed.
+pub(super) fn parted(allowances: Vec<Allowance>) -> (Grants, bool) {
+    let own = allowances.contains(&Allowance::OwnTarget);
+    let pattern = |allowance| match allowance {
+        Allowance::Grant(grant) => Some(grant),
+        Allowance::OwnTarget => None,
+    };
+    (
+        Grants::new(allowances.into_iter().filter_map(pattern).collect()),
+        own,
+    )
+}
+
+/// An array under a key, of strings that are read as something, each thing once.
+pub(super) fn list<T>(table: &mut Table<'_>, key: &'static str, wanted: &str) -> Vec<T>
 where
-    T: std::str::FromStr<Err: std::fmt::Display> + PartialEq,
+    T: FromStr<Err: Display> + PartialEq,
 {
-    let elements = table
-        .get(key)
-        .and_then(|value| value.elements(wanted))
-        .unwrap_or_default();
+    let value = table.get(key);
+    value.map(|value| list_of(&value, wanted)).unwrap_or_default()
+}
+
+/// The same of a value.
+pub(super) fn list_of<T>(value: &Value<'_>, wanted: &str) -> Vec<T>
+where
+    T: FromStr<Err: Display> + PartialEq,
+{
+    let elements = value.elements(wanted).unwrap_or_default();
     let mut list = Vec::with_capacity(elements.len());
     for element in elements {
         match element.parsed() {

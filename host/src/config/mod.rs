@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod disable;
 mod fault;
 mod name;
 mod problem;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 pub use check::{Breaker, Check};
 pub use command_line::CommandLine;
+pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
@@ -57,6 +59,8 @@ pub struct Config {
     pub plugins_dir: Option<PathBuf>,
     /// How names are resolved.
     pub resolver: Resolver,
+    /// What is switched off besides what the checks themselves say.
+    pub disabled: Disabled,
     /// How many runs go on at once, 1 to 10,000.
     pub concurrency: usize,
     /// The checks in the order of the file; at least one, each with a name of its own.

@@ -2,6 +2,7 @@
 //! `CASE.err`, and every file in its folder `valid` is accepted. With `BEDCHECK_BLESS` set, the `.err`
 //! files are written anew, to be read before they are kept.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -135,6 +136,17 @@ fn every_key_arrives_in_its_type() {
         bytes: 1_000_000,
     };
     assert_eq!(check.limits, limits);
+    assert!(config.disabled.everywhere.contains(&Capability::Secrets));
+    let of_plugins: Vec<_> = config
+        .disabled
+        .plugins
+        .iter()
+        .map(|disabled| (disabled.plugin.as_str(), disabled.capabilities.len()))
+        .collect();
+    assert_eq!(of_plugins, [("http", 1), ("imap", 0)]);
+    assert!(check.grants.allows("192.0.2.77", 993) && check.grants_own_target);
+    assert_eq!(check.capabilities.as_ref().map(BTreeSet::len), Some(3));
+    assert_eq!(config.checks[1].capabilities, None);
     assert_eq!(
         check.disabled.iter().copied().collect::<Vec<_>>(),
         [Capability::NetTls, Capability::Secrets]

@@ -7,6 +7,7 @@ use crate::connection::{Network, TlsClient};
 use crate::grant::Grants;
 use crate::redactor::Redactor;
 use crate::secret::Secret;
+use crate::switches::CheckSwitches;
 
 /// What the runs of a check may do.
 #[derive(Debug)]
@@ -15,8 +16,10 @@ pub struct Access {
     pub plugin: String,
     /// The phases the plugin declares.
     pub phases: Vec<String>,
-    /// The capabilities that are granted and not switched off.
+    /// The capabilities that the plugin needs and the check grants.
     pub capabilities: BTreeSet<Capability>,
+    /// Those that are switched off at the moment.
+    pub switches: CheckSwitches,
     /// What may be dialled.
     pub grants: Grants,
     /// Whom TLS trusts.
@@ -30,12 +33,18 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether a capability is granted and not switched off at the moment.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability) && self.switches.disabled(capability).is_none()
+    }
+
     /// What a plugin may do that is only asked what it is: nothing.
     pub fn nothing() -> Self {
         Self {
             plugin: String::new(),
             phases: Vec::new(),
             capabilities: BTreeSet::new(),
+            switches: CheckSwitches::default(),
             grants: Grants::default(),
             tls: TlsClient::trusting_nobody(),
             secrets: BTreeMap::new(),

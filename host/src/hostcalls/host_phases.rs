@@ -6,7 +6,8 @@ use super::phases::MAX_MESSAGE;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::connection;
 use crate::deadline::Exceeded;
-use crate::outcome::{Attributes, DeadlineWhile, ErrorReport};
+use crate::grant::Refusal;
+use crate::outcome::{Attributes, DeadlineWhile, Denial, ErrorReport};
 use crate::phase::HostPhase;
 
 /// An error for the guest, and the words for the report.
@@ -48,6 +49,30 @@ impl RunState {
             Ok(()) => failed.error,
             Err(refusal) => refusal.into(),
         }
+    }
+
+    /// A refusal by the grants, counted.
+    pub(super) fn denied(&mut self, refusal: &Refusal) -> Failed {
+        self.usage.denied_calls.add(Denial::Grant);
+        let message = refusal.to_string();
+        Failed {
+            error: CallError::GrantDenied(message.clone()),
+            message,
+        }
+    }
+
+    /// A refusal by the gate, with where a capability is switched off.
+    pub(super) fn failed(&self, error: CallError) -> Failed {
+        let CallError::CapabilityDisabled(name) = &error else {
+            return Failed::from(error);
+        };
+        let capability = name.parse().ok();
+        let disabled = capability.and_then(|capability| self.access.switches.disabled(capability));
+        let message = match disabled {
+            Some(scope) => format!("the capability `{name}` is disabled {scope}"),
+            None => format!("the plugin does not declare that it needs the capability `{name}`"),
+        };
+        Failed { error, message }
     }
 
     pub(super) fn error_report(&self, failed: &Failed) -> ErrorReport {

@@ -8,6 +8,7 @@ mod disturb;
 mod facts;
 mod host_phases;
 mod memory;
+mod names;
 mod net;
 mod phases;
 mod reporting;
@@ -24,6 +25,7 @@ use wasmtime_wasi::WasiCtx;
 
 pub use access::Access;
 pub use convert::error_of_failure;
+pub use names::{LookedUp, MAX_NAMES};
 pub use wasi::add_to_linker;
 
 use crate::bindings::bedcheck::plugin::types::CallError;
@@ -31,7 +33,7 @@ use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, HostCall, Injector};
-use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{DeadlineHit, DeadlineWhile, Denial, InjectedFault, LogLevel, LogLine, Measurement, Usage};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -50,6 +52,7 @@ pub struct RunState {
     limits: Limits,
     timeline: Timeline,
     usage: Usage,
+    names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     waited: Duration,
     connections: usize,
@@ -76,8 +79,8 @@ pub struct Circumstances {
     pub seed: [u8; 32],
     /// The faults that wait for it.
     pub injector: Injector,
-    /// What the run's earlier attempts have used of its budget.
-    pub spent: Usage,
+    /// What the run's earlier attempts have used of its limits.
+    pub spent: Spent,
 }
 
 impl Circumstances {
@@ -87,9 +90,18 @@ impl Circumstances {
             started: SystemTime::UNIX_EPOCH,
             seed: [0; 32],
             injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
-            spent: Usage::default(),
+            spent: Spent::default(),
         }
     }
+}
+
+/// What the attempts of a run have used of its limits.
+#[derive(Debug, Clone, Default)]
+pub struct Spent {
+    /// What the report shows.
+    pub usage: Usage,
+    /// The names that were looked up.
+    pub names: LookedUp,
 }
 
 /// What remains of an attempt once its guest has ended, however it ended.
@@ -99,7 +111,7 @@ pub struct Remains {
     /// Where the deadline was hit first, and doing what.
     pub hit: Option<(DeadlineHit, DeadlineWhile)>,
     /// What was used, fuel excepted: the store knows that.
-    pub usage: Usage,
+    pub spent: Spent,
     /// What the guest measured.
     pub measurements: Vec<Measurement>,
     /// What the guest logged.
@@ -132,20 +144,22 @@ impl RunState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let (stdout, stderr) = (Printed::default(), Printed::default());
+        let wasi = wasi::context(&stdout, &stderr, &circumstances, &deadline);
         Self {
             timeline: Timeline::new(&access.phases),
             redactor: access.redactor.clone(),
             memory: MemoryMeter::new(limits.memory),
             access,
             limits,
-            usage: circumstances.spent,
+            usage: circumstances.spent.usage,
+            names: circumstances.spent.names,
             hit: None,
             waited: Duration::ZERO,
             connections: 0,
             dialled: 0,
             measurements: Vec::new(),
             log: Vec::new(),
-            wasi: wasi::context(&stdout, &stderr, &circumstances, &deadline),
+            wasi,
             injector: circumstances.injector,
             faults: Vec::new(),
             complaints: Vec::new(),
@@ -175,7 +189,10 @@ impl RunState {
         Remains {
             timeline: self.timeline,
             hit: self.hit,
-            usage: self.usage,
+            spent: Spent {
+                usage: self.usage,
+                names: self.names,
+            },
             measurements: self.measurements,
             log: self.log,
             faults: self.faults,
@@ -222,10 +239,16 @@ impl RunState {
             self.refused_by_deadline(call);
             return Ok(Err(CallError::DeadlineExceeded));
         }
-        if !self.access.capabilities.contains(&capability) {
-            return Ok(Err(CallError::CapabilityDisabled(capability.as_str().into())));
+        Ok(self.require(capability))
+    }
+
+    /// Whether the guest has a capability at this moment. That it has not is counted.
+    fn require(&mut self, capability: Capability) -> Result<(), CallError> {
+        if self.access.has(capability) {
+            return Ok(());
         }
-        Ok(Ok(()))
+        self.usage.denied_calls.add(Denial::Capability(capability));
+        Err(CallError::CapabilityDisabled(capability.as_str().into()))
     }
 
     fn count_call(

@@ -10,6 +10,7 @@ use super::RunState;
 use super::ask::{ask, ask_for_bytes, ask_for_connection};
 use super::facts::{connect_attributes, resolve_attributes, tls_attributes};
 use super::host_phases::Failed;
+use super::secrets::have_secret;
 use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
 use crate::bindings::bedcheck::plugin::secrets::Sendable;
 use crate::bindings::bedcheck::plugin::types::CallError;
@@ -43,18 +44,22 @@ impl HostConnection for RunState {
                 CallError::DeadlineExceeded => HostPhase::Resolve,
                 _ => HostPhase::Connect,
             };
-            return Ok(Err(self.refuse_host_phase(phase, Failed::from(error))));
+            let failed = self.failed(error);
+            return Ok(Err(self.refuse_host_phase(phase, failed)));
         }
         if self.connections >= MAX_CONNECTIONS {
             return Ok(Err(CallError::OverQuota("open connections".into())));
         }
         if let Err(refusal) = self.access.grants.permit(&host, port) {
-            let message = refusal.to_string();
-            let failed = Failed {
-                error: CallError::GrantDenied(message.clone()),
-                message,
-            };
+            let failed = self.denied(&refusal);
             return Ok(Err(self.refuse_host_phase(HostPhase::Connect, failed)));
+        }
+        // Case means nothing in a name, and would be one more thing to write into questions.
+        let host = host.to_ascii_lowercase();
+        if let Err(error) = self.names.admit(&host) {
+            return Ok(Err(
+                self.refuse_host_phase(HostPhase::Resolve, Failed::from(error))
+            ));
         }
         let resolution = match self.resolve(&host).await {
             Ok(resolution) => resolution,
@@ -76,7 +81,8 @@ impl HostConnection for RunState {
     ) -> wasmtime::Result<Result<TlsInfo, CallError>> {
         let arguments = || json!({ "server_name": options.server_name, "alpn": options.alpn });
         if let Err(error) = self.enter(HostCall::NetStartTls, Capability::NetTls, arguments)? {
-            return Ok(Err(self.refuse_host_phase(HostPhase::Tls, Failed::from(error))));
+            let failed = self.failed(error);
+            return Ok(Err(self.refuse_host_phase(HostPhase::Tls, failed)));
         }
         if options.alpn.len() > MAX_ALPN.0
             || options
@@ -157,6 +163,9 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.enter(HostCall::NetWrite, Capability::NetConnect, || Value::Null)? {
+            return Ok(Err(error));
+        }
         self.write_all(&connection, &bytes).await
     }
 
@@ -165,6 +174,14 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         pieces: Vec<Sendable>,
     ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.enter(HostCall::NetWrite, Capability::NetConnect, || Value::Null)? {
+            return Ok(Err(error));
+        }
+        if have_secret(&pieces)
+            && let Err(error) = self.require(Capability::Secrets)
+        {
+            return Ok(Err(error));
+        }
         let bytes = self.assemble(pieces)?;
         self.write_all(&connection, &bytes).await
     }
@@ -238,7 +255,12 @@ impl RunState {
         self.end_host_phase(connection, attributes)
     }
 
-    fn leave_out_refused(&self, host: &str, port: u16, resolution: &mut Resolution) -> Result<(), Failed> {
+    fn leave_out_refused(
+        &mut self,
+        host: &str,
+        port: u16,
+        resolution: &mut Resolution,
+    ) -> Result<(), Failed> {
         let mut refusal = None;
         resolution.addresses.retain(|&address| {
             let address = SocketAddr::new(address, port);
@@ -251,13 +273,7 @@ impl RunState {
             }
         });
         match refusal {
-            Some(refusal) if resolution.addresses.is_empty() => {
-                let message = refusal.to_string();
-                Err(Failed {
-                    error: CallError::GrantDenied(message.clone()),
-                    message,
-                })
-            }
+            Some(refusal) if resolution.addresses.is_empty() => Err(self.denied(&refusal)),
             _ => Ok(()),
         }
     }
@@ -289,9 +305,6 @@ impl RunState {
         connection: &Resource<Connection>,
         bytes: &[u8],
     ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.enter(HostCall::NetWrite, Capability::NetConnect, || Value::Null)? {
-            return Ok(Err(error));
-        }
         if bytes.len() as u64 > self.bytes_left() {
             return Ok(Err(CallError::OverQuota("bytes".into())));
         }

@@ -95,7 +95,7 @@ impl capabilities::Host for RunState {
             return Ok(false);
         }
         let capability = name.parse::<Capability>().ok();
-        Ok(capability.is_some_and(|capability| self.access.capabilities.contains(&capability)))
+        Ok(capability.is_some_and(|capability| self.access.has(capability)))
     }
 }
 

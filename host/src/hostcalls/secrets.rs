@@ -17,10 +17,8 @@ impl HostSecret for RunState {
         if let Err(error) = self.report_call(HostCall::SecretsOpen)? {
             return Ok(Err(error));
         }
-        if !self.access.capabilities.contains(&Capability::Secrets) {
-            return Ok(Err(CallError::CapabilityDisabled(
-                Capability::Secrets.as_str().into(),
-            )));
+        if let Err(error) = self.require(Capability::Secrets) {
+            return Ok(Err(error));
         }
         match self.access.secrets.get(&name) {
             Some(secret) => Ok(Ok(self.table.push(secret.clone())?)),
@@ -83,6 +81,15 @@ impl RunState {
             }
         }
     }
+}
+
+/// Whether any of the pieces is, or contains, a secret.
+pub(super) fn have_secret(pieces: &[Sendable]) -> bool {
+    let is_secret = |part: &Part| matches!(part, Part::Secret(_));
+    pieces.iter().any(|piece| match piece {
+        Sendable::Plain(part) => is_secret(part),
+        Sendable::Base64(parts) => parts.iter().any(is_secret),
+    })
 }
 
 fn base64_of(bytes: &[u8]) -> String {

@@ -1,8 +1,10 @@
 //! How a run ended: outcome, blame, error types, the finished report. Pure.
 
+mod denial;
 mod error_type;
 mod report;
 
+pub use denial::{Denial, DeniedCalls};
 pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
 pub use report::{
     Attempt, AttributeValue, Attributes, DeadlineHit, ErrorReport, InjectedFault, LogLevel, LogLine,

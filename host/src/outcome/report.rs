@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Blame, ErrorType, Outcome};
+use super::{Blame, DeniedCalls, ErrorType, Outcome};
 use crate::phase::PhaseStatus;
 
 /// A finished run.
@@ -219,6 +219,8 @@ pub struct Usage {
     pub bytes_written: u64,
     /// Log lines over the limit that were not kept.
     pub log_lines_dropped: u64,
+    /// Calls that a missing grant or capability refused, by the reason.
+    pub denied_calls: DeniedCalls,
 }
 
 /// A line the plugin wrote.

@@ -18,6 +18,7 @@ use crate::budget::Limits;
 use crate::outcome::{PluginIdentity, Report};
 use crate::policy::Retry;
 use crate::runner::{Course, Prepared};
+use crate::switches::Scope;
 use crate::tape::Entry;
 use disguise::Disguise;
 
@@ -51,8 +52,11 @@ pub struct Head {
     pub plugin: PluginIdentity,
     /// Its settings.
     pub settings: Value,
-    /// The capabilities it had.
+    /// The capabilities that were granted.
     pub capabilities: Vec<String>,
+    /// Those of them that were switched off, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disabled: Vec<SwitchedOff>,
     /// What it might dial, as in `allow`.
     pub allow: Vec<String>,
     /// The secrets it had, by name: not their bytes but what stands for them, which is as long.
@@ -74,6 +78,16 @@ pub struct Head {
     /// Whether a run of this recording ends in the same report to the last bit: not where a secret was
     /// answered in a form whose length gives it away, or is so short that it is part of other words.
     pub exact: bool,
+}
+
+/// A capability that was switched off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchedOff {
+    /// Which.
+    pub capability: String,
+    /// Where.
+    pub scope: Scope,
 }
 
 /// A run's limits, times in nanoseconds.
@@ -114,6 +128,16 @@ impl Recording {
                 plugin: identity.clone(),
                 settings: serde_json::from_str(&prepared.settings).unwrap_or(Value::Null),
                 capabilities: access.capabilities.iter().map(ToString::to_string).collect(),
+                disabled: access
+                    .capabilities
+                    .iter()
+                    .filter_map(|capability| {
+                        Some(SwitchedOff {
+                            capability: capability.to_string(),
+                            scope: access.switches.disabled(*capability)?.clone(),
+                        })
+                    })
+                    .collect(),
                 allow: access.grants.iter().map(ToString::to_string).collect(),
                 secrets: placeholders,
                 budget: Budget::from(prepared.limits),

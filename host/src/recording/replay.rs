@@ -19,6 +19,7 @@ use crate::redactor::Redactor;
 use crate::runner::{Course, Prepared, Runner};
 use crate::sandbox::{EngineError, EngineSettings, LoadError, Plugin, PrivateFolder, Sandbox};
 use crate::secret::Secret;
+use crate::switches::Switches;
 use crate::tape::Tape;
 
 /// Why a recording cannot be run again.
@@ -110,6 +111,14 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         .iter()
         .map(|name| name.parse().map_err(|_| wrong(head, name, "a capability")))
         .collect::<Result<_, _>>()?;
+    let switches = Switches::default();
+    for off in &head.disabled {
+        let capability = off
+            .capability
+            .parse()
+            .map_err(|_| wrong(head, &off.capability, "a capability"))?;
+        switches.disable(&off.scope, capability);
+    }
     let grants: Vec<Grant> = head
         .allow
         .iter()
@@ -124,6 +133,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         plugin: plugin.identity().name.clone(),
         phases: plugin.description().phases.clone(),
         capabilities,
+        switches: switches.of(&head.plugin.name, &head.check),
         grants: Grants::new(grants),
         tls: TlsClient::trusting_nobody(),
         redactor: Redactor::new(secrets.values().map(Secret::expose)),

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::look::Look;
 use super::units;
-use crate::outcome::{AttributeValue, Attributes, LogLevel, Measurement, Report};
+use crate::outcome::{AttributeValue, Attributes, ErrorType, LogLevel, Measurement, Report};
 
 /// The most lines of measurements that are shown: enough for 20 mailboxes.
 const MOST_MEASUREMENT_LINES: usize = 6;
@@ -29,8 +29,31 @@ pub(super) fn facts(report: &Report, look: &Look, indent: usize) -> Vec<String> 
     let measured: Vec<String> = report.measurements.iter().map(measurement).collect();
     let measured = measured.join(", ");
     lines.extend(look.paragraph(&look.text(&measured), indent, MOST_MEASUREMENT_LINES, palette.dim));
+    lines.extend(denied(report, look, indent));
     lines.extend(log(report, look, indent));
     lines
+}
+
+/// The calls that were refused, if the run's error does not say so: the plugin kept it to itself.
+fn denied(report: &Report, look: &Look, indent: usize) -> Vec<String> {
+    let is_said = report.error.as_ref().is_some_and(|error| {
+        matches!(
+            error.error_type,
+            ErrorType::GrantDenied | ErrorType::CapabilityDisabled
+        )
+    });
+    if is_said {
+        return Vec::new();
+    }
+    let refused = report.usage.denied_calls.iter();
+    let counts: Vec<String> = refused
+        .map(|(denial, count)| format!("{count} for {}", denial.as_str()))
+        .collect();
+    if counts.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("calls refused: {}", counts.join(", "));
+    look.paragraph(&text, indent, MOST_LINES_OF_ONE, look.palette().warning)
 }
 
 /// The plugin's warnings and errors, the first ones, and how many lines are not shown.

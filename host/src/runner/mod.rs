@@ -2,6 +2,8 @@
 
 mod course;
 mod faults;
+mod needs;
+mod own_target;
 mod prepare;
 mod verdict;
 
@@ -18,10 +20,10 @@ pub use course::Course;
 pub use prepare::{DefaultGrant, Preparation, Prepared};
 
 use crate::deadline::Deadline;
-use crate::hostcalls::{Circumstances, presentable};
+use crate::hostcalls::{Circumstances, Spent, presentable};
 use crate::outcome::{
     Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
-    Outcome, Report, Usage,
+    Outcome, Report,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -44,7 +46,7 @@ struct Gathered {
     attempts: Vec<Attempt>,
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
-    usage: Usage,
+    spent: Spent,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     faults: Vec<InjectedFault>,
     complaints: Vec<String>,
@@ -93,7 +95,7 @@ impl Runner {
                     gathered.attempts.len() as u64,
                     self.loaded.elapsed(),
                 ),
-                spent: gathered.usage,
+                spent: gathered.spent.clone(),
             };
             let error = self
                 .attempt(prepared, &deadline, circumstances, &mut gathered)
@@ -181,7 +183,7 @@ impl Runner {
         let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
         gathered.faults.extend(remains.faults.into_iter().take(room));
         gathered.complaints.extend(remains.complaints);
-        gathered.usage = remains.usage;
+        gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
     }
@@ -236,7 +238,7 @@ fn report(
         error,
         attempts: gathered.attempts,
         measurements: gathered.measurements,
-        usage: gathered.usage,
+        usage: gathered.spent.usage,
         log: gathered.log,
         faults: gathered.faults,
     }
@@ -252,3 +254,7 @@ fn hit_while_computing(error: Option<&ErrorReport>, deadline: &Deadline) -> Opti
         at: deadline.limit(),
     })
 }
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod switch_tests;

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::faults;
+use super::needs::Needs;
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
 use crate::fault::FaultPlan;
-use crate::grant::{Grant, Grants, Host};
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
 use crate::policy::Retry;
 use crate::redactor::Redactor;
-use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin, Target};
+use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
+use crate::switches::{Scope, Switches};
 
 /// A check with everything that a run of it needs.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Preparation {
     pub sandbox: Arc<Sandbox>,
     /// The checks in the order of the configuration.
     pub checks: Vec<Prepared>,
+    /// What is switched off, to begin with as the configuration says.
+    pub switches: Arc<Switches>,
     /// What an operator should know.
     pub notices: Vec<String>,
 }
@@ -82,12 +85,17 @@ impl Preparation {
         let (library, unloadable) = Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted).await;
         let broken: BTreeSet<String> = unloadable.iter().filter_map(LibraryError::plugin_name).collect();
         problems.extend(unloadable.iter().map(library_problem));
+        let misnamed = config.disabled.plugins.iter();
+        let misnamed = misnamed.filter(|disabled| !broken.contains(&disabled.plugin));
+        problems.extend(misnamed.filter_map(|disabled| disabled.problem(library.names())));
         let secrets = read_secrets(config, &mut problems).await;
+        let switches = Arc::new(switches(config));
         let common = Common {
             library: &library,
             broken: &broken,
             secrets: &secrets,
             network: Network::Live(Arc::new(resolver(config))),
+            switches: &switches,
             default_grant,
             faults: faults::plan(config),
         };
@@ -102,6 +110,7 @@ impl Preparation {
         Ok(Self {
             sandbox,
             checks,
+            switches,
             notices,
         })
     }
@@ -113,6 +122,7 @@ struct Common<'c> {
     broken: &'c BTreeSet<String>,
     secrets: &'c SecretStore,
     network: Network,
+    switches: &'c Switches,
     default_grant: DefaultGrant,
     faults: FaultPlan,
 }
@@ -127,6 +137,7 @@ impl Common<'_> {
         let tls = TlsClient::new(&check.tls)
             .map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
         let plugin = self.plugin(check, problems)?;
+        let before = problems.len();
         match SettingsSchema::parse(&plugin.description().schema) {
             Ok(schema) => problems.extend(schema.problems(check)),
             Err(error) => {
@@ -134,24 +145,29 @@ impl Common<'_> {
                 problems.push(Problem::new(check.key_location("plugin").clone(), message));
             }
         }
+        let settings_are_sound = problems.len() == before;
         if check.tls.trust == Trust::DoNotVerify {
             notices.push(format!(
                 "check `{}` verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
                 check.name
             ));
         }
-        let grants = self.grants(check, plugin, notices);
+        let needs = Needs {
+            plugin: plugin.identity(),
+            description: plugin.description(),
+        };
+        let grants = needs.meet(check, self.default_grant, settings_are_sound, problems, notices);
         let secrets: BTreeMap<_, _> = check
             .settings
             .secret_names()
             .iter()
             .filter_map(|name| Some((name.as_str().to_owned(), self.secrets.get(name.as_str())?.clone())))
             .collect();
-        let needs = &plugin.description().capabilities;
         let access = Access {
             plugin: plugin.identity().name.clone(),
             phases: plugin.description().phases.clone(),
-            capabilities: needs.difference(&check.disabled).copied().collect(),
+            capabilities: plugin.description().capabilities.clone(),
+            switches: self.switches.of(&check.plugin, check.name.as_str()),
             grants,
             tls: tls.ok()?,
             redactor: Redactor::new(secrets.values().map(Secret::expose)),
@@ -183,33 +199,6 @@ impl Common<'_> {
         }
         found
     }
-
-    /// What the check grants; without a file, its own target if it grants nothing.
-    fn grants(&self, check: &Check, plugin: &SharedPlugin, notices: &mut Vec<String>) -> Grants {
-        let own = own_target(&plugin.description().target, check.settings.values());
-        if self.default_grant == DefaultGrant::Nothing {
-            let is_granted = |own: &Grant| check.grants.allows(&own.host().to_string(), *own.ports().start());
-            if !own.is_empty() && !own.iter().any(is_granted) {
-                let target: Vec<_> = own.iter().map(|grant| format!("`\"{grant}\"`")).collect();
-                notices.push(format!(
-                    "check `{}` does not grant its own target: add {} to `allow`",
-                    check.name,
-                    target.join(" or ")
-                ));
-            }
-            return check.grants.clone();
-        }
-        let own = own
-            .into_iter()
-            .filter(|grant| !check.grants.iter().any(|other| other == grant));
-        let all: Vec<Grant> = check.grants.iter().cloned().chain(own).collect();
-        let shown: Vec<_> = all.iter().map(Grant::to_string).collect();
-        notices.push(match shown.is_empty() {
-            true => "nothing is granted: the settings name no target; use `--allow host:port`".to_owned(),
-            false => format!("granted: {}", shown.join(", ")),
-        });
-        Grants::new(all)
-    }
 }
 
 fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Problems> {
@@ -233,6 +222,27 @@ fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Pro
             .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
         Problems::new(Problem::new(location, error.to_string()), Vec::new())
     })
+}
+
+/// The switches as the configuration sets them.
+fn switches(config: &Config) -> Switches {
+    let switches = Switches::default();
+    for &capability in &config.disabled.everywhere {
+        switches.disable(&Scope::Everywhere, capability);
+    }
+    for disabled in &config.disabled.plugins {
+        let scope = Scope::Plugin(disabled.plugin.clone());
+        for &capability in &disabled.capabilities {
+            switches.disable(&scope, capability);
+        }
+    }
+    for check in &config.checks {
+        let scope = Scope::Check(check.name.to_string());
+        for &capability in &check.disabled {
+            switches.disable(&scope, capability);
+        }
+    }
+    switches
 }
 
 fn resolver(config: &Config) -> Resolver {
@@ -283,81 +293,4 @@ async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretSto
         }
     }
     SecretStore::new(secrets)
-}
-
-/// The grants of what the settings name as the target.
-fn own_target(target: &Target, settings: &serde_json::Map<String, serde_json::Value>) -> Vec<Grant> {
-    let text = |key: &str| settings.get(key).and_then(serde_json::Value::as_str);
-    let grant = |host: &str, port: u16| Grant::new(Host::parse(host)?, port);
-    match target {
-        Target::None => Vec::new(),
-        Target::Url(key) => text(key)
-            .and_then(host_and_port)
-            .and_then(|(host, port)| grant(&host, port))
-            .into_iter()
-            .collect(),
-        Target::HostAndPort {
-            host,
-            port,
-            default_ports,
-        } => {
-            let Some(host) = text(host) else { return Vec::new() };
-            let named = settings.get(port).and_then(serde_json::Value::as_u64);
-            let ports = match named.and_then(|port| u16::try_from(port).ok()) {
-                Some(port) => vec![port],
-                None => default_ports.clone(),
-            };
-            ports.into_iter().filter_map(|port| grant(host, port)).collect()
-        }
-    }
-}
-
-/// Host and port of a URL; the port of its scheme when it has none.
-fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let uri: http::Uri = url.parse().ok()?;
-    let port = uri.port_u16().or_else(|| match uri.scheme_str()? {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    })?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    Some((host.to_owned(), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn granted(target: &Target, settings: serde_json::Value) -> Vec<String> {
-        let settings = settings.as_object().cloned().unwrap_or_default();
-        own_target(target, &settings)
-            .iter()
-            .map(Grant::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn a_url_grants_its_host_and_port() {
-        let target = Target::Url("url".into());
-        let of = |url: &str| granted(&target, serde_json::json!({ "url": url }));
-        assert_eq!(of("https://www.example.org/a?b"), ["www.example.org:443"]);
-        assert_eq!(of("http://[::1]:8080/"), ["[::1]:8080"]);
-        assert_eq!(of("http://127.0.0.1"), ["127.0.0.1:80"]);
-        assert_eq!(of("no url"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_host_without_a_port_grants_the_default_ports() {
-        let target = Target::HostAndPort {
-            host: "host".into(),
-            port: "port".into(),
-            default_ports: vec![993, 143],
-        };
-        let of = |settings| granted(&target, settings);
-        assert_eq!(of(serde_json::json!({"host": "mail"})), ["mail:993", "mail:143"]);
-        assert_eq!(
-            of(serde_json::json!({"host": "mail", "port": 1993})),
-            ["mail:1993"]
-        );
-    }
 }

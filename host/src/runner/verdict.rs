@@ -29,20 +29,20 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
         End::Stopped => Some(stopped(remains)),
         End::OutOfFuel => fault(
             ErrorType::FuelExhausted,
-            format!("the plugin used up its fuel ({} units)", remains.usage.fuel),
+            format!("the plugin used up its fuel ({} units)", remains.spent.usage.fuel),
         ),
         End::OutOfHostCalls => fault(
             ErrorType::HostCallLimit,
             format!(
                 "the plugin made {} host calls, which is over its limit",
-                remains.usage.host_calls
+                remains.spent.usage.host_calls
             ),
         ),
         End::Trapped(_) if remains.memory_refused => fault(
             ErrorType::MemoryLimit,
             format!(
                 "the plugin asked for more memory than its limit; it had {} bytes",
-                remains.usage.memory_bytes
+                remains.spent.usage.memory_bytes
             ),
         ),
         End::Trapped(reason) => fault(ErrorType::PluginTrap, trap(reason, remains.last_words.as_deref())),

@@ -58,11 +58,11 @@ pub async fn run(
     settings: &str,
 ) -> Finished {
     let tape = deadline.tape().clone();
-    let spent = circumstances.spent;
+    let spent = circumstances.spent.usage.fuel;
     let state = RunState::new(access, deadline.clone(), limits, circumstances);
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
     let stop_to_come = tape.stop_to_come();
-    let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent.fuel);
+    let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent);
     let mut store = store(sandbox, state, fuel, &deadline);
     let call = async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
@@ -81,13 +81,13 @@ pub async fn run(
         () = tape.halted() => End::Stopped,
     };
     let left = store.get_fuel().unwrap_or(0);
-    let mut used = spent.fuel + fuel.saturating_sub(left);
+    let mut used = spent + fuel.saturating_sub(left);
     if let Some(fuel) = stop_to_come {
         (end, used) = (End::Stopped, fuel);
         tape.skip_to_end();
     }
     let mut remains = store.into_data().into_remains();
-    remains.usage.fuel = used;
+    remains.spent.usage.fuel = used;
     tape.end(matches!(end, End::Stopped), used);
     if let Some(departure) = tape.departure() {
         end = End::NotStarted(format!("this run is not the recorded one: {departure}"));

@@ -42,6 +42,7 @@ pub(super) struct Metrics {
     duration: Histogram<f64>,
     phase_duration: Histogram<f64>,
     attempts: Counter<u64>,
+    denied_calls: Counter<u64>,
     up: Gauge<u64>,
     last_run: Gauge<f64>,
     deadline_utilization: Histogram<f64>,
@@ -83,6 +84,12 @@ impl Metrics {
                 names::METRIC_ATTEMPTS,
                 "{attempt}",
                 "Attempts of runs, by outcome.",
+            ),
+            denied_calls: counter(
+                &meter,
+                names::METRIC_DENIED_CALLS,
+                "{call}",
+                "Calls that a missing grant or capability refused, by the reason.",
             ),
             up: meter
                 .u64_gauge(names::METRIC_UP)
@@ -140,6 +147,10 @@ impl Metrics {
         }
         for attempt in &report.attempts {
             self.record_attempt(attempt, &base);
+        }
+        for (denial, count) in report.usage.denied_calls.iter() {
+            let reason = KeyValue::new(names::DENIAL, denial.as_str());
+            self.denied_calls.add(count, &with(&base, [reason]));
         }
         if let Some(time_left) = certificate_time_left(report) {
             self.certificate_time_left.record(time_left, &base);

@@ -64,6 +64,12 @@ pub(super) const FAULT: &str = "synthetic.check.fault";
 pub(super) const FAULT_HOST_CALL: &str = "synthetic.check.fault.host_call";
 /// The event that marks an injected fault: of the phase's span, or of the root when no phase was open.
 pub(super) const EVENT_FAULT_INJECTED: &str = "fault.injected";
+/// Calls that a missing grant or capability refused.
+pub(super) const USAGE_DENIED_CALLS: &str = "synthetic.check.usage.denied_calls";
+/// The reasons for which calls were refused: `grant`, or the name of a capability.
+pub(super) const DENIALS: &str = "synthetic.check.denials";
+/// The reason for which a call was refused: `grant`, or the name of a capability.
+pub(super) const DENIAL: &str = "synthetic.check.denial";
 /// The event of the root span that marks the deadline.
 pub(super) const EVENT_DEADLINE_HIT: &str = "deadline.hit";
 /// Where connection phases keep the end of the server certificate's validity. OpenTelemetry's name.
@@ -84,6 +90,8 @@ pub(super) const METRIC_UP: &str = "synthetic.check.up";
 pub(super) const METRIC_LAST_RUN: &str = "synthetic.check.last_run.time";
 /// A run's duration as a share of its deadline: histogram, `1`.
 pub(super) const METRIC_DEADLINE_UTILIZATION: &str = "synthetic.check.deadline.utilization";
+/// Calls that a missing grant or capability refused: counter, `{call}`.
+pub(super) const METRIC_DENIED_CALLS: &str = "synthetic.check.denied_calls";
 /// What is left of the server certificate's validity, negative after its end: gauge, `s`.
 pub(super) const METRIC_CERTIFICATE_TIME_LEFT: &str = "synthetic.check.tls.certificate.time_left";
 /// What plugins measure is a gauge of this and the measurement's name, in the measurement's unit.

@@ -217,7 +217,19 @@ fn root_attributes(report: &Report) -> Vec<KeyValue> {
         KeyValue::new(names::USAGE_HOST_CALLS, integer(usage.host_calls)),
         KeyValue::new(names::USAGE_BYTES_READ, integer(usage.bytes_read)),
         KeyValue::new(names::USAGE_BYTES_WRITTEN, integer(usage.bytes_written)),
+        KeyValue::new(names::USAGE_DENIED_CALLS, integer(usage.denied_calls.total())),
     ]);
+    let denials: Vec<StringValue> = usage
+        .denied_calls
+        .iter()
+        .map(|(denial, _)| denial.as_str().into())
+        .collect();
+    if !denials.is_empty() {
+        attributes.push(KeyValue::new(
+            names::DENIALS,
+            Value::Array(Array::String(denials)),
+        ));
+    }
     attributes.extend(
         report
             .blame

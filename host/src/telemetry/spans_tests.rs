@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::telemetry::specimen::{failing, milliseconds, passing, skipped, started};
+use crate::telemetry::specimen::{failing, milliseconds, passing, refused_and_passing, skipped, started};
 
 fn attributes(span: &SpanData) -> BTreeMap<String, String> {
     span.attributes
@@ -191,4 +191,10 @@ fn an_injected_fault_is_an_event_of_its_phase_or_else_of_the_root() {
         of_event,
         ["net.read#3=connection-reset", "net.read", "select", "INBOX"]
     );
+#[test]
+fn refused_calls_stand_in_the_root() {
+    let root = attributes(&spans(&refused_and_passing())[0]);
+    assert_eq!(root["synthetic.check.usage.denied_calls"], "2");
+    assert_eq!(root["synthetic.check.denials"], "[\"grant\"]");
+    assert!(!attributes(&spans(&passing())[0]).contains_key("synthetic.check.denials"));
 }

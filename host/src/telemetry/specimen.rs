@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::outcome::{
-    Attempt, AttributeValue, Attributes, Blame, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType,
-    Measurement, Outcome, PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage,
+    Attempt, AttributeValue, Attributes, Blame, DeadlineHit, DeadlineWhile, Denial, DeniedCalls, ErrorReport,
+    ErrorType, Measurement, Outcome, PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage,
 };
 use crate::phase::PhaseStatus;
 
@@ -87,6 +87,21 @@ pub(super) fn failing() -> Report {
         ],
         measurements: Vec::new(),
         ..passing()
+    }
+}
+
+/// A run that passed although two of its calls were refused.
+pub(super) fn refused_and_passing() -> Report {
+    let mut denied_calls = DeniedCalls::default();
+    denied_calls.add(Denial::Grant);
+    denied_calls.add(Denial::Grant);
+    let passing = passing();
+    Report {
+        usage: Usage {
+            denied_calls,
+            ..passing.usage
+        },
+        ..passing
     }
 }
 

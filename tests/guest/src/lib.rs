@@ -49,7 +49,7 @@ enum Behaviour {
     NoisyMessage,
     /// Connect to what the settings name.
     Dial,
-    /// Measure whether `net.tls` is enabled and how much time is left.
+    /// Measure whether `net.connect` and `net.tls` are enabled and how much time is left.
     Ask,
     /// Send a secret and report what the peer says to it.
     Confess,
@@ -188,8 +188,10 @@ fn read_thrice(settings: &Settings) -> FirstFailure {
 }
 
 fn ask() -> Result<(), Failure> {
-    let tls = f64::from(u8::from(bedcheck_sdk::capability_enabled("net.tls")));
-    bedcheck_sdk::measure("guest.tls", tls, "1", &[])?;
+    for (name, capability) in [("guest.connect", "net.connect"), ("guest.tls", "net.tls")] {
+        let enabled = f64::from(u8::from(bedcheck_sdk::capability_enabled(capability)));
+        bedcheck_sdk::measure(name, enabled, "1", &[])?;
+    }
     bedcheck_sdk::measure(
         "guest.remaining",
         bedcheck_sdk::remaining().as_secs_f64(),

@@ -146,7 +146,7 @@ fn a_plugin_that_cannot_be_read_is_refused() {
     let program = |arguments: &[&str]| {
         let program = Program::new(arguments).file(
             "bedcheck.toml",
-            "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n",
+            "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nallow = [\"self\"]\nsettings.url = \"http://127.0.0.1/\"\n",
         );
         fs::create_dir(program.path("plugins")).expect("a new folder");
         // Not even the superuser, as whom tests may run, can read what is not there or is no file.
@@ -177,7 +177,7 @@ fn a_plugin_that_cannot_be_read_is_refused() {
 #[test]
 fn a_folder_of_plugins_that_is_not_there_is_refused() {
     let said = refused(
-        "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n",
+        "plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"http\"\nallow = [\"self\"]\nsettings.url = \"http://127.0.0.1/\"\n",
     );
     let [problem] = problems(&said)[..] else {
         panic!("{said}")

@@ -44,9 +44,10 @@ fn metrics_add_up_to_the_reports() {
 
 #[test]
 fn the_instruments_are_those_of_the_contract() {
-    let contract: [(&str, &str, &str, &[f64]); 13] = [
+    let contract: [(&str, &str, &str, &[f64]); 14] = [
         ("attempts", "sum", "{attempt}", &[]),
         ("deadline.utilization", "histogram", "1", UTILIZATION),
+        ("denied_calls", "sum", "{call}", &[]),
         ("duration", "histogram", "s", DURATION),
         ("last_run.time", "gauge", "s", &[]),
         ("measurement.http.redirects", "gauge", "{redirect}", &[]),
@@ -94,6 +95,8 @@ fn runs_are_counted_by_outcome_and_error_type() {
     ] {
         assert_eq!(totals.get(key).map(|total| total.value), Some(1.0), "{key}");
     }
+    let denied = totals.get("denied_calls{denial=grant,name=forbidden,type=guest}");
+    assert_eq!(denied.map(|total| total.value), Some(1.0));
     let refused = "attempts{error.type=connection_refused,name=refused,outcome=fail,type=http}";
     assert_eq!(totals.get(refused).map(|total| total.value), Some(2.0));
 }

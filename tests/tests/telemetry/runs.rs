@@ -186,22 +186,26 @@ fn configuration(servers: &Servers, endpoint: &str) -> String {
         [[check]]
         name = "forbidden"
         plugin = "guest"
+        allow = ["192.0.2.1:9"]
         settings = {{ behaviour = "dial", host = "127.0.0.1", port = {closed} }}
 
         [[check]]
         name = "panics"
         plugin = "guest"
+        allow = ["192.0.2.1:9"]
         settings = {{ behaviour = "panic" }}
 
         [[check]]
         name = "spins"
         plugin = "guest"
+        allow = ["192.0.2.1:9"]
         budget = {{ deadline = "200ms", grace = "50ms", fuel = 1_000_000_000_000 }}
         settings = {{ behaviour = "spin" }}
 
         [[check]]
         name = "leaves-open"
         plugin = "guest"
+        allow = ["192.0.2.1:9"]
         settings = {{ behaviour = "leave-open" }}
 
         [[check]]

@@ -73,6 +73,16 @@ fn add_run(totals: &mut Totals, report: &Value) {
         "fail" => add(totals, "up", &base, 0, 0.0),
         _ => {}
     }
+    for (reason, calls) in report["usage"]["denied_calls"].as_object().into_iter().flatten() {
+        let own = [("denial", reason.as_str())];
+        add(
+            totals,
+            "denied_calls",
+            &[&base[..], &own].concat(),
+            0,
+            seconds(calls),
+        );
+    }
     let attempts = elements(&report["attempts"]);
     for attempt in attempts {
         let outcome = [&base[..], &[("outcome", text(&attempt["outcome"]))]].concat();

@@ -141,6 +141,7 @@ impl<'a> Trace<'a> {
     fn root_attributes(&self) -> Value {
         let report = self.report;
         let (plugin, usage, hit) = (&report["plugin"], &report["usage"], &report["deadline_hit"]);
+        let denials = usage["denied_calls"].as_object().cloned().unwrap_or_default();
         let attempts = elements(&report["attempts"]);
         let last = attempts
             .last()
@@ -175,6 +176,8 @@ impl<'a> Trace<'a> {
             "synthetic.check.usage.host_calls": usage["host_calls"],
             "synthetic.check.usage.bytes_read": usage["bytes_read"],
             "synthetic.check.usage.bytes_written": usage["bytes_written"],
+            "synthetic.check.usage.denied_calls": denials.values().filter_map(Value::as_u64).sum::<u64>(),
+            "synthetic.check.denials": (!denials.is_empty()).then_some(denials.keys().collect::<Vec<_>>()),
         })
     }
 

@@ -77,6 +77,11 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// How many problems have been found in the text so far.
+    pub(in crate::config) fn problem_count(&self) -> usize {
+        self.context.problems.borrow().len()
+    }
+
     /// Reports that the value is not what is wanted.
     pub(in crate::config) fn unwanted<T>(&self, wanted: &str) -> Option<T> {
         let found = match self.value.get_ref() {

@@ -1,4 +1,4 @@
-//! Tests of `grant.rs`.
+//! Tests of `judge.rs`.
 
 use super::*;
 
@@ -8,69 +8,6 @@ fn grants(patterns: &[&str]) -> Grants {
 
 fn socket(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse().unwrap(), port)
-}
-
-#[test]
-fn patterns_are_read_and_shown() {
-    for (pattern, shown) in [
-        ("mail.example.org:993", "mail.example.org:993"),
-        ("Mail.Example.ORG.:993", "mail.example.org:993"),
-        ("localhost:8080", "localhost:8080"),
-        ("_imaps.example.org:993", "_imaps.example.org:993"),
-        ("192.0.2.1:80", "192.0.2.1:80"),
-        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
-        ("[::ffff:192.0.2.1]:443", "192.0.2.1:443"),
-        ("example.org:8000-8099", "example.org:8000-8099"),
-        ("example.org:80-80", "example.org:80"),
-    ] {
-        assert_eq!(pattern.parse::<Grant>().unwrap().to_string(), shown, "{pattern}");
-    }
-}
-
-#[test]
-fn what_is_no_pattern_is_refused_with_what_was_wanted() {
-    let name = "a host name or address before the port";
-    let port = "a port from 1 to 65535, or a range such as `8000-8099`";
-    let wildcard = "each host and port by itself, such as `www.example.org:443`: there are no wildcards";
-    for (pattern, wanted) in [
-        (
-            "mail.example.org",
-            "a port as well, such as `www.example.org:443`",
-        ),
-        ("", "a port as well, such as `www.example.org:443`"),
-        (":443", name),
-        ("a..b:443", name),
-        ("-a.org:443", name),
-        ("ex ample.org:443", name),
-        ("127.1:80", name),
-        ("0x7f000001:80", name),
-        ("10.1.2.300:80", name),
-        ("mail.example.org:", port),
-        ("mail.example.org:0", port),
-        ("mail.example.org:65536", port),
-        ("mail.example.org:+80", port),
-        ("mail.example.org:90-80", port),
-        ("mail.example.org:http", port),
-        (
-            "2001:db8::1:443",
-            "an IPv6 address in brackets and a port, such as `[2001:db8::1]:443`",
-        ),
-        ("[2001:db8::1]", "`[address]:port`, such as `[2001:db8::1]:443`"),
-        ("[192.0.2.1]:80", "an IPv6 address between the brackets"),
-        ("[fe80::1%eth0]:80", "an IPv6 address between the brackets"),
-        (
-            "https://example.org:443",
-            "`host:port` without a scheme or path, such as `www.example.org:443`",
-        ),
-        ("*.example.org:443", wildcard),
-        ("example.org:*", wildcard),
-        ("0.0.0.0:80", "an address that can be dialled"),
-        ("224.0.0.1:80", "an address that can be dialled"),
-        ("[::]:80", "an address that can be dialled"),
-    ] {
-        let error = pattern.parse::<Grant>().unwrap_err().to_string();
-        assert_eq!(error, format!("found `{pattern}`, wanted {wanted}"));
-    }
 }
 
 #[test]
@@ -215,4 +152,118 @@ fn an_address_dialled_as_such_is_its_own_grant() {
             .allows_address("127.0.0.1", socket("10.0.0.1", 993))
             .is_err()
     );
+}
+
+#[test]
+fn a_wildcard_grants_what_is_below_its_suffix_and_not_the_suffix() {
+    let grants = grants(&["*.example.org:443", "*.Example.net.:8000-8001"]);
+    for (host, port, allowed) in [
+        ("www.example.org", 443, true),
+        ("WWW.Example.org.", 443, true),
+        ("a.b.c.example.org", 443, true),
+        ("_x.example.org", 443, true),
+        ("www.example.net", 8001, true),
+        ("example.org", 443, false),
+        (".example.org", 443, false),
+        ("wwwexample.org", 443, false),
+        ("www.example.org", 80, false),
+        ("www.example.org.evil.test", 443, false),
+        ("*.example.org", 443, false),
+        ("192.0.2.1", 443, false),
+    ] {
+        assert_eq!(grants.allows(host, port), allowed, "{host}:{port}");
+    }
+    // Behind a name that only a wildcard grants, the same addresses are refused as behind any other.
+    for (address, allowed) in [
+        ("192.0.2.1", true),
+        ("127.0.0.1", false),
+        ("169.254.169.254", false),
+    ] {
+        let result = grants.allows_address("www.example.org", socket(address, 443));
+        assert_eq!(result.is_ok(), allowed, "{address}");
+    }
+}
+
+#[test]
+fn a_range_grants_its_addresses_and_no_name() {
+    let grants = grants(&["192.0.2.0/24:80", "[2001:db8::]/32:8000-8099"]);
+    for (host, port, allowed) in [
+        ("192.0.2.0", 80, true),
+        ("192.0.2.255", 80, true),
+        ("::ffff:192.0.2.7", 80, true),
+        ("192.0.3.0", 80, false),
+        ("192.0.2.7", 443, false),
+        ("2001:db8:1::7", 8050, true),
+        ("2001:db9::7", 8050, false),
+        ("www.example.org", 80, false),
+    ] {
+        assert_eq!(grants.allows(host, port), allowed, "{host}:{port}");
+    }
+}
+
+#[test]
+fn a_name_may_lead_into_a_granted_range_but_never_to_what_no_name_may_lead_to() {
+    let grants = grants(&[
+        "mail.internal:993",
+        "10.0.0.0/8:993",
+        "127.0.0.0/8:993",
+        "169.254.0.0/16:993",
+        "100.64.0.0/10:993",
+        "[fd00::]/8:993",
+    ]);
+    for (address, port, allowed) in [
+        ("10.9.8.7", 993, true),
+        ("127.0.0.1", 993, true),
+        ("fd12::1", 993, true),
+        ("::ffff:10.9.8.7", 993, true),
+        ("64:ff9b::a09:807", 993, true),
+        ("10.9.8.7", 143, false),
+        ("192.168.0.1", 993, false),
+        ("169.254.169.254", 993, false),
+        ("169.254.0.1", 993, false),
+        ("100.100.100.200", 993, false),
+        ("fd00:ec2::254", 993, false),
+        ("64:ff9b::a9fe:a9fe", 993, false),
+        ("224.0.0.1", 993, false),
+        ("0.0.0.0", 993, false),
+    ] {
+        let result = grants.allows_address("mail.internal", socket(address, port));
+        assert_eq!(result.is_ok(), allowed, "{address}:{port}");
+    }
+}
+
+#[test]
+fn no_range_grants_a_metadata_address_in_whatever_form() {
+    let ranges = grants(&[
+        "169.254.0.0/16:80",
+        "100.64.0.0/10:80",
+        "[fd00::]/8:80",
+        "[64:ff9b::]/96:80",
+        "[2002::]/16:80",
+        "255.0.0.0/8:80",
+    ]);
+    for (address, allowed) in [
+        ("169.254.0.1", true),
+        ("100.64.0.1", true),
+        ("fd00::1", true),
+        ("64:ff9b::c000:201", true),
+        ("169.254.169.254", false),
+        ("::ffff:169.254.169.254", false),
+        ("169.254.170.2", false),
+        ("100.100.100.200", false),
+        ("fd00:ec2::254", false),
+        ("64:ff9b::a9fe:a9fe", false),
+        ("64:ff9b::7f00:1", false),
+        ("2002:a9fe:a9fe::1", false),
+        ("2002:6440:1::1", true),
+        ("255.255.255.255", false),
+    ] {
+        assert_eq!(ranges.allows(address, 80), allowed, "{address}");
+    }
+    assert_eq!(
+        ranges.permit("169.254.169.254", 80).unwrap_err().to_string(),
+        "`169.254.169.254:80` is not granted; to allow it, add `\"169.254.169.254:80\"` to `allow`"
+    );
+    assert!(grants(&["169.254.169.254:80"]).allows("169.254.169.254", 80));
+    assert!(grants(&["[64:ff9b::a9fe:a9fe]:80"]).allows("64:ff9b::a9fe:a9fe", 80));
 }

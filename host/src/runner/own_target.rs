@@ -1,0 +1,88 @@
+//! What a check's settings name as its target. Pure.
+
+use crate::grant::{Endpoint, Host};
+use crate::sandbox::Target;
+
+/// What the settings name: one endpoint, or one for each port that the plugin may choose; none if they name
+/// nothing that can be dialled.
+pub(super) fn own_target(
+    target: &Target,
+    settings: &serde_json::Map<String, serde_json::Value>,
+) -> Vec<Endpoint> {
+    let text = |key: &str| settings.get(key).and_then(serde_json::Value::as_str);
+    let endpoint = |host: &str, port: u16| Endpoint::new(Host::parse(host)?, port);
+    match target {
+        Target::None => Vec::new(),
+        Target::Url(key) => text(key)
+            .and_then(host_and_port)
+            .and_then(|(host, port)| endpoint(&host, port))
+            .into_iter()
+            .collect(),
+        Target::HostAndPort {
+            host,
+            port,
+            default_ports,
+        } => {
+            let Some(host) = text(host) else { return Vec::new() };
+            let named = settings.get(port).and_then(serde_json::Value::as_u64);
+            let ports = match named.and_then(|port| u16::try_from(port).ok()) {
+                Some(port) => vec![port],
+                None => default_ports.clone(),
+            };
+            ports
+                .into_iter()
+                .filter_map(|port| endpoint(host, port))
+                .collect()
+        }
+    }
+}
+
+/// Host and port of a URL; the port of its scheme when it has none.
+fn host_and_port(url: &str) -> Option<(String, u16)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let port = uri.port_u16().or_else(|| match uri.scheme_str()? {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    })?;
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(target: &Target, settings: serde_json::Value) -> Vec<String> {
+        let settings = settings.as_object().cloned().unwrap_or_default();
+        own_target(target, &settings)
+            .iter()
+            .map(Endpoint::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_url_names_its_host_and_port() {
+        let target = Target::Url("url".into());
+        let of = |url: &str| named(&target, serde_json::json!({ "url": url }));
+        assert_eq!(of("https://www.example.org/a?b"), ["www.example.org:443"]);
+        assert_eq!(of("http://[::1]:8080/"), ["[::1]:8080"]);
+        assert_eq!(of("http://127.0.0.1"), ["127.0.0.1:80"]);
+        assert_eq!(of("no url"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_host_without_a_port_names_the_default_ports() {
+        let target = Target::HostAndPort {
+            host: "host".into(),
+            port: "port".into(),
+            default_ports: vec![993, 143],
+        };
+        let of = |settings| named(&target, settings);
+        assert_eq!(of(serde_json::json!({"host": "mail"})), ["mail:993", "mail:143"]);
+        assert_eq!(
+            of(serde_json::json!({"host": "mail", "port": 1993})),
+            ["mail:1993"]
+        );
+    }
+}
