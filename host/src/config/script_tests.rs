@@ -138,7 +138,8 @@ fn a_handshake_needs_no_facts_and_takes_all_of_them() {
     };
     let (info, shown) = facts("");
     let info = info.unwrap();
-    assert_eq!((info.version, info.alpn.as_deref()), ("1.3", None));
+    assert_eq!(info.version, "1.3");
+    assert_eq!(info.alpn, None);
     assert_eq!(info.cipher, "TLS13_AES_128_GCM_SHA256");
     assert_eq!(info.certificate.subject, "CN=a.example");
     assert_eq!(info.certificate.names, ["a.example", "b.example"]);
@@ -152,10 +153,8 @@ fn a_handshake_needs_no_facts_and_takes_all_of_them() {
          names = [\"n\"], not_before = \"1970-01-01T00:00:01Z\", not_after = \"1970-01-01T01:00:00+01:00\"",
     );
     let info = info.unwrap();
-    assert_eq!(
-        (info.version, info.cipher.as_str(), info.alpn.as_deref()),
-        ("1.2", "X", Some("imap"))
-    );
+    assert_eq!(info.version, "1.2");
+    assert_eq!((info.cipher.as_str(), info.alpn.as_deref()), ("X", Some("imap")));
     let certificate = info.certificate;
     assert_eq!(
         (certificate.subject.as_str(), certificate.issuer.as_str()),
