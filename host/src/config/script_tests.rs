@@ -52,6 +52,27 @@ fn the_scripts_of_the_built_in_plugins_can_be_read() {
 }
 
 #[test]
+fn the_examples_of_the_documentation_can_be_read() {
+    let page = include_str!("../../../docs/testing-plugins.md");
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .filter(|example| example.contains("[[connection]]"))
+        .collect();
+    assert_eq!(examples.len(), 2);
+    let mut mail = parse(examples[0]).dial(0, peer(993)).unwrap();
+    assert!(mail.start_tls().is_ok());
+    let mut web = parse(examples[1]).dial(0, peer(80)).unwrap();
+    web.written(b"GET /health HTTP/1.1\r\nhost: www.example.org\r\n\r\n")
+        .unwrap();
+    assert!(matches!(web.next(1000), Next::Bytes(_)));
+    assert!(matches!(web.next(1000), Next::Wait(_)));
+    assert_eq!(web.next(1000), Next::Bytes(b"{\"status\":\"up\"}".to_vec()));
+    assert_eq!(web.complaint(), None);
+}
+
+#[test]
 fn the_settings_beside_them_satisfy_the_plugins_schemas() {
     for (script, settings) in built_in_scripts() {
         let plugin = script.parent().unwrap().parent().unwrap();
