@@ -237,11 +237,11 @@ fn step(table: &mut Table<'_>, names: &Names) -> Option<Step> {
         .filter_map(|kind| Some((kind, table.get(kind)?)))
         .collect();
     let [(kind, value)] = given.as_slice() else {
-        table.refuse(&format!(
-            "found {} kinds of steps in one, wanted one of {}",
-            given.len(),
-            alternatives(STEPS)
-        ));
+        let found = match given.len() {
+            0 => "found no kind of step",
+            _ => "found several kinds of steps in one",
+        };
+        table.refuse(&format!("{found}, wanted one of {}", alternatives(STEPS)));
         return None;
     };
     match *kind {
