@@ -1,6 +1,8 @@
 //! The promise: bad input is refused with a clear error that says where, what was found and what was wanted, all
 //! problems at once, with exit code 64, and nothing runs. `validate` says the same as `run`.
 
+#[path = "bad_input/faults.rs"]
+mod faults;
 #[path = "bad_input/plugins.rs"]
 mod plugins;
 

@@ -219,6 +219,7 @@ fn a_report_has_the_documented_fields_and_no_others() {
         "measurements",
         "usage",
         "log",
+        "faults",
     ];
     let mut expected = BTreeSet::from(common);
     assert_eq!(keys(&reports[0]), expected);

@@ -21,6 +21,7 @@
 mod call;
 mod kind;
 mod parse;
+mod place;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -228,7 +229,7 @@ impl Display for PhaseSelector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.name)?;
         match &self.detail {
-            Some(detail) => write!(formatter, "[{}]", parse::bracketed(detail)),
+            Some(detail) => write!(formatter, "[{}]", place::bracketed(detail)),
             None => Ok(()),
         }
     }

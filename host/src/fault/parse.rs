@@ -1,14 +1,13 @@
-//! The grammar of faults: text to finished types, and what is wrong with it in a sentence. Pure.
+//! The grammar of faults: text to finished types, and what is wrong with it in a sentence. Where a fault
+//! happens is read in `place`. Pure.
 
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{
-    CallSelector, Chance, Fault, FaultKind, HostCall, InjectedError, InvalidFault, Limits, PhaseSelector,
-    Selector,
-};
+use super::place::split_outside_brackets;
+use super::{Chance, Fault, FaultKind, InjectedError, InvalidFault, Limits};
 use crate::units::{parse_duration, parse_size};
 use crate::words::{alternatives, nearest, quoted};
 
@@ -39,98 +38,6 @@ impl FromStr for Fault {
         let kind = words.kind()?;
         let limits = words.limits()?;
         Self::new(place.parse()?, kind, limits)
-    }
-}
-
-impl FromStr for Selector {
-    type Err = InvalidFault;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        let mut selector = Self::default();
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            let (part, after) = split_outside_brackets(rest, char::is_whitespace);
-            let again = match part.split_once(':') {
-                Some(("check", "")) => {
-                    return Err(InvalidFault(
-                        "found `check:`, wanted a check's name after it, such as `check:mail-login`".into(),
-                    ));
-                }
-                Some(("check", name)) => selector.check.replace(name.to_owned()).is_some(),
-                Some(("phase", phase)) => selector.phase.replace(phase.parse()?).is_some(),
-                Some(_) => {
-                    return Err(InvalidFault(format!(
-                        "found {}, wanted `check:NAME`, `phase:NAME` or a host call, such as `net.read`",
-                        quoted(part)
-                    )));
-                }
-                None => selector.call.replace(part.parse()?).is_some(),
-            };
-            if again {
-                return Err(InvalidFault(format!(
-                    "found {} as well, wanted one check, one phase and one host call at most",
-                    quoted(part)
-                )));
-            }
-            rest = after.trim_start();
-        }
-        Ok(selector)
-    }
-}
-
-impl FromStr for PhaseSelector {
-    type Err = InvalidFault;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        let (name, detail) = match text.split_once('[') {
-            None => (text, None),
-            Some((name, bracketed)) => {
-                let (inner, end) = split_at_closing_bracket(bracketed);
-                if end != "]" {
-                    return Err(InvalidFault(format!(
-                        "found {}, wanted a phase with its detail in brackets, such as `select[Archive]`",
-                        quoted(text)
-                    )));
-                }
-                (name, Some(unescaped(inner)))
-            }
-        };
-        let is_of_names = |character: char| {
-            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
-        };
-        if name.is_empty() || !name.chars().all(is_of_names) {
-            return Err(InvalidFault(format!(
-                "found {}, wanted a phase's name, such as `select` or `select[Archive]`",
-                quoted(text)
-            )));
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            detail,
-        })
-    }
-}
-
-impl FromStr for CallSelector {
-    type Err = InvalidFault;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFault> {
-        let (name, nth) = match text.split_once('#') {
-            None => (text, None),
-            Some((name, nth)) => {
-                let number = nth.parse().map_err(|_| {
-                    InvalidFault(format!(
-                        "found {}, wanted the number of a call after `#`, from 1, such as `net.read#3`",
-                        quoted(text)
-                    ))
-                })?;
-                (name, Some(number))
-            }
-        };
-        let call: HostCall = name
-            .parse()
-            .map_err(|error: super::UnknownHostCall| InvalidFault(error.to_string()))?;
-        Ok(Self { call, nth })
     }
 }
 
@@ -338,64 +245,4 @@ fn unknown(what: &str, found: &str, known: &[&str]) -> String {
             alternatives(known.iter().copied())
         ),
     }
-}
-
-/// Splits before the first character that is to stop at and stands in no brackets.
-fn split_outside_brackets(text: &str, stops: impl Fn(char) -> bool) -> (&str, &str) {
-    let mut start = 0;
-    while let Some(found) = text[start..].find(|character| character == '[' || stops(character)) {
-        let at = start + found;
-        if !text[at..].starts_with('[') {
-            return text.split_at(at);
-        }
-        let (_, end) = split_at_closing_bracket(&text[at + 1..]);
-        start = text.len() - end.len();
-        if end.is_empty() {
-            break;
-        }
-    }
-    (text, "")
-}
-
-/// Splits before the bracket that closes one opened before the text. A backslash takes its meaning from
-/// the next character.
-fn split_at_closing_bracket(text: &str) -> (&str, &str) {
-    let (mut depth, mut escaped) = (0_u32, false);
-    for (at, character) in text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '[' => depth += 1,
-            ']' if depth == 0 => return text.split_at(at),
-            ']' => depth -= 1,
-            _ => {}
-        }
-    }
-    (text, "")
-}
-
-fn unescaped(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => plain.extend(characters.next()),
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
-/// A detail as it stands between brackets: as it is when its own brackets come in pairs, otherwise with a
-/// backslash before each.
-pub(super) fn bracketed(detail: &str) -> String {
-    let closed = format!("{detail}]");
-    if !detail.contains('\\') && split_at_closing_bracket(&closed) == (detail, "]") {
-        return detail.to_owned();
-    }
-    let escaped = |character| match character {
-        '[' | ']' | '\\' => vec!['\\', character],
-        other => vec![other],
-    };
-    detail.chars().flat_map(escaped).collect()
 }

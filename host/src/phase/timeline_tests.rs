@@ -138,3 +138,22 @@ fn the_number_of_phases_is_bounded() {
         Some(MAX_DETAIL)
     );
 }
+
+#[test]
+fn what_is_injected_marks_the_phases_that_are_open() {
+    let mut timeline = timeline();
+    timeline.begin("greeting", None, at(0)).unwrap();
+    timeline.begin_host(HostPhase::Connect, at(1)).unwrap();
+    timeline.mark_injected();
+    timeline.end_host(None, Attributes::new(), at(2));
+    timeline.end(None, at(3)).unwrap();
+    timeline.begin("select", None, at(3)).unwrap();
+    timeline.finish(at(4));
+    let marked: Vec<_> = timeline
+        .reports(at(10))
+        .into_iter()
+        .filter(|phase| phase.injected)
+        .map(|phase| phase.name)
+        .collect();
+    assert_eq!(marked, ["greeting", "connect"]);
+}
