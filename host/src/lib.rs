@@ -15,7 +15,7 @@
 //! sandbox       config
 //! hostcalls     secret
 //! bindings      connection    policy      redactor
-//! deadline      grant         capability  budget      phase <-> outcome   address
+//! deadline      grant         capability  budget      phase <-> outcome   address   text
 //! ```
 
 pub mod address;
@@ -39,3 +39,4 @@ pub mod runner;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
+pub mod text;

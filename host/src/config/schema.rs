@@ -10,6 +10,10 @@ use super::problem::{Location, Problem};
 use super::settings::{pointer_of, spoken_pointer};
 use super::words::{alternatives, joined, nearest, quoted, unknown_key};
 
+/// How large a pattern of a schema may be when it is compiled, in bytes: a long list of alternatives, or some
+/// classes of Unicode.
+const MAX_PATTERN: usize = 256 * 1024;
+
 /// A plugin's schema that cannot be used. The plugin is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the settings schema is no JSON Schema (2020-12): {0}")]
@@ -30,10 +34,11 @@ impl SettingsSchema {
     /// When it is no JSON, no schema, or refers to another document.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
         let schema: Value = serde_json::from_str(text).map_err(|error| SchemaError(error.to_string()))?;
-        // Patterns come from the plugin: the engine is one that takes linear time.
+        // Patterns come from the plugin: the engine is one that takes linear time, and what each is compiled
+        // to has a bound.
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
             .should_validate_formats(true)
             .offline();
         let validator = options

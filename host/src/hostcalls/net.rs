@@ -142,8 +142,10 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         pieces: Vec<Sendable>,
     ) -> wasmtime::Result<Result<(), CallError>> {
-        let bytes = self.assemble(pieces)?;
-        self.write_all(&connection, &bytes).await
+        match self.assemble(pieces)? {
+            Ok(bytes) => self.write_all(&connection, &bytes).await,
+            Err(refused) => Ok(self.count_call()?.and(Err(refused))),
+        }
     }
 
     fn peer_address(&mut self, connection: Resource<Connection>) -> wasmtime::Result<String> {

@@ -63,10 +63,12 @@ impl poll::Host for Waits<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         let all = 0..u32::try_from(pollables.len())?;
         let deadline = self.0.deadline.clone();
-        match deadline
+        let begun = deadline.elapsed();
+        let polled = deadline
             .guard(poll::Host::poll(&mut self.0.table, pollables))
-            .await
-        {
+            .await;
+        self.0.slept += deadline.elapsed().saturating_sub(begun);
+        match polled {
             Ok(ready) => ready,
             Err(_) => {
                 self.0.record_hit(POLL, DeadlineWhile::Computing);
@@ -86,10 +88,12 @@ impl poll::HostPollable for Waits<'_> {
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         let deadline = self.0.deadline.clone();
-        match deadline
+        let begun = deadline.elapsed();
+        let blocked = deadline
             .guard(poll::HostPollable::block(&mut self.0.table, pollable))
-            .await
-        {
+            .await;
+        self.0.slept += deadline.elapsed().saturating_sub(begun);
+        match blocked {
             Ok(done) => done,
             Err(_) => {
                 self.0.record_hit(POLL, DeadlineWhile::Computing);

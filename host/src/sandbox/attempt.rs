@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
+use super::turns::Turn;
 use super::{Plugin, Sandbox};
 use crate::bindings::PluginPre;
 use crate::bindings::bedcheck::plugin::types::Failure;
@@ -61,14 +62,15 @@ pub async fn run(
 ) -> Finished {
     let state = RunState::new(access, deadline.clone(), limits, spent);
     let fuel = limits.fuel.saturating_sub(spent.fuel);
-    let mut store = store(sandbox, state, fuel, deadline.stop_at());
-    let call = async {
+    let turn = sandbox.turns.join();
+    let mut store = store(sandbox, state, fuel, deadline.stop_at(), turn.clone());
+    let call = turn.run(async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         instance
             .bedcheck_plugin_check()
             .call_run(&mut store, settings)
             .await
-    };
+    });
     let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
         Ok(Ok(returned)) => End::Returned(returned),
         Ok(Err(error)) => End::of_error(&error),
@@ -89,11 +91,12 @@ pub(super) async fn describe(
 ) -> Result<check::Description, String> {
     let access = Arc::new(Access::nothing());
     let state = RunState::new(access, deadline.clone(), limits, Usage::default());
-    let mut store = store(sandbox, state, limits.fuel, deadline.stop_at());
-    let call = async {
+    let turn = sandbox.turns.join();
+    let mut store = store(sandbox, state, limits.fuel, deadline.stop_at(), turn.clone());
+    let call = turn.run(async {
         let instance = pre.instantiate_async(&mut store).await?;
         instance.bedcheck_plugin_check().call_describe(&mut store).await
-    };
+    });
     let end = match timeout_at(deadline.stop_at() + LAST_RESORT, call).await {
         Ok(Ok(description)) => return Ok(description),
         Ok(Err(error)) => End::of_error(&error),
@@ -109,18 +112,19 @@ pub(super) async fn describe(
     })
 }
 
-fn store(sandbox: &Sandbox, state: RunState, fuel: u64, stop_at: Instant) -> Store<RunState> {
+fn store(sandbox: &Sandbox, state: RunState, fuel: u64, stop_at: Instant, turn: Turn) -> Store<RunState> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| state.memory());
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
-    // Yielding lets the runtime's other tasks run beside a guest that only computes.
     store.epoch_deadline_callback(move |_| {
         Ok(if Instant::now() >= stop_at {
             UpdateDeadline::Interrupt
+        } else if turn.has_just_begun() {
+            UpdateDeadline::Continue(1)
         } else {
-            UpdateDeadline::Yield(1)
+            UpdateDeadline::YieldCustom(1, Box::pin(turn.clone().wait()))
         })
     });
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.

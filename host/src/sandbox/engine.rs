@@ -9,6 +9,7 @@ use wasmtime::{
 
 use super::PrivateFolder;
 use super::plugin::DESCRIBE_LIMITS;
+use super::turns::Turns;
 use crate::hostcalls::{self, RunState};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -41,6 +42,7 @@ pub struct EngineSettings {
 pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
+    pub(super) turns: Turns,
 }
 
 /// The engine could not be set up.
@@ -59,7 +61,11 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         hostcalls::add_to_linker(&mut linker).map_err(EngineError)?;
         start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
-        Ok(Self { engine, linker })
+        Ok(Self {
+            engine,
+            linker,
+            turns: Turns::new(),
+        })
     }
 }
 
