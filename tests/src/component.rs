@@ -221,7 +221,7 @@ impl Component {
         let (post_return, option) = match &self.post_return {
             Some(instructions) => (
                 format!("(func (export \"post\") (param i32) {instructions})"),
-                "(post-return (func $guest \"post\"))",
+                "(post-return (core func $guest \"post\"))",
             ),
             None => (String::new(), ""),
         };
@@ -247,10 +247,10 @@ impl Component {
                     (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc}))
                 (core instance $guest (instantiate $module {with}))
                 (func $describe (result $description)
-                    (canon lift (core func $guest "describe") (memory $guest "memory")))
+                    (canon lift (core func $guest "describe") (memory (core memory $guest "memory"))))
                 (func $run (param "settings" string) (result (result (error $failure)))
                     (canon lift (core func $guest "run")
-                        (memory $guest "memory") (realloc (func $guest "realloc")) {option}))
+                        (memory (core memory $guest "memory")) (realloc (core func $guest "realloc")) {option}))
                 (instance $check (export "describe" (func $describe)) (export "run" (func $run)))
                 (export "bedcheck:plugin/check@1.0.0" (instance $check)))"#,
             result = escaped(&self.result),

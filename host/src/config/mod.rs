@@ -16,6 +16,7 @@ mod name;
 mod problem;
 mod reader;
 mod schema;
+mod schema_cost;
 mod settings;
 mod settings_reader;
 mod source;

@@ -5,10 +5,10 @@ use wasmtime::ResourceLimiter;
 
 /// How many elements all tables of a guest may have together, 8 bytes each: some ten thousand function pointers
 /// are a large interpreter's.
-pub(crate) const MAX_TABLE_ELEMENTS: usize = 50_000;
+const MAX_TABLE_ELEMENTS: usize = 50_000;
 /// How many core instances, tables and memories one guest may consist of; interpreters compiled to
 /// components have some fifty of the first two.
-pub(crate) const MAX_INSTANCES: usize = 100;
+const MAX_INSTANCES: usize = 100;
 
 /// Counts a guest's memory and refuses what is over the limit.
 #[derive(Debug)]

@@ -11,15 +11,15 @@ use crate::outcome::{LogLevel, LogLine, Measurement};
 use crate::redactor::REDACTED_NAME;
 
 /// How many measurements a run may have: some for each of fifty mailboxes.
-pub(crate) const MAX_MEASUREMENTS: usize = 256;
+const MAX_MEASUREMENTS: usize = 256;
 /// How many log lines are kept.
-pub(crate) const MAX_LOG_LINES: usize = 256;
+pub(super) const MAX_LOG_LINES: usize = 256;
 /// The longest log line, in bytes.
-pub(crate) const MAX_LOG_LINE: usize = 1024;
+pub(super) const MAX_LOG_LINE: usize = 1024;
 /// The longest name, unit, attribute key or value of a measurement, in bytes.
-pub(crate) const MAX_MEASUREMENT_TEXT: usize = 128;
+const MAX_MEASUREMENT_TEXT: usize = 128;
 /// How many attributes a measurement may have.
-pub(crate) const MAX_ATTRIBUTES: usize = 8;
+const MAX_ATTRIBUTES: usize = 8;
 
 impl types::Host for RunState {}
 

@@ -10,13 +10,13 @@ use crate::capability::Capability;
 use crate::secret::Secret;
 
 /// The most that one call sends, in bytes: no more than a guest can hand over in one call.
-pub(crate) const MAX_SEND: usize = 4 * 1024 * 1024;
+const MAX_SEND: usize = 4 * 1024 * 1024;
 /// The longest base64 text with a secret in it: the longest line of authentication there is (RFC 4954
 /// section 4).
-pub(crate) const MAX_ENCODED: usize = 12_288;
+const MAX_ENCODED: usize = 12_288;
 /// How many times a run may send base64 text with a secret in it: once for each login of a long dialogue. Each
 /// is looked for in all texts from then on.
-pub(crate) const MAX_ENCODED_SECRETS: usize = 32;
+const MAX_ENCODED_SECRETS: usize = 32;
 
 impl Host for RunState {}
 

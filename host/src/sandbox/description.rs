@@ -10,15 +10,15 @@ use crate::phase::MAX_DECLARED;
 use crate::text::{printable, told};
 
 /// The longest name, version, phase and key of the settings, in bytes.
-pub(crate) const MAX_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 /// The longest summary, in bytes: one sentence.
-pub(crate) const MAX_SUMMARY: usize = 256;
+const MAX_SUMMARY: usize = 256;
 /// The longest schema of settings, in bytes: ten times that of the built-in plugins.
-pub(crate) const MAX_SCHEMA: usize = 64 * 1024;
+const MAX_SCHEMA: usize = 64 * 1024;
 /// How many capabilities a plugin may need: several times as many as there are.
-pub(crate) const MAX_CAPABILITIES: usize = 32;
+const MAX_CAPABILITIES: usize = 32;
 /// How many ports a target may have that names none: a protocol has two or three.
-pub(crate) const MAX_DEFAULT_PORTS: usize = 16;
+const MAX_DEFAULT_PORTS: usize = 16;
 /// How much of a plugin's word a message repeats, in bytes.
 const MAX_QUOTED: usize = 80;
 

@@ -28,7 +28,7 @@ pub(super) const DESCRIBE_LIMITS: Limits = Limits {
     bytes: 0,
 };
 /// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
-pub const MAX_COMPILING: Duration = Duration::from_secs(120);
+const MAX_COMPILING: Duration = Duration::from_secs(120);
 /// The longest message about a plugin, in bytes: the engine quotes names from the file.
 const MAX_MESSAGE: usize = 1024;
 const MAGIC: &[u8] = b"\0asm";

@@ -72,11 +72,11 @@ enum Behaviour {
     Exit,
     /// Hand over huge texts.
     HugeTexts,
-    /// Plan 100,000 phases.
+    /// Plan 1,000 phases.
     HugePlan,
     /// Write 64 MiB in one call.
     HugeWrite,
-    /// Send a secret 100,000 times in one call.
+    /// Send a secret 900 times in one call.
     SendSecretOften,
     /// Send a secret 10,000 times, encoded differently each time.
     EncodeSecretOften,

@@ -39,7 +39,7 @@ fn texts_of_megabytes_are_shortened_or_refused() {
 }
 
 #[test]
-fn a_plan_of_a_hundred_thousand_phases_is_refused() {
+fn a_plan_of_a_thousand_phases_is_refused() {
     assert_error(&contained("huge-plan", "", ""), "plugin", "host_call_limit");
 }
 

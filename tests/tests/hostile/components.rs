@@ -79,10 +79,18 @@ fn a_component_written_by_hand_is_a_plugin() {
 #[test]
 fn what_loops_or_traps_when_it_is_loaded_is_refused() {
     let looping = format!("(func $start {LOOP}) (start $start)");
+    for looping in [Component::new().describe(LOOP), Component::new().core(looping)] {
+        let said = refused(&looping);
+        // On a machine that is very busy there is not enough time for all the fuel.
+        assert!(
+            ["`describe` used up its fuel", "`describe` did not end within 2 s"]
+                .iter()
+                .any(|sentence| said.contains(sentence)),
+            "{said}"
+        );
+    }
     for (component, sentence) in [
-        (Component::new().describe(LOOP), "`describe` used up its fuel"),
         (Component::new().describe("unreachable"), "ended with a trap"),
-        (Component::new().core(looping), "`describe` used up its fuel"),
         (
             Component::new().core("(func $start unreachable) (start $start)"),
             "ended with a trap",
@@ -151,14 +159,12 @@ fn lies_to_the_canonical_abi_are_traps() {
         // A message that ends outside of the memory, and one that is no UTF-8.
         Component::new().failing_with(u32::MAX),
         Component::new()
-            .core(r#"(data (i32.const 1024) "\ff\fe\fd")"#)
-            .describe("(data.drop 0)")
-            .run(r"(i32.store (i32.const 1024) (i32.const -1))")
+            .run("(i32.store (i32.const 1024) (i32.const -1))")
             .failing_with(4),
     ] {
         assert_error(&component, "plugin_trap");
     }
-    let component = Component::new().realloc(LOOP);
+    let component = Component::new().realloc(&format!("{LOOP} unreachable"));
     assert_error(&component, "deadline_exceeded");
 }
 

@@ -47,8 +47,8 @@ fn a_schema_cannot_keep_the_program_busy() {
     ] {
         let component = Component::new().schema(schema.clone());
         let finished = program(&component).finish();
-        let code = finished.code;
-        assert_eq!(code, Some(64), "{schema}: {finished:?}");
+        // Used or refused, and not brought down by it.
+        assert!(matches!(finished.code, Some(0 | 64)), "{schema}: {finished:?}");
         assert!(finished.took.as_secs() < 10, "{schema}: {finished:?}");
     }
 }
