@@ -17,7 +17,7 @@
 //! hostcalls     secret
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   address       capability  units       words
+//! clock, tape   address       capability  text        units, words
 //! ```
 
 pub mod address;
@@ -43,8 +43,9 @@ pub mod render;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
-pub mod tape;
 pub mod switches;
+pub mod tape;
 pub mod telemetry;
+pub mod text;
 pub mod units;
 pub(crate) mod words;

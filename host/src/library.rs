@@ -1,10 +1,11 @@
 //! The plugins there are: the built-in ones, which are part of the program, and those in a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::sandbox::{LoadError, Plugin, Sandbox, SharedPlugin};
+use crate::sandbox::{LoadError, MAX_SIZE, Plugin, Sandbox, SharedPlugin};
 
 /// The built-in plugins: the names they describe themselves by, and their components.
 const BUILT_IN: [(&str, &[u8]); 2] = [
@@ -189,7 +190,7 @@ impl Library {
 ///
 /// When it cannot be read or is no plugin.
 pub async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Plugin, LibraryError> {
-    let bytes = std::fs::read(file).map_err(|error| LibraryError::File {
+    let bytes = read(file).map_err(|error| LibraryError::File {
         file: file.to_owned(),
         error,
     })?;
@@ -197,6 +198,19 @@ pub async fn load_file(sandbox: &Sandbox, file: &Path) -> Result<Plugin, Library
     Plugin::load(sandbox, &bytes)
         .await
         .map_err(|error| LibraryError::Load { origin, error })
+}
+
+/// Reads a file: no pipe, which could keep us waiting, and no more of it than is needed to see that it is too
+/// large.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?
+        .take(MAX_SIZE as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Loads a built-in plugin; none if there is none of that name.

@@ -21,6 +21,9 @@ const MIN_BEGINNING: usize = 8;
 
 /// How much of the beginning is struck out where a text was cut off right behind it, in bytes.
 const MIN_CUT_OFF: usize = 3;
+/// What stands for a name that holds a secret: itself a name, dotted lower case.
+pub const REDACTED_NAME: &str = "redacted";
+
 /// What texts end with that were cut off, besides ending.
 const CUT_MARKS: [&str; 2] = ["…", "..."];
 
@@ -93,6 +96,19 @@ impl Redactor {
         }
         redacted.push_str(&text[covered_to..]);
         Cow::Owned(redacted)
+    }
+
+    /// Whether a name, such as a measurement's, holds a secret or the first 8 bytes of one, in whatever case.
+    /// Shorter secrets are parts of too many names.
+    pub fn finds_in_name(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.0.iter().any(|form| {
+            let beginning = form.text.get(..form.text.ceil_char_boundary(MIN_BEGINNING));
+            beginning.is_some_and(|beginning| {
+                let beginning = Zeroizing::new(beginning.to_ascii_lowercase());
+                beginning.len() >= MIN_BEGINNING && name.contains(beginning.as_str())
+            })
+        })
     }
 }
 

@@ -36,6 +36,17 @@ fn secrets_are_struck_out_wherever_they_stand() {
 }
 
 #[test]
+fn a_secret_is_found_in_a_name_in_whatever_case() {
+    let redactor = Redactor::new([&b"Hunter2-Hunter2"[..], b"mail"]);
+    assert!(redactor.finds_in_name("guest.hunter2-hunter2"));
+    assert!(redactor.finds_in_name("guest.hunter2-"));
+    assert!(redactor.finds_in_name("guest.48756E746572322D"));
+    assert!(!redactor.finds_in_name("guest.hunter"));
+    // What passwords are made of in a test is what names are made of as well.
+    assert!(!redactor.finds_in_name("imap.mailbox.messages"));
+}
+
+#[test]
 fn a_text_without_secrets_is_not_copied() {
     assert!(matches!(
         Redactor::new([&b"hunter2"[..]]).redact("nothing"),

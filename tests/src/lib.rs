@@ -4,6 +4,7 @@
 //! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
 //! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
+//! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
 //! - [`collector`] is a real OpenTelemetry Collector.
 //!
@@ -14,6 +15,7 @@
 
 pub mod certificates;
 pub mod collector;
+pub mod component;
 pub mod dovecot;
 pub mod names;
 pub mod nginx;

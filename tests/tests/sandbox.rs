@@ -18,7 +18,7 @@ fn run(behaviours: &[(&str, &str)]) -> Vec<Value> {
         };
         configuration.push_str(&format!(
             "[[check]]\nname = \"{behaviour}\"\nplugin = \"guest\"\nbudget.deadline = \"5s\"\n{allow}{more}\n\
-             settings = {{ behaviour = \"{behaviour}\", host = \"192.0.2.1\", port = 9 }}\n"
+             settings = {{ behaviour = \"{behaviour}\", host = \"192.0.2.1\", port = 9, count = 1000 }}\n"
         ));
     }
     let guest = fs::read(guest_plugin()).expect("the guest is built");

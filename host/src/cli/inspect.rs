@@ -8,6 +8,7 @@ use super::{cache, output, refuse};
 use crate::config::SettingsSchema;
 use crate::library::{LibraryError, built_in_names, load_built_in, load_file};
 use crate::sandbox::{EngineSettings, Plugin, Sandbox, Target};
+use crate::text::printable;
 
 /// Shows what a plugin declares, or why it is none.
 pub(super) async fn inspect(plugin: String) -> ExitCode {
@@ -62,7 +63,10 @@ fn describe(plugin: &Plugin) -> Result<String, String> {
     line("capabilities", &capabilities.join(", "));
     line("target", &target(&description.target));
     line("imports", &plugin.imports().join("\n              "));
-    let _ = writeln!(text, "settings (JSON Schema)\n{schema:#}");
+    let _ = writeln!(text, "settings (JSON Schema)");
+    for line in format!("{schema:#}").lines() {
+        let _ = writeln!(text, "{}", printable(line));
+    }
     Ok(text)
 }
 

@@ -22,6 +22,7 @@ mod schema;
 mod script;
 #[cfg(test)]
 mod script_tests;
+mod schema_cost;
 mod settings;
 mod settings_reader;
 mod source;

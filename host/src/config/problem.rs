@@ -3,6 +3,11 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
+use crate::text::told;
+
+/// The longest message, in bytes: a plugin's words may be in it.
+const MAX_MESSAGE: usize = 4096;
+
 /// A place in a text: line and column, both from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -63,7 +68,7 @@ impl Problem {
     pub fn new(location: Location, message: impl Into<String>) -> Self {
         Self {
             location,
-            message: message.into(),
+            message: told(&message.into(), MAX_MESSAGE),
             concealed: false,
         }
     }
@@ -72,7 +77,7 @@ impl Problem {
     pub fn concealed(location: Location, message: impl Into<String>) -> Self {
         Self {
             location,
-            message: message.into(),
+            message: told(&message.into(), MAX_MESSAGE),
             concealed: true,
         }
     }

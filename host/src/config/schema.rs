@@ -7,8 +7,16 @@ use serde_json::{Map, Value};
 
 use super::check::Check;
 use super::problem::{Location, Problem};
+use super::schema_cost;
 use super::settings::{pointer_of, spoken_pointer};
 use super::words::{alternatives, joined, nearest, quoted, unknown_key};
+
+/// How large a pattern of a schema may be when it is compiled, in bytes: a long list of alternatives, or some
+/// classes of Unicode.
+const MAX_PATTERN: usize = 256 * 1024;
+
+/// How many problems of one check are told: a plugin's schema can make up any number, and nobody reads more.
+const MAX_PROBLEMS: usize = 100;
 
 /// A plugin's schema that cannot be used. The plugin is to blame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,10 +38,12 @@ impl SettingsSchema {
     /// When it is no JSON, no schema, or refers to another document.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
         let schema: Value = serde_json::from_str(text).map_err(|error| SchemaError(error.to_string()))?;
-        // Patterns come from the plugin: the engine is one that takes linear time.
+        schema_cost::check(&schema).map_err(|error| SchemaError(error.to_string()))?;
+        // Patterns come from the plugin: the engine is one that takes linear time, and what each is compiled
+        // to has a bound.
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN))
             .should_validate_formats(true)
             .offline();
         let validator = options
@@ -56,6 +66,7 @@ impl SettingsSchema {
             .collect();
         problems.sort();
         problems.dedup();
+        problems.truncate(MAX_PROBLEMS);
         problems
     }
 }
@@ -123,10 +134,11 @@ impl Judge<'_> {
 
     fn at(&self, pointer: &str, message: &str, concealed: bool) -> Problem {
         let location = self.check.settings.location(pointer).clone();
-        Problem {
-            location,
-            message: self.worded(pointer, message),
-            concealed,
+        let message = self.worded(pointer, message);
+        if concealed {
+            Problem::concealed(location, message)
+        } else {
+            Problem::new(location, message)
         }
     }
 

@@ -4,6 +4,8 @@ use super::Access;
 use crate::bindings::bedcheck::plugin::types::{CallError, Failure, Reason, TlsFailure, TlsProblem};
 use crate::connection;
 use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType};
+use crate::phase::Timeline;
+use crate::redactor::{REDACTED_NAME, Redactor};
 
 /// The longest word of a plugin's own error type.
 const MAX_OWN_TYPE: usize = 64;
@@ -69,29 +71,76 @@ pub(super) fn error_type_of_call(error: &CallError, doing: DeadlineWhile) -> Err
     }
 }
 
-/// What a plugin says went wrong, as the report shows it. `hit` is what the run was doing when its
-/// deadline passed, if it has: a plugin that claims a deadline before there was one is at fault.
-pub fn error_of_failure(access: &Access, failure: &Failure, hit: Option<DeadlineWhile>) -> ErrorReport {
-    let error_type = match &failure.reason {
-        Reason::Call(CallError::DeadlineExceeded) => match hit {
-            Some(doing) => ErrorType::DeadlineExceeded(doing),
-            None => ErrorType::PluginInvalid,
-        },
-        Reason::Call(error) => error_type_of_call(error, DeadlineWhile::Waiting),
-        Reason::UnexpectedResponse => ErrorType::ProtocolUnexpectedResponse,
-        Reason::TooLarge => ErrorType::ProtocolTooLarge,
-        Reason::AuthRejected => ErrorType::AuthRejected,
-        Reason::TlsNotOffered => ErrorType::TlsNotOffered,
-        Reason::AssertionFailed => ErrorType::AssertionFailed,
-        Reason::SettingsInvalid => ErrorType::SettingsInvalid,
-        Reason::Own(name) if is_own_type(&access.plugin, name) => ErrorType::Own(name.clone()),
-        Reason::Own(_) => ErrorType::PluginInvalid,
-    };
-    ErrorReport {
-        error_type,
-        message: failure.message.clone(),
-        phase: None,
-        injected: false,
+/// What the host knows of an attempt, against which a plugin's words are held.
+pub struct Known<'k> {
+    /// What the check may do.
+    pub access: &'k Access,
+    /// Strikes out the secrets of the run.
+    pub redactor: &'k Redactor,
+    /// The phases so far.
+    pub timeline: &'k Timeline,
+    /// What the run was doing when its deadline passed, if it has.
+    pub hit: Option<DeadlineWhile>,
+}
+
+impl Known<'_> {
+    /// What a plugin says went wrong, as the report shows it. A plugin that claims a deadline before there was
+    /// one, or that the network failed without having used it, is at fault.
+    pub fn error_of(&self, failure: &Failure) -> ErrorReport {
+        ErrorReport {
+            error_type: self.error_type_of(&failure.reason),
+            message: failure.message.clone(),
+            phase: None,
+            injected: false,
+        }
+    }
+
+    fn error_type_of(&self, reason: &Reason) -> ErrorType {
+        match reason {
+            Reason::Call(CallError::DeadlineExceeded) => match self.hit {
+                Some(doing) => ErrorType::DeadlineExceeded(doing),
+                None => ErrorType::PluginInvalid,
+            },
+            Reason::Call(error) if is_of_network(error) && !self.timeline.has_reached_out() => {
+                ErrorType::PluginInvalid
+            }
+            Reason::Call(error) => error_type_of_call(error, DeadlineWhile::Waiting),
+            Reason::Own(name) if is_own_type(&self.access.plugin, name) => {
+                ErrorType::Own(match self.redactor.finds_in_name(name) {
+                    true => format!("{}.{REDACTED_NAME}", self.access.plugin),
+                    false => name.clone(),
+                })
+            }
+            Reason::Own(_) => ErrorType::PluginInvalid,
+            Reason::UnexpectedResponse => ErrorType::ProtocolUnexpectedResponse,
+            Reason::TooLarge => ErrorType::ProtocolTooLarge,
+            Reason::AuthRejected => ErrorType::AuthRejected,
+            Reason::TlsNotOffered => ErrorType::TlsNotOffered,
+            Reason::AssertionFailed => ErrorType::AssertionFailed,
+            Reason::SettingsInvalid => ErrorType::SettingsInvalid,
+        }
+    }
+}
+
+/// Whether only the network can have said so.
+fn is_of_network(error: &CallError) -> bool {
+    match error {
+        CallError::NameNotFound(_)
+        | CallError::NameServerFailure(_)
+        | CallError::NoAddress(_)
+        | CallError::ConnectionRefused
+        | CallError::NetworkUnreachable
+        | CallError::HostUnreachable
+        | CallError::ConnectionReset
+        | CallError::ConnectionClosed
+        | CallError::Tls(_)
+        | CallError::Other(_) => true,
+        CallError::DeadlineExceeded
+        | CallError::OverQuota(_)
+        | CallError::CapabilityDisabled(_)
+        | CallError::GrantDenied(_)
+        | CallError::Invalid(_)
+        | CallError::SecretMissing(_) => false,
     }
 }
 

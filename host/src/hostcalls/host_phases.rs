@@ -7,7 +7,7 @@ use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::connection;
 use crate::deadline::Exceeded;
 use crate::grant::Refusal;
-use crate::outcome::{Attributes, DeadlineWhile, Denial, ErrorReport};
+use crate::outcome::{AttributeValue, Attributes, DeadlineWhile, Denial, ErrorReport};
 use crate::phase::HostPhase;
 
 /// An error for the guest, and the words for the report.
@@ -27,6 +27,7 @@ impl RunState {
         result: Result<T, Failed>,
         attributes: Attributes,
     ) -> Result<T, CallError> {
+        let attributes = self.without_secrets(attributes);
         let now = self.deadline.elapsed();
         match result {
             Ok(value) => {
@@ -39,6 +40,20 @@ impl RunState {
                 Err(failed.error)
             }
         }
+    }
+
+    /// Facts about a connection: the guest chose the name it dialled, the peer what its certificate says.
+    fn without_secrets(&self, attributes: Attributes) -> Attributes {
+        let shown = |text: String| self.presentable(&text, MAX_MESSAGE);
+        let clean = |value| match value {
+            AttributeValue::Text(text) => AttributeValue::Text(shown(text)),
+            AttributeValue::List(texts) => AttributeValue::List(texts.into_iter().map(shown).collect()),
+            other => other,
+        };
+        attributes
+            .into_iter()
+            .map(|(name, value)| (name, clean(value)))
+            .collect()
     }
 
     /// Records a host phase that was refused before it could begin.

@@ -1,9 +1,10 @@
-//! The limit on a guest's memory, all its linear memories together, and how much it had at most.
+//! The limits on a guest's memory, all its linear memories together, and on its tables; and how much memory
+//! it had at most.
 
 use wasmtime::ResourceLimiter;
 
-/// How many table elements a guest may have: some ten thousand function pointers are a large
-/// interpreter's.
+/// How many elements all tables of a guest may have together, 8 bytes each: some ten thousand function pointers
+/// are a large interpreter's.
 const MAX_TABLE_ELEMENTS: usize = 50_000;
 /// How many core instances, tables and memories one guest may consist of; interpreters compiled to
 /// components have some fifty of the first two.
@@ -16,6 +17,7 @@ pub struct MemoryMeter {
     now: u64,
     peak: u64,
     refused: bool,
+    table_elements: usize,
 }
 
 impl MemoryMeter {
@@ -25,6 +27,7 @@ impl MemoryMeter {
             now: 0,
             peak: 0,
             refused: false,
+            table_elements: 0,
         }
     }
 
@@ -66,11 +69,19 @@ impl ResourceLimiter for MemoryMeter {
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        let all = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        if all > MAX_TABLE_ELEMENTS {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.table_elements = all;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -97,5 +108,14 @@ mod tests {
         assert!(!meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_growing(60, 100, None).unwrap());
         assert_eq!((meter.peak(), meter.refused()), (100, true));
+    }
+
+    #[test]
+    fn all_tables_together_are_limited() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.table_growing(0, MAX_TABLE_ELEMENTS - 1, None).unwrap());
+        assert!(!meter.table_growing(0, 2, None).unwrap());
+        assert!(meter.table_growing(1, 2, None).unwrap());
+        assert!(meter.refused());
     }
 }

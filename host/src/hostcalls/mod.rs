@@ -24,7 +24,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
 pub use access::Access;
-pub use convert::error_of_failure;
+pub use convert::Known;
 pub use names::{LookedUp, MAX_NAMES};
 pub use wasi::add_to_linker;
 
@@ -42,6 +42,9 @@ use stdio::Printed;
 /// How many calls a guest may go on making after it was told that it has no more: enough to report,
 /// and the end of one that never listens.
 const CALLS_OVER_LIMIT: u64 = 1000;
+/// How much of a guest's or a peer's text is looked at, in bytes: several times what is shown of any, so that
+/// what is struck out of it leaves enough, and little beside what a guest can hand over in one call.
+const MAX_LOOKED_AT: usize = 16 * 1024;
 /// How many resources a guest may hold at once: connections, secrets, and what WASI adds.
 const MAX_RESOURCES: usize = 1000;
 
@@ -54,7 +57,10 @@ pub struct RunState {
     usage: Usage,
     names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
+    begun: Duration,
     waited: Duration,
+    slept: Duration,
+    encoded_secrets: usize,
     connections: usize,
     dialled: u32,
     measurements: Vec<Measurement>,
@@ -154,7 +160,10 @@ impl RunState {
             usage: circumstances.spent.usage,
             names: circumstances.spent.names,
             hit: None,
+            begun: deadline.elapsed(),
             waited: Duration::ZERO,
+            slept: Duration::ZERO,
+            encoded_secrets: 0,
             connections: 0,
             dialled: 0,
             measurements: Vec::new(),
@@ -203,7 +212,7 @@ impl RunState {
         }
     }
 
-    /// Adds what the guest printed to its log.
+    /// Adds what the guest printed to its log, as far as there is room.
     fn log_printed(&mut self, at: Duration) {
         let printed = [
             (LogLevel::Info, self.stdout.lines()),
@@ -211,6 +220,10 @@ impl RunState {
         ];
         for (level, lines) in printed {
             for line in lines {
+                if self.log.len() >= reporting::MAX_LOG_LINES {
+                    self.usage.log_lines_dropped += 1;
+                    continue;
+                }
                 let message = self.presentable(&line, reporting::MAX_LOG_LINE);
                 self.log.push(LogLine { at, level, message });
             }
@@ -267,8 +280,13 @@ impl RunState {
         Ok(Ok(()))
     }
 
-    /// The deadline passed while this call was waiting: for the name servers, or for the target.
+    /// The deadline passed while this call was waiting: for the name servers, or for the target. A guest that
+    /// slept longer in this attempt than it waited has itself to blame.
     fn cut_by_deadline(&mut self, call: HostCall) {
+        if self.slept > self.waited {
+            self.record_hit(call, DeadlineWhile::Computing);
+            return;
+        }
         let is_resolving = self
             .timeline
             .current()
@@ -281,10 +299,11 @@ impl RunState {
         self.record_hit(call, doing);
     }
 
-    /// The deadline had passed when this call was made. Whoever took most of the time until then is
+    /// The deadline had passed when this call was made. Whoever took most of the attempt's time until then is
     /// to blame for it.
     fn refused_by_deadline(&mut self, call: HostCall) {
-        let mostly_waited = self.waited >= self.deadline.limit() / 2;
+        let took = self.deadline.limit().saturating_sub(self.begun);
+        let mostly_waited = !self.waited.is_zero() && self.waited >= took / 2;
         self.record_hit(
             call,
             if mostly_waited {
@@ -327,9 +346,10 @@ fn last_words(lines: &[String]) -> Option<String> {
 }
 
 /// Text from a guest or a peer, fit to be shown: secrets struck out, control characters replaced,
-/// shortened to `maximum` bytes.
+/// shortened to `maximum` bytes. However long the text is, this takes no longer than the run can spare.
 pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
-    let redacted = redactor.redact(text);
+    let looked_at = &text[..text.floor_char_boundary(MAX_LOOKED_AT)];
+    let redacted = redactor.redact(looked_at);
     let mut clean: String = redacted
         .chars()
         .map(|c| {
@@ -340,7 +360,7 @@ pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
             }
         })
         .collect();
-    if clean.len() > maximum {
+    if clean.len() > maximum || looked_at.len() < text.len() {
         clean.truncate(clean.floor_char_boundary(maximum));
         clean.push('…');
     }

@@ -182,8 +182,10 @@ impl HostConnection for RunState {
         {
             return Ok(Err(error));
         }
-        let bytes = self.assemble(pieces)?;
-        self.write_all(&connection, &bytes).await
+        match self.assemble(pieces)? {
+            Ok(bytes) => self.write_all(&connection, &bytes).await,
+            Err(refused) => Ok(Err(refused)),
+        }
     }
 
     fn peer_address(&mut self, connection: Resource<Connection>) -> wasmtime::Result<String> {

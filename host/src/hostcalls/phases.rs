@@ -1,6 +1,6 @@
 //! The guest's phases.
 
-use super::{RunState, error_of_failure};
+use super::{Known, RunState};
 use crate::bindings::bedcheck::plugin::phases::{Host, Planned};
 use crate::bindings::bedcheck::plugin::types::{CallError, Failure};
 use crate::fault::HostCall;
@@ -13,6 +13,9 @@ impl Host for RunState {
     fn plan(&mut self, phases: Vec<Planned>) -> wasmtime::Result<Result<(), CallError>> {
         if let Err(error) = self.report_call(HostCall::PhasesPlan)? {
             return Ok(Err(error));
+        }
+        if phases.len() > phase::MAX_PLANNED {
+            return Ok(Err(CallError::from(Refusal::TooMany)));
         }
         let planned = phases.into_iter().map(|planned| phase::Planned {
             name: planned.name,
@@ -45,7 +48,13 @@ impl Host for RunState {
         if let Err(error) = self.report_call(HostCall::PhasesFail)? {
             return Ok(Err(error));
         }
-        let mut error = error_of_failure(&self.access, &failure, self.hit.as_ref().map(|(_, doing)| *doing));
+        let known = Known {
+            access: &self.access,
+            redactor: &self.redactor,
+            timeline: &self.timeline,
+            hit: self.hit.as_ref().map(|(_, doing)| *doing),
+        };
+        let mut error = known.error_of(&failure);
         error.message = self.presentable(&error.message, MAX_MESSAGE);
         let now = self.deadline.elapsed();
         Ok(self.timeline.end(Some(error), now).map_err(CallError::from))

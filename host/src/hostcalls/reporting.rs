@@ -9,11 +9,12 @@ use crate::bindings::bedcheck::plugin::{budget, capabilities, log, measurements,
 use crate::capability::Capability;
 use crate::fault::HostCall;
 use crate::outcome::{LogLevel, LogLine, Measurement};
+use crate::redactor::REDACTED_NAME;
 
 /// How many measurements a run may have: some for each of fifty mailboxes.
 const MAX_MEASUREMENTS: usize = 256;
 /// How many log lines are kept.
-const MAX_LOG_LINES: usize = 256;
+pub(super) const MAX_LOG_LINES: usize = 256;
 /// The longest log line, in bytes.
 pub(super) const MAX_LOG_LINE: usize = 1024;
 /// The longest name, unit, attribute key or value of a measurement, in bytes.
@@ -42,8 +43,14 @@ impl measurements::Host for RunState {
         }
         let attributes: BTreeMap<_, _> = attributes
             .into_iter()
-            .map(|(key, value)| (key, self.presentable(&value, MAX_MEASUREMENT_TEXT)))
+            .map(|(key, value)| {
+                (
+                    self.without_secret(key),
+                    self.presentable(&value, MAX_MEASUREMENT_TEXT),
+                )
+            })
             .collect();
+        let name = self.without_secret(name);
         let unit = self.presentable(&unit, MAX_MEASUREMENT_TEXT);
         self.measurements.push(Measurement {
             name,
@@ -96,6 +103,16 @@ impl capabilities::Host for RunState {
         }
         let capability = name.parse::<Capability>().ok();
         Ok(capability.is_some_and(|capability| self.access.has(capability)))
+    }
+}
+
+impl RunState {
+    /// A name, unless there is a secret in it. The guest is not told, so that it cannot guess secrets.
+    fn without_secret(&self, name: String) -> String {
+        if self.redactor.finds_in_name(&name) {
+            return REDACTED_NAME.to_owned();
+        }
+        name
     }
 }
 

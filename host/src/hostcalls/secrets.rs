@@ -10,6 +10,15 @@ use crate::capability::Capability;
 use crate::fault::HostCall;
 use crate::secret::Secret;
 
+/// The most that one call sends, in bytes: no more than a guest can hand over in one call.
+const MAX_SEND: usize = 4 * 1024 * 1024;
+/// The longest base64 text with a secret in it: the longest line of authentication there is (RFC 4954
+/// section 4).
+const MAX_ENCODED: usize = 12_288;
+/// How many times a run may send base64 text with a secret in it: once for each login of a long dialogue. Each
+/// is looked for in all texts from then on.
+const MAX_ENCODED_SECRETS: usize = 32;
+
 impl Host for RunState {}
 
 impl HostSecret for RunState {
@@ -43,29 +52,84 @@ impl HostSecret for RunState {
 }
 
 impl RunState {
-    /// The bytes of all pieces joined. Forms in which a secret is sent are struck out from then on.
-    pub(super) fn assemble(&mut self, pieces: Vec<Sendable>) -> wasmtime::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::new());
+    /// The bytes of all pieces joined, if that is not too much: a few handles can stand for very many bytes.
+    /// Forms in which a secret is sent are struck out from then on.
+    pub(super) fn assemble(
+        &mut self,
+        pieces: Vec<Sendable>,
+    ) -> wasmtime::Result<Result<Zeroizing<Vec<u8>>, CallError>> {
+        let length = match self.assembled_length(&pieces)? {
+            Ok(length) => length,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        // Room for all of it from the start: growing would leave copies of secrets behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         for piece in pieces {
             match piece {
                 Sendable::Plain(part) => {
                     self.append(&mut bytes, &part)?;
                 }
                 Sendable::Base64(parts) => {
-                    let mut inner = Zeroizing::new(Vec::new());
+                    let mut inner = Zeroizing::new(Vec::with_capacity(self.joined_length(&parts)?));
                     let mut has_secret = false;
                     for part in &parts {
                         has_secret |= self.append(&mut inner, part)?;
                     }
                     let encoded = Zeroizing::new(base64_of(&inner));
                     if has_secret {
+                        self.encoded_secrets += 1;
                         self.redactor.add(encoded.as_bytes());
                     }
                     bytes.extend_from_slice(encoded.as_bytes());
                 }
             }
         }
-        Ok(bytes)
+        Ok(Ok(bytes))
+    }
+
+    /// How many bytes the pieces come to, if they may be sent.
+    fn assembled_length(&self, pieces: &[Sendable]) -> wasmtime::Result<Result<usize, CallError>> {
+        let mut length = 0_usize;
+        let mut encoded_secrets = self.encoded_secrets;
+        for piece in pieces {
+            length = length.saturating_add(match piece {
+                Sendable::Plain(part) => self.part_length(part)?,
+                Sendable::Base64(parts) => {
+                    let encoded = self.joined_length(parts)?.div_ceil(3).saturating_mul(4);
+                    if parts.iter().any(|part| matches!(part, Part::Secret(_))) {
+                        encoded_secrets += 1;
+                        if encoded > MAX_ENCODED {
+                            let message =
+                                format!("base64 with a secret in it has at most {MAX_ENCODED} bytes");
+                            return Ok(Err(CallError::Invalid(message)));
+                        }
+                    }
+                    encoded
+                }
+            });
+        }
+        Ok(if encoded_secrets > MAX_ENCODED_SECRETS {
+            Err(CallError::OverQuota("secrets in base64".into()))
+        } else if length > MAX_SEND {
+            Err(CallError::Invalid(format!(
+                "one call sends at most {MAX_SEND} bytes"
+            )))
+        } else {
+            Ok(length)
+        })
+    }
+
+    fn joined_length(&self, parts: &[Part]) -> wasmtime::Result<usize> {
+        parts.iter().try_fold(0_usize, |length, part| {
+            Ok(length.saturating_add(self.part_length(part)?))
+        })
+    }
+
+    fn part_length(&self, part: &Part) -> wasmtime::Result<usize> {
+        Ok(match part {
+            Part::Bytes(bytes) => bytes.len(),
+            Part::Secret(secret) => self.table.get(secret)?.expose().len(),
+        })
     }
 
     /// Appends a part and says whether it is a secret.

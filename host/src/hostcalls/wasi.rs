@@ -181,6 +181,7 @@ impl Waits<'_> {
         to_value: impl Fn(&T) -> Value,
     ) -> wasmtime::Result<Option<T>> {
         let deadline = self.0.deadline.clone();
+        let begun = deadline.elapsed();
         if self.0.disturb(HostCall::Poll, None, None).await.is_err() {
             return Ok(None);
         }
@@ -201,6 +202,7 @@ impl Waits<'_> {
                 },
             )
             .await;
+        self.0.slept += deadline.elapsed().saturating_sub(begun);
         match waited {
             Ok(ready) => ready.map(Some),
             Err(Exceeded) => {

@@ -193,6 +193,11 @@ impl Timeline {
         Some((&entry.name, entry.detail.as_deref()))
     }
 
+    /// Whether the host has opened a phase: the guest has asked for the network.
+    pub fn has_reached_out(&self) -> bool {
+        self.entries.iter().any(|entry| HostPhase::is_name(&entry.name))
+    }
+
     /// The first phase that failed, and how.
     pub fn first_error(&self) -> Option<&ErrorReport> {
         self.entries.iter().find_map(|entry| entry.error.as_ref())

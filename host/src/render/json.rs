@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::printable::is_dangerous;
 use crate::outcome::Report;
+use crate::text::is_dangerous;
 
 /// A report as a JSON object on one line.
 ///

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use anstyle::{AnsiColor, Style};
 
-use super::printable::{column, fit, printable, printable_ascii, wrap};
+use super::printable::{column, fit, printable_ascii, wrap};
+use crate::text::printable;
 
 /// How text for people is laid out.
 #[derive(Debug, Clone)]

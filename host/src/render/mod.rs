@@ -27,7 +27,6 @@ pub use exit::{ExitStatus, exit_code};
 pub use json::json;
 pub use look::{Charset, Look, Palette};
 pub use nagios::nagios;
-pub use printable::printable;
 pub use progress::Progress;
 pub use summary::summary;
 pub use waterfall::waterfall;

@@ -7,10 +7,11 @@ use super::exit::{ExitStatus, exit_code};
 use super::explain::{deadline_answer, injected_count, outcome, reason};
 use super::look::Palette;
 use super::performance::performance;
-use super::printable::{fit, printable};
+use super::printable::fit;
 use super::summary::counts;
 use super::units;
 use crate::outcome::{Outcome, Report};
+use crate::text::printable;
 
 /// The most columns of a reason: the guidelines want a first line that fits a pager, and `error.type`
 /// comes first.
@@ -116,9 +117,9 @@ pub(super) fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::printable::is_dangerous;
     use super::super::samples;
     use super::*;
+    use crate::text::is_dangerous;
 
     #[test]
     fn what_was_injected_is_told_in_the_first_line() {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-use super::printable::{column, fit, printable};
+use super::printable::{column, fit};
 use super::units;
+use crate::text::printable;
 
 /// How often the lines are redrawn: often enough that tenths of a second seem to run.
 const REDRAW: Duration = Duration::from_millis(100);

@@ -159,9 +159,9 @@ fn plain_columns(line: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::look::Palette;
-    use super::super::printable::is_dangerous;
     use super::super::samples;
     use super::*;
+    use crate::text::is_dangerous;
 
     fn look(width: usize, charset: Charset) -> Look {
         Look::new(Some(width), charset, Palette::plain())

@@ -4,7 +4,7 @@
 //! The host's record goes before the guest's word: a failed phase fails the attempt even if the guest
 //! says that all is well.
 
-use crate::hostcalls::{Access, Remains, error_of_failure};
+use crate::hostcalls::{Access, Known, Remains};
 use crate::outcome::{DeadlineHit, DeadlineWhile, ErrorReport, ErrorType};
 use crate::sandbox::End;
 
@@ -22,9 +22,14 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
     match end {
         End::Returned(Ok(())) => unsaid(remains),
         End::Returned(Err(failure)) => {
-            let doing = remains.hit.as_ref().map(|(_, doing)| *doing);
-            let said = error_of_failure(access, failure, doing);
-            Some(remains.timeline.first_error().cloned().unwrap_or(said))
+            let known = Known {
+                access,
+                redactor: &remains.redactor,
+                timeline: &remains.timeline,
+                hit: remains.hit.as_ref().map(|(_, doing)| *doing),
+            };
+            let recorded = remains.timeline.first_error().cloned();
+            Some(recorded.unwrap_or_else(|| known.error_of(failure)))
         }
         End::Stopped => Some(stopped(remains)),
         End::OutOfFuel => fault(

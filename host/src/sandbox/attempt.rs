@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
+use super::turns::Turn;
 use super::{Plugin, Sandbox};
 use crate::bindings::PluginPre;
 use crate::bindings::bedcheck::plugin::types::Failure;
@@ -63,14 +64,15 @@ pub async fn run(
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
     let stop_to_come = tape.stop_to_come();
     let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent);
-    let mut store = store(sandbox, state, fuel, &deadline);
-    let call = async {
+    let turn = sandbox.turns.join();
+    let mut store = store(sandbox, state, fuel, &deadline, turn.clone());
+    let call = turn.run(async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         instance
             .bedcheck_plugin_check()
             .call_run(&mut store, settings)
             .await
-    };
+    });
     let mut end = tokio::select! {
         biased;
         returned = call => match returned {
@@ -104,11 +106,12 @@ pub(super) async fn describe(
 ) -> Result<check::Description, String> {
     let access = Arc::new(Access::nothing());
     let state = RunState::new(access, deadline.clone(), limits, Circumstances::nowhere());
-    let mut store = store(sandbox, state, limits.fuel, &deadline);
-    let call = async {
+    let turn = sandbox.turns.join();
+    let mut store = store(sandbox, state, limits.fuel, &deadline, turn.clone());
+    let call = turn.run(async {
         let instance = pre.instantiate_async(&mut store).await?;
         instance.bedcheck_plugin_check().call_describe(&mut store).await
-    };
+    });
     let end = tokio::select! {
         biased;
         described = call => match described {
@@ -127,19 +130,20 @@ pub(super) async fn describe(
     })
 }
 
-fn store(sandbox: &Sandbox, state: RunState, fuel: u64, deadline: &Deadline) -> Store<RunState> {
+fn store(sandbox: &Sandbox, state: RunState, fuel: u64, deadline: &Deadline, turn: Turn) -> Store<RunState> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| state.memory());
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
-    // Yielding lets the runtime's other tasks run beside a guest that only computes.
     let deadline = deadline.clone();
     store.epoch_deadline_callback(move |_| {
         Ok(if deadline.is_over() {
             UpdateDeadline::Interrupt
+        } else if turn.has_just_begun() {
+            UpdateDeadline::Continue(1)
         } else {
-            UpdateDeadline::Yield(1)
+            UpdateDeadline::YieldCustom(1, Box::pin(turn.clone().wait()))
         })
     });
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.

@@ -9,6 +9,7 @@ use wasmtime::{
 
 use super::PrivateFolder;
 use super::plugin::DESCRIBE_LIMITS;
+use super::turns::Turns;
 use crate::hostcalls::{self, RunState};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -18,9 +19,14 @@ const TICK: Duration = Duration::from_millis(5);
 const HOST_STACK: usize = 1024 * 1024;
 /// The guest's stack.
 const GUEST_STACK: usize = 512 * 1024;
-/// Linear memories, core instances and tables that one component may have. A guest in Rust has one
-/// memory and a few instances; interpreters compiled to components have some fifty instances and tables.
+/// Core instances and tables that one component may have. A guest in Rust has a few; interpreters compiled to
+/// components have some fifty.
 const PER_COMPONENT: u32 = 60;
+/// Linear memories that one component may have: its own and that of an adapter.
+const MAX_MEMORIES: u32 = 2;
+/// What the engine itself may need for a core instance or a component, in bytes: interpreters have thousands of
+/// functions.
+const MAX_INSTANCE: usize = 4 * 1024 * 1024;
 
 /// How many core instances and tables there are in all, but for more runs of small guests than that: room
 /// for 1,600 interpreters at once, in a third of the address space.
@@ -41,6 +47,7 @@ pub struct EngineSettings {
 pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
+    pub(super) turns: Turns,
 }
 
 /// The engine could not be set up.
@@ -59,7 +66,11 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         hostcalls::add_to_linker(&mut linker).map_err(EngineError)?;
         start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
-        Ok(Self { engine, linker })
+        Ok(Self {
+            engine,
+            linker,
+            turns: Turns::new(),
+        })
     }
 }
 
@@ -95,13 +106,13 @@ fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> 
     pool.total_component_instances(runs)
         .total_core_instances(instances)
         .total_tables(instances)
-        .total_memories(runs.saturating_mul(2))
+        .total_memories(runs.saturating_mul(MAX_MEMORIES))
         .total_stacks(runs)
         .max_core_instances_per_component(PER_COMPONENT)
         .max_tables_per_component(PER_COMPONENT)
-        .max_memories_per_component(2)
-        .max_component_instance_size(4 * 1024 * 1024)
-        .max_core_instance_size(4 * 1024 * 1024)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_component_instance_size(MAX_INSTANCE)
+        .max_core_instance_size(MAX_INSTANCE)
         .table_elements(50_000)
         .max_memory_size(usize::try_from(memory(settings))?);
     Ok(pool)

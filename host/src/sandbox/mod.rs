@@ -2,10 +2,13 @@
 
 mod attempt;
 mod cache;
+mod description;
 mod engine;
 mod plugin;
+mod turns;
 
 pub use attempt::{End, Finished, run};
 pub use cache::{FolderError, PrivateFolder};
+pub use description::{Description, Target};
 pub use engine::{EngineError, EngineSettings, Sandbox};
-pub use plugin::{Description, LoadError, MAX_SIZE, Plugin, SharedPlugin, Target};
+pub use plugin::{LoadError, MAX_SIZE, Plugin, SharedPlugin};

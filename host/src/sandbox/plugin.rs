@@ -1,6 +1,5 @@
 //! A plugin, loaded: compiled, linked, asked what it is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +7,15 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
-use super::{Sandbox, attempt};
+use super::{Description, Sandbox, attempt};
 use crate::bindings::PluginPre;
-use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
-use crate::capability::Capability;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::RunState;
 use crate::outcome::{PluginIdentity, hexadecimal};
-use crate::phase::MAX_DECLARED;
 use crate::tape::Tape;
+use crate::text::told;
 
 /// The largest component that is loaded: twice what an interpreter compiled to one takes.
 pub const MAX_SIZE: usize = 64 * 1024 * 1024;
@@ -31,6 +28,10 @@ pub(super) const DESCRIBE_LIMITS: Limits = Limits {
     host_calls: 100,
     bytes: 0,
 };
+/// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
+const MAX_COMPILING: Duration = Duration::from_secs(120);
+/// The longest message about a plugin, in bytes: the engine quotes names from the file.
+const MAX_MESSAGE: usize = 1024;
 const MAGIC: &[u8] = b"\0asm";
 /// The header of a core module (version 1, layer 0) after the magic number.
 const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
@@ -42,39 +43,6 @@ pub struct Plugin {
     imports: Vec<String>,
     component: Vec<u8>,
     pub(super) pre: PluginPre<RunState>,
-}
-
-/// What a plugin says it is, found to be sound.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// One sentence.
-    pub summary: String,
-    /// The phases of a run, in order.
-    pub phases: Vec<String>,
-    /// The JSON Schema of the settings: JSON, and not yet held to be a schema.
-    pub schema: String,
-    /// What it needs.
-    pub capabilities: BTreeSet<Capability>,
-    /// Where the settings name the target.
-    pub target: Target,
-}
-
-/// Where the settings name the target.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// Keys of a host and a port, and the ports that may be dialled when the settings name none.
-    HostAndPort {
-        /// The host's key.
-        host: String,
-        /// The port's key.
-        port: String,
-        /// The ports without that key.
-        default_ports: Vec<u16>,
-    },
-    /// The key of a URL.
-    Url(String),
-    /// The settings do not tell.
-    None,
 }
 
 /// Why a file is no plugin.
@@ -92,8 +60,14 @@ pub enum LoadError {
     #[error("it is machine code compiled ahead of time, which is never loaded from a plugin file")]
     Precompiled,
     /// Larger than [`MAX_SIZE`].
-    #[error("it has {0} bytes, and at most {MAX_SIZE} are loaded")]
-    TooLarge(usize),
+    #[error("it has more than {MAX_SIZE} bytes")]
+    TooLarge,
+    /// It takes too long to compile.
+    #[error("it was not compiled within {} s, which no plugin needs", MAX_COMPILING.as_secs())]
+    CompilingTooLong,
+    /// Compiling it ended with a panic of the compiler's.
+    #[error("it cannot be compiled: the compiler failed")]
+    CompilerFailed,
     /// The engine refuses it.
     #[error("it is not a valid component: {0}")]
     Invalid(String),
@@ -114,21 +88,20 @@ pub enum LoadError {
 }
 
 impl Plugin {
-    /// Compiles, links and inspects a plugin. Compiling takes CPU time: call it aside from the runtime.
+    /// Compiles, links and inspects a plugin. Compiling is done aside from the runtime's own threads.
     ///
     /// # Errors
     ///
     /// When the bytes are no plugin, or one that breaks the contract.
     pub async fn load(sandbox: &Sandbox, bytes: &[u8]) -> Result<Self, LoadError> {
         recognise(bytes)?;
-        let component = Component::from_binary(&sandbox.engine, bytes)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let component = compile(&sandbox.engine, bytes.to_vec()).await?;
         let imports = imports(&sandbox.engine, &component)?;
         let pre = sandbox
             .linker
             .instantiate_pre(&component)
             .and_then(PluginPre::new)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+            .map_err(|error| invalid(&error))?;
         let deadline = Deadline::new(
             Clock::live(),
             Tape::none(),
@@ -137,10 +110,9 @@ impl Plugin {
         );
         let said = attempt::describe(sandbox, &pre, deadline, DESCRIBE_LIMITS)
             .await
-            .map_err(LoadError::Description)?;
+            .map_err(|reason| LoadError::Description(told(&reason, MAX_MESSAGE)))?;
         let sha256 = hexadecimal(&Sha256::digest(bytes));
-        let identity = identity(&said, sha256).map_err(LoadError::Description)?;
-        let description = Description::checked(said).map_err(LoadError::Description)?;
+        let (identity, description) = Description::checked(said, sha256).map_err(LoadError::Description)?;
         Ok(Self {
             identity,
             description,
@@ -182,7 +154,7 @@ impl std::fmt::Debug for Plugin {
 /// Whether the bytes are a component at all, by their first eight.
 fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.len() > MAX_SIZE {
-        return Err(LoadError::TooLarge(bytes.len()));
+        return Err(LoadError::TooLarge);
     }
     if Engine::detect_precompiled(bytes)
         .is_some_and(|kind| matches!(kind, Precompiled::Module | Precompiled::Component))
@@ -196,6 +168,21 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
+/// Compiles a component. What takes too long is left behind: a thread cannot be ended from outside.
+async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, LoadError> {
+    let engine = engine.clone();
+    let compiling = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
+    match tokio::time::timeout(MAX_COMPILING, compiling).await {
+        Ok(Ok(compiled)) => compiled.map_err(|error| invalid(&error)),
+        Ok(Err(_)) => Err(LoadError::CompilerFailed),
+        Err(_) => Err(LoadError::CompilingTooLong),
+    }
+}
+
+fn invalid(error: &wasmtime::Error) -> LoadError {
+    LoadError::Invalid(told(&format!("{error:#}"), MAX_MESSAGE))
+}
+
 /// The interfaces a component imports, all of which are ours to give.
 fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadError> {
     let component_type = component.component_type();
@@ -204,11 +191,11 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadEr
         match name.split_once('@') {
             Some((interface, version)) if interface.starts_with("bedcheck:plugin/") => {
                 if !version.starts_with("1.") {
-                    return Err(LoadError::OtherVersion(name.to_owned()));
+                    return Err(LoadError::OtherVersion(told(name, MAX_MESSAGE)));
                 }
             }
             Some((interface, version)) if is_wasi(interface) && version.starts_with("0.2.") => {}
-            _ => return Err(LoadError::ForeignImport(name.to_owned())),
+            _ => return Err(LoadError::ForeignImport(told(name, MAX_MESSAGE))),
         }
         imports.push(name.to_owned());
     }
@@ -217,7 +204,7 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadEr
         .filter(|(name, _)| name.starts_with("bedcheck:plugin/check@"));
     match checks.next() {
         Some((name, _)) if !name.starts_with("bedcheck:plugin/check@1.") => {
-            Err(LoadError::OtherVersion(name.to_owned()))
+            Err(LoadError::OtherVersion(told(name, MAX_MESSAGE)))
         }
         Some(_) => Ok(imports),
         None => Err(LoadError::NoCheck),
@@ -235,87 +222,6 @@ fn is_wasi(interface: &str) -> bool {
     ]
     .iter()
     .any(|package| interface.starts_with(package))
-}
-
-fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity, String> {
-    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let name = &said.name;
-    if name.len() > 64 || !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letters) {
-        return Err(format!(
-            "the name `{}` is not made of lower case letters, digits and hyphens, starting with a letter",
-            name.escape_debug()
-        ));
-    }
-    let version = &said.version;
-    let printable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
-    if version.is_empty() || version.len() > 64 || !version.chars().all(printable) {
-        return Err(format!("`{}` is not a version", version.escape_debug()));
-    }
-    Ok(PluginIdentity {
-        name: name.clone(),
-        version: version.clone(),
-        sha256,
-    })
-}
-
-impl Description {
-    fn checked(said: check::Description) -> Result<Self, String> {
-        if said.phases.len() > MAX_DECLARED {
-            return Err(format!(
-                "it declares {} phases, and at most {MAX_DECLARED} are allowed",
-                said.phases.len()
-            ));
-        }
-        let mut seen = BTreeSet::new();
-        for phase in &said.phases {
-            let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if phase.is_empty() || phase.len() > 64 || !phase.chars().all(letters) {
-                return Err(format!(
-                    "the phase `{}` is not made of lower case letters, digits and hyphens",
-                    phase.escape_debug()
-                ));
-            }
-            if !seen.insert(phase) {
-                return Err(format!("the phase `{phase}` is declared twice"));
-            }
-        }
-        serde_json::from_str::<serde::de::IgnoredAny>(&said.settings_schema)
-            .map_err(|error| format!("the schema of its settings is not JSON: {error}"))?;
-        let capabilities = said
-            .capabilities
-            .iter()
-            .map(|name| {
-                name.parse().map_err(|_| {
-                    format!(
-                        "it needs the capability `{}`, which this bedcheck does not have",
-                        name.escape_debug()
-                    )
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        let target = match said.target {
-            check::Target::HostAndPort(keys) => Target::HostAndPort {
-                host: keys.host,
-                port: keys.port,
-                default_ports: keys.default_ports,
-            },
-            check::Target::Url(key) => Target::Url(key),
-            check::Target::None => Target::None,
-        };
-        let summary = said
-            .summary
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(200)
-            .collect();
-        Ok(Self {
-            summary,
-            phases: said.phases,
-            schema: said.settings_schema,
-            capabilities,
-            target,
-        })
-    }
 }
 
 /// A plugin that several checks share.

@@ -1,14 +1,15 @@
-//! A plugin for the tests: it behaves as its settings say, badly as a rule.
+//! A plugin for the tests: it behaves as its settings say, badly as a rule. What it does is sorted by kind into
+//! the modules.
 
-use std::io::{Read, Write};
+mod computing;
+mod flooding;
+mod lying;
+mod reaching;
+
 use std::thread;
 use std::time::Duration;
 
-use bedcheck_sdk::bindings::bedcheck::plugin::phases;
-use bedcheck_sdk::{
-    CallError, Check, Connection, Description, Failure, FirstFailure, Piece, Planned, Reason, SecretName,
-    Target, phase, phase_of,
-};
+use bedcheck_sdk::{CallError, Check, Connection, Description, Failure, SecretName, Target, phase};
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,6 +58,46 @@ enum Behaviour {
     Chatter,
     /// Fail with an error type of the plugin's own.
     OwnErrorType,
+    /// Compute for ever, with a call now and then.
+    SpinBetweenCalls,
+    /// Ask for the time for ever.
+    HammerClocks,
+    /// Print for ever.
+    PrintForEver,
+    /// Sleep through most of the time, and wait for the peer for the rest.
+    SleepThenRead,
+    /// Take `count` MiB and sleep on them.
+    HoardAndSleep,
+    /// End the process, as a success.
+    Exit,
+    /// Hand over huge texts.
+    HugeTexts,
+    /// Plan 1,000 phases.
+    HugePlan,
+    /// Write 64 MiB in one call.
+    HugeWrite,
+    /// Send a secret 900 times in one call.
+    SendSecretOften,
+    /// Send a secret 10,000 times, encoded differently each time.
+    EncodeSecretOften,
+    /// Open a secret 5,000 times.
+    HoldHandles,
+    /// Open 1,000 connections.
+    HoldConnections,
+    /// Say that a peer refused the connection, without having dialled.
+    LieAboutNetwork,
+    /// Measure the largest and smallest numbers.
+    OddNumbers,
+    /// Put a secret that a peer sent back wherever something can be said.
+    ConfessEverywhere,
+    /// Connect and never read.
+    NeverRead,
+    /// Read without end.
+    ReadForEver,
+    /// Dial `count` names.
+    DialMany,
+    /// Look for files, variables, sockets.
+    Probe,
 }
 
 #[derive(serde::Deserialize)]
@@ -68,6 +109,9 @@ struct Settings {
     #[serde(default)]
     port: u16,
     secret: Option<SecretName>,
+    /// How often, or how many MiB, where that matters.
+    #[serde(default)]
+    count: u32,
 }
 
 struct Guest;
@@ -84,7 +128,7 @@ impl Check for Guest {
                 r#"{"type": "object", "required": ["behaviour"], "additionalProperties": false,
                     "properties": {
                         "behaviour": {"type": "string"}, "host": {"type": "string"},
-                        "port": {"type": "integer"},
+                        "port": {"type": "integer"}, "count": {"type": "integer"},
                         "secret": {"type": "object", "properties": {"secret": {"type": "string"}}}}}"#,
             )
     }
@@ -92,139 +136,54 @@ impl Check for Guest {
     fn run(settings: Settings) -> Result<(), Failure> {
         match settings.behaviour {
             Behaviour::Pass => phase("first", || Ok(())),
-            Behaviour::Spin => spin(),
-            Behaviour::Sleep => sleep(&settings),
+            Behaviour::Spin => computing::spin(),
+            Behaviour::SpinBetweenCalls => computing::spin_between_calls(),
+            Behaviour::HammerClocks => computing::hammer_clocks(),
+            Behaviour::PrintForEver => computing::print_for_ever(),
+            Behaviour::Sleep => computing::sleep(&settings),
+            Behaviour::SleepThenRead => computing::sleep_then_read(&settings),
             Behaviour::Oversleep => {
                 thread::sleep(Duration::from_secs(60));
                 Ok(())
             }
-            Behaviour::Hoard => hoard(),
+            Behaviour::Hoard => computing::hoard(),
+            Behaviour::HoardAndSleep => computing::hoard_and_sleep(settings.count),
             Behaviour::Panic => panic!("as asked"),
-            Behaviour::Recurse => recurse(&mut [0; 64], u64::MAX),
+            Behaviour::Exit => std::process::exit(0),
+            Behaviour::Recurse => computing::recurse(&mut [0; 64], u64::MAX),
             Behaviour::Flood => loop {
                 bedcheck_sdk::remaining();
             },
-            Behaviour::ReadThrice => read_thrice(&settings).into_result(),
-            Behaviour::NeverListen => {
-                let _failures = read_thrice(&settings);
-                loop {
-                    let _refused = Connection::open(&settings.host, settings.port);
-                }
-            }
-            Behaviour::LeaveOpen => Ok(phases::begin("first", None)?),
-            Behaviour::SkipPlanned => {
-                bedcheck_sdk::plan([Planned::new("first"), Planned::of("second", "skipped")])?;
-                phase("first", || Ok(()))
-            }
-            Behaviour::LieAboutFailure => {
-                let _kept_quiet = phase("first", || Err::<(), _>(Failure::unexpected_response("it broke")));
-                Ok(())
-            }
+            Behaviour::Chatter => flooding::chatter(settings.count),
+            Behaviour::HugeTexts => flooding::huge_texts(),
+            Behaviour::HugePlan => flooding::huge_plan(),
+            Behaviour::HugeWrite => flooding::huge_write(&settings),
+            Behaviour::SendSecretOften => flooding::send_secret_often(&settings),
+            Behaviour::EncodeSecretOften => flooding::encode_secret_often(&settings),
+            Behaviour::HoldHandles => flooding::hold_handles(&settings),
+            Behaviour::HoldConnections => flooding::hold_connections(&settings),
+            Behaviour::LeaveOpen => lying::leave_open(),
+            Behaviour::SkipPlanned => lying::skip_planned(),
+            Behaviour::LieAboutFailure => lying::lie_about_failure(),
             Behaviour::LieAboutDeadline => Err(CallError::DeadlineExceeded.into()),
-            Behaviour::ForeignErrorType => {
-                Err(Failure::new(Reason::Own("imap.over_quota".into()), "not mine"))
-            }
-            Behaviour::OwnErrorType => Err(Failure::new(Reason::Own("guest.tired".into()), "tired")),
+            Behaviour::LieAboutNetwork => lying::lie_about_network(),
+            Behaviour::ForeignErrorType => lying::own_type("imap.over_quota", "not mine"),
+            Behaviour::OwnErrorType => lying::own_type("guest.tired", "tired"),
             Behaviour::UndeclaredPhase => phase("fourth", || Ok(())),
-            Behaviour::NoisyMessage => phase_of("first", "\x1b[31mred\r\n", || {
-                Err(Failure::unexpected_response(format!(
-                    "\x1b]0;title\x07{}",
-                    "x".repeat(10_000)
-                )))
-            }),
+            Behaviour::NoisyMessage => lying::noisy_message(),
+            Behaviour::OddNumbers => lying::odd_numbers(),
+            Behaviour::Confess => lying::confess(&settings),
+            Behaviour::ConfessEverywhere => lying::confess_everywhere(&settings),
+            Behaviour::ReadThrice => reaching::read_thrice(&settings).into_result(),
+            Behaviour::NeverListen => reaching::never_listen(&settings),
+            Behaviour::NeverRead => reaching::never_read(&settings),
+            Behaviour::ReadForEver => reaching::read_for_ever(&settings),
             Behaviour::Dial => Connection::open(&settings.host, settings.port).map(drop),
-            Behaviour::Ask => ask(),
-            Behaviour::Confess => confess(&settings),
-            Behaviour::Chatter => chatter(),
+            Behaviour::DialMany => reaching::dial_many(&settings, settings.count),
+            Behaviour::Probe => reaching::probe(),
+            Behaviour::Ask => reaching::ask(),
         }
     }
 }
 
 bedcheck_sdk::register!(Guest);
-
-fn spin() -> Result<(), Failure> {
-    let mut state = 1_u64;
-    loop {
-        state = std::hint::black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-    }
-}
-
-fn sleep(settings: &Settings) -> Result<(), Failure> {
-    phase("first", || {
-        thread::sleep(Duration::from_secs(60));
-        Connection::open(&settings.host, settings.port).map(drop)
-    })
-}
-
-fn hoard() -> Result<(), Failure> {
-    let mut hoard: Vec<Vec<u8>> = Vec::new();
-    loop {
-        hoard.push(std::hint::black_box(vec![1; 1 << 20]));
-    }
-}
-
-#[expect(unconditional_recursion, reason = "the point of it")]
-fn recurse(frame: &mut [u8; 64], depth: u64) -> Result<(), Failure> {
-    let mut next = *frame;
-    next[0] = next[0].wrapping_add(1);
-    recurse(std::hint::black_box(&mut next), depth.wrapping_sub(1))?;
-    Ok(())
-}
-
-fn read_thrice(settings: &Settings) -> FirstFailure {
-    let mut failures = FirstFailure::default();
-    let Some(mut connection) = failures.keep(Connection::open(&settings.host, settings.port)) else {
-        return failures;
-    };
-    for name in ["first", "second", "third"] {
-        failures.keep(phase(name, || {
-            let mut byte = [0];
-            connection.write_all(b"?")?;
-            connection.read_exact(&mut byte)?;
-            Ok(())
-        }));
-    }
-    failures
-}
-
-fn ask() -> Result<(), Failure> {
-    for (name, capability) in [("guest.connect", "net.connect"), ("guest.tls", "net.tls")] {
-        let enabled = f64::from(u8::from(bedcheck_sdk::capability_enabled(capability)));
-        bedcheck_sdk::measure(name, enabled, "1", &[])?;
-    }
-    bedcheck_sdk::measure(
-        "guest.remaining",
-        bedcheck_sdk::remaining().as_secs_f64(),
-        "s",
-        &[],
-    )
-}
-
-fn confess(settings: &Settings) -> Result<(), Failure> {
-    let secret = match &settings.secret {
-        Some(name) => name.open()?,
-        None => return Err(Failure::settings_invalid("`secret` is needed")),
-    };
-    let mut connection = Connection::open(&settings.host, settings.port)?;
-    phase("first", || {
-        connection.send(&[Piece::Secret(&secret), Piece::Bytes(b" ")])?;
-        connection.send(&[
-            Piece::Base64(&[Piece::Bytes(b"user:"), Piece::Secret(&secret)]),
-            Piece::Bytes(b"\n"),
-        ])?;
-        let answer = connection.read_line_limited(1024)?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        bedcheck_sdk::warning(&answer);
-        Err(Failure::unexpected_response(answer))
-    })
-}
-
-fn chatter() -> Result<(), Failure> {
-    let mut failures = FirstFailure::default();
-    for number in 0..1000_u32 {
-        bedcheck_sdk::info(&format!("line {number}"));
-        failures.keep(bedcheck_sdk::measure("guest.number", number.into(), "1", &[]));
-        failures.keep(phase_of("first", &number.to_string(), || Ok(())));
-    }
-    failures.into_result()
-}

@@ -1,0 +1,110 @@
+//! Text from outside made harmless for a terminal and for one line. Pure. Measuring and wrapping it is the
+//! business of `render`.
+
+use std::borrow::Cow;
+
+/// The text with every character escaped that could steer a terminal, break the line, or hide or
+/// reorder what stands around it.
+///
+/// These are the control characters C0, DEL and C1 (a terminal takes U+009B for `ESC [`), the line
+/// and paragraph separators, and the invisible format characters, among them those that change the
+/// direction of text. They are shown as Rust writes them: `\n`, `\u{1b}`, `\u{202e}`. A backslash
+/// stays as it is, so that text which went through once is not changed by going through again.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, is_dangerous)
+}
+
+/// Whether a character is a control or an invisible format character.
+pub fn is_dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}'                    // soft hyphen
+            | '\u{61c}'                 // Arabic letter mark
+            | '\u{115f}'..='\u{1160}'   // Hangul fillers
+            | '\u{180e}'                // Mongolian vowel separator
+            | '\u{200b}'..='\u{200f}'   // zero width characters and direction marks
+            | '\u{2028}'..='\u{202e}'   // separators, embeddings and overrides of direction
+            | '\u{2060}'..='\u{206f}'   // invisible operators, isolates of direction
+            | '\u{3164}'                // Hangul filler
+            | '\u{feff}'                // byte order mark
+            | '\u{ffa0}'                // Hangul filler, half width
+            | '\u{fff0}'..='\u{fffb}'   // interlinear annotations
+            | '\u{e0000}'..='\u{e0fff}' // tags and variation selectors
+        )
+}
+
+/// The text with those characters written as Rust writes them.
+pub(crate) fn escaped(text: &str, escape: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&escape) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if escape(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Text of a plugin's or an engine's about it: [`printable`], and cut to `maximum` bytes.
+pub fn told(text: &str, maximum: usize) -> String {
+    let looked_at = &text[..text.floor_char_boundary(maximum)];
+    let mut told = printable(looked_at).into_owned();
+    if looked_at.len() < text.len() || told.len() > maximum {
+        told.truncate(told.floor_char_boundary(maximum));
+        told.push('…');
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_text_is_borrowed() {
+        let text = r"Größe 日本語 🛏 \o/";
+        assert!(matches!(printable(text), Cow::Borrowed(same) if same == text));
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_instead() {
+        assert_eq!(
+            printable("\x1b[2J\x1b]0;title\x07"),
+            r"\u{1b}[2J\u{1b}]0;title\u{7}"
+        );
+        assert_eq!(
+            printable("csi \u{9b}31m, osc \u{9d}"),
+            r"csi \u{9b}31m, osc \u{9d}"
+        );
+        assert_eq!(printable("a\r\nb\tc\0\x7f\x08"), r"a\r\nb\tc\u{0}\u{7f}\u{8}");
+    }
+
+    #[test]
+    fn what_hides_or_reorders_text_is_shown_instead() {
+        assert_eq!(
+            printable("a\u{202e}b\u{2066}c\u{200f}"),
+            r"a\u{202e}b\u{2066}c\u{200f}"
+        );
+        assert_eq!(
+            printable("a\u{200b}\u{feff}\u{2028}\u{e0041}"),
+            r"a\u{200b}\u{feff}\u{2028}\u{e0041}"
+        );
+    }
+
+    #[test]
+    fn going_through_twice_changes_nothing() {
+        let once = printable("\x1b[31m\\n\u{202e}").into_owned();
+        assert_eq!(printable(&once), once);
+    }
+
+    #[test]
+    fn what_is_told_has_a_bound() {
+        assert_eq!(told("fine", 4), "fine");
+        assert_eq!(told("\x1b[31mred", 8), r"\u{1b}[3…");
+        assert_eq!(told(&"日".repeat(1000), 7), "日日…");
+    }
+}

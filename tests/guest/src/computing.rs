@@ -1,0 +1,89 @@
+//! Using up what a run may spend: time, fuel, memory, the stack.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use bedcheck_sdk::{Connection, Failure, phase};
+
+use crate::Settings;
+
+/// Computes for ever.
+pub(crate) fn spin() -> ! {
+    let mut state = 1_u64;
+    loop {
+        state = step(state);
+    }
+}
+
+/// Computes for ever, and says something now and then.
+pub(crate) fn spin_between_calls() -> ! {
+    let mut state = 1_u64;
+    loop {
+        for _ in 0..100_000 {
+            state = step(state);
+        }
+        bedcheck_sdk::deadline_exceeded();
+    }
+}
+
+fn step(state: u64) -> u64 {
+    black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1))
+}
+
+/// Asks for the time for ever: calls that are not counted.
+pub(crate) fn hammer_clocks() -> ! {
+    loop {
+        black_box((Instant::now(), SystemTime::now()));
+    }
+}
+
+/// Prints for ever to both streams.
+pub(crate) fn print_for_ever() -> ! {
+    loop {
+        println!("x");
+        eprintln!("y");
+    }
+}
+
+/// Sleeps through the deadline and asks for the network then.
+pub(crate) fn sleep(settings: &Settings) -> Result<(), Failure> {
+    phase("first", || {
+        thread::sleep(Duration::from_secs(60));
+        Connection::open(&settings.host, settings.port).map(drop)
+    })
+}
+
+/// Sleeps through most of the time, and lets a peer that says nothing have the rest.
+pub(crate) fn sleep_then_read(settings: &Settings) -> Result<(), Failure> {
+    let mut connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || {
+        thread::sleep(bedcheck_sdk::remaining() * 9 / 10);
+        connection.read_line_limited(1024).map(drop)
+    })
+}
+
+/// Takes memory until there is none.
+pub(crate) fn hoard() -> ! {
+    let mut hoard: Vec<Vec<u8>> = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1; 1 << 20]));
+    }
+}
+
+/// Takes `count` MiB of memory and sleeps on it.
+pub(crate) fn hoard_and_sleep(count: u32) -> Result<(), Failure> {
+    let hoard: Vec<Vec<u8>> = (0..count).map(|_| black_box(vec![1; 1 << 20])).collect();
+    thread::sleep(Duration::from_secs(60));
+    drop(black_box(hoard));
+    Ok(())
+}
+
+/// Recurses without end.
+#[expect(unconditional_recursion, reason = "the point of it")]
+pub(crate) fn recurse(frame: &mut [u8; 64], depth: u64) -> Result<(), Failure> {
+    let mut next = *frame;
+    next[0] = next[0].wrapping_add(1);
+    recurse(black_box(&mut next), depth.wrapping_sub(1))?;
+    Ok(())
+}
