@@ -17,14 +17,14 @@ use super::problem::Problems;
 use super::reader::{Table, Value, read_root};
 use super::source::Source;
 use super::words::{alternatives, quoted};
-use crate::connection::script::{Names, Pattern, Peer, Script, Step, Template, TlsAnswer};
+use crate::connection::script::{Names, Pattern, Peer, Script, Step, Template, TlsAnswer, canonical};
 use crate::connection::{Certificate, Error, TlsInfo, TlsProblem};
 use crate::outcome::hexadecimal;
 
-/// What may be told to take time: no run lasts longer than a day.
+/// From no time at all to the longest deadline that can be configured, and for a stall beyond it.
 const LATENCIES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 const STALLS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
-/// How many bytes one `expect_bytes` may wait for: more than a run may write by default.
+/// How many bytes one `expect_bytes` may wait for: more than the 64 MiB that a run may write by default.
 const MAX_EXPECTED: u64 = 1 << 30;
 
 /// The errors of a look-up, in the contract's words.
@@ -103,7 +103,7 @@ fn names(table: &mut Table<'_>) -> Names {
         if name.parse::<IpAddr>().is_ok() {
             value.refuse_key("found an address, wanted a name; an address stands for itself");
         } else if let Some(found) = lookup(name, &value)
-            && names.insert(name.to_ascii_lowercase(), found).is_some()
+            && names.insert(canonical(name), found).is_some()
         {
             value.refuse_key("the name is given twice; names do not differ by case");
         }

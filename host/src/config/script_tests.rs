@@ -96,7 +96,7 @@ fn the_whole_of_a_script_arrives() {
         r#"
 latency = "20ms"
 [names]
-"Mail.example.org" = ["192.0.2.1", "2001:db8::1"]
+"Mail.example.org." = ["192.0.2.1", "2001:db8::1"]
 "gone.example.org" = "name-not-found"
 "empty.example.org" = "no-address"
 "sick.example.org" = "name-server-failure"

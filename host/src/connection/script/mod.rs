@@ -19,7 +19,7 @@ pub use step::{Step, TlsAnswer};
 
 use super::Error;
 
-/// What names lead to, in lower case: addresses, or the error of the look-up.
+/// What names lead to, by their [`canonical`] form: addresses, or the error of the look-up.
 pub type Names = BTreeMap<String, Result<Vec<IpAddr>, Error>>;
 
 /// How long each look-up, dialling, handshake and answer takes by default: about a round trip in a network
@@ -133,8 +133,8 @@ impl Script {
     }
 }
 
-/// A name as it is looked for: names differ neither by case nor by the dot at their end (RFC 4343).
-fn canonical(name: &str) -> String {
+/// A name as [`Names`] has it: names differ neither by case nor by the dot at their end (RFC 4343).
+pub fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
