@@ -126,6 +126,69 @@ fn what_consists_of_too_much_is_refused() {
 }
 
 #[test]
+fn what_is_nested_very_deep_does_not_overflow_the_hosts_stack() {
+    const DEEP: usize = 50_000;
+    let types: String = (1..DEEP)
+        .map(|number| format!("(type $t{number} (list $t{}))", number - 1))
+        .collect();
+    let types = format!(
+        "(type $t0 (list u8)) {types} (export \"deep\" (type $t{}))",
+        DEEP - 1
+    );
+    let blocks = format!("(func {} {})", "block ".repeat(DEEP), "end ".repeat(DEEP));
+    let additions = format!(
+        "(func (result i32) i32.const 0 {} {})",
+        "i32.const 0 ".repeat(DEEP),
+        "i32.add ".repeat(DEEP)
+    );
+    for component in [
+        Component::new().around(types),
+        Component::new().core(blocks),
+        Component::new().core(additions),
+    ] {
+        assert_ends(&component.build());
+    }
+    assert_ends(&nested(2000));
+}
+
+/// A component in a component in a component, so many times.
+fn nested(depth: usize) -> Vec<u8> {
+    const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+    const COMPONENT_SECTION: u8 = 4;
+    let mut component = HEADER.to_vec();
+    for _ in 0..depth {
+        let inner = std::mem::replace(&mut component, HEADER.to_vec());
+        component.push(COMPONENT_SECTION);
+        component.extend(leb128(inner.len()));
+        component.extend(inner);
+    }
+    component
+}
+
+/// A number as WebAssembly writes it.
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = u8::try_from(number & 0x7f).unwrap_or(0);
+        number >>= 7;
+        if number == 0 {
+            bytes.push(byte);
+            return bytes;
+        }
+        bytes.push(byte | 0x80);
+    }
+}
+
+/// The program says something about the component and ends by itself.
+#[track_caller]
+fn assert_ends(component: &[u8]) {
+    let finished = Program::new(["plugin", "inspect", "odd.wasm"])
+        .file("odd.wasm", component)
+        .finish();
+    assert!(matches!(finished.code, Some(0 | 64)), "{finished:?}");
+}
+
+#[test]
 fn tables_are_bounded_together() {
     let many: String = (0..50)
         .map(|number| {
