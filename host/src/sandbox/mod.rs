@@ -8,4 +8,4 @@ mod plugin;
 pub use attempt::{End, Finished, run};
 pub use cache::{FolderError, PrivateFolder};
 pub use engine::{EngineError, EngineSettings, Sandbox};
-pub use plugin::{Description, LoadError, MAX_SIZE, Plugin, SharedPlugin, Target};
+pub use plugin::{Description, LoadError, MAX_SIZE, Plugin, SharedPlugin, Target, is_plugin_name};

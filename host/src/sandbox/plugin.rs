@@ -224,10 +224,16 @@ fn is_wasi(interface: &str) -> bool {
     .any(|package| interface.starts_with(package))
 }
 
-fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity, String> {
+/// Whether a text can be the name of a plugin: 1 to 64 lower case letters, digits and hyphens, the first a
+/// letter.
+pub fn is_plugin_name(name: &str) -> bool {
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(letters)
+}
+
+fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity, String> {
     let name = &said.name;
-    if name.len() > 64 || !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letters) {
+    if !is_plugin_name(name) {
         return Err(format!(
             "the name `{}` is not made of lower case letters, digits and hyphens, starting with a letter",
             name.escape_debug()
