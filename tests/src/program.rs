@@ -250,6 +250,16 @@ impl Finished {
     }
 }
 
+/// The program which this build made, for what runs it without [`Program`].
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn executable() -> PathBuf {
+    built("bedcheck", "./justw build")
+}
+
 /// The plugin `tests/guest`, which misbehaves as its settings say.
 ///
 /// # Panics
