@@ -1,5 +1,8 @@
-//! Compiles the built-in plugins for WebAssembly and hands them to the crate, so that the program is
-//! one file. Nothing else is generated here.
+//! Compiles the built-in plugins for WebAssembly and hands them to the crate, with the SDK's sources for new
+//! projects, so that the program is one file. Nothing else is generated here.
+
+#[path = "build/sdk.rs"]
+mod sdk;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,7 @@ const PLUGINS: [(&str, &str); 2] = [
 ];
 
 fn main() -> ExitCode {
-    match build_plugins() {
+    match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             println!("cargo::error={sentence}");
@@ -23,22 +26,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn build_plugins() -> Result<(), String> {
+fn build() -> Result<(), String> {
     let workspace = variable("CARGO_MANIFEST_DIR")?.join("..");
+    let out = variable("OUT_DIR")?;
     for path in [
         "plugins",
         "sdk",
         "wit",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
         "Cargo.toml",
         "Cargo.lock",
         "rust-toolchain.toml",
     ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
+    sdk::embed(&workspace, &out)?;
+    build_plugins(&workspace, &out)
+}
+
+fn build_plugins(workspace: &Path, out: &Path) -> Result<(), String> {
     require_target()?;
-    let out = variable("OUT_DIR")?;
-    let target_dir = shared_target_dir(&out);
-    compile(&workspace, &target_dir)?;
+    let target_dir = shared_target_dir(out);
+    compile(workspace, &target_dir)?;
     for (_, file) in PLUGINS {
         let from = target_dir.join(TARGET).join(PROFILE).join(format!("{file}.wasm"));
         std::fs::copy(&from, out.join(format!("{file}.wasm")))

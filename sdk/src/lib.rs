@@ -48,7 +48,7 @@
 //! ```
 //!
 //! Build it with `cargo build --release --target wasm32-wasip2` as a `cdylib`; the file is a plugin
-//! as it is.
+//! as it is. The module `test`, which is there in native code only, rehearses it from `cargo test`.
 
 #[doc(hidden)]
 pub mod bindings;
@@ -58,6 +58,9 @@ mod failure;
 mod phase;
 mod report;
 mod secret;
+// Tests are native code; a plugin has nothing of them in it.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod test;
 
 pub use bindings::bedcheck::plugin::net::{Certificate, TlsInfo, TlsOptions};
 pub use bindings::bedcheck::plugin::types::{CallError, TlsFailure, TlsProblem};

@@ -38,7 +38,7 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
-    /// Look into plugins.
+    /// Look into plugins, and make new ones.
     Plugin {
         /// What to do with a plugin.
         #[command(subcommand)]
@@ -61,6 +61,22 @@ pub enum PluginCommand {
         /// A `.wasm` file, or the name of a built-in plugin.
         plugin: String,
     },
+    /// Make a project for a new plugin, with tests, that builds as it is.
+    New(NewArguments),
+}
+
+/// `bedcheck plugin new`.
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// The plugin's name: lower case letters, digits and hyphens, beginning with a letter.
+    pub name: String,
+    /// The folder to make; `./NAME` if not given.
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// Use the SDK in this folder, the `sdk` of a checkout of bedcheck, instead of copying one into the
+    /// project.
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
 }
 
 /// `bedcheck run`.

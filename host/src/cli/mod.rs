@@ -5,6 +5,7 @@ mod demo;
 
 mod export;
 mod inspect;
+mod new;
 mod output;
 mod replay;
 mod run;
@@ -38,6 +39,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Plugin {
             command: PluginCommand::Inspect { plugin },
         } => on_runtime(inspect::inspect(plugin)),
+        Command::Plugin {
+            command: PluginCommand::New(arguments),
+        } => new::new(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -74,7 +74,7 @@ impl Description {
 }
 
 fn identity(name: String, version: String, sha256: String) -> Result<PluginIdentity, String> {
-    if !is_name(&name) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+    if !is_plugin_name(&name) {
         return Err(format!(
             "the name {} is not made of lower case letters, digits and hyphens, starting with a letter",
             quoted(&name)
@@ -167,6 +167,11 @@ fn at_most(number: usize, most: usize, verb: &str, what: &str) -> Result<(), Str
         ));
     }
     Ok(())
+}
+
+/// Whether a text can be the name of a plugin: as [`is_name`], the first a letter.
+pub fn is_plugin_name(name: &str) -> bool {
+    is_name(name) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 fn is_name(text: &str) -> bool {

@@ -9,6 +9,6 @@ mod turns;
 
 pub use attempt::{End, Finished, run};
 pub use cache::{FolderError, PrivateFolder};
-pub use description::{Description, Target};
+pub use description::{Description, Target, is_plugin_name};
 pub use engine::{EngineError, EngineSettings, Sandbox};
 pub use plugin::{LoadError, MAX_SIZE, Plugin, SharedPlugin};
