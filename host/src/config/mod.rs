@@ -12,6 +12,8 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+#[cfg(test)]
+mod fuzz;
 mod name;
 mod problem;
 mod reader;

@@ -1,5 +1,7 @@
 //! A run: budget, attempts, report.
 
+#[cfg(test)]
+mod fuzz;
 mod prepare;
 mod verdict;
 

@@ -3,6 +3,8 @@
 mod attempt;
 mod cache;
 mod engine;
+#[cfg(test)]
+mod fuzz;
 mod plugin;
 
 pub use attempt::{End, Finished, run};
