@@ -282,5 +282,8 @@ fn base64_forms(sensitive: &[u8]) -> impl Iterator<Item = Zeroizing<String>> {
 }
 
 #[cfg(test)]
+#[path = "redactor_fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 #[path = "redactor_tests.rs"]
 mod tests;

@@ -15,6 +15,8 @@ mod decode;
 mod decode_check;
 mod disable;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod name;
 mod problem;
 mod reader;

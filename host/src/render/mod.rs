@@ -9,6 +9,8 @@ mod axis;
 mod exit;
 mod explain;
 mod facts;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod look;
 mod nagios;

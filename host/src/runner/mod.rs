@@ -4,6 +4,8 @@ mod course;
 mod faults;
 mod needs;
 mod own_target;
+#[cfg(test)]
+mod fuzz;
 mod prepare;
 mod verdict;
 

@@ -4,6 +4,8 @@ mod attempt;
 mod cache;
 mod description;
 mod engine;
+#[cfg(test)]
+mod fuzz;
 mod plugin;
 mod turns;
 

@@ -191,11 +191,11 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
     let mut consumed = 0;
     loop {
         let arrived = transport.receive(&mut received)?;
-        if arrived == 0 {
-            return Err(ended_in_head(&received[consumed..]));
-        }
-        let mut is_worth_parsing =
-            received.len() <= PARSED_EAGERLY || has_empty_line(&received, received.len() - arrived);
+        let is_ended = arrived == 0;
+        // The first piece is parsed whatever its size, and so is what a server left that has hung up.
+        let mut is_worth_parsing = is_ended
+            || received.len() - arrived <= PARSED_EAGERLY
+            || has_empty_line(&received, received.len() - arrived);
         while is_worth_parsing {
             let (used, response) = call
                 .try_response(&received[consumed..], false)
@@ -207,6 +207,9 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
             consumed += used;
             // An informational response was skipped; the final one may be right behind.
             is_worth_parsing = used > 0;
+        }
+        if is_ended {
+            return Err(ended_in_head(&received[consumed..]));
         }
         if received.len() > MAX_HEAD {
             return Err(Failure::too_large(format!(

@@ -30,6 +30,8 @@ mod body;
 mod exchange;
 mod expect;
 mod fetch;
+#[cfg(test)]
+mod fuzz;
 mod quote;
 mod request;
 #[cfg(test)]

@@ -140,4 +140,6 @@ fn select<T: Transport, R: Recorder>(
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,78 @@
+//! Fuzzing the redactor: no form of a secret that it promises to know survives in any text.
+
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use bedcheck_fuzz::{Bytes, Fuzz};
+
+use super::*;
+
+/// The forms, written here by other means than there, and whether they stand in text of their own or in the
+/// middle of a longer encoding.
+fn form(kind: usize, secret: &[u8], before: &[u8], after: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(secret).into_owned();
+    let around = [before, secret, after].concat();
+    let is_long = secret.len() >= MIN_ENCODED;
+    Some(match kind {
+        0 => text,
+        1 => serde_json::to_string(&text).ok()?.trim_matches('"').to_owned(),
+        2 => format!("{text:?}").trim_matches('"').to_owned(),
+        3 => text.escape_default().to_string(),
+        4 => percent(secret, |byte| format!("%{byte:02X}")),
+        5 => percent(secret, |byte| format!("%{byte:02x}")),
+        6 => percent(secret, |byte| format!("%{byte:02X}")).replace("%20", "+"),
+        7 if is_long => secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+        8 if is_long => secret.iter().map(|byte| format!("{byte:02X}")).collect(),
+        9 if is_long => STANDARD.encode(around),
+        10 if is_long => URL_SAFE.encode(around),
+        11 if is_long => STANDARD_NO_PAD.encode(around),
+        _ => return None,
+    })
+}
+
+fn percent(secret: &[u8], escape: impl Fn(u8) -> String) -> String {
+    let encode = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
+        other => escape(*other),
+    };
+    secret.iter().map(encode).collect()
+}
+
+/// Secrets first, then a text made of their forms and of anything else.
+fn property(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let secrets: Vec<&[u8]> = (0..=bytes.below(3)).map(|_| bytes.piece()).collect();
+    let redactor = Redactor::new(secrets.iter().copied());
+    let mut text = String::new();
+    let mut forms = Vec::new();
+    while !bytes.is_empty() {
+        let kind = bytes.below(14);
+        let secret = *bytes.pick(&secrets);
+        let (before, after) = (bytes.below(4), bytes.below(4));
+        let (before, after) = (bytes.take(before), bytes.take(after));
+        match form(kind, secret, before, after) {
+            Some(form) if !secret.is_empty() => {
+                text += &form;
+                forms.push((kind, form));
+            }
+            _ => text += &bytes.text(),
+        }
+    }
+    let redacted = redactor.redact(&text);
+    let left: Vec<&str> = redacted.split(REDACTED).collect();
+    for (kind, form) in &forms {
+        // What we put in may look like a form itself.
+        assert!(
+            !left.iter().any(|part| part.contains(form)),
+            "{kind}: {form:?} is left in {redacted:?}"
+        );
+    }
+    if forms.is_empty() && secrets.iter().all(|secret| secret.is_empty()) {
+        assert_eq!(redacted, text);
+    }
+}
+
+#[test]
+fn redactor() {
+    let secret = b"\x00\x07hunter2\x00\x00\x00\x00\x05text ";
+    let kinds = (0..12).map(|kind| [secret, &[kind, 0, 2, 1, b'a', b'b', b'c'][..]].concat());
+    Fuzz::new("redactor").seeds(kinds).max_length(512).run(property);
+}

@@ -1,0 +1,100 @@
+;; A plugin as small as one can be: what it says of itself stands in its memory. fuzz.rs puts words in the places
+;; of IMPORTS, DESCRIBE, START and DATA.
+;;
+;; Types of an exported function must have names among the exports: `named` gives them, as the tools do that make
+;; components of modules.
+(component
+  ;; IMPORTS
+  (core module $guest
+    (memory (export "memory") 1)
+    (func (export "describe") (result i32) (;DESCRIBE;) i32.const 16)
+    (func (export "run") (param i32 i32) (result i32) i32.const 8)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 65000)
+    (func $start (;START;))
+    (start $start)
+    (data (i32.const 16) "DATA"))
+  (core instance $guest (instantiate $guest))
+  (alias core export $guest "memory" (core memory $memory))
+  (alias core export $guest "realloc" (core func $realloc))
+  (type $keys (record (field "host" string) (field "port" string) (field "default-ports" (list u16))))
+  (type $target (variant (case "host-and-port" $keys) (case "url" string) (case "none")))
+  (type $description (record
+    (field "name" string) (field "version" string) (field "summary" string) (field "phases" (list string))
+    (field "settings-schema" string) (field "capabilities" (list string)) (field "target" $target)))
+  (type $problem (enum "handshake" "certificate-invalid" "certificate-expired" "name-mismatch"))
+  (type $tls (record (field "problem" $problem) (field "message" string)))
+  (type $call (variant
+    (case "deadline-exceeded") (case "over-quota" string) (case "capability-disabled" string)
+    (case "grant-denied" string) (case "name-not-found" string) (case "name-server-failure" string)
+    (case "no-address" string) (case "connection-refused") (case "network-unreachable")
+    (case "host-unreachable") (case "connection-reset") (case "connection-closed") (case "tls" $tls)
+    (case "invalid" string) (case "secret-missing" string) (case "other" string)))
+  (type $reason (variant
+    (case "call" $call) (case "unexpected-response") (case "too-large") (case "auth-rejected")
+    (case "tls-not-offered") (case "assertion-failed") (case "settings-invalid") (case "own" string)))
+  (type $failure (record (field "reason" $reason) (field "message" string)))
+  (func $describe (result $description)
+    (canon lift (core func $guest "describe") (memory $memory)))
+  (func $run (param "settings" string) (result (result (error $failure)))
+    (canon lift (core func $guest "run") (memory $memory) (realloc $realloc)))
+  (component $named
+    (type $keys (record (field "host" string) (field "port" string) (field "default-ports" (list u16))))
+    (import "keys" (type $keys2 (eq $keys)))
+    (type $target (variant (case "host-and-port" $keys2) (case "url" string) (case "none")))
+    (import "target" (type $target2 (eq $target)))
+    (type $description (record
+      (field "name" string) (field "version" string) (field "summary" string) (field "phases" (list string))
+      (field "settings-schema" string) (field "capabilities" (list string)) (field "target" $target2)))
+    (import "description" (type $description2 (eq $description)))
+    (type $problem (enum "handshake" "certificate-invalid" "certificate-expired" "name-mismatch"))
+    (import "problem" (type $problem2 (eq $problem)))
+    (type $tls (record (field "problem" $problem2) (field "message" string)))
+    (import "tls" (type $tls2 (eq $tls)))
+    (type $call (variant
+      (case "deadline-exceeded") (case "over-quota" string) (case "capability-disabled" string)
+      (case "grant-denied" string) (case "name-not-found" string) (case "name-server-failure" string)
+      (case "no-address" string) (case "connection-refused") (case "network-unreachable")
+      (case "host-unreachable") (case "connection-reset") (case "connection-closed") (case "tls" $tls2)
+      (case "invalid" string) (case "secret-missing" string) (case "other" string)))
+    (import "call" (type $call2 (eq $call)))
+    (type $reason (variant
+      (case "call" $call2) (case "unexpected-response") (case "too-large") (case "auth-rejected")
+      (case "tls-not-offered") (case "assertion-failed") (case "settings-invalid") (case "own" string)))
+    (import "reason" (type $reason2 (eq $reason)))
+    (type $failure (record (field "reason" $reason2) (field "message" string)))
+    (import "failure" (type $failure2 (eq $failure)))
+    (import "describe" (func $describe (result $description2)))
+    (import "run" (func $run (param "settings" string) (result (result (error $failure2)))))
+    (type $own-keys (record (field "host" string) (field "port" string) (field "default-ports" (list u16))))
+    (export $keys3 "keys" (type $own-keys))
+    (type $own-target (variant (case "host-and-port" $keys3) (case "url" string) (case "none")))
+    (export $target3 "target" (type $own-target))
+    (type $own-description (record
+      (field "name" string) (field "version" string) (field "summary" string) (field "phases" (list string))
+      (field "settings-schema" string) (field "capabilities" (list string)) (field "target" $target3)))
+    (export $description3 "description" (type $own-description))
+    (type $own-problem (enum "handshake" "certificate-invalid" "certificate-expired" "name-mismatch"))
+    (export $problem3 "problem" (type $own-problem))
+    (type $own-tls (record (field "problem" $problem3) (field "message" string)))
+    (export $tls3 "tls" (type $own-tls))
+    (type $own-call (variant
+      (case "deadline-exceeded") (case "over-quota" string) (case "capability-disabled" string)
+      (case "grant-denied" string) (case "name-not-found" string) (case "name-server-failure" string)
+      (case "no-address" string) (case "connection-refused") (case "network-unreachable")
+      (case "host-unreachable") (case "connection-reset") (case "connection-closed") (case "tls" $tls3)
+      (case "invalid" string) (case "secret-missing" string) (case "other" string)))
+    (export $call3 "call" (type $own-call))
+    (type $own-reason (variant
+      (case "call" $call3) (case "unexpected-response") (case "too-large") (case "auth-rejected")
+      (case "tls-not-offered") (case "assertion-failed") (case "settings-invalid") (case "own" string)))
+    (export $reason3 "reason" (type $own-reason))
+    (type $own-failure (record (field "reason" $reason3) (field "message" string)))
+    (export $failure3 "failure" (type $own-failure))
+    (export "describe" (func $describe) (func (result $description3)))
+    (export "run" (func $run) (func (param "settings" string) (result (result (error $failure3))))))
+  (instance $check (instantiate $named
+    (with "keys" (type $keys)) (with "target" (type $target)) (with "description" (type $description))
+    (with "problem" (type $problem)) (with "tls" (type $tls)) (with "call" (type $call))
+    (with "reason" (type $reason)) (with "failure" (type $failure))
+    (with "describe" (func $describe)) (with "run" (func $run))))
+  (export "bedcheck:plugin/check@1.0.0" (instance $check)))
