@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! cli, demo
+//! sweep
 //! recording
 //! runner        library       telemetry   render
 //! sandbox       config
@@ -43,6 +44,7 @@ pub mod render;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
+pub mod sweep;
 pub mod switches;
 pub mod tape;
 pub mod telemetry;

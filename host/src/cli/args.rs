@@ -56,6 +56,8 @@ pub enum Command {
 /// What can be done with plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
+    /// Run a plugin against scripted or recorded peers, then with every failure at every host call.
+    Test(TestArguments),
     /// Show what a plugin declares: phases, settings, capabilities, imports.
     Inspect {
         /// A `.wasm` file, or the name of a built-in plugin.
@@ -78,6 +80,67 @@ pub struct NewArguments {
     #[arg(long, value_name = "DIR")]
     pub sdk: Option<PathBuf>,
 }
+
+/// `bedcheck plugin test`.
+#[derive(Debug, Args)]
+#[command(after_help = TEST_EXAMPLES)]
+pub struct TestArguments {
+    /// A `.wasm` file, or the name of a built-in plugin.
+    pub plugin: String,
+    /// The settings, in a JSON or a TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub settings: PathBuf,
+    /// A script of the peers that the plugin meets.
+    #[arg(long, value_name = "FILE", conflicts_with = "recording")]
+    pub server: Option<PathBuf>,
+    /// A recording of a run; its peers answer as they did then. Without it and a script, the first run is made
+    /// against the target that the settings name, and recorded.
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+    /// A failure to inject with `--once`, or the only ones to try: `net.read#3`, `net.read#3=reset`, `net.read`;
+    /// can be given several times.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+    /// One run with the given failures, and its report.
+    #[arg(long)]
+    pub once: bool,
+    /// The time a run has, such as `5s`; it costs none, for time is virtual.
+    #[arg(long, value_name = "DURATION")]
+    pub deadline: Option<String>,
+    /// What the plugin may reach besides the target in the settings, as `host:port`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub allow: Vec<String>,
+    /// A secret that the settings refer to, and where it is read from: `NAME=env:VARIABLE` or
+    /// `NAME=file:PATH`. Others are made up.
+    #[arg(long, value_name = "NAME=SOURCE")]
+    pub secret: Vec<String>,
+    /// For a live first run: trust the authorities in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// How the result is shown.
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub format: TestFormat,
+}
+
+/// How the result of a test is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// A matrix, and what is wrong with the command that repeats it.
+    Text,
+    /// One JSON object for each run, on a line of its own, and one with the totals.
+    Json,
+}
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  bedcheck plugin test greeter.wasm --settings settings.toml --server server.toml
+  bedcheck plugin test greeter.wasm --settings settings.toml
+      the first run goes to the target in the settings and is recorded; the others stay here
+  bedcheck plugin test greeter.wasm --settings settings.toml --server server.toml \\
+      --fault 'net.read#2=connection-reset' --once
+
+Exit codes: 0 nothing is wrong, 2 something is wrong with the plugin (with --once: the run did not pass),
+64 bad settings, script or command line.";
 
 /// `bedcheck run`.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::text::printable;
 
 /// Shows what a plugin declares, or why it is none.
 pub(super) async fn inspect(plugin: String) -> ExitCode {
-    match load(&plugin).await {
+    match load_for_inspection(&plugin).await {
         Ok(loaded) => match describe(&loaded) {
             Ok(text) => {
                 output::say(&text);
@@ -24,15 +24,20 @@ pub(super) async fn inspect(plugin: String) -> ExitCode {
     }
 }
 
-async fn load(name: &str) -> Result<Plugin, String> {
+async fn load_for_inspection(name: &str) -> Result<Plugin, String> {
     let settings = EngineSettings {
         concurrency: 1,
         memory: 64 * 1024 * 1024,
         cache: cache(),
     };
     let sandbox = Sandbox::new(&settings).map_err(|error| error.to_string())?;
+    load(&sandbox, name).await
+}
+
+/// Loads a built-in plugin by its name, or one in a file.
+pub(super) async fn load(sandbox: &Sandbox, name: &str) -> Result<Plugin, String> {
     let say = |error: LibraryError| format!("{}: {error}", error.origin());
-    if let Some(loaded) = load_built_in(&sandbox, name).await {
+    if let Some(loaded) = load_built_in(sandbox, name).await {
         return loaded.map_err(say);
     }
     if !Path::new(name).exists() {
@@ -42,7 +47,7 @@ async fn load(name: &str) -> Result<Plugin, String> {
             known.join(" and ")
         ));
     }
-    load_file(&sandbox, Path::new(name)).await.map_err(say)
+    load_file(sandbox, Path::new(name)).await.map_err(say)
 }
 
 fn describe(plugin: &Plugin) -> Result<String, String> {

@@ -5,9 +5,11 @@ mod demo;
 
 mod export;
 mod inspect;
+mod matrix;
 mod new;
 mod output;
 mod replay;
+mod rehearse;
 mod run;
 mod trace;
 
@@ -42,6 +44,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Plugin {
             command: PluginCommand::New(arguments),
         } => new::new(&arguments),
+        Command::Plugin {
+            command: PluginCommand::Test(arguments),
+        } => on_runtime(rehearse::test(arguments)),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

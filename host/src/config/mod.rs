@@ -26,6 +26,7 @@ mod script;
 mod script_tests;
 mod schema_cost;
 mod settings;
+mod settings_file;
 mod settings_reader;
 mod source;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
 pub use script::parse_script;
 pub use settings::Settings;
+pub use settings_file::read_settings_file;
 pub use source::{MAX_FILE, Source};
 
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::reader::{Kind, Value};
+use super::reader::{Kind, Table, Value};
 use super::settings::{Place, Settings, pointer_of, referenced_secret};
 
 /// A reference to a secret: where it stands, and the name.
@@ -22,6 +22,21 @@ pub(super) fn read_settings<'t>(value: &Value<'t>) -> (Settings, Vec<Reference<'
         .remove("")
         .unwrap_or_else(|| value.location().into());
     (Settings::new(values, root, reader.places), reader.references)
+}
+
+/// Settings that are a whole file.
+pub(super) fn read_settings_root(root: &mut Table<'_>) -> Settings {
+    let mut reader = Reader {
+        places: BTreeMap::new(),
+        references: Vec::new(),
+    };
+    let location = root.location();
+    let values = root
+        .take_entries()
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), reader.json(value, &pointer_of("", key))))
+        .collect();
+    Settings::new(values, location.into(), reader.places)
 }
 
 struct Reader<'t> {

@@ -232,7 +232,15 @@ impl RunState {
 
     /// The gate of calls that only report: the deadline does not concern them.
     fn report_call(&mut self, call: HostCall) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call(call, || Value::Null)? {
+        self.report_call_with(call, || Value::Null)
+    }
+
+    fn report_call_with(
+        &mut self,
+        call: HostCall,
+        arguments: impl FnOnce() -> Value,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call(call, arguments)? {
             return Ok(Err(error));
         }
         Ok(self.disturb_report(call))

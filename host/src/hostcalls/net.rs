@@ -79,7 +79,9 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         options: TlsOptions,
     ) -> wasmtime::Result<Result<TlsInfo, CallError>> {
-        let arguments = || json!({ "server_name": options.server_name, "alpn": options.alpn });
+        let number = self.table.get(&connection)?.number();
+        let arguments =
+            || json!({ "connection": number, "server_name": options.server_name, "alpn": options.alpn });
         if let Err(error) = self.enter(HostCall::NetStartTls, Capability::NetTls, arguments)? {
             let failed = self.failed(error);
             return Ok(Err(self.refuse_host_phase(HostPhase::Tls, failed)));

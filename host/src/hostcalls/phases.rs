@@ -1,5 +1,7 @@
 //! The guest's phases.
 
+use serde_json::json;
+
 use super::{Known, RunState};
 use crate::bindings::bedcheck::plugin::phases::{Host, Planned};
 use crate::bindings::bedcheck::plugin::types::{CallError, Failure};
@@ -28,7 +30,8 @@ impl Host for RunState {
     }
 
     fn begin(&mut self, name: String, detail: Option<String>) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.report_call(HostCall::PhasesBegin)? {
+        let arguments = || json!({ "name": name, "detail": detail });
+        if let Err(error) = self.report_call_with(HostCall::PhasesBegin, arguments)? {
             return Ok(Err(error));
         }
         let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));

@@ -181,6 +181,7 @@ impl Waits<'_> {
         to_value: impl Fn(&T) -> Value,
     ) -> wasmtime::Result<Option<T>> {
         let deadline = self.0.deadline.clone();
+        deadline.tape().call(HostCall::Poll.as_str(), || Value::Null);
         let begun = deadline.elapsed();
         if self.0.disturb(HostCall::Poll, None, None).await.is_err() {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! Recordings: everything that runs were told, in a file, so that the same plugin can be run again to the same
 //! report, offline and on another machine. The file holds the plugins themselves, and no secrets.
 
+mod dialogues;
 mod disguise;
 mod file;
 mod replay;
@@ -157,6 +158,13 @@ impl Recording {
             entries,
             report: serde_json::to_value(report).unwrap_or(Value::Null),
         });
+    }
+}
+
+impl RecordedRun {
+    /// The time of day at which it started.
+    pub fn started(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.head.started_ns)
     }
 }
 

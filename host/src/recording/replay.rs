@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::file::plugins_of;
 use super::{Head, RecordedRun, Recording};
@@ -155,7 +155,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
 fn course(run: &RecordedRun) -> Result<Course, ReplayError> {
     let head = &run.head;
     Ok(Course {
-        started: SystemTime::UNIX_EPOCH + Duration::from_nanos(head.started_ns),
+        started: run.started(),
         lag: Duration::from_nanos(head.lag_ns),
         run_id: RunId(bytes(head, &head.run_id)?),
         trace_id: TraceId(bytes(head, &head.trace_id)?),

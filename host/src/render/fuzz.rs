@@ -3,7 +3,8 @@
 
 use bedcheck_fuzz::{Bytes, Fuzz};
 
-use super::printable::{column, columns, fit, is_dangerous, printable, printable_ascii, wrap};
+use super::printable::{column, columns, fit, printable_ascii, wrap};
+use crate::text::{is_dangerous, printable};
 
 fn property(input: &[u8]) {
     let mut bytes = Bytes::new(input);

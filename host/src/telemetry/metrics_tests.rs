@@ -3,7 +3,7 @@
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::*;
-use crate::outcome::ErrorType;
+use crate::outcome::{ErrorType, InjectedFault};
 use crate::telemetry::specimen::{error, failing, measurement, passing, refused_and_passing, skipped};
 
 /// Each point as `metric{attribute=value,...} value`; of a histogram, the count.
@@ -207,6 +207,9 @@ fn what_was_injected_is_counted_apart_from_the_target() {
     for point in failed {
         assert!(point.contains("fault.injected=true"), "{point}");
     }
+}
+
+#[test]
 fn refused_calls_are_counted_by_their_reason() {
     let points = after(&[passing(), refused_and_passing(), refused_and_passing()]);
     let denied: Vec<_> = points

@@ -191,6 +191,8 @@ fn an_injected_fault_is_an_event_of_its_phase_or_else_of_the_root() {
         of_event,
         ["net.read#3=connection-reset", "net.read", "select", "INBOX"]
     );
+}
+
 #[test]
 fn refused_calls_stand_in_the_root() {
     let root = attributes(&spans(&refused_and_passing())[0]);

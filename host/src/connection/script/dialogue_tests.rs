@@ -25,7 +25,7 @@ fn bytes(text: &str) -> Next {
 
 fn info() -> TlsInfo {
     TlsInfo {
-        version: "1.3",
+        version: "1.3".into(),
         cipher: "TLS13_AES_128_GCM_SHA256".into(),
         alpn: None,
         certificate: Certificate {
@@ -318,7 +318,7 @@ fn a_handshake_gives_the_facts_once() {
     assert_eq!(dialogue.certificate(), Some(&info().certificate));
     assert_eq!(
         dialogue.start_tls(),
-        Err(Error::InvalidUse("the connection has TLS already"))
+        Err(Error::InvalidUse("the connection has TLS already".into()))
     );
     dialogue.written(b"a\n").unwrap();
     assert_eq!(dialogue.complaint(), None);
@@ -341,7 +341,7 @@ fn plaintext_ahead_of_the_handshake_is_an_error() {
     assert_eq!(problem(dialogue.start_tls()), early);
     assert_eq!(
         dialogue.start_tls(),
-        Err(Error::InvalidUse("the connection is closed"))
+        Err(Error::InvalidUse("the connection is closed".into()))
     );
 }
 

@@ -1,0 +1,123 @@
+//! A recorded run as a script: its peers answer as they did, whatever the plugin does this time. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::RecordedRun;
+use crate::connection::script::{Script, Step, TlsAnswer};
+use crate::connection::{Certificate, Error, TlsInfo};
+use crate::fault::HostCall;
+use crate::tape::{Answer, Entry};
+
+impl RecordedRun {
+    /// The peers of the run's last attempt.
+    pub fn to_script(&self) -> Script {
+        let ends: Vec<usize> = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| matches!(entry, Entry::End { .. }))
+            .map(|(at, _)| at)
+            .collect();
+        // The last attempt begins behind the end of the one before.
+        let from = ends.iter().rev().nth(1).map_or(0, |end| end + 1);
+        let mut reader = Reader::default();
+        self.entries[from..].iter().for_each(|entry| reader.read(entry));
+        Script::from_dialogues(reader.names, reader.connections)
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    names: BTreeMap<String, Result<Vec<IpAddr>, Error>>,
+    connections: Vec<Result<Vec<Step>, Error>>,
+    /// What the next answer is to.
+    asked: Asked,
+}
+
+#[derive(Default)]
+enum Asked {
+    #[default]
+    Nothing,
+    Addresses(String),
+    Connection,
+    Tls(usize),
+}
+
+impl Reader {
+    fn read(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Call { name, arguments } => self.asked = asked(name, arguments),
+            Entry::Sent(data) => self.push(data.connection, Step::Heard(data.bytes.len().max(1))),
+            Entry::Answer(Answer::Received(data)) if data.bytes.is_empty() => {
+                self.push(data.connection, Step::HangUp);
+            }
+            Entry::Answer(Answer::Received(data)) => {
+                self.push(data.connection, Step::Send(data.bytes.clone()));
+            }
+            Entry::Answer(answer) => self.answer(answer),
+            Entry::At(_) | Entry::Fault(_) | Entry::End { .. } => {}
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        match std::mem::take(&mut self.asked) {
+            Asked::Nothing => {}
+            Asked::Addresses(name) => {
+                let found: Option<Result<Vec<IpAddr>, Error>> = value_or_error(answer);
+                if matches!(found, Some(Ok(_))) {
+                    self.asked = Asked::Connection;
+                }
+                self.names.extend(found.map(|found| (name, found)));
+            }
+            Asked::Connection => {
+                let peer: Option<Result<String, Error>> = value_or_error(answer);
+                self.connections.extend(peer.map(|peer| peer.map(|_| Vec::new())));
+            }
+            Asked::Tls(connection) => {
+                type Shaken = (Result<TlsInfo, Error>, Option<Certificate>);
+                if let Some(Ok((result, certificate))) = value_or_error::<Shaken>(answer) {
+                    let answer = TlsAnswer { result, certificate };
+                    let number = u32::try_from(connection).unwrap_or(u32::MAX);
+                    self.push(number, Step::StartTls(Box::new(answer)));
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, connection: u32, step: Step) {
+        let steps = usize::try_from(connection)
+            .ok()
+            .and_then(|connection| self.connections.get_mut(connection));
+        if let Some(Ok(steps)) = steps
+            && !matches!(steps.last(), Some(Step::HangUp))
+        {
+            steps.push(step);
+        }
+    }
+}
+
+fn asked(call: &str, arguments: &Value) -> Asked {
+    match call.parse() {
+        Ok(HostCall::NetConnect) => {
+            let host = arguments.get("host").and_then(Value::as_str);
+            host.map_or(Asked::Nothing, |host| Asked::Addresses(host.to_owned()))
+        }
+        Ok(HostCall::NetStartTls) => {
+            let number = arguments.get("connection").and_then(Value::as_u64);
+            let number = number.and_then(|number| usize::try_from(number).ok());
+            number.map_or(Asked::Nothing, Asked::Tls)
+        }
+        _ => Asked::Nothing,
+    }
+}
+
+fn value_or_error<T: serde::de::DeserializeOwned>(answer: &Answer) -> Option<Result<T, Error>> {
+    match answer {
+        Answer::Ok(value) => serde_json::from_value(value.clone()).ok().map(Ok),
+        Answer::Err(error) => serde_json::from_value(error.clone()).ok().map(Err),
+        _ => None,
+    }
+}
