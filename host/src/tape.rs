@@ -167,7 +167,10 @@ impl Tape {
     /// The fault that was injected at this place in the run that is played.
     pub fn next_fault(&self) -> Option<String> {
         let inner = self.0.as_ref().filter(|inner| inner.mode == Mode::Playing)?;
-        match inner.entries().pop_front_if(|entry| matches!(entry, Entry::Fault(_)))? {
+        match inner
+            .entries()
+            .pop_front_if(|entry| matches!(entry, Entry::Fault(_)))?
+        {
             Entry::Fault(fault) => Some(fault),
             _ => None,
         }
@@ -226,7 +229,10 @@ impl Tape {
             return;
         };
         let mut entries = inner.entries();
-        if let Some(end) = entries.iter().position(|entry| matches!(entry, Entry::End { .. })) {
+        if let Some(end) = entries
+            .iter()
+            .position(|entry| matches!(entry, Entry::End { .. }))
+        {
             entries.drain(..end.saturating_sub(1));
         }
     }

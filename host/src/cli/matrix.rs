@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::rehearse::quoted;
-use crate::text::printable;
 use crate::sweep::Case;
+use crate::text::printable;
 
 /// A row for each host call, a column for each kind of failure.
 pub(super) fn matrix(cases: &[Case]) -> String {
@@ -28,8 +28,16 @@ pub(super) fn matrix(cases: &[Case]) -> String {
             cells.insert(column, case.problems.is_empty());
         }
     }
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = format!("{:width$}  {}\n", "", (0..kinds.len()).map(letter).collect::<String>());
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = format!(
+        "{:width$}  {}\n",
+        "",
+        (0..kinds.len()).map(letter).collect::<String>()
+    );
     for (name, cells) in &rows {
         let cell = |column: usize| match cells.get(&column) {
             Some(true) => '.',

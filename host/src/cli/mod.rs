@@ -8,8 +8,8 @@ mod inspect;
 mod matrix;
 mod new;
 mod output;
-mod replay;
 mod rehearse;
+mod replay;
 mod run;
 mod trace;
 

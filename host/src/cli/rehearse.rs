@@ -44,7 +44,9 @@ pub(super) async fn test(arguments: TestArguments) -> ExitCode {
     let wanted: Vec<String> = arguments.fault.iter().map(|text| canonical(text)).collect();
     let cases = sweep(&subject, &good, &wanted).await;
     if cases.is_empty() {
-        return refuse("--fault: found no failure that can happen in this run, see the matrix without `--fault`");
+        return refuse(
+            "--fault: found no failure that can happen in this run, see the matrix without `--fault`",
+        );
     }
     let wrong = cases.iter().filter(|case| !case.problems.is_empty()).count();
     match arguments.format {
@@ -179,8 +181,7 @@ fn read_script(file: &Path) -> Result<Script, String> {
 }
 
 fn read_recording(file: &Path) -> Result<RecordedRun, String> {
-    let mut recording =
-        Recording::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut recording = Recording::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     match recording.runs.len() {
         1 => Ok(recording.runs.remove(0)),
         number => Err(format!(
@@ -248,7 +249,9 @@ fn tell_once(run: &Rehearsal, format: TestFormat) -> ExitCode {
 
 fn tell_not_good(not_good: &NotGood, format: TestFormat) -> ExitCode {
     show(&not_good.report, &not_good.complaints, format);
-    output::complain("bedcheck: without any failure the run must pass, and go by the script: nothing was swept");
+    output::complain(
+        "bedcheck: without any failure the run must pass, and go by the script: nothing was swept",
+    );
     ExitCode::from(EXIT_WRONG)
 }
 
@@ -271,7 +274,8 @@ fn repeating(arguments: &TestArguments) -> String {
         format!("--settings {}", quoted_path(&arguments.settings)),
     ];
     let option = |name: &str, path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| format!("{name} {}", quoted_path(path)))
+        path.as_deref()
+            .map(|path| format!("{name} {}", quoted_path(path)))
     };
     words.extend(option("--server", &arguments.server));
     words.extend(option("--recording", &arguments.recording));
@@ -299,4 +303,3 @@ pub(super) fn quoted(word: &str) -> String {
     }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
-

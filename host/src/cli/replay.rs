@@ -47,5 +47,8 @@ fn difference(run: &Replayed) -> Option<String> {
     } else {
         "it may differ from the recorded one in what stands for secrets, and does"
     };
-    Some(format!("bedcheck: the report of `{}`: {reason}", run.report.check))
+    Some(format!(
+        "bedcheck: the report of `{}`: {reason}",
+        run.report.check
+    ))
 }

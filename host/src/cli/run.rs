@@ -48,7 +48,10 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
     if let (Some(file), Some(recording)) = (&arguments.record, &ran.recording)
         && let Err(error) = recording.write(file)
     {
-        output::complain(&format!("bedcheck: `{}` cannot be written: {error}", file.display()));
+        output::complain(&format!(
+            "bedcheck: `{}` cannot be written: {error}",
+            file.display()
+        ));
         return ExitCode::from(EXIT_UNKNOWN);
     }
     exit_code(&ran.reports).into()

@@ -21,10 +21,10 @@ mod name;
 mod problem;
 mod reader;
 mod schema;
+mod schema_cost;
 mod script;
 #[cfg(test)]
 mod script_tests;
-mod schema_cost;
 mod settings;
 mod settings_file;
 mod settings_reader;

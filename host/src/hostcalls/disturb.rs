@@ -127,7 +127,9 @@ impl RunState {
         let impairment = connection.impairment();
         match kind {
             FaultKind::Drip(pause) => impairment.drip(pause),
-            FaultKind::ResetAfter(bytes) if call == HostCall::NetWrite => impairment.reset_writes_after(bytes),
+            FaultKind::ResetAfter(bytes) if call == HostCall::NetWrite => {
+                impairment.reset_writes_after(bytes)
+            }
             FaultKind::ResetAfter(bytes) => impairment.end_reads_after(bytes, Ending::Reset),
             FaultKind::Truncate(bytes) => impairment.end_reads_after(bytes, Ending::End),
             _ => {}

@@ -33,7 +33,9 @@ use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, HostCall, Injector};
-use crate::outcome::{DeadlineHit, DeadlineWhile, Denial, InjectedFault, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{
+    DeadlineHit, DeadlineWhile, Denial, InjectedFault, LogLevel, LogLine, Measurement, Usage,
+};
 use crate::phase::{HostPhase, Timeline};
 use crate::redactor::Redactor;
 use memory::MemoryMeter;

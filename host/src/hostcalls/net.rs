@@ -227,7 +227,8 @@ impl RunState {
     }
 
     async fn look_up(&mut self, host: &str) -> Result<Resolution, Failed> {
-        self.disturb(HostCall::NetConnect, Some(HostPhase::Resolve), None).await?;
+        self.disturb(HostCall::NetConnect, Some(HostPhase::Resolve), None)
+            .await?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
         // What else is still under way is of no use to a run that is played back.
@@ -288,7 +289,8 @@ impl RunState {
         port: u16,
         resolution: Resolution,
     ) -> Result<Connection, Failed> {
-        self.disturb(HostCall::NetConnect, Some(HostPhase::Connect), None).await?;
+        self.disturb(HostCall::NetConnect, Some(HostPhase::Connect), None)
+            .await?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
         let nth = self.dialled;

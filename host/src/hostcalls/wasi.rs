@@ -151,7 +151,8 @@ impl poll::HostPollable for Waits<'_> {
         }
         let tape = self.0.deadline.tape().clone();
         let asked = poll::HostPollable::ready(&mut self.0.table, pollable);
-        let write = |ready: &wasmtime::Result<bool>| Answer::Ok(json!(ready.as_ref().is_ok_and(|ready| *ready)));
+        let write =
+            |ready: &wasmtime::Result<bool>| Answer::Ok(json!(ready.as_ref().is_ok_and(|ready| *ready)));
         let read = |answer| match answer {
             Answer::Ok(ready) => Some(Ok(ready.as_bool()?)),
             _ => None,

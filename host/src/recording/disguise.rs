@@ -108,7 +108,8 @@ impl Disguise {
     }
 
     fn hide_in_pieces(&self, pieces: Vec<&mut Vec<u8>>) {
-        let mut whole: Zeroizing<Vec<u8>> = Zeroizing::new(pieces.iter().flat_map(|piece| piece.iter().copied()).collect());
+        let mut whole: Zeroizing<Vec<u8>> =
+            Zeroizing::new(pieces.iter().flat_map(|piece| piece.iter().copied()).collect());
         self.hide_in_bytes(&mut whole);
         let mut from = 0;
         for piece in pieces {
@@ -126,9 +127,7 @@ impl Disguise {
                 *text = String::from_utf8_lossy(&bytes).into_owned();
             }
             Value::Array(values) => values.iter_mut().for_each(|value| self.hide_in_value(value)),
-            Value::Object(values) => values
-                .iter_mut()
-                .for_each(|(_, value)| self.hide_in_value(value)),
+            Value::Object(values) => values.iter_mut().for_each(|(_, value)| self.hide_in_value(value)),
             _ => {}
         }
     }

@@ -153,7 +153,9 @@ impl Recording {
                 serde_json::from_str(text).map_err(|_| wrong("it is no line of a recording".into()))?;
             match (line, &mut open) {
                 (Line::Recording(format), None) if at == 0 => check_version(&format).map_err(wrong)?,
-                _ if at == 0 => return Err(wrong("found no `recording` in it, so it is no recording".into())),
+                _ if at == 0 => {
+                    return Err(wrong("found no `recording` in it, so it is no recording".into()));
+                }
                 (Line::Plugin(component), None) => {
                     let bytes = component.unpack().map_err(wrong)?;
                     recording.plugins.insert(component.sha256, bytes);

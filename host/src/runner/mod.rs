@@ -2,10 +2,10 @@
 
 mod course;
 mod faults;
-mod needs;
-mod own_target;
 #[cfg(test)]
 mod fuzz;
+mod needs;
+mod own_target;
 mod prepare;
 mod verdict;
 
@@ -116,12 +116,7 @@ impl Runner {
     pub fn report_crash(prepared: &Prepared, reason: &str) -> Report {
         let course = Course::live(Duration::ZERO, Tape::none());
         let limits = prepared.limits;
-        let deadline = Deadline::new(
-            course.clock.clone(),
-            Tape::none(),
-            limits.deadline,
-            limits.grace,
-        );
+        let deadline = Deadline::new(course.clock.clone(), Tape::none(), limits.deadline, limits.grace);
         let error = ErrorReport {
             error_type: ErrorType::Other,
             message: presentable(
@@ -211,12 +206,7 @@ fn next_pause(
     prepared.retry?.pause(failed, jitter)
 }
 
-fn report(
-    prepared: &Prepared,
-    course: &Course,
-    deadline: &Deadline,
-    gathered: Gathered,
-) -> Report {
+fn report(prepared: &Prepared, course: &Course, deadline: &Deadline, gathered: Gathered) -> Report {
     let duration = deadline.elapsed();
     let error = gathered.attempts.last().and_then(|attempt| attempt.error.clone());
     let hit = gathered

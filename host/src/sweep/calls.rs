@@ -18,8 +18,6 @@ pub struct Called {
     pub phase: Option<(String, Option<String>)>,
     /// Whether it was told that the stream had ended.
     pub ended_stream: bool,
-    /// Whether it was the last one that reached out to the network, but for closing.
-    pub is_last_on_network: bool,
 }
 
 /// The host calls of an attempt, in order.
@@ -30,7 +28,9 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
     for entry in entries {
         match entry {
             Entry::Call { name, arguments } => {
-                let Ok(call) = name.parse::<HostCall>() else { continue };
+                let Ok(call) = name.parse::<HostCall>() else {
+                    continue;
+                };
                 let nth = counts.entry(call).or_default();
                 *nth += 1;
                 calls.push(Called {
@@ -38,7 +38,6 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
                     nth: *nth,
                     phase: phase.clone(),
                     ended_stream: false,
-                    is_last_on_network: false,
                 });
                 match call {
                     HostCall::PhasesBegin => phase = begun(arguments),
@@ -54,10 +53,6 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
             Entry::End { .. } => break,
             _ => {}
         }
-    }
-    let reaches_out = |called: &&mut Called| called.call.is_network() && called.call != HostCall::NetClose;
-    if let Some(last) = calls.iter_mut().rev().find(reaches_out) {
-        last.is_last_on_network = true;
     }
     calls
 }
@@ -104,6 +99,5 @@ mod tests {
                 (HostCall::NetClose, 1, false),
             ]
         );
-        assert!(calls[3].is_last_on_network && !calls[2].is_last_on_network);
     }
 }

@@ -21,7 +21,6 @@ pub(super) struct Expected {
     on_network: BTreeSet<PhaseKey>,
     connects: usize,
     calls: Vec<Called>,
-    duration: std::time::Duration,
 }
 
 /// What a run with a fault was like.
@@ -32,8 +31,6 @@ pub(super) struct Seen<'r> {
 
 /// How a run may end in which something was injected.
 enum Ending {
-    /// As the good one.
-    Same,
     /// With one of these errors.
     Fail(&'static [&'static str]),
     /// As the good one, or with one of these errors.
@@ -53,7 +50,6 @@ impl Expected {
                 .filter_map(|called| called.phase.clone())
                 .collect(),
             connects: connects(&calls),
-            duration: report.duration,
             calls,
         }
     }
@@ -63,7 +59,8 @@ impl Expected {
         let mut problems = Vec::new();
         let report = seen.report;
         if report.faults.is_empty() {
-            problems.push("the failure did not happen: the plugin took another way than in the good run".into());
+            problems
+                .push("the failure did not happen: the plugin took another way than in the good run".into());
             return problems;
         }
         if report.duration > end_of(report, trial, check.limits.grace) {
@@ -73,7 +70,7 @@ impl Expected {
             ));
         }
         problems.extend(self.without_status(report));
-        problems.extend(left_open(report));
+        problems.extend(left_open(trial, report));
         problems.extend(own_fault(trial, report));
         problems.extend(leak(report, check));
         if problems.is_empty() {
@@ -86,9 +83,16 @@ impl Expected {
     fn without_status(&self, report: &Report) -> Vec<String> {
         let phases = statuses(report);
         let names = |name: &str| phases.iter().filter(|((other, _), _)| other == name).count();
-        let missing = self.phases.iter().map(|((name, _), _)| name).filter(|name| names(name) == 0);
+        let missing = self
+            .phases
+            .iter()
+            .map(|((name, _), _)| name)
+            .filter(|name| names(name) == 0);
         let missing: BTreeSet<&String> = missing.collect();
-        missing.into_iter().map(|name| format!("the phase `{name}` has no status")).collect()
+        missing
+            .into_iter()
+            .map(|name| format!("the phase `{name}` has no status"))
+            .collect()
     }
 
     /// What the report says that cannot be so.
@@ -98,7 +102,6 @@ impl Expected {
         let found = report.error.as_ref().map(|error| error.error_type.as_str());
         let has_passed = report.outcome == Outcome::Pass;
         let (may_pass, errors) = match self.ending(trial) {
-            Ending::Same => (true, &[][..]),
             Ending::Fail(errors) => (connects(&calls_of(seen.entries)) > self.connects, errors),
             Ending::Either(errors) => (true, errors),
         };
@@ -108,10 +111,12 @@ impl Expected {
                 told(&trial.at),
                 alternatives(errors)
             )),
-            Some(found) if !errors.contains(&found) => problems.push(match errors {
-                [] => format!("the run ended in `{found}`, wanted it to pass as the good run did"),
-                errors => format!("the run ended in `{found}`, wanted {}", alternatives(errors)),
-            }),
+            Some(found) if !errors.contains(&found) => {
+                problems.push(format!(
+                    "the run ended in `{found}`, wanted {}",
+                    alternatives(errors)
+                ));
+            }
             _ => {}
         }
         if has_passed && report.outcome == self.outcome {
@@ -149,7 +154,9 @@ impl Expected {
             .iter()
             .skip_while(|called| (called.call, called.nth) != (at.call, at.nth))
             .skip(1);
-        after.into_iter().any(|called| is_vital(called.call) && called.call.is_network())
+        after
+            .into_iter()
+            .any(|called| is_vital(called.call) && called.call.is_network())
     }
 
     /// A run that passed has gone through everything.
@@ -191,7 +198,9 @@ impl Expected {
         match &trial.at.phase {
             Some(key) => {
                 let status = report.phases().iter().find(|phase| key_of(phase) == *key);
-                if status.is_some_and(|phase| matches!(phase.status, PhaseStatus::Ok | PhaseStatus::NotReached)) {
+                if status
+                    .is_some_and(|phase| matches!(phase.status, PhaseStatus::Ok | PhaseStatus::NotReached))
+                {
                     problems.push(format!(
                         "the phase {} is `{}`, although {} failed in it",
                         shown(key),
@@ -200,10 +209,12 @@ impl Expected {
                     ));
                 }
             }
-            None if matches!(trial.at.call, HostCall::NetRead | HostCall::NetWrite) => problems.push(format!(
-                "{} is made outside of all phases, so that its failure shows in none",
-                told(&trial.at)
-            )),
+            None if matches!(trial.at.call, HostCall::NetRead | HostCall::NetWrite) => {
+                problems.push(format!(
+                    "{} is made outside of all phases, so that its failure shows in none",
+                    told(&trial.at)
+                ))
+            }
             None => {}
         }
         problems
@@ -229,7 +240,11 @@ pub(super) fn compare(cases: &mut [Case]) {
     let mut from = 0;
     while from < cases.len() {
         let at = cases[from].trial.at.clone();
-        let to = from + cases[from..].iter().take_while(|case| case.trial.at == at).count();
+        let to = from
+            + cases[from..]
+                .iter()
+                .take_while(|case| case.trial.at == at)
+                .count();
         let ways: Vec<(usize, Vec<PhaseKey>)> = (from..to)
             .filter(|&index| is_broken(&cases[index]))
             .map(|index| (index, reached(&cases[index].report)))
@@ -279,11 +294,14 @@ fn is_lasting(kind: &FaultKind) -> bool {
     }
 }
 
-/// The phases that were left open by a plugin which ended by itself.
-fn left_open(report: &Report) -> impl Iterator<Item = String> {
-    let open = report.phases().iter().filter(|phase| {
-        phase.status == PhaseStatus::Interrupted && !has_ended_by_force(report)
-    });
+/// The phases that were left open by a plugin which ended by itself, and could have ended them.
+fn left_open(trial: &Trial, report: &Report) -> impl Iterator<Item = String> {
+    let could_not_end = matches!(trial.at.call, HostCall::PhasesSucceed | HostCall::PhasesFail);
+    let is_excused = has_ended_by_force(report) || could_not_end;
+    let open = report
+        .phases()
+        .iter()
+        .filter(move |phase| phase.status == PhaseStatus::Interrupted && !is_excused);
     open.map(|phase| format!("the phase {} was begun and never ended", shown(&key_of(phase))))
 }
 
@@ -353,7 +371,10 @@ fn types_of(error: InjectedError) -> &'static [&'static str] {
 }
 
 fn connects(calls: &[Called]) -> usize {
-    calls.iter().filter(|called| called.call == HostCall::NetConnect).count()
+    calls
+        .iter()
+        .filter(|called| called.call == HostCall::NetConnect)
+        .count()
 }
 
 fn key_of(phase: &PhaseReport) -> PhaseKey {
@@ -361,11 +382,18 @@ fn key_of(phase: &PhaseReport) -> PhaseKey {
 }
 
 fn statuses(report: &Report) -> Vec<(PhaseKey, PhaseStatus)> {
-    report.phases().iter().map(|phase| (key_of(phase), phase.status)).collect()
+    report
+        .phases()
+        .iter()
+        .map(|phase| (key_of(phase), phase.status))
+        .collect()
 }
 
 fn reached(report: &Report) -> Vec<PhaseKey> {
-    let begun = report.phases().iter().filter(|phase| phase.status != PhaseStatus::NotReached);
+    let begun = report
+        .phases()
+        .iter()
+        .filter(|phase| phase.status != PhaseStatus::NotReached);
     begun.map(key_of).collect()
 }
 

@@ -14,7 +14,9 @@ use futures_util::StreamExt;
 
 pub use calls::{Called, calls_of};
 
-use crate::fault::{CallSelector, Fault, FaultKind, FaultPlan, HostCall, InjectedError, Limits, Selector, kinds_for};
+use crate::fault::{
+    CallSelector, Fault, FaultKind, FaultPlan, HostCall, InjectedError, Limits, Selector, kinds_for,
+};
 use crate::outcome::{Outcome, Report};
 use crate::runner::{Course, Prepared, Runner};
 use crate::tape::{Entry, Tape};
@@ -149,7 +151,9 @@ impl Rehearsal {
             .iter()
             .flat_map(|at| {
                 let kinds = kinds_for(at.call).into_iter();
-                kinds.filter(move |kind| is_worth_trying(at, kind)).map(move |kind| (at, kind))
+                kinds
+                    .filter(move |kind| is_worth_trying(at, kind))
+                    .map(move |kind| (at, kind))
             })
             .filter_map(|(at, kind)| {
                 let fault = fault_at(at.call, at.nth, kind)?;
