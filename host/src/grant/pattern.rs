@@ -240,7 +240,7 @@ fn parse_range(address: IpAddr, length: &str, ports: &str) -> Result<Place, Stri
     }
     if network.address() != address {
         return Err(format!(
-            "`{network}:{ports}`: the address of a range has no bits after its prefix"
+            "`{network}:{ports}`: the bits of its address after the prefix are zero"
         ));
     }
     if network.prefix() < SHORTEST_PREFIX {

@@ -104,11 +104,11 @@ fn a_range_that_is_none_is_refused() {
     assert_refused(&[
         (
             "192.0.2.1/24:443",
-            "`192.0.2.0/24:443`: the address of a range has no bits after its prefix",
+            "`192.0.2.0/24:443`: the bits of its address after the prefix are zero",
         ),
         (
             "[2001:db8::1]/32:80-90",
-            "`[2001:db8::]/32:80-90`: the address of a range has no bits after its prefix",
+            "`[2001:db8::]/32:80-90`: the bits of its address after the prefix are zero",
         ),
         ("192.0.2.0/33:443", of_ipv4),
         ("192.0.2.0/:443", of_ipv4),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::DefaultGrant;
 use super::own_target::own_target;
 use crate::capability::Capability;
-use crate::config::{Check, Location, Problem};
+use crate::config::{Check, Problem};
 use crate::grant::{Endpoint, Grant, Grants};
 use crate::outcome::PluginIdentity;
 use crate::sandbox::{Description, Target};
@@ -33,25 +33,12 @@ impl Needs<'_> {
         if check.grants_own_target && own.is_empty() && settings_are_sound {
             problems.push(self.self_is_nothing(check));
         }
-        let in_file = default_grant == DefaultGrant::Nothing;
-        let own_is_granted = check.grants_own_target || !in_file;
+        let own_is_granted = check.grants_own_target || default_grant == DefaultGrant::OwnTarget;
         let grants = with_own(check, own.iter().filter(|_| own_is_granted));
-        if grants.is_empty() {
-            // The other problem says it already.
-            let may_be_meant =
-                check.is_flawed() || check.grants_own_target || !(in_file || settings_are_sound);
-            if self.description.capabilities.contains(&Capability::NetConnect) && !may_be_meant {
-                problems.push(self.nothing_granted(check, &own, in_file));
-            }
-        } else if !in_file {
-            let shown: Vec<_> = grants.iter().map(Grant::to_string).collect();
-            notices.push(format!("granted: {}", shown.join(", ")));
-        } else if !own.is_empty() && !own.iter().any(|own| allows(&grants, own)) {
-            notices.push(format!(
-                "check `{}` does not grant its own target: add {} to `allow`",
-                check.name,
-                alternatives(&own)
-            ));
+        match default_grant {
+            DefaultGrant::OwnTarget => notices.push(granted(&grants)),
+            DefaultGrant::Nothing if grants.is_empty() => problems.extend(self.nothing_granted(check, &own)),
+            DefaultGrant::Nothing => notices.extend(own_not_granted(check, &own, &grants)),
         }
         grants
     }
@@ -101,32 +88,47 @@ impl Needs<'_> {
         Problem::new(check.key_location("allow").clone(), message)
     }
 
-    fn nothing_granted(&self, check: &Check, own: &[Endpoint], in_file: bool) -> Problem {
-        let (location, advice) = match (in_file, own) {
-            (true, []) => (
-                check.key_location("allow").clone(),
-                "add it to `allow`".to_owned(),
-            ),
-            (true, own) => (
-                check.key_location("allow").clone(),
-                format!("add {}, or `\"self\"`, to `allow`", alternatives(own)),
-            ),
-            (false, _) => (
-                Location::option("--allow"),
-                "the settings name no target, so use `--allow HOST:PORT`".to_owned(),
-            ),
+    /// The check grants no host and port at all, and does not only seem to.
+    fn nothing_granted(&self, check: &Check, own: &[Endpoint]) -> Option<Problem> {
+        let is_needed = self.description.capabilities.contains(&Capability::NetConnect);
+        if !is_needed || check.is_flawed() || check.grants_own_target {
+            return None;
+        }
+        let advice = match own {
+            [] => "add it to `allow`".to_owned(),
+            own => format!("add {}, or `\"self\"`, to `allow`", alternatives(own)),
         };
         let message = format!(
             "{} needs `net.connect`; check `{}` grants no `host:port`: {advice}",
             self.plugin(),
             check.name
         );
-        Problem::new(location, message)
+        Some(Problem::new(check.key_location("allow").clone(), message))
     }
 
     fn plugin(&self) -> String {
         format!("plugin `{}` {}", self.plugin.name, self.plugin.version)
     }
+}
+
+/// What a check of the command line comes to be granted, where nobody wrote it down.
+fn granted(grants: &Grants) -> String {
+    let shown: Vec<_> = grants.iter().map(Grant::to_string).collect();
+    match shown.is_empty() {
+        true => "nothing is granted: the settings name no target; use `--allow host:port`".to_owned(),
+        false => format!("granted: {}", shown.join(", ")),
+    }
+}
+
+fn own_not_granted(check: &Check, own: &[Endpoint], grants: &Grants) -> Option<String> {
+    let is_missing = !own.is_empty() && !own.iter().any(|own| allows(grants, own));
+    is_missing.then(|| {
+        format!(
+            "check `{}` does not grant its own target: add {} to `allow`",
+            check.name,
+            alternatives(own)
+        )
+    })
 }
 
 /// What the check grants by itself, and these endpoints of its own target.
