@@ -200,7 +200,7 @@ pub struct RunArguments {
 const RUN_EXAMPLES: &str = "\
 Examples:
   bedcheck run checks.toml --check mail-login --check front-page
-  bedcheck run checks.toml --fault 'check:mail-login phase:select=delay 3s' --fault 'net.connect=refused times 1'
+  bedcheck run checks.toml --fault 'check:mail-login phase:select=delay 3s'
   bedcheck run checks.toml --disable check:front-page=net.tls
   bedcheck run --plugin http --set url=https://www.example.org/ --set expect.certificate_days=14
   bedcheck run checks.toml --check mail-login --record bug.jsonl

@@ -103,7 +103,7 @@ pub struct Chance {
 /// What is wrong with a fault, as a sentence: what was found and what was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidFault(pub(crate) String);
+pub struct InvalidFault(String);
 
 impl Fault {
     /// A fault that can happen where it is to happen.
