@@ -123,7 +123,7 @@ async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, S
     match bytes.len() {
         0 => Err(format!("{place} is empty")),
         length if length > MAX_SECRET => Err(format!("{place} is longer than 64 KiB")),
-        _ => Ok(Secret(bytes)),
+        _ => Ok(Secret(Arc::new(bytes))),
     }
 }
 

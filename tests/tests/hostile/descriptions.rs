@@ -79,7 +79,7 @@ fn what_a_plugin_says_cannot_steer_a_terminal() {
         Component::new().url_key(noise),
         Component::new().schema(&schema),
         Component::new().schema(noise),
-        Component::new().core(format!("(import \"a\" \"{hexadecimal}\" (func))")),
+        Component::new().imports("", "", &format!("(import \"a\" \"{hexadecimal}\" (func))")),
     ] {
         let inspected = Program::new(["plugin", "inspect", "odd.wasm"])
             .file("odd.wasm", component.build())
