@@ -13,10 +13,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// How long a guest has computed when a tick that finds it computing counts. It is much less than a tick, so
 /// that one that computes is found at the next at the latest, and more than a guest that has just been woken
