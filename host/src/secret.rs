@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -20,14 +21,15 @@ pub const MAX_SECRET: usize = 64 * 1024;
 /// How long reading one secret may take: a password manager asks a person or a server, not both.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The bytes of a secret. They are overwritten when it is dropped, and `Debug` does not show them.
+/// The bytes of a secret, which clones share. They are overwritten when the last is dropped, and `Debug` does
+/// not show them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 impl Secret {
     /// A secret of these bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Arc::new(Zeroizing::new(bytes)))
     }
 
     /// The bytes, for sending them.
@@ -121,7 +123,7 @@ async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, S
     match bytes.len() {
         0 => Err(format!("{place} is empty")),
         length if length > MAX_SECRET => Err(format!("{place} is longer than 64 KiB")),
-        _ => Ok(Secret(bytes)),
+        _ => Ok(Secret(Arc::new(bytes))),
     }
 }
 

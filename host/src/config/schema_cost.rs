@@ -14,6 +14,10 @@ const SETTINGS_DEPTH: usize = 8;
 /// stack.
 const MAX_NESTING: usize = 128;
 
+/// How many patterns a schema may have: several for each setting, and 64 MiB when all are as large as they may
+/// be.
+const MAX_PATTERNS: usize = 256;
+
 /// Why a schema is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TooCostly {
@@ -21,6 +25,8 @@ pub(super) enum TooCostly {
     Endless,
     #[error("more than {MAX_EVALUATIONS} schemas apply when its references are followed")]
     TooMany,
+    #[error("it has {0} patterns, and at most {MAX_PATTERNS} are allowed")]
+    Patterns(usize),
     #[error("it refers to `{0}`, and only references such as `#/$defs/NAME` are followed")]
     Reference(String),
     #[error("it has the keyword `{0}`, which is not supported there")]
@@ -29,6 +35,10 @@ pub(super) enum TooCostly {
 
 /// Holds a schema to a bounded amount of work.
 pub(super) fn check(schema: &Value) -> Result<(), TooCostly> {
+    let patterns = patterns(schema);
+    if patterns > MAX_PATTERNS {
+        return Err(TooCostly::Patterns(patterns));
+    }
     let mut cost = Cost {
         root: schema,
         known: HashMap::new(),
@@ -122,6 +132,25 @@ impl<'s> Cost<'s> {
     }
 }
 
+/// How many regular expressions there are, in whatever place.
+fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Array(values) => values.iter().map(patterns).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(keyword, value)| {
+                let own = match (keyword.as_str(), value) {
+                    ("pattern", _) => 1,
+                    ("patternProperties", Value::Object(named)) => named.len(),
+                    _ => 0,
+                };
+                own + patterns(value)
+            })
+            .sum(),
+        _ => 0,
+    }
+}
+
 /// Whether the object under this keyword has a schema under each of its names.
 fn is_list(keyword: &str) -> bool {
     matches!(keyword, "properties" | "patternProperties" | "dependentSchemas")
@@ -175,6 +204,15 @@ mod tests {
         definitions.insert("d1000".into(), json!({}));
         let chain = json!({"$defs": definitions, "$ref": "#/$defs/d0"});
         assert_eq!(check(&chain), Err(TooCostly::Endless));
+    }
+
+    #[test]
+    fn patterns_are_counted_wherever_they_are() {
+        let pattern = json!({"pattern": "a"});
+        let named = json!({"patternProperties": {"a": {}, "b": pattern}});
+        let many = |number| json!({"$defs": {"a": {"allOf": vec![named.clone(); number]}}});
+        assert_eq!(check(&many(85)), Ok(()));
+        assert_eq!(check(&many(86)), Err(TooCostly::Patterns(258)));
     }
 
     #[test]

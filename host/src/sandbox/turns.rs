@@ -4,17 +4,18 @@
 //! The runtime has a thread for each processor. If guests could compute on all of them, every answer of the
 //! network would wait until one of them comes to a tick, for each step of each check. So there is one turn
 //! less than there are processors (and one on a machine with a single one), and a guest that is found
-//! computing at a tick goes to the end of the queue for a turn. It gives its turn back at the next tick, or
-//! when it waits for anything.
+//! computing at a tick waits for a turn. It gives its turn back at the next tick, or when it waits for
+//! anything. Whoever had the fewest turns is next: a guest that computes for a while, as an interpreter does,
+//! is not kept waiting by those that compute for ever.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 /// How long a guest has computed when a tick that finds it computing counts. It is much less than a tick, so
 /// that one that computes is found at the next at the latest, and more than a guest that has just been woken
@@ -23,7 +24,27 @@ const JUST_BEGUN: Duration = Duration::from_millis(1);
 
 /// The turns of all guests of an engine.
 #[derive(Debug, Clone)]
-pub(super) struct Turns(Arc<Semaphore>);
+pub(super) struct Turns(Arc<Mutex<Queue>>);
+
+#[derive(Debug)]
+struct Queue {
+    /// Turns that nobody has.
+    free: usize,
+    /// Who waits for one, by how many they had, and then by when they came.
+    waiting: BTreeMap<(u64, u64), oneshot::Sender<Permit>>,
+    /// How many have come.
+    arrivals: u64,
+}
+
+/// Holds a turn; dropping it gives the turn to the next. Empty, it holds none.
+#[derive(Debug)]
+struct Permit(Option<Turns>);
+
+/// A place in the queue, which is left when this is dropped.
+struct Place<'t> {
+    turns: &'t Turns,
+    key: (u64, u64),
+}
 
 /// One guest's part in them.
 #[derive(Debug, Clone)]
@@ -36,26 +57,85 @@ pub(super) struct Turn {
 #[derive(Debug)]
 struct Slice {
     begun: Instant,
+    /// How many turns it had.
+    had: u64,
     /// Holds the turn, if the guest needs one.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 impl Turns {
     /// One turn less than there are processors, and one at least.
     pub(super) fn new() -> Self {
         let processors = available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(processors.saturating_sub(1).max(1))))
+        Self::of(processors.saturating_sub(1).max(1))
+    }
+
+    fn of(number: usize) -> Self {
+        Self(Arc::new(Mutex::new(Queue {
+            free: number,
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+        })))
     }
 
     /// A guest's part, which has no turn yet.
     pub(super) fn join(&self) -> Turn {
         let slice = Slice {
             begun: Instant::now(),
+            had: 0,
             permit: None,
         };
         Turn {
             turns: self.clone(),
             slice: Arc::new(Mutex::new(slice)),
+        }
+    }
+
+    /// Waits for a turn, as one who had so many.
+    async fn acquire(&self, had: u64) -> Option<Permit> {
+        let (_place, next) = {
+            let mut queue = self.queue();
+            if queue.free > 0 {
+                queue.free -= 1;
+                return Some(Permit(Some(self.clone())));
+            }
+            let (sender, receiver) = oneshot::channel();
+            queue.arrivals += 1;
+            let key = (had, queue.arrivals);
+            queue.waiting.insert(key, sender);
+            (Place { turns: self, key }, receiver)
+        };
+        next.await.ok()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.turns.queue().waiting.remove(&self.key);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        while let Some(turns) = self.0.take() {
+            let next = {
+                let mut queue = turns.queue();
+                let next = queue.waiting.pop_first();
+                if next.is_none() {
+                    queue.free += 1;
+                }
+                next
+            };
+            // One that has just stopped waiting gives it back.
+            if let Some((_, next)) = next
+                && let Err(mut back) = next.send(Self(Some(turns)))
+            {
+                self.0 = back.0.take();
+            }
         }
     }
 }
@@ -67,7 +147,9 @@ impl Turn {
         poll_fn(|context| {
             self.slice().begun = Instant::now();
             let polled = guest.as_mut().poll(context);
-            self.slice().permit = None;
+            // Taken out first: giving it back is not to be done with the lock held.
+            let permit = self.slice().permit.take();
+            drop(permit);
             polled
         })
         .await
@@ -81,9 +163,11 @@ impl Turn {
     /// Lets everything else run that can, then waits for a turn.
     pub(super) async fn wait(self) {
         tokio::task::yield_now().await;
-        // Never closed; were it, going on at once would be the better failure.
-        let permit = Arc::clone(&self.turns.0).acquire_owned().await.ok();
-        self.slice().permit = permit;
+        let had = self.slice().had;
+        let permit = self.turns.acquire(had).await;
+        let mut slice = self.slice();
+        slice.had += 1;
+        slice.permit = permit;
     }
 
     fn slice(&self) -> MutexGuard<'_, Slice> {
@@ -94,28 +178,26 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test]
     async fn a_turn_ends_with_the_next_wait() {
-        let turns = Turns(Arc::new(Semaphore::new(1)));
+        let turns = Turns::of(1);
         let (one, other) = (turns.join(), turns.join());
-        let free = AtomicUsize::new(9);
         one.run(async {
             one.clone().wait().await;
-            free.store(turns.0.available_permits(), Ordering::Relaxed);
+            assert_eq!(turns.queue().free, 0);
             tokio::task::yield_now().await;
+            assert_eq!(turns.queue().free, 1);
         })
         .await;
-        assert_eq!(free.into_inner(), 0);
         other.run(other.clone().wait()).await;
-        assert_eq!(turns.0.available_permits(), 1);
+        assert_eq!(turns.queue().free, 1);
     }
 
     #[tokio::test]
     async fn others_run_before_a_guest_that_computes_goes_on() {
         let turn = Turns::new().join();
-        let order = Arc::new(Mutex::new(Vec::new()));
+        let order = Mutex::new(Vec::new());
         let note = |who: &'static str| order.lock().expect("no panic").push(who);
         tokio::join!(
             async {
@@ -125,5 +207,22 @@ mod tests {
             async { note("waiting") },
         );
         assert_eq!(*order.lock().expect("no panic"), ["waiting", "computing"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_had_the_fewest_turns_is_next_and_who_left_is_passed_over() {
+        let turns = Turns::of(1);
+        let held = turns.acquire(0).await;
+        let order = Mutex::new(Vec::new());
+        let wait = async |had: u64| {
+            let permit = turns.acquire(had).await;
+            order.lock().expect("no panic").push(had);
+            drop(permit);
+        };
+        let left = tokio::time::timeout(Duration::ZERO, turns.acquire(1)).await;
+        assert!(left.is_err());
+        tokio::join!(wait(9), wait(3), wait(5), async { drop(held) });
+        assert_eq!(*order.lock().expect("no panic"), [3, 5, 9]);
+        assert_eq!(turns.queue().free, 1);
     }
 }

@@ -38,13 +38,13 @@ pub(crate) fn huge_texts() -> Result<(), Failure> {
     Err(Failure::unexpected_response(huge))
 }
 
-/// Plans 100,000 phases.
+/// Plans 1,000 phases: with many more the host does not even copy the list.
 pub(crate) fn huge_plan() -> Result<(), Failure> {
     let planned = |_| Planned {
         name: "first".into(),
         detail: None,
     };
-    Ok(phases::plan(&(0..100_000).map(planned).collect::<Vec<_>>())?)
+    Ok(phases::plan(&(0..1000).map(planned).collect::<Vec<_>>())?)
 }
 
 /// Hands a list of 64 MiB to the host in one call.

@@ -70,6 +70,7 @@ fn doubling(depth: u32) -> String {
 fn what_a_plugin_says_cannot_steer_a_terminal() {
     let noise = "\u{1b}[31m\u{9b}1m\u{202e}\u{200b}\u{7}";
     let quoted = serde_json::to_string(noise).expect("a string");
+    let hexadecimal: String = noise.bytes().map(|byte| format!("\\{byte:02x}")).collect();
     // The JSON form of some of these characters is the characters themselves.
     let schema = format!(r#"{{"enum": [{quoted}], "description": {quoted}, "required": [{quoted}]}}"#);
     for component in [
@@ -78,7 +79,7 @@ fn what_a_plugin_says_cannot_steer_a_terminal() {
         Component::new().url_key(noise),
         Component::new().schema(&schema),
         Component::new().schema(noise),
-        Component::new().core(format!("(import \"a\" {quoted} (func))")),
+        Component::new().imports("", "", &format!("(import \"a\" \"{hexadecimal}\" (func))")),
     ] {
         let inspected = Program::new(["plugin", "inspect", "odd.wasm"])
             .file("odd.wasm", component.build())
