@@ -273,7 +273,10 @@ fn assert_texts(report: &Report) {
         assert!(!text.contains(char::is_control), "{text:?}");
         assert!(text.len() <= MAX_TEXT, "a text of {} bytes", text.len());
     }
-    texts.push(waterfall(report, &Look::new(None, Charset::Unicode, Palette::plain())));
+    texts.push(waterfall(
+        report,
+        &Look::new(None, Charset::Unicode, Palette::plain()),
+    ));
     texts.push(nagios(std::slice::from_ref(report)));
     for text in &texts {
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");

@@ -13,7 +13,9 @@ use bedcheck_sdk::CallError;
 use serde_json::json;
 
 use super::*;
+use crate::dialogue::MAX_ANSWER;
 use crate::host::Part;
+use crate::receive::MAX_RESPONSE;
 use crate::script::Record;
 
 const TURN: u8 = 0x1e;
@@ -23,6 +25,8 @@ const FLOOD_LINES: usize = 50_000;
 const MAX_SAID: usize = 4 * 1024 * 1024;
 /// The longest message in characters: two pieces of a server's text, and words around them.
 const MAX_MESSAGE: usize = 600;
+/// The most that the host gives at once, in bytes.
+const MAX_PIECE: usize = 64 * 1024;
 /// Up to this size a stream is also delivered byte by byte.
 const SMALL: usize = 16 * 1024;
 
@@ -241,7 +245,7 @@ fn settings(bits: u8) -> Settings {
 
 /// What must hold for any server.
 fn property(input: &[u8]) {
-    let whole = Played::new(input, usize::MAX);
+    let whole = Played::new(input, MAX_PIECE);
     judge(&whole);
     let pieces: &[usize] = if whole.seen.received.len() > SMALL {
         &[4096]
@@ -276,7 +280,7 @@ fn judge(played: &Played) {
         "the password was sent out of TLS"
     );
     // Each command may be answered at length, and is over the bound with the piece that goes over it.
-    let most = (seen.sent.len() + 1) * (1024 * 1024 + 64 * 1024) + MAX_SAID / 2;
+    let most = (seen.sent.len() + 1) * (MAX_ANSWER + MAX_RESPONSE + MAX_PIECE);
     assert!(
         seen.received.len() <= most,
         "{} bytes were taken",
