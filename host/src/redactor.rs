@@ -84,6 +84,11 @@ impl Redactor {
         }
     }
 
+    /// Whether a text holds something that would be struck out.
+    pub fn finds_in(&self, text: &str) -> bool {
+        matches!(self.redact(text), Cow::Owned(_))
+    }
+
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut found: Vec<Range<usize>> = self

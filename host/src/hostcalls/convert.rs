@@ -84,7 +84,10 @@ pub fn error_of_failure(access: &Access, failure: &Failure, hit: Option<Deadline
         Reason::TlsNotOffered => ErrorType::TlsNotOffered,
         Reason::AssertionFailed => ErrorType::AssertionFailed,
         Reason::SettingsInvalid => ErrorType::SettingsInvalid,
-        Reason::Own(name) if is_own_type(&access.plugin, name) => ErrorType::Own(name.clone()),
+        // A word that a peer had a hand in may be a secret: it is no type of the plugin's then.
+        Reason::Own(name) if is_own_type(&access.plugin, name) && !access.redactor.finds_in(name) => {
+            ErrorType::Own(name.clone())
+        }
         Reason::Own(_) => ErrorType::PluginInvalid,
     };
     ErrorReport {

@@ -39,6 +39,11 @@ impl measurements::Host for RunState {
         if let Err(reason) = check_measurement(&name, value, &unit, &attributes) {
             return Ok(Err(CallError::Invalid(reason)));
         }
+        if self.redactor.finds_in(&name) || attributes.iter().any(|(key, _)| self.redactor.finds_in(key)) {
+            return Ok(Err(CallError::Invalid(
+                "a name of the measurement holds a secret".into(),
+            )));
+        }
         let attributes: BTreeMap<_, _> = attributes
             .into_iter()
             .map(|(key, value)| (key, self.presentable(&value, MAX_MEASUREMENT_TEXT)))

@@ -30,6 +30,10 @@ pub(super) const DESCRIBE_LIMITS: Limits = Limits {
     host_calls: 100,
     bytes: 0,
 };
+/// How much of a name is shown that a plugin is refused for, in characters: longer ones are no names.
+const MAX_SHOWN: usize = 80;
+/// How much of what the engine says about a component is shown, in characters.
+const MAX_WORDS: usize = 600;
 const MAGIC: &[u8] = b"\0asm";
 /// The header of a core module (version 1, layer 0) after the magic number.
 const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
@@ -119,14 +123,13 @@ impl Plugin {
     /// When the bytes are no plugin, or one that breaks the contract.
     pub async fn load(sandbox: &Sandbox, bytes: &[u8]) -> Result<Self, LoadError> {
         recognise(bytes)?;
-        let component = Component::from_binary(&sandbox.engine, bytes)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        let component = Component::from_binary(&sandbox.engine, bytes).map_err(|error| invalid(&error))?;
         let imports = imports(&sandbox.engine, &component)?;
         let pre = sandbox
             .linker
             .instantiate_pre(&component)
             .and_then(PluginPre::new)
-            .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+            .map_err(|error| invalid(&error))?;
         let deadline = Deadline::new(Instant::now(), DESCRIBE_LIMITS.deadline, DESCRIBE_LIMITS.grace);
         let said = attempt::describe(sandbox, &pre, deadline, DESCRIBE_LIMITS)
             .await
@@ -191,11 +194,11 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadEr
         match name.split_once('@') {
             Some((interface, version)) if interface.starts_with("bedcheck:plugin/") => {
                 if !version.starts_with("1.") {
-                    return Err(LoadError::OtherVersion(name.to_owned()));
+                    return Err(LoadError::OtherVersion(shown(name)));
                 }
             }
             Some((interface, version)) if is_wasi(interface) && version.starts_with("0.2.") => {}
-            _ => return Err(LoadError::ForeignImport(name.to_owned())),
+            _ => return Err(LoadError::ForeignImport(shown(name))),
         }
         imports.push(name.to_owned());
     }
@@ -204,10 +207,39 @@ fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadEr
         .filter(|(name, _)| name.starts_with("bedcheck:plugin/check@"));
     match checks.next() {
         Some((name, _)) if !name.starts_with("bedcheck:plugin/check@1.") => {
-            Err(LoadError::OtherVersion(name.to_owned()))
+            Err(LoadError::OtherVersion(shown(name)))
         }
         Some(_) => Ok(imports),
         None => Err(LoadError::NoCheck),
+    }
+}
+
+/// The engine's words on one line: it has some of several, and they quote names of the file.
+fn invalid(error: &wasmtime::Error) -> LoadError {
+    let words = format!("{error:#}");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    LoadError::Invalid(cut(&words.join(" "), MAX_WORDS))
+}
+
+/// A name out of the file, fit to be shown.
+fn shown(name: &str) -> String {
+    cut(name, MAX_SHOWN)
+}
+
+/// At most so many characters of a text, those escaped that could steer a terminal.
+fn cut(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).flat_map(harmless).collect();
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The character, escaped unless it can be printed.
+fn harmless(character: char) -> Vec<char> {
+    match character {
+        '"' | '\'' | '\\' => vec![character],
+        other => other.escape_debug().collect(),
     }
 }
 
@@ -230,13 +262,13 @@ fn identity(said: &check::Description, sha256: String) -> Result<PluginIdentity,
     if name.len() > 64 || !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letters) {
         return Err(format!(
             "the name `{}` is not made of lower case letters, digits and hyphens, starting with a letter",
-            name.escape_debug()
+            shown(name)
         ));
     }
     let version = &said.version;
     let printable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
     if version.is_empty() || version.len() > 64 || !version.chars().all(printable) {
-        return Err(format!("`{}` is not a version", version.escape_debug()));
+        return Err(format!("`{}` is not a version", shown(version)));
     }
     Ok(PluginIdentity {
         name: name.clone(),
@@ -259,7 +291,7 @@ impl Description {
             if phase.is_empty() || phase.len() > 64 || !phase.chars().all(letters) {
                 return Err(format!(
                     "the phase `{}` is not made of lower case letters, digits and hyphens",
-                    phase.escape_debug()
+                    shown(phase)
                 ));
             }
             if !seen.insert(phase) {
@@ -275,7 +307,7 @@ impl Description {
                 name.parse().map_err(|_| {
                     format!(
                         "it needs the capability `{}`, which this bedcheck does not have",
-                        name.escape_debug()
+                        shown(name)
                     )
                 })
             })
