@@ -20,9 +20,9 @@ use crate::script::Record;
 
 const TURN: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
-const FLOOD_LINES: usize = 50_000;
-/// The most that a server says in all, in bytes: some times what one answer may have.
-const MAX_SAID: usize = 4 * 1024 * 1024;
+const FLOOD_LINES: usize = 5_000;
+/// The most that a server says in all, in bytes: more than one answer may have.
+const MAX_SAID: usize = 1_400_000;
 /// The longest message in characters: two pieces of a server's text, and words around them.
 const MAX_MESSAGE: usize = 600;
 /// The most that the host gives at once, in bytes.
