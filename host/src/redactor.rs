@@ -84,9 +84,12 @@ impl Redactor {
         }
     }
 
-    /// Whether a text holds something that would be struck out.
-    pub fn finds_in(&self, text: &str) -> bool {
-        matches!(self.redact(text), Cow::Owned(_))
+    /// Whether a name has a whole secret in it, of 8 bytes at least: for names that are kept as they are or refused.
+    /// Less than that is part of too many harmless names.
+    pub fn is_in_name(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|form| form.text.len() >= MIN_BEGINNING && name.contains(form.text.as_str()))
     }
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.

@@ -85,7 +85,7 @@ pub fn error_of_failure(access: &Access, failure: &Failure, hit: Option<Deadline
         Reason::AssertionFailed => ErrorType::AssertionFailed,
         Reason::SettingsInvalid => ErrorType::SettingsInvalid,
         // A word that a peer had a hand in may be a secret: it is no type of the plugin's then.
-        Reason::Own(name) if is_own_type(&access.plugin, name) && !access.redactor.finds_in(name) => {
+        Reason::Own(name) if is_own_type(&access.plugin, name) && !access.redactor.is_in_name(name) => {
             ErrorType::Own(name.clone())
         }
         Reason::Own(_) => ErrorType::PluginInvalid,

@@ -39,7 +39,8 @@ impl measurements::Host for RunState {
         if let Err(reason) = check_measurement(&name, value, &unit, &attributes) {
             return Ok(Err(CallError::Invalid(reason)));
         }
-        if self.redactor.finds_in(&name) || attributes.iter().any(|(key, _)| self.redactor.finds_in(key)) {
+        if self.redactor.is_in_name(&name) || attributes.iter().any(|(key, _)| self.redactor.is_in_name(key))
+        {
             return Ok(Err(CallError::Invalid(
                 "a name of the measurement holds a secret".into(),
             )));
