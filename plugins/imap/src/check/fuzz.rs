@@ -20,13 +20,13 @@ use crate::script::Record;
 
 const TURN: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
-const FLOOD_LINES: usize = 5_000;
+const FLOOD_LINES: usize = 2_000;
 /// The most that a server says in all, in bytes: more than one answer may have.
 const MAX_SAID: usize = 1_400_000;
 /// The longest message in characters: two pieces of a server's text, and words around them.
 const MAX_MESSAGE: usize = 600;
-/// The most that the host gives at once, in bytes.
-const MAX_PIECE: usize = 64 * 1024;
+/// The most that the SDK asks for at once, in bytes.
+const MAX_PIECE: usize = 16 * 1024;
 /// Up to this size a stream is also delivered byte by byte.
 const SMALL: usize = 16 * 1024;
 
