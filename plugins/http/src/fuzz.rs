@@ -24,6 +24,8 @@ use crate::target::Target;
 const GZIP: u8 = 0x1d;
 const CONNECTION: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
+/// How much of a line is repeated at most, in bytes.
+const MAX_LINE: usize = 2048;
 const FLOOD_LINES: usize = 3_000;
 /// The most that one server says before it is compressed, in bytes.
 const MAX_SAID: usize = 1024 * 1024 + 100_000;
@@ -257,10 +259,9 @@ fn answer(written: &[u8]) -> Vec<u8> {
         match *byte {
             FLOOD => {
                 let end = said.len().saturating_sub(1);
-                let start = said[..end]
-                    .iter()
-                    .rposition(|byte| *byte == b'\n')
-                    .map_or(0, |at| at + 1);
+                let from = end.saturating_sub(MAX_LINE);
+                let before = said[from..end].iter().rposition(|byte| *byte == b'\n');
+                let start = before.map_or(from, |at| from + at + 1);
                 let line = said[start..].to_vec();
                 let times = FLOOD_LINES.min(MAX_SAID.saturating_sub(said.len()) / line.len().max(1));
                 said.extend(line.repeat(times));

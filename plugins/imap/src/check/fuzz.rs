@@ -20,6 +20,8 @@ use crate::script::Record;
 
 const TURN: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
+/// How much of a line is repeated at most, in bytes.
+const MAX_LINE: usize = 2048;
 const FLOOD_LINES: usize = 2_000;
 /// The most that a server says in all, in bytes: more than one answer may have.
 const MAX_SAID: usize = 1_400_000;
@@ -133,10 +135,9 @@ fn flooded(turn: &[u8], left: &mut usize) -> Vec<u8> {
             continue;
         }
         let end = said.len().saturating_sub(1);
-        let start = said[..end]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let from = end.saturating_sub(MAX_LINE);
+        let before = said[from..end].iter().rposition(|byte| *byte == b'\n');
+        let start = before.map_or(from, |at| from + at + 1);
         let line = said[start..].to_vec();
         let times = FLOOD_LINES.min(*left / line.len().max(1));
         *left -= times * line.len();
