@@ -8,7 +8,7 @@ set shell := ["sh", "-eu", "-c"]
 set positional-arguments
 
 # The packages which are compiled to WebAssembly, and the SDK they stand on.
-guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-guest"
+guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-guest --package bedcheck-interpreter"
 
 [private]
 default:
@@ -22,14 +22,25 @@ demo *flags: build
 build *flags:
     cargo build --release --locked --workspace --bins "$@"
 
-# Run every test; arguments go to `cargo test`.
+# Run every test, then every fuzz target for 15 s; with arguments, which go to `cargo test`, only the tests they name.
 test *flags: servers guests
     cargo build --release --locked --workspace --all-targets
     cargo test --release --locked --workspace "$@"
+    [ $# -gt 0 ] || BEDCHECK_FUZZ_SECONDS=15 cargo test --release --locked --workspace --lib -- fuzz::
+
+# Fuzz a target for so many seconds, led by what its inputs reach; `keep` adds what reaches more to its corpus.
+fuzz target seconds="60" keep="": guests
+    BEDCHECK_FUZZ_SECONDS="$2" BEDCHECK_FUZZ_KEEP="{{ if keep == "keep" { "1" } else { "0" } }}" \
+    RUSTC_WORKSPACE_WRAPPER="{{ justfile_directory() }}/scripts/fuzz-rustc.sh" \
+        cargo test --release --locked --workspace --lib -- "fuzz::$1"
+
+# Try one input on a fuzz target: the file that a failure left.
+fuzz-input target file: guests
+    BEDCHECK_FUZZ_INPUT="$(realpath "$2")" cargo test --release --locked --workspace --lib -- "fuzz::$1"
 
 # Build the plugins which only the tests use.
 guests:
-    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest
+    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter
 
 # Install the servers which the tests start, and build their OpenTelemetry Collector.
 servers:

@@ -211,15 +211,18 @@ fn base64_around(text: &str, range: Range<usize>) -> Range<usize> {
     range.start - before..end + padding
 }
 
-/// In JSON, as most write it, with `\/`, and in ASCII only; in Rust's two ways of escaping.
+/// In JSON, as most write it, with `\/`, and in ASCII only; in Rust's ways of escaping, of which `Debug` and
+/// `escape_debug` differ in quotes and in combining marks.
 fn escaped_forms(text: &str) -> impl Iterator<Item = Zeroizing<String>> + use<> {
     let json = Zeroizing::new(serde_json::Value::from(text).to_string());
     let json = Zeroizing::new(json[1..json.len() - 1].to_owned());
     let slashes = json.replace('/', "\\/");
     let ascii = json.chars().flat_map(ascii_json).collect();
     let debug = text.escape_debug().to_string();
+    let quoted = Zeroizing::new(format!("{text:?}"));
+    let quoted = quoted[1..quoted.len() - 1].to_owned();
     let default = text.escape_default().to_string();
-    [slashes, ascii, debug, default]
+    [slashes, ascii, debug, quoted, default]
         .map(Zeroizing::new)
         .into_iter()
         .chain([json])

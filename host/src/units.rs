@@ -14,6 +14,9 @@ const TIMES: [(&str, u128); 6] = [
     ("us", 1_000),
 ];
 
+/// How many are in the shortest unit.
+const NANOSECONDS: u128 = 1_000;
+
 /// Units of size, with their length in bytes.
 const SIZES: [(&str, u64); 9] = [
     ("B", 1),
@@ -99,10 +102,18 @@ pub fn show_duration(duration: Duration) -> String {
     let mut shown = String::new();
     for (name, length) in TIMES {
         let count = left / length;
-        if count > 0 {
+        if count > 0 && length > NANOSECONDS {
             shown.push_str(&format!("{count}{name}"));
             left %= length;
         }
+    }
+    // There is no unit below the microsecond: what is left is its fraction.
+    let (whole, fraction) = (left / NANOSECONDS, left % NANOSECONDS);
+    if fraction > 0 {
+        let fraction = format!("{fraction:03}");
+        shown.push_str(&format!("{whole}.{}us", fraction.trim_end_matches('0')));
+    } else if whole > 0 {
+        shown.push_str(&format!("{whole}us"));
     }
     if shown.is_empty() { "0s".to_owned() } else { shown }
 }

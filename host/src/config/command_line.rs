@@ -25,6 +25,10 @@ use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 
+/// How deep values may be in one another, the settings themselves not counted. A file may go as deep, and what
+/// reads JSON in a plugin goes to 128 as a rule.
+const MAX_DEPTH: usize = 80;
+
 /// What the command line says about one check, as it was written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CommandLine<'a> {
@@ -99,6 +103,16 @@ impl CommandLine<'_> {
         Problems::check(problems)?;
         Ok(config)
     }
+}
+
+/// How deep values are in one another: the value itself is one.
+fn depth(value: &Value) -> usize {
+    let inner = match value {
+        Value::Array(values) => values.iter().map(depth).max(),
+        Value::Object(object) => object.values().map(depth).max(),
+        _ => None,
+    };
+    inner.unwrap_or(0) + 1
 }
 
 fn check_name(plugin: &str) -> Result<CheckName, Problem> {
@@ -224,6 +238,11 @@ impl Reader {
         if dotted.split('.').any(str::is_empty) {
             let wanted = "wanted a key of the settings, such as `url` or `expect.status`";
             return self.refuse(label, format!("found {}, {wanted}", quoted(dotted)));
+        }
+        let depth = dotted.split('.').count().saturating_add(depth(&value));
+        if depth > MAX_DEPTH {
+            let message = format!("found values {depth} deep in one another, wanted at most {MAX_DEPTH}");
+            return self.refuse(label, message);
         }
         let mut pointer = String::new();
         let mut table = &mut self.values;

@@ -138,3 +138,19 @@ fn the_other_options_are_read_as_well() {
          --plugin: found `HTTP`, wanted the name of a plugin (lower case letters, digits and hyphens), such as `http`"
     );
 }
+
+#[test]
+fn values_too_deep_in_one_another_are_refused() {
+    let deep = |keys: usize, arrays: usize| {
+        let key = vec!["a"; keys].join(".");
+        format!("{key}={}1{}", "[".repeat(arrays), "]".repeat(arrays))
+    };
+    read(&[&deep(39, 40)], &[]).unwrap();
+    for option in [deep(40, 41), deep(100_000, 0)] {
+        let refused = read(&[&option], &[]).unwrap_err();
+        assert!(
+            refused.contains("deep in one another, wanted at most 80"),
+            "{refused}"
+        );
+    }
+}

@@ -117,11 +117,11 @@ impl Source {
         &self.text[start..end]
     }
 
-    /// Whether a byte offset is in `[secrets]`.
-    pub(super) fn is_in_secrets(&self, offset: usize) -> bool {
+    /// Whether a byte offset is in a line that may hold a secret.
+    pub(super) fn may_hold_a_secret(&self, offset: usize) -> bool {
         self.location(offset)
             .position()
-            .is_some_and(|position| self.line_is_in_secrets(position.line))
+            .is_some_and(|position| self.line_may_hold_a_secret(position.line))
     }
 
     /// The problems, each with its line and a caret under it. Lines that may hold a secret are left
@@ -139,7 +139,7 @@ impl Source {
             if let Location::Text(name, position) = &problem.location
                 && *name == self.name
                 && !concealed.contains(&position.line)
-                && !self.line_is_in_secrets(position.line)
+                && !self.line_may_hold_a_secret(position.line)
             {
                 self.render_line(*position, &mut rendered);
             }
@@ -166,16 +166,31 @@ impl Source {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
-    /// Whether a line belongs to `[secrets]`, going by the headers above it: where the syntax is
-    /// broken there is no table to ask.
-    fn line_is_in_secrets(&self, number: usize) -> bool {
-        let names_secrets = |line: &str| line.trim_start_matches(['[', ' ', '\t']).starts_with("secrets");
-        let header = (1..=number)
-            .rev()
-            .map(|line| self.line(line).trim_start())
-            .find(|line| line.starts_with('['));
-        names_secrets(self.line(number)) || header.is_some_and(names_secrets)
+    /// Whether a line belongs to `[secrets]` or to the headers of `[otlp]`, going by what stands above it: where
+    /// the syntax is broken there is no table to ask.
+    fn line_may_hold_a_secret(&self, number: usize) -> bool {
+        let above = || (1..=number).rev().map(|line| self.line(line).trim_start());
+        let header = above().find(|line| line.starts_with('['));
+        let is_own = names_secrets(self.line(number)) || header.is_some_and(names_secrets);
+        is_own
+            || header.is_some_and(|header| key(header) == "otlp")
+                && above()
+                    .take_while(|line| !line.starts_with('['))
+                    .any(|line| key(line).starts_with("headers"))
     }
+}
+
+/// Whether a table's header, or a key at the top of a file, is of secrets or of headers that may be some.
+fn names_secrets(line: &str) -> bool {
+    let key = key(line);
+    key.starts_with("secrets") || key.starts_with("otlp.headers") || key == "otlp" && line.contains("headers")
+}
+
+/// The key that a line begins with, without quotes and spaces: that of a table, or of a value.
+fn key(line: &str) -> String {
+    let line = line.trim_start_matches(['[', ' ', '\t']);
+    let end = line.find([']', '=', '#']).unwrap_or(line.len());
+    line[..end].replace(['"', '\'', ' ', '\t'], "")
 }
 
 fn printable(character: char) -> char {
@@ -233,5 +248,26 @@ mod tests {
         }
         let elsewhere = Problems::from(Problem::new(source.location(14), "no"));
         assert!(source.render(&elsewhere).contains("b = 1"));
+    }
+    #[test]
+    fn lines_of_headers_are_not_shown() {
+        for text in [
+            "[otlp]\nheaders = { a = hunter2 }\n",
+            "[otlp]\nendpoint = \"e\"\nheaders = {\n  a = hunter2 }\n",
+            "[otlp.headers]\na = hunter2\n",
+            "[ \"otlp\" . headers ]\na = hunter2\n",
+            "otlp.headers.a = hunter2\n",
+            "otlp = { headers = { a = hunter2 } }\n",
+        ] {
+            let source = source(text);
+            let location = source.location(text.find("hunter2").unwrap());
+            let problems = Problems::from(Problem::new(location, "no"));
+            assert!(!source.render(&problems).contains("hunter2"), "{text}");
+        }
+        let source = source("[otlp]\nendpoint = e\n[[check]]\nheaders = e\n");
+        for offset in [7, 29] {
+            let problems = Problems::from(Problem::new(source.location(offset), "no"));
+            assert!(source.render(&problems).contains("= e"), "{offset}");
+        }
     }
 }

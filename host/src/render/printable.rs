@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::text::{escaped, is_dangerous};
 
@@ -69,10 +69,9 @@ fn first_line(text: &str, width: usize) -> &str {
 
 /// The longest beginning of a text that takes at most so many columns.
 fn prefix(text: &str, width: usize) -> &str {
-    let mut taken = 0;
+    // Not the sum of its characters' columns: some change how the one before them is shown.
     for (at, character) in text.char_indices() {
-        taken += character.width().unwrap_or(0);
-        if taken > width {
+        if columns(&text[..at + character.len_utf8()]) > width {
             return &text[..at];
         }
     }

@@ -231,7 +231,6 @@ fn judge(report: &Report, program: &Value) {
         Some(error) => {
             assert_eq!(report.outcome, error.error_type.outcome());
             assert_eq!(report.blame, Some(error.error_type.blame()));
-            assert!(!error.message.is_empty(), "{error:?}");
         }
     }
     for attempt in &report.attempts {

@@ -66,13 +66,13 @@ fn unwrap_transfer_coding(
     limit: usize,
 ) -> Result<(), Failure> {
     let mut consumed = 0;
+    // Cleared once and not for each chunk: a chunk can be a single byte.
+    let mut content = vec![0; CHUNK.min(pending.len())];
     loop {
-        let filled = body.len();
-        body.resize(filled + CHUNK.min(pending.len() - consumed), 0);
         let (used, written) = call
-            .read(&pending[consumed..], &mut body[filled..])
+            .read(&pending[consumed..], &mut content)
             .map_err(|error| Failure::unexpected_response(format!("the body breaks HTTP: {error}")))?;
-        body.truncate(filled + written);
+        body.extend_from_slice(&content[..written]);
         consumed += used;
         if body.len() > limit {
             return Err(too_large("is longer", limit));

@@ -14,7 +14,7 @@ use crate::request::{FieldValue, Request};
 /// common server sends, little enough for a sandbox.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Up to this length an unfinished head is parsed after every read, so that a server that speaks
+/// Where less than this was there before, an unfinished head is parsed after every read, so that a server that speaks
 /// another protocol is told from a slow one; from there on only when a line of it may be the last, so
 /// that a server that sends byte by byte does not make the parsing expensive.
 const PARSED_EAGERLY: usize = 1024;
@@ -191,14 +191,17 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
     let mut consumed = 0;
     loop {
         let arrived = transport.receive(&mut received)?;
-        let is_ended = arrived == 0;
-        // The first piece is parsed whatever its size, and so is what a server left that has hung up.
+        let before = received.len() - arrived;
+        let (is_ended, is_too_long) = (arrived == 0, received.len() > MAX_HEAD);
+        let end = received.len().min(MAX_HEAD);
+        // What cannot grow any more is parsed once for what is wrong with it, however it came.
         let mut is_worth_parsing = is_ended
-            || received.len() - arrived <= PARSED_EAGERLY
-            || has_empty_line(&received, received.len() - arrived);
+            || is_too_long
+            || before <= PARSED_EAGERLY
+            || has_empty_line(&received[..end], before.min(end));
         while is_worth_parsing {
             let (used, response) = call
-                .try_response(&received[consumed..], false)
+                .try_response(&received[consumed..end], false)
                 .map_err(|error| no_http(&error, &received))?;
             if let Some(response) = response {
                 received.drain(..consumed + used);
@@ -211,7 +214,7 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
         if is_ended {
             return Err(ended_in_head(&received[consumed..]));
         }
-        if received.len() > MAX_HEAD {
+        if is_too_long {
             return Err(Failure::too_large(format!(
                 "the response's head is longer than {MAX_HEAD} bytes"
             )));

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::rc::Rc;
 
 use bedcheck_fuzz::{Bytes, Fuzz, Random};
-use bedcheck_sdk::{CallError, Failure, TlsInfo};
+use bedcheck_sdk::{CallError, Failure, Reason, TlsInfo};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -24,9 +24,11 @@ use crate::target::Target;
 const GZIP: u8 = 0x1d;
 const CONNECTION: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
-const FLOOD_LINES: usize = 20_000;
+/// How much of a line is repeated at most, in bytes.
+const MAX_LINE: usize = 2048;
+const FLOOD_LINES: usize = 3_000;
 /// The most that one server says before it is compressed, in bytes.
-const MAX_SAID: usize = 4 * 1024 * 1024;
+const MAX_SAID: usize = 1024 * 1024 + 100_000;
 /// Up to this size an answer is also delivered byte by byte.
 const SMALL: usize = 16 * 1024;
 
@@ -166,15 +168,12 @@ struct Played {
 }
 
 impl Played {
-    fn new(input: &[u8], piece: usize) -> Self {
-        let mut bytes = Bytes::new(input);
-        let written = settings(&mut bytes);
+    fn new(written: &Value, answers: &[Vec<u8>], piece: usize) -> Self {
         let settings: Settings =
             serde_json::from_value(written.clone()).unwrap_or_else(|error| panic!("{error}: {written}"));
         let seen = Rc::new(RefCell::new(Seen::default()));
-        let answers = bytes.rest().split(|byte| *byte == CONNECTION);
         let mut servers = Servers {
-            answers: answers.map(answer).collect(),
+            answers: answers.iter().cloned().collect(),
             piece,
             seen: Rc::clone(&seen),
         };
@@ -186,19 +185,45 @@ impl Played {
             }
         }
         Self {
-            written,
+            written: written.clone(),
             result,
             seen: seen.take(),
         }
     }
 
-    /// What the fetch came to, the same whatever the pieces were. How much of an answer is quoted depends on
-    /// how much had come.
-    fn came_to(&self) -> String {
-        match &self.result {
-            Ok(fetched) => format!("{fetched:?} {:?}", self.seen.requests),
-            Err(failure) => format!("{:?} {:?}", failure.reason(), self.seen.requests),
+    /// Holds two fetches against each other, which differ in the pieces alone. How much of an answer is quoted
+    /// depends on how much had come, so messages are not looked at.
+    fn assert_same(&self, other: &Self, piece: usize) {
+        match (&self.result, &other.result) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!(one.response.body, other.response.body, "pieces of {piece} bytes");
+                assert_eq!(
+                    one.response.headers, other.response.headers,
+                    "pieces of {piece} bytes"
+                );
+                assert_eq!(
+                    one.response.status, other.response.status,
+                    "pieces of {piece} bytes"
+                );
+            }
+            (Err(one), Err(other)) => {
+                // What is too large and broken as well may be called either.
+                let is_too_large = [one, other]
+                    .iter()
+                    .any(|failure| matches!(failure.reason(), Reason::TooLarge));
+                let (one, other) = (format!("{:?}", one.reason()), format!("{:?}", other.reason()));
+                assert!(
+                    one == other || is_too_large,
+                    "pieces of {piece} bytes: {one} became {other}"
+                );
+            }
+            (one, other) => panic!(
+                "pieces of {piece} bytes: {:?} became {:?}",
+                one.as_ref().map(|fetched| fetched.response.status),
+                other.as_ref().map(|fetched| fetched.response.status),
+            ),
         }
+        assert_eq!(self.seen.requests, other.seen.requests, "pieces of {piece} bytes");
     }
 }
 
@@ -234,10 +259,9 @@ fn answer(written: &[u8]) -> Vec<u8> {
         match *byte {
             FLOOD => {
                 let end = said.len().saturating_sub(1);
-                let start = said[..end]
-                    .iter()
-                    .rposition(|byte| *byte == b'\n')
-                    .map_or(0, |at| at + 1);
+                let from = end.saturating_sub(MAX_LINE);
+                let before = said[from..end].iter().rposition(|byte| *byte == b'\n');
+                let start = before.map_or(from, |at| from + at + 1);
                 let line = said[start..].to_vec();
                 let times = FLOOD_LINES.min(MAX_SAID.saturating_sub(said.len()) / line.len().max(1));
                 said.extend(line.repeat(times));
@@ -275,13 +299,20 @@ fn with_length(said: Vec<u8>) -> Vec<u8> {
 
 /// What must hold for any servers.
 fn property(input: &[u8]) {
-    let whole = Played::new(input, 16 * 1024);
+    let mut bytes = Bytes::new(input);
+    let written = settings(&mut bytes);
+    let answers: Vec<_> = bytes
+        .rest()
+        .split(|byte| *byte == CONNECTION)
+        .map(answer)
+        .collect();
+    let whole = Played::new(&written, &answers, 16 * 1024);
     judge(&whole);
     let pieces: &[usize] = if whole.seen.said > SMALL { &[4096] } else { &[1, 7] };
     for piece in pieces {
-        let cut = Played::new(input, *piece);
+        let cut = Played::new(&written, &answers, *piece);
         judge(&cut);
-        assert_eq!(whole.came_to(), cut.came_to(), "pieces of {piece} bytes");
+        whole.assert_same(&cut, *piece);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::text;
 
 /// The most bytes of all responses to one command together. Opening a mailbox takes about 1 KiB; the
 /// rest is room for what a server may add unasked, and an end to a flood of it.
-const MAX_ANSWER: usize = 1024 * 1024;
+pub(crate) const MAX_ANSWER: usize = 1024 * 1024;
 
 /// Response codes of a refused login that say that the server, not the credentials, is the trouble
 /// (RFC 5530 section 3).

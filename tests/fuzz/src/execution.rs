@@ -170,6 +170,7 @@ fn report(target: &str, input: &[u8], place: &str, words: &str) -> String {
         Ok(path) => format!("repeat it: ./justw fuzz-input {target} {}", path.display()),
         Err(error) => format!("it could not be written to a file: {error}"),
     };
+    let words: String = words.chars().take(MAX_SHOWN).collect();
     let findings = corpus::findings(target);
     format!(
         "fuzz {target}: an input of {} bytes fails at {place}: {words}\n\

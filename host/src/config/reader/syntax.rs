@@ -26,7 +26,7 @@ fn syntax_problem(source: &Source, error: &toml::de::Error) -> Problem {
         "duplicate key" => format!("{}: the key is given twice", quoted(source.slice(span.clone()))),
         message if NO_VALUE.iter().any(|start| message.starts_with(start)) => {
             let word = source.word_at(span.start);
-            let found = if source.is_in_secrets(span.start) {
+            let found = if source.may_hold_a_secret(span.start) {
                 String::new()
             } else {
                 format!("found {}, ", quoted(word))

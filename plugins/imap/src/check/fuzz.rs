@@ -13,16 +13,22 @@ use bedcheck_sdk::CallError;
 use serde_json::json;
 
 use super::*;
+use crate::dialogue::MAX_ANSWER;
 use crate::host::Part;
+use crate::receive::MAX_RESPONSE;
 use crate::script::Record;
 
 const TURN: u8 = 0x1e;
 const FLOOD: u8 = 0x1f;
-const FLOOD_LINES: usize = 50_000;
-/// The most that a server says in all, in bytes: some times what one answer may have.
-const MAX_SAID: usize = 4 * 1024 * 1024;
+/// How much of a line is repeated at most, in bytes.
+const MAX_LINE: usize = 2048;
+const FLOOD_LINES: usize = 2_000;
+/// The most that a server says in all, in bytes: more than one answer may have.
+const MAX_SAID: usize = 1_400_000;
 /// The longest message in characters: two pieces of a server's text, and words around them.
 const MAX_MESSAGE: usize = 600;
+/// The most that the SDK asks for at once, in bytes.
+const MAX_PIECE: usize = 16 * 1024;
 /// Up to this size a stream is also delivered byte by byte.
 const SMALL: usize = 16 * 1024;
 
@@ -129,10 +135,9 @@ fn flooded(turn: &[u8], left: &mut usize) -> Vec<u8> {
             continue;
         }
         let end = said.len().saturating_sub(1);
-        let start = said[..end]
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let from = end.saturating_sub(MAX_LINE);
+        let before = said[from..end].iter().rposition(|byte| *byte == b'\n');
+        let start = before.map_or(from, |at| from + at + 1);
         let line = said[start..].to_vec();
         let times = FLOOD_LINES.min(*left / line.len().max(1));
         *left -= times * line.len();
@@ -241,7 +246,7 @@ fn settings(bits: u8) -> Settings {
 
 /// What must hold for any server.
 fn property(input: &[u8]) {
-    let whole = Played::new(input, usize::MAX);
+    let whole = Played::new(input, MAX_PIECE);
     judge(&whole);
     let pieces: &[usize] = if whole.seen.received.len() > SMALL {
         &[4096]
@@ -276,7 +281,7 @@ fn judge(played: &Played) {
         "the password was sent out of TLS"
     );
     // Each command may be answered at length, and is over the bound with the piece that goes over it.
-    let most = (seen.sent.len() + 1) * (1024 * 1024 + 64 * 1024) + MAX_SAID / 2;
+    let most = (seen.sent.len() + 1) * (MAX_ANSWER + MAX_RESPONSE + MAX_PIECE);
     assert!(
         seen.received.len() <= most,
         "{} bytes were taken",
