@@ -90,7 +90,7 @@ fn component(output: &Output, manifest: &Path) -> Result<PathBuf, Error> {
     }
     built_component(&String::from_utf8_lossy(&output.stdout), manifest).ok_or_else(|| {
         Error::new(format!(
-            "{}: found no component among what was built, wanted `crate-type = [\"cdylib\", \"rlib\"]` in `[lib]`",
+            "{}: found no component among what was built, wanted `crate-type = [\"cdylib\"]` in `[lib]`",
             manifest.display()
         ))
     })
