@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Error;
 use report::Report;
-pub use report::{ErrorReport, LogLine, Measurement, Outcome, Phase, Status};
+pub use report::{ErrorReport, Injected, LogLine, Measurement, Outcome, Phase, Status};
 
 /// A finished run. Assertions panic with the timeline and the command that repeats the run; they return what they
 /// are asked of, so that several can follow each other.
@@ -91,6 +91,12 @@ impl Run {
     #[must_use]
     pub fn log(&self) -> &[LogLine] {
         &self.report.log
+    }
+
+    /// The failures that were injected, in their order.
+    #[must_use]
+    pub fn faults(&self) -> &[Injected] {
+        &self.report.faults
     }
 
     /// The whole report.
@@ -234,6 +240,9 @@ impl fmt::Display for Run {
                 "  {error}{place} (blames: {})",
                 self.blame().unwrap_or("nobody")
             )?;
+        }
+        for fault in self.faults() {
+            writeln!(f, "  {fault}")?;
         }
         for Measurement {
             name, value, unit, ..

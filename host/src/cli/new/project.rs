@@ -249,7 +249,7 @@ mod tests {
                 assert!(!text.contains("{{"), "{path} has a placeholder:\n{text}");
             }
             assert!(text(&files, "Cargo.toml").contains("name = \"two-words\""));
-                assert!(text(&files, "README.md").contains("release/two_words.wasm"));
+            assert!(text(&files, "README.md").contains("release/two_words.wasm"));
         }
     }
 
