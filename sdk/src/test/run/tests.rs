@@ -176,3 +176,24 @@ fn what_is_no_report_is_an_error_with_what_was_printed() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn a_run_off_the_script_is_no_pass() {
+    let mut report = report();
+    report["outcome"] = "pass".into();
+    report["error"] = Value::Null;
+    let passed = |notes| Run::parse(&report.to_string(), notes, COMMAND).unwrap();
+    passed("note: made up: mail\n").assert_pass();
+
+    let wandered = passed("note: off the script: step 2 of connection 1: found `NOOP`, wanted `QUIT`\n");
+    assert_eq!(
+        wandered.off_script(),
+        ["step 2 of connection 1: found `NOOP`, wanted `QUIT`"]
+    );
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(wandered.assert_pass().clone()))).unwrap_err();
+    let complaint = panicked.downcast::<String>().expect("a panic with a sentence");
+    assert!(
+        complaint.starts_with("the run passed, but off the script: step 2"),
+        "{complaint}"
+    );
+}
