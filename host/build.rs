@@ -33,6 +33,7 @@ fn build() -> Result<(), String> {
         "plugins",
         "sdk",
         "wit",
+        "rustfmt.toml",
         "LICENSE-APACHE",
         "LICENSE-MIT",
         "Cargo.toml",

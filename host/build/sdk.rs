@@ -11,8 +11,15 @@ use std::path::{Path, PathBuf};
 const LIST: &str = "sdk_files.rs";
 /// The package whose dependencies a new project has.
 const PACKAGE: &str = "bedcheck-sdk";
-/// What is taken as it is.
-const COPIED: [&str; 5] = ["sdk/src", "sdk/template", "wit", "LICENSE-APACHE", "LICENSE-MIT"];
+/// What is taken as it is; with its format, so that formatting a project leaves it alone.
+const COPIED: [&str; 6] = [
+    "sdk/src",
+    "sdk/template",
+    "wit",
+    "rustfmt.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+];
 
 /// Writes the list and what is derived for it into `out`.
 pub(super) fn embed(workspace: &Path, out: &Path) -> Result<(), String> {

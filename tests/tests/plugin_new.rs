@@ -151,7 +151,7 @@ fn the_check_of_a_new_project_is_valid() {
 #[test]
 fn a_new_project_is_clean() {
     let project = project();
-    succeed(cargo(project, ["fmt", "--check"]));
+    succeed(cargo(project, ["fmt", "--all", "--check"]));
     succeed(cargo(
         project,
         ["clippy", "--release", "--all-targets", "--", "--deny", "warnings"],
@@ -201,6 +201,53 @@ fn a_new_project_passes_its_sweep_from_the_shell() {
         .argument(rehearsal.join("server.toml"))
         .finish();
     assert_eq!(swept.code, Some(0), "{swept:#?}");
+}
+
+/// A plugin that calls every failure of a read an unexpected response, which blames the wrong thing: the run fails
+/// as it should, and only its error type is not true.
+#[test]
+fn a_planted_bug_is_found_by_its_sweep() {
+    let place = Place::new();
+    let sdk = project().join("bedcheck/sdk");
+    let made = place.make("mumbler", &["--sdk", &sdk.to_string_lossy()]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    let code = place.project().join("src/lib.rs");
+    let right = fs::read_to_string(&code).expect("the project was just made");
+    let wrong = right.replace(
+        "connection.read_line_limited(512)?",
+        "connection.read_line_limited(512).map_err(|_| Failure::unexpected_response(\"no answer\"))?",
+    );
+    assert_ne!(right, wrong, "there is a read to plant a bug at");
+    fs::write(&code, wrong).expect("the project can be written to");
+    succeed(cargo(
+        &place.project(),
+        ["build", "--release", "--target", "wasm32-wasip2"],
+    ));
+
+    let swept = Program::new(["plugin", "test", "--format=json"])
+        .argument(target().join("wasm32-wasip2/release/mumbler.wasm"))
+        .argument("--settings")
+        .argument(place.project().join("rehearsal/settings.toml"))
+        .argument("--server")
+        .argument(place.project().join("rehearsal/server.toml"))
+        .finish();
+
+    assert_eq!(swept.code, Some(2), "{swept:#?}");
+    let cases = swept.reports();
+    let has_problems = |fault: &str| {
+        let case = cases.iter().find(|case| case["fault"] == fault);
+        case.map(|case| case["problems"] != serde_json::json!([]))
+    };
+    assert_eq!(
+        has_problems("net.read#1=connection-reset"),
+        Some(true),
+        "{swept:#?}"
+    );
+    assert_eq!(
+        has_problems("net.connect#1=connection-refused"),
+        Some(false),
+        "{swept:#?}"
+    );
 }
 
 /// A place for a project, and `bedcheck plugin new` making it there.

@@ -131,6 +131,7 @@ fn a_plugin_that_leaves_the_script_does_not_pass() -> Result<(), Error> {
     let server = Server::new(HOST).on_connect(|peer| peer.expect("EHLO {name}\r\n").send("250 hello\r\n"));
     let run = page(server).run()?;
     assert_ne!(run.outcome(), Outcome::Pass, "{run}");
+    assert!(!run.off_script().is_empty(), "{run}");
     Ok(())
 }
 

@@ -52,7 +52,7 @@ use std::fmt;
 
 pub use plugin::Plugin;
 pub use rehearsal::{Rehearsal, Settings};
-pub use run::{ErrorReport, LogLine, Measurement, Outcome, Phase, PhaseOf, Run, Status};
+pub use run::{ErrorReport, Injected, LogLine, Measurement, Outcome, Phase, PhaseOf, Run, Status};
 pub use serde_json::{Value, json};
 pub use server::{Peer, Server, Tls};
 pub use sweep::{Case, Sweep};

@@ -53,14 +53,13 @@ impl Plugin {
 }
 
 fn build() -> Result<PathBuf, Error> {
-    let variable = |name: &str| {
-        env::var_os(name).ok_or_else(|| {
-            Error::new(format!(
-                "the plugin cannot be built: found no `{name}` in the environment, wanted tests started by `cargo test`"
-            ))
-        })
-    };
-    let (cargo, package) = (variable("CARGO")?, PathBuf::from(variable("CARGO_MANIFEST_DIR")?));
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).ok_or_else(|| {
+        Error::new(
+            "the plugin cannot be built: found no `CARGO_MANIFEST_DIR` in the environment, wanted tests that were \
+             started by `cargo test`",
+        )
+    })?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = package.join("Cargo.toml");
     let mut command = Command::new(cargo);
     command
@@ -90,7 +89,7 @@ fn component(output: &Output, manifest: &Path) -> Result<PathBuf, Error> {
     }
     built_component(&String::from_utf8_lossy(&output.stdout), manifest).ok_or_else(|| {
         Error::new(format!(
-            "{}: found no component among what was built, wanted `crate-type = [\"cdylib\", \"rlib\"]` in `[lib]`",
+            "{}: found no component among what was built, wanted `crate-type = [\"cdylib\"]` in `[lib]`",
             manifest.display()
         ))
     })

@@ -115,7 +115,7 @@ impl Rehearsal {
     }
 
     /// Runs the check once, and then once for every failure that is possible at every host call of that run, the
-    /// deadline passing there included.
+    /// deadline passing there included. With faults, only for those of the failures that begin like one of them.
     ///
     /// # Errors
     ///

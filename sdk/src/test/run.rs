@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use super::Error;
 use report::Report;
-pub use report::{ErrorReport, LogLine, Measurement, Outcome, Phase, Status};
+pub use report::{ErrorReport, Injected, LogLine, Measurement, Outcome, Phase, Status};
+
+/// How `bedcheck plugin test` begins what it says about a plugin that left the script.
+const OFF_SCRIPT: &str = "note: off the script: ";
 
 /// A finished run. Assertions panic with the timeline and the command that repeats the run; they return what they
 /// are asked of, so that several can follow each other.
@@ -93,10 +96,26 @@ impl Run {
         &self.report.log
     }
 
+    /// The failures that were injected, in their order.
+    #[must_use]
+    pub fn faults(&self) -> &[Injected] {
+        &self.report.faults
+    }
+
     /// The whole report.
     #[must_use]
     pub fn json(&self) -> &Value {
         &self.json
+    }
+
+    /// Where the plugin wrote something else than the server's script expects, or waited for what does not come, in
+    /// sentences; empty when it went by the script.
+    #[must_use]
+    pub fn off_script(&self) -> Vec<&str> {
+        self.notes
+            .lines()
+            .filter_map(|line| line.strip_prefix(OFF_SCRIPT))
+            .collect()
     }
 
     /// The command that repeats the run and shows it.
@@ -138,14 +157,18 @@ impl Run {
         }
     }
 
-    /// The run passed.
+    /// The run passed, and the plugin went by the script of the server.
     ///
     /// # Panics
     ///
     /// When it did not.
     #[track_caller]
     pub fn assert_pass(&self) -> &Self {
-        self.assert_ended(Outcome::Pass, None)
+        self.assert_ended(Outcome::Pass, None);
+        if let [first, ..] = self.off_script()[..] {
+            self.complain(&format!("the run passed, but off the script: {first}"));
+        }
+        self
     }
 
     /// The run failed, which blames the target or the way to it, with this error type.
@@ -234,6 +257,9 @@ impl fmt::Display for Run {
                 "  {error}{place} (blames: {})",
                 self.blame().unwrap_or("nobody")
             )?;
+        }
+        for fault in self.faults() {
+            writeln!(f, "  {fault}")?;
         }
         for Measurement {
             name, value, unit, ..

@@ -171,7 +171,8 @@ impl Peer {
         self.then("send_base64", &toml::string(&toml::base64(bytes.as_ref())))
     }
 
-    /// Waits until the plugin has written this. A plugin that writes something else fails the run.
+    /// Waits until the plugin has written this. When it writes what nothing expects, the server hangs up, as
+    /// servers do that no longer understand.
     #[must_use]
     pub fn expect(self, text: &str) -> Self {
         self.then("expect", &toml::string(text))

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, Run};
 
 /// A finished sweep.
 #[derive(Debug, Clone)]
@@ -58,6 +58,12 @@ impl Sweep {
             let value: Value = serde_json::from_str(line).map_err(|_| unreadable("what is no JSON"))?;
             if value.get("runs").is_some() {
                 totals = Totals::deserialize(&value).ok();
+            } else if value.get("attempts").is_some() {
+                // The report of the run without a failure, which is all there is when that does not pass.
+                let run = Run::parse(line, notes, once)?;
+                return Err(Error::new(format!(
+                    "nothing was swept: the run without a failure is not good\n{run}"
+                )));
             } else {
                 let case = Case::deserialize(&value);
                 cases.push(case.map_err(|error| unreadable(&format!("a line that is no case ({error})")))?);
@@ -186,6 +192,24 @@ mod tests {
         ] {
             let error = sweep(lines).unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+    #[test]
+    fn a_run_that_is_not_good_is_shown_instead() {
+        let report = serde_json::json!({
+            "plugin": {"name": "mail", "version": "0.1.0"}, "duration_s": 0.1, "deadline_s": 10.0,
+            "deadline_exceeded": false, "outcome": "fail", "blame": "target",
+            "error": {"type": "connection_closed", "message": "closed", "phase": null},
+            "attempts": [{"phases": []}], "measurements": [], "log": [],
+        });
+        let error = sweep(&[&report.to_string()]).unwrap_err().to_string();
+        for part in [
+            "nothing was swept",
+            "mail 0.1.0: fail after 0.1 s",
+            "connection_closed: closed",
+            "--once",
+        ] {
+            assert!(error.contains(part), "{error}");
         }
     }
 }

@@ -17,7 +17,8 @@ impl Check for Plugin {
     type Settings = Settings;
 
     fn describe() -> Description {
-        Description::new("{{name}}", env!("CARGO_PKG_VERSION"), "a service greets and says goodbye")
+        let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        Description::new(name, version, "a service greets and says goodbye")
             .phases(["resolve", "connect", "greeting", "goodbye"])
             .capabilities(["net.connect"])
             .target(Target::host_and_port("host", "port", []))
@@ -29,8 +30,8 @@ impl Check for Plugin {
         let mut ask = |command: &[u8], wanted: &[u8]| {
             connection.write_all(command)?;
             let line = connection.read_line_limited(512)?;
-            let told = String::from_utf8_lossy(&line);
-            line.starts_with(wanted).then_some(()).ok_or_else(|| Failure::unexpected_response(told))
+            let told = || Failure::unexpected_response(String::from_utf8_lossy(&line));
+            line.starts_with(wanted).then_some(()).ok_or_else(told)
         };
         phase("greeting", || ask(b"", b"220 "))?;
         phase("goodbye", || ask(b"QUIT\r\n", b"221 "))

@@ -23,7 +23,8 @@ fn a_service_that_is_well_passes() -> Result<(), Error> {
 
 #[test]
 fn a_service_that_is_too_busy_fails_in_its_greeting() -> Result<(), Error> {
-    let busy = Server::new("service.example").on_connect(|peer| peer.send("421 too busy\r\n").hang_up());
+    let busy =
+        Server::new("service.example").on_connect(|peer| peer.send("421 too busy\r\n").hang_up());
     let run = rehearsal()?.server(busy).run()?;
     run.assert_fail("protocol.unexpected_response");
     run.phase("greeting").assert_failed();
@@ -35,7 +36,10 @@ fn a_service_that_is_too_busy_fails_in_its_greeting() -> Result<(), Error> {
 fn a_service_that_falls_silent_is_caught_by_the_deadline() -> Result<(), Error> {
     let silent = Server::new("service.example")
         .on_connect(|peer| peer.send("220 ready\r\n").expect("QUIT\r\n").silence());
-    let run = rehearsal()?.server(silent).deadline(Duration::from_secs(5)).run()?;
+    let run = rehearsal()?
+        .server(silent)
+        .deadline(Duration::from_secs(5))
+        .run()?;
     run.assert_fail("deadline_exceeded");
     run.phase("greeting").assert_ok();
     run.phase("goodbye").assert_deadline_exceeded();

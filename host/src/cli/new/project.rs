@@ -142,14 +142,14 @@ impl Template {
             SdkSource::Copy => (
                 format!("{COPY}sdk"),
                 format!(
-                    "\nThe folder `bedcheck` is a copy of the SDK of bedcheck {}, which is in no registry. Leave it as it\n\
+                    "\n\nThe folder `bedcheck` is a copy of the SDK of bedcheck {}, which is in no registry. Leave it as it\n\
                      is; a newer bedcheck brings a newer one with `bedcheck plugin new`.",
                     env!("CARGO_PKG_VERSION")
                 ),
             ),
             SdkSource::Checkout(path) => (
                 escaped(&path.to_string_lossy()),
-                "\nThe SDK is that of the checkout of bedcheck which `Cargo.toml` names.".to_owned(),
+                "\n\nThe SDK is that of the checkout of bedcheck which `Cargo.toml` names.".to_owned(),
             ),
         };
         Self {
@@ -249,7 +249,6 @@ mod tests {
                 assert!(!text.contains("{{"), "{path} has a placeholder:\n{text}");
             }
             assert!(text(&files, "Cargo.toml").contains("name = \"two-words\""));
-            assert!(text(&files, "src/lib.rs").contains("Description::new(\"two-words\""));
             assert!(text(&files, "README.md").contains("release/two_words.wasm"));
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Report {
     pub(super) attempts: Vec<Attempt>,
     pub(super) measurements: Vec<Measurement>,
     pub(super) log: Vec<LogLine>,
+    #[serde(default)]
+    pub(super) faults: Vec<Injected>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -76,7 +78,7 @@ pub struct ErrorReport {
     pub message: String,
     /// The phase it happened in, if one was open.
     pub phase: Option<String>,
-    /// Whether a fault brought it about.
+    /// Whether it was injected, or follows from what was.
     #[serde(default)]
     pub injected: bool,
 }
@@ -97,6 +99,20 @@ pub struct Phase {
     pub duration_s: Option<f64>,
     /// What went wrong in it.
     pub error: Option<ErrorReport>,
+}
+
+/// A failure that was injected.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct Injected {
+    /// The fault, such as `net.read#3=connection-reset`.
+    pub fault: String,
+    /// The host call at which it happened.
+    pub call: String,
+    /// The phase that was open, if one was.
+    pub phase: Option<String>,
+    /// When, in seconds from the start of the run.
+    pub at_s: f64,
 }
 
 /// A number that the plugin measured.
@@ -131,14 +147,14 @@ impl fmt::Display for Phase {
             Some(detail) => format!("{} {detail}", self.name),
             None => self.name.clone(),
         };
-        write!(f, "{name:<20} {:<17}", self.status.as_str())?;
+        let mut line = format!("{name:<20} {:<17}", self.status.as_str());
         if let (Some(start), Some(duration)) = (self.start_s, self.duration_s) {
-            write!(f, " {duration:.6} s from {start:.6} s")?;
+            line.push_str(&format!(" {duration:.6} s from {start:.6} s"));
         }
-        match &self.error {
-            Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
+        if let Some(error) = &self.error {
+            line.push_str(&format!(": {error}"));
         }
+        f.write_str(line.trim_end())
     }
 }
 
@@ -146,6 +162,19 @@ impl fmt::Display for ErrorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let injected = if self.injected { " (injected)" } else { "" };
         write!(f, "{}{injected}: {}", self.error_type, self.message)
+    }
+}
+
+impl fmt::Display for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            fault, call, at_s, ..
+        } = self;
+        let place = self
+            .phase
+            .as_deref()
+            .map_or(String::new(), |phase| format!(" in {phase}"));
+        write!(f, "injected {fault} at {call}{place}, after {at_s} s")
     }
 }
 

@@ -24,6 +24,8 @@ fn report() -> Value {
              "error": null},
         ]}],
         "measurements": [{"name": "mail.messages", "value": 3, "unit": "{message}", "attributes": {}}],
+        "faults": [{"fault": "net.read#3=connection-reset", "call": "net.read", "phase": "select",
+                    "detail": "Archive", "at_s": 0.003}],
         "log": [{"at_s": 0.002, "level": "warning", "message": "slow"}],
     })
 }
@@ -54,6 +56,7 @@ fn what_is_so_can_be_asserted() {
     assert_eq!(run.phase("connect").duration_s, Some(0.001));
     assert_eq!((run.outcome(), run.blame()), (Outcome::Fail, Some("target")));
     assert!(run.error().is_some_and(|error| error.injected));
+    assert_eq!(run.faults()[0].call, "net.read");
     assert_eq!(run.json()["lag_s"], 0.0);
 }
 
@@ -68,8 +71,9 @@ fn what_is_not_so_is_told_with_the_timeline_and_the_command() {
     connect              ok                0.001000 s from 0.001000 s
     select INBOX         ok                0.001000 s from 0.002000 s
     select Archive       failed            0.001000 s from 0.003000 s: connection_reset: the peer reset the connection
-    logout               not-reached      
+    logout               not-reached
   connection_reset (injected): the peer reset the connection in select (blames: target)
+  injected net.read#3=connection-reset at net.read in select, after 0.003 s
   measured mail.messages: 3 {message}
   warning at 0.002 s: slow
   note: made up: mail
@@ -171,4 +175,25 @@ fn what_is_no_report_is_an_error_with_what_was_printed() {
     ] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_run_off_the_script_is_no_pass() {
+    let mut report = report();
+    report["outcome"] = "pass".into();
+    report["error"] = Value::Null;
+    let passed = |notes| Run::parse(&report.to_string(), notes, COMMAND).unwrap();
+    passed("note: made up: mail\n").assert_pass();
+
+    let wandered = passed("note: off the script: step 2 of connection 1: found `NOOP`, wanted `QUIT`\n");
+    assert_eq!(
+        wandered.off_script(),
+        ["step 2 of connection 1: found `NOOP`, wanted `QUIT`"]
+    );
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(wandered.assert_pass().clone()))).unwrap_err();
+    let complaint = panicked.downcast::<String>().expect("a panic with a sentence");
+    assert!(
+        complaint.starts_with("the run passed, but off the script: step 2"),
+        "{complaint}"
+    );
 }
