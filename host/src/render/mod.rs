@@ -3,7 +3,7 @@
 //! text ends with a newline.
 //!
 //! What a report quotes (messages, details, names) can come from a hostile server, so everything
-//! goes through [`printable()`] before it is shown.
+//! goes through [`printable`](crate::text::printable) before it is shown.
 
 mod axis;
 mod exit;
