@@ -13,8 +13,8 @@ fn form(kind: usize, secret: &[u8], before: &[u8], after: &[u8]) -> Option<Strin
     let is_long = secret.len() >= MIN_ENCODED;
     Some(match kind {
         0 => text,
-        1 => serde_json::to_string(&text).ok()?.trim_matches('"').to_owned(),
-        2 => format!("{text:?}").trim_matches('"').to_owned(),
+        1 => within_quotes(&serde_json::to_string(&text).ok()?)?.to_owned(),
+        2 => within_quotes(&format!("{text:?}"))?.to_owned(),
         3 => text.escape_default().to_string(),
         4 => percent(secret, |byte| format!("%{byte:02X}")),
         5 => percent(secret, |byte| format!("%{byte:02x}")),
@@ -26,6 +26,10 @@ fn form(kind: usize, secret: &[u8], before: &[u8], after: &[u8]) -> Option<Strin
         11 if is_long => STANDARD_NO_PAD.encode(around),
         _ => return None,
     })
+}
+
+fn within_quotes(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
 }
 
 fn percent(secret: &[u8], escape: impl Fn(u8) -> String) -> String {

@@ -265,7 +265,7 @@ mod tests {
             assert!(!source.render(&problems).contains("hunter2"), "{text}");
         }
         let source = source("[otlp]\nendpoint = e\n[[check]]\nheaders = e\n");
-        for offset in [7, 29] {
+        for offset in [7, 31] {
             let problems = Problems::from(Problem::new(source.location(offset), "no"));
             assert!(source.render(&problems).contains("= e"), "{offset}");
         }
