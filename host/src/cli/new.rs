@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::args::NewArguments;
+use super::rehearse::quoted;
 use super::{output, refuse};
 use project::SdkSource;
 
@@ -99,7 +100,7 @@ fn missing_tools() -> Option<String> {
 fn next_steps(name: &str, folder: &Path, missing: Option<String>) -> String {
     let component = project::component_of(name);
     let mut steps: Vec<String> = missing.into_iter().collect();
-    steps.push(format!("cd {}", shell_word(&folder.to_string_lossy())));
+    steps.push(format!("cd {}", quoted(&folder.to_string_lossy())));
     steps.push("cargo test".to_owned());
     steps.push(format!(
         "bedcheck plugin test target/{TARGET}/release/{component} \\\n    \
@@ -110,15 +111,6 @@ fn next_steps(name: &str, folder: &Path, missing: Option<String>) -> String {
         "{}: the plugin `{name}`, with tests; its code is src/lib.rs. Next:\n{steps}",
         folder.display()
     )
-}
-
-/// A word as a shell takes it: quoted where it has to be.
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]
