@@ -3,9 +3,12 @@
 
 mod access;
 mod ask;
+mod blame;
 mod convert;
+mod dialling;
 mod disturb;
 mod facts;
+mod gate;
 mod host_phases;
 mod memory;
 mod names;
@@ -19,7 +22,6 @@ mod wasi;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
@@ -28,15 +30,11 @@ pub use convert::Known;
 pub use names::{LookedUp, MAX_NAMES};
 pub use wasi::add_to_linker;
 
-use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::budget::Limits;
-use crate::capability::Capability;
 use crate::deadline::Deadline;
-use crate::fault::{FaultPlan, HostCall, Injector};
-use crate::outcome::{
-    DeadlineHit, DeadlineWhile, Denial, InjectedFault, LogLevel, LogLine, Measurement, Usage,
-};
-use crate::phase::{HostPhase, Timeline};
+use crate::fault::{FaultPlan, Injector};
+use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
+use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
 use stdio::Printed;
@@ -230,112 +228,6 @@ impl RunState {
                 self.log.push(LogLine { at, level, message });
             }
         }
-    }
-
-    /// The gate of calls that only report: the deadline does not concern them.
-    fn report_call(&mut self, call: HostCall) -> wasmtime::Result<Result<(), CallError>> {
-        self.report_call_with(call, || Value::Null)
-    }
-
-    fn report_call_with(
-        &mut self,
-        call: HostCall,
-        arguments: impl FnOnce() -> Value,
-    ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call(call, arguments)? {
-            return Ok(Err(error));
-        }
-        Ok(self.disturb_report(call))
-    }
-
-    /// The gate of calls that reach out.
-    fn enter(
-        &mut self,
-        call: HostCall,
-        capability: Capability,
-        arguments: impl FnOnce() -> Value,
-    ) -> wasmtime::Result<Result<(), CallError>> {
-        if let Err(error) = self.count_call(call, arguments)? {
-            return Ok(Err(error));
-        }
-        if self.deadline.has_passed() {
-            self.refused_by_deadline(call);
-            return Ok(Err(CallError::DeadlineExceeded));
-        }
-        Ok(self.require(capability))
-    }
-
-    /// Whether the guest has a capability at this moment. That it has not is counted.
-    fn require(&mut self, capability: Capability) -> Result<(), CallError> {
-        if self.access.has(capability) {
-            return Ok(());
-        }
-        self.usage.denied_calls.add(Denial::Capability(capability));
-        Err(CallError::CapabilityDisabled(capability.as_str().into()))
-    }
-
-    fn count_call(
-        &mut self,
-        call: HostCall,
-        arguments: impl FnOnce() -> Value,
-    ) -> wasmtime::Result<Result<(), CallError>> {
-        self.deadline.tape().call(call.as_str(), arguments);
-        self.usage.host_calls += 1;
-        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
-            return Err(HostCallsExhausted.into());
-        }
-        if self.usage.host_calls > self.limits.host_calls {
-            return Ok(Err(CallError::OverQuota("host calls".into())));
-        }
-        Ok(Ok(()))
-    }
-
-    /// The deadline passed while this call was waiting: for the name servers, or for the target. A guest that
-    /// slept longer in this attempt than it waited has itself to blame.
-    fn cut_by_deadline(&mut self, call: HostCall) {
-        if self.slept > self.waited {
-            self.record_hit(call, DeadlineWhile::Computing);
-            return;
-        }
-        let is_resolving = self
-            .timeline
-            .current()
-            .is_some_and(|(phase, _)| phase == HostPhase::Resolve.as_str());
-        let doing = if is_resolving {
-            DeadlineWhile::Resolving
-        } else {
-            DeadlineWhile::Waiting
-        };
-        self.record_hit(call, doing);
-    }
-
-    /// The deadline had passed when this call was made. Whoever took most of the attempt's time until then is
-    /// to blame for it.
-    fn refused_by_deadline(&mut self, call: HostCall) {
-        let took = self.deadline.limit().saturating_sub(self.begun);
-        let mostly_waited = !self.waited.is_zero() && self.waited >= took / 2;
-        self.record_hit(
-            call,
-            if mostly_waited {
-                DeadlineWhile::Waiting
-            } else {
-                DeadlineWhile::Computing
-            },
-        );
-    }
-
-    fn record_hit(&mut self, call: HostCall, doing: DeadlineWhile) {
-        if self.hit.is_some() {
-            return;
-        }
-        let current = self.timeline.current();
-        let hit = DeadlineHit {
-            phase: current.map(|(name, _)| name.to_owned()),
-            detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
-            host_call: Some(call.as_str()),
-            at: self.deadline.elapsed(),
-        };
-        self.hit = Some((hit, doing));
     }
 
     /// Text of a guest's, fit to be shown: no secrets, no control characters, bounded.

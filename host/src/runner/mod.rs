@@ -7,6 +7,7 @@ mod fuzz;
 mod needs;
 mod own_target;
 mod prepare;
+mod rehearsed;
 mod verdict;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::policy::Retry;
 use crate::redactor::Redactor;
 use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
-use crate::switches::{CheckSwitches, Scope, Switches};
+use crate::switches::{Scope, Switches};
 
 /// A check with everything that a run of it needs.
 #[derive(Debug)]
@@ -41,76 +41,6 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// A check against peers that are there or scripted, with these faults. Its own target is granted, and what
-    /// it allows.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong with its settings and its TLS.
-    pub fn rehearsed(
-        check: &Check,
-        plugin: &SharedPlugin,
-        secrets: &BTreeMap<String, Secret>,
-        network: Network,
-        faults: FaultPlan,
-    ) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
-        match SettingsSchema::parse(&plugin.description().schema) {
-            Ok(schema) => problems.extend(schema.problems(check)),
-            Err(error) => problems.push(Problem::new(check.location().clone(), error.to_string())),
-        }
-        let needs = Needs {
-            plugin: plugin.identity(),
-            description: plugin.description(),
-        };
-        let settings_are_sound = problems.is_empty();
-        let grants = needs.meet(
-            check,
-            DefaultGrant::OwnTarget,
-            settings_are_sound,
-            &mut problems,
-            &mut Vec::new(),
-        );
-        let tls = TlsClient::new(&check.tls)
-            .map_err(|sentence| problems.push(Problem::new(check.location().clone(), sentence)));
-        Problems::check(problems)?;
-        let access = Access {
-            plugin: plugin.identity().name.clone(),
-            phases: plugin.description().phases.clone(),
-            capabilities: plugin.description().capabilities.clone(),
-            switches: CheckSwitches::default(),
-            grants,
-            tls: tls.unwrap_or_else(|()| TlsClient::trusting_nobody()),
-            redactor: Redactor::new(secrets.values().map(Secret::expose)),
-            secrets: secrets.clone(),
-            network,
-        };
-        Ok(Self {
-            name: check.name.to_string(),
-            plugin: Arc::clone(plugin),
-            limits: check.limits,
-            retry: check.retry,
-            access: Arc::new(access),
-            settings: check.settings.to_json(),
-            faults,
-            runs: AtomicU64::new(0),
-        })
-    }
-
-    /// The same, without any run yet.
-    pub fn again(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            plugin: Arc::clone(&self.plugin),
-            limits: self.limits,
-            retry: self.retry,
-            access: Arc::clone(&self.access),
-            settings: self.settings.clone(),
-            faults: self.faults.clone(),
-            runs: AtomicU64::new(0),
-        }
-    }
-
     /// The number of its next run, from 0.
     pub(super) fn next_run(&self) -> u64 {
         self.runs.fetch_add(1, Ordering::Relaxed)

@@ -8,11 +8,13 @@ const CHECKS: &str = "\
 [[check]]
 name = \"mail\"
 plugin = \"imap\"
+allow = [\"self\"]
 settings = { host = \"127.0.0.1\", user = \"probe\", password = { secret = \"mail\" } }
 
 [[check]]
 name = \"page\"
 plugin = \"http\"
+allow = [\"self\"]
 settings.url = \"http://127.0.0.1/\"
 
 [secrets]
@@ -39,8 +41,8 @@ fn a_phase_that_no_plugin_has_is_refused_at_its_place() {
     assert_eq!(
         problems(&said),
         [
-            "bedcheck.toml:15:9: found no phase `selct` in the plugin `http` or `imap`, did you mean `select`?",
-            "bedcheck.toml:20:9: found no phase `select` in the plugin `http`, wanted `resolve`, `connect`, \
+            "bedcheck.toml:17:9: found no phase `selct` in the plugin `http` or `imap`, did you mean `select`?",
+            "bedcheck.toml:22:9: found no phase `select` in the plugin `http`, wanted `resolve`, `connect`, \
              `tls`, `processing` or `transfer`",
         ],
         "{said}"

@@ -64,6 +64,7 @@ fn latencies(hostile: usize) -> Vec<f64> {
     for number in 0..hostile {
         configuration += &format!(
             "[[check]]\nname = \"hostile-{number}\"\nplugin = \"guest\"\nbudget.deadline = \"2s\"\n\
+             allow = [\"192.0.2.1:9\"]\n\
              budget.fuel = 1_000_000_000_000\nbudget.host_calls = 1_000_000_000\n\
              settings = {{ behaviour = \"{}\", host = \"127.0.0.1\", port = 9 }}\n",
             HOSTILE[number % HOSTILE.len()]
@@ -121,6 +122,7 @@ fn peak_memory(taken: u64) -> u64 {
     for number in 0..HOARDERS {
         configuration += &format!(
             "[[check]]\nname = \"hoarder-{number}\"\nplugin = \"guest\"\nbudget.deadline = \"2s\"\n\
+             allow = [\"192.0.2.1:9\"]\n\
              budget.memory = \"{LIMIT}MiB\"\nsettings = {{ behaviour = \"hoard-and-sleep\", count = {taken} }}\n"
         );
     }

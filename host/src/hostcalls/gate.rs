@@ -1,0 +1,69 @@
+//! The gate that every call passes: limits, then the deadline, then the capability.
+
+use serde_json::Value;
+
+use super::{CALLS_OVER_LIMIT, HostCallsExhausted, RunState};
+use crate::bindings::bedcheck::plugin::types::CallError;
+use crate::capability::Capability;
+use crate::fault::HostCall;
+use crate::outcome::Denial;
+
+impl RunState {
+    /// The gate of calls that only report: the deadline does not concern them.
+    pub(super) fn report_call(&mut self, call: HostCall) -> wasmtime::Result<Result<(), CallError>> {
+        self.report_call_with(call, || Value::Null)
+    }
+
+    pub(super) fn report_call_with(
+        &mut self,
+        call: HostCall,
+        arguments: impl FnOnce() -> Value,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call(call, arguments)? {
+            return Ok(Err(error));
+        }
+        Ok(self.disturb_report(call))
+    }
+
+    /// The gate of calls that reach out.
+    pub(super) fn enter(
+        &mut self,
+        call: HostCall,
+        capability: Capability,
+        arguments: impl FnOnce() -> Value,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        if let Err(error) = self.count_call(call, arguments)? {
+            return Ok(Err(error));
+        }
+        if self.deadline.has_passed() {
+            self.refused_by_deadline(call);
+            return Ok(Err(CallError::DeadlineExceeded));
+        }
+        Ok(self.require(capability))
+    }
+
+    /// Whether the guest has a capability at this moment. That it has not is counted.
+    pub(super) fn require(&mut self, capability: Capability) -> Result<(), CallError> {
+        if self.access.has(capability) {
+            return Ok(());
+        }
+        self.usage.denied_calls.add(Denial::Capability(capability));
+        Err(CallError::CapabilityDisabled(capability.as_str().into()))
+    }
+
+    pub(super) fn count_call(
+        &mut self,
+        call: HostCall,
+        arguments: impl FnOnce() -> Value,
+    ) -> wasmtime::Result<Result<(), CallError>> {
+        self.deadline.tape().call(call.as_str(), arguments);
+        self.usage.host_calls += 1;
+        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
+            return Err(HostCallsExhausted.into());
+        }
+        if self.usage.host_calls > self.limits.host_calls {
+            return Ok(Err(CallError::OverQuota("host calls".into())));
+        }
+        Ok(Ok(()))
+    }
+}
