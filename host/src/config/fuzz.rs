@@ -217,6 +217,14 @@ fn word_property(word: &str) {
             "{word} is shown as {shown}"
         );
     }
+    if let Ok(fault) = word.parse::<crate::fault::Fault>() {
+        let shown = fault.to_string();
+        assert_eq!(
+            shown.parse::<crate::fault::Fault>().as_ref(),
+            Ok(&fault),
+            "{word} is shown as {shown}"
+        );
+    }
     if let Ok(name) = word.parse::<CheckName>() {
         assert_eq!(name.as_str(), word);
     }
