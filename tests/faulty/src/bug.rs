@@ -17,6 +17,8 @@ pub(crate) enum Bug {
     SkipsGoodbyeOnDisabled,
     /// The same with the deadline.
     SkipsGoodbyeOnDeadline,
+    /// The same when a command cannot be written, whatever the reason.
+    SkipsGoodbyeOnWrite,
     /// Leaves out the items after one that failed with a reset.
     SkipsItemsOnReset,
     /// Leaves out the items after one that failed with a limit that is used up.

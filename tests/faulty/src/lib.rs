@@ -81,7 +81,7 @@ impl Course<'_> {
         let begun = self.begin(&mut peer, &password);
         // Nothing is said in plaintext once TLS was to be.
         if let Err(failure) = &begun
-            && (self.leaves_at_once(failure) || !peer.may_speak())
+            && (self.leaves_at_once(failure, &peer) || !peer.may_speak())
         {
             return begun;
         }
@@ -172,7 +172,10 @@ impl Course<'_> {
     }
 
     /// Whether a failure keeps the plugin from taking its leave, as none should.
-    fn leaves_at_once(&self, failure: &Failure) -> bool {
+    fn leaves_at_once(&self, failure: &Failure, peer: &Peer) -> bool {
+        if self.has(Bug::SkipsGoodbyeOnWrite) {
+            return peer.has_not_written();
+        }
         match host_error(failure) {
             Some(CallError::ConnectionClosed) => self.has(Bug::SkipsGoodbyeOnClosed),
             Some(CallError::OverQuota(_)) => self.has(Bug::SkipsGoodbyeOnOverQuota),

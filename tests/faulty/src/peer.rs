@@ -17,6 +17,7 @@ pub(crate) struct Peer {
     connection: Connection,
     bug: Bug,
     may_speak: bool,
+    has_not_written: bool,
 }
 
 impl Peer {
@@ -25,12 +26,18 @@ impl Peer {
             connection: Connection::open(host, port)?,
             bug,
             may_speak: true,
+            has_not_written: false,
         })
     }
 
     /// Whether TLS has not failed.
     pub(crate) fn may_speak(&self) -> bool {
         self.may_speak
+    }
+
+    /// Whether a command could not be written.
+    pub(crate) fn has_not_written(&self) -> bool {
+        self.has_not_written
     }
 
     pub(crate) fn greeting(&mut self) -> Result<(), Failure> {
@@ -62,7 +69,9 @@ impl Peer {
 
     /// Sends a command and reads the line that answers it.
     pub(crate) fn command(&mut self, pieces: &[Piece<'_>]) -> Result<String, Failure> {
-        match self.connection.send(pieces) {
+        let sent = self.connection.send(pieces);
+        self.has_not_written = sent.is_err();
+        match sent {
             Err(_) if self.bug == Bug::SwallowsWrite => {}
             sent => sent?,
         }
