@@ -71,3 +71,45 @@ fn sent(entries: &[Entry]) -> impl Iterator<Item = &[u8]> {
 fn is_call(entry: &Entry, call: HostCall) -> bool {
     matches!(entry, Entry::Call { name, .. } if name == call.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::tape::Data;
+
+    fn call(call: HostCall) -> Entry {
+        Entry::Call {
+            name: call.as_str().into(),
+            arguments: Value::Null,
+        }
+    }
+
+    fn sends(text: &str) -> Entry {
+        Entry::Sent(Data {
+            connection: 0,
+            bytes: text.into(),
+        })
+    }
+
+    #[test]
+    fn what_comes_first_under_tls_tells_unless_it_may_be_a_farewell() {
+        let (connect, start_tls) = (call(HostCall::NetConnect), call(HostCall::NetStartTls));
+        let telling = |entries: &[&Entry]| {
+            let entries: Vec<Entry> = entries.iter().map(|&entry| entry.clone()).collect();
+            let UnderTls(first) = UnderTls::of(&entries);
+            first.into_iter().map(|first| first.is_some()).collect::<Vec<_>>()
+        };
+        let (ask, go_on, quit) = (&sends("STARTTLS"), &sends("LOGIN"), &sends("QUIT"));
+        assert_eq!(telling(&[&connect, ask, &start_tls, go_on, quit]), [true]);
+        assert_eq!(telling(&[&connect, ask, &start_tls, quit]), [false]);
+        assert_eq!(telling(&[&connect, &start_tls, go_on]), [true]);
+        assert_eq!(telling(&[&connect, &start_tls]), [false]);
+        // Two connections, with TLS from the start: what the first sends is no dialogue before the second.
+        assert_eq!(
+            telling(&[&connect, &start_tls, go_on, &connect, &start_tls, go_on]),
+            [true, true]
+        );
+    }
+}
