@@ -1,4 +1,4 @@
-//! The bugs that can be planted, one at a time. What each does is where its name is used.
+//! The bugs that can be planted, one at a time, and manners that are none. What each does is where its name is used.
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -7,6 +7,12 @@ pub(crate) enum Bug {
     /// Nothing.
     #[default]
     None,
+
+    // Other manners, which are sound.
+    /// Ends the run at the first failure, whatever it is.
+    StopsAtFirst,
+    /// Dials anew when there is no greeting, once.
+    DialsAnew,
 
     // What is done after a failure.
     /// Does not take its leave once the peer has closed the connection, and does after any other failure.

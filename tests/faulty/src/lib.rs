@@ -76,7 +76,7 @@ impl Course<'_> {
             Err(_) if self.has(Bug::PassesWithoutSecret) => return Ok(()),
             opened => opened?,
         };
-        let mut peer = Peer::connect(&self.settings.host, self.settings.port, self.settings.bug)?;
+        let mut peer = Peer::connect(self.settings)?;
         let mut failures = FirstFailure::default();
         let begun = self.begin(&mut peer, &password);
         // Nothing is said in plaintext once TLS was to be.
@@ -87,7 +87,7 @@ impl Course<'_> {
         }
         let has_begun = failures.keep(begun).is_some();
         if has_begun {
-            self.fetch_all(&mut peer, &mut failures);
+            self.fetch_all(&mut peer, &mut failures)?;
         }
         failures.keep(self.phases.run("goodbye", None, || peer.leave()));
         failures.into_result()
@@ -112,7 +112,7 @@ impl Course<'_> {
     }
 
     /// Everything up to the login: what the rest cannot do without.
-    fn begin(&self, peer: &mut Peer, password: &Secret) -> Result<(), Failure> {
+    fn begin(&self, peer: &mut Peer<'_>, password: &Secret) -> Result<(), Failure> {
         if self.has(Bug::BeginsAfterTheCall) {
             peer.greeting()?;
             self.phases.run("greeting", None, || Ok(()))?;
@@ -132,7 +132,7 @@ impl Course<'_> {
         })
     }
 
-    fn start_tls(&self, peer: &mut Peer) -> Result<(), Failure> {
+    fn start_tls(&self, peer: &mut Peer<'_>) -> Result<(), Failure> {
         if self.has(Bug::SkipsDisabledTls) && !capability_enabled("net.tls") {
             return Ok(());
         }
@@ -143,9 +143,13 @@ impl Course<'_> {
     }
 
     /// The items are independent of one another: each is tried.
-    fn fetch_all(&self, peer: &mut Peer, failures: &mut FirstFailure) {
+    fn fetch_all(&self, peer: &mut Peer<'_>, failures: &mut FirstFailure) -> Result<(), Failure> {
         for item in &self.settings.items {
             let fetched = self.phases.run("fetch", Some(item), || self.fetch(peer, item));
+            if self.has(Bug::StopsAtFirst) {
+                fetched?;
+                continue;
+            }
             let error = fetched.as_ref().err().and_then(host_error).cloned();
             let is_unmeasured = fetched.as_ref().is_ok_and(|&measured| !measured);
             failures.keep(fetched);
@@ -158,10 +162,11 @@ impl Course<'_> {
                 break;
             }
         }
+        Ok(())
     }
 
     /// Whether it was measured.
-    fn fetch(&self, peer: &mut Peer, item: &str) -> Result<bool, Failure> {
+    fn fetch(&self, peer: &mut Peer<'_>, item: &str) -> Result<bool, Failure> {
         let answer = peer.command(&[Piece::Bytes(format!("FETCH {item}\r\n").as_bytes())])?;
         let size = answer.rsplit(' ').next().and_then(|size| size.parse().ok());
         let size = size.ok_or_else(|| Failure::unexpected_response("an answer without a size"))?;
@@ -172,9 +177,11 @@ impl Course<'_> {
     }
 
     /// Whether a failure keeps the plugin from taking its leave, as none should.
-    fn leaves_at_once(&self, failure: &Failure, peer: &Peer) -> bool {
-        if self.has(Bug::SkipsGoodbyeOnWrite) {
-            return peer.has_not_written();
+    fn leaves_at_once(&self, failure: &Failure, peer: &Peer<'_>) -> bool {
+        match self.settings.bug {
+            Bug::StopsAtFirst => return true,
+            Bug::SkipsGoodbyeOnWrite => return peer.has_not_written(),
+            _ => {}
         }
         match host_error(failure) {
             Some(CallError::ConnectionClosed) => self.has(Bug::SkipsGoodbyeOnClosed),

@@ -7,24 +7,26 @@ use std::time::{Duration, Instant};
 use bedcheck_sdk::{CallError, Connection, Failure, Piece, Reason, TlsOptions, remaining};
 
 use crate::bug::Bug;
-use crate::host_error;
+use crate::{Settings, host_error};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 512;
 
 /// A peer that speaks lines with a code in front.
-pub(crate) struct Peer {
+pub(crate) struct Peer<'s> {
+    settings: &'s Settings,
     connection: Connection,
     bug: Bug,
     may_speak: bool,
     has_not_written: bool,
 }
 
-impl Peer {
-    pub(crate) fn connect(host: &str, port: u16, bug: Bug) -> Result<Self, Failure> {
+impl<'s> Peer<'s> {
+    pub(crate) fn connect(settings: &'s Settings) -> Result<Self, Failure> {
         Ok(Self {
-            connection: Connection::open(host, port)?,
-            bug,
+            settings,
+            connection: Connection::open(&settings.host, settings.port)?,
+            bug: settings.bug,
             may_speak: true,
             has_not_written: false,
         })
@@ -48,6 +50,10 @@ impl Peer {
                     && matches!(host_error(&failure), Some(CallError::ConnectionClosed)) =>
             {
                 Ok(())
+            }
+            Err(_) if self.bug == Bug::DialsAnew => {
+                self.connection = Connection::open(&self.settings.host, self.settings.port)?;
+                accepted(&self.line()?, self.bug)
             }
             Ok(_) if self.bug == Bug::OwnTimeout && begun.elapsed() > Duration::from_millis(500) => Err(
                 Failure::new(Reason::Own("faulty.slow".into()), "no greeting in time"),

@@ -39,11 +39,13 @@ impl Service {
 }
 
 #[test]
-fn the_plugin_without_a_bug_is_clean() {
-    for service in [Service::Items, Service::Tls] {
-        let swept = service.test("none").argument("--format=json").finish();
-        assert_eq!(swept.code, Some(0), "{swept:#?}");
-        assert!(cases(&swept).len() >= 100, "{}", swept.stdout);
+fn a_sound_plugin_is_clean_whatever_its_manner() {
+    for manner in ["none", "stops-at-first", "dials-anew"] {
+        for service in [Service::Items, Service::Tls] {
+            let swept = service.test(manner).argument("--format=json").finish();
+            assert_eq!(swept.code, Some(0), "{manner}: {swept:#?}");
+            assert!(cases(&swept).len() >= 100, "{manner}: {}", swept.stdout);
+        }
     }
 }
 
