@@ -6,14 +6,15 @@ use std::ops::Range;
 use super::Case;
 use super::kinds::Family;
 use super::phase_keys::{PhaseKey, begun, shown};
-use crate::fault::{FaultKind, InjectedError};
+use crate::fault::{FaultKind, HostCall, InjectedError};
 use crate::outcome::{ErrorType, Outcome};
 
 /// The phases that a run began, in order, and whether each ended well.
 type Way = Vec<(PhaseKey, bool)>;
 
-/// Compares all that can be compared. Cases of one host call stand together.
-pub(super) fn compare(cases: &mut [Case]) {
+/// Compares all that can be compared. Cases of one host call stand together; `order` is that of the phases in the
+/// good run.
+pub(super) fn compare(cases: &mut [Case], order: &[PhaseKey]) {
     let sites = sites(cases);
     let mut found: Vec<(usize, String)> = Vec::new();
     for family in [Family::Broken, Family::Tls, Family::Refused] {
@@ -29,6 +30,7 @@ pub(super) fn compare(cases: &mut [Case]) {
             }
         }
         found.extend(unlike_the_phase(cases, &sites, family, &usual));
+        found.extend(unlike_an_earlier_failure(cases, &sites, family, &usual, order));
     }
     for (index, problem) in found {
         cases[index].problems.push(problem);
@@ -162,11 +164,62 @@ fn unlike_the_phase(
             other.call,
             other.nth
         );
-        let alike = ways(cases, site, family);
-        let alike = alike.into_iter().filter(|(_, other)| other == *way);
-        found.extend(alike.map(|(index, _)| (index, problem.clone())));
+        found.extend(usual_cases(cases, site, family, way).map(|index| (index, problem.clone())));
     }
     found
+}
+
+/// What is begun although an earlier phase failed, and one in between came to nothing, depends on neither: it has
+/// to be begun as well when only the one in between fails.
+fn unlike_an_earlier_failure(
+    cases: &[Case],
+    sites: &[Range<usize>],
+    family: Family,
+    usual: &[Option<Way>],
+    order: &[PhaseKey],
+) -> Vec<(usize, String)> {
+    let place = |key: &PhaseKey| order.iter().position(|other| other == key);
+    // After TLS has failed, a plugin may keep silent.
+    let known: Vec<(&Range<usize>, usize, &Way)> = (sites.iter().zip(usual))
+        .filter(|(site, _)| cases[site.start].trial.at.call != HostCall::NetStartTls)
+        .filter_map(|(site, usual)| {
+            let phase = cases[site.start].trial.at.phase.as_ref()?;
+            Some((site, place(phase)?, usual.as_ref()?))
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (site, at, way) in &known {
+        let is_independent = |earlier: &Way, key: &PhaseKey| {
+            let came_to_nothing = !earlier.contains(&(order[*at].clone(), true));
+            came_to_nothing && place(key).is_some_and(|place| place > *at)
+        };
+        let missing = known.iter().find_map(|(_, before, earlier)| {
+            let forgotten = earlier
+                .iter()
+                .map(|(key, _)| key)
+                .find(|key| is_independent(earlier, key) && !way.iter().any(|(other, _)| other == *key));
+            (before < at).then_some((forgotten?, &order[*before]))
+        });
+        let Some((key, before)) = missing else { continue };
+        let problem = format!(
+            "after this error the plugin never begins the phase {}, unlike after the same in the earlier phase {}",
+            shown(key),
+            shown(before)
+        );
+        found.extend(usual_cases(cases, site, family, way).map(|index| (index, problem.clone())));
+    }
+    found
+}
+
+/// The cases of a site that go the usual way.
+fn usual_cases(
+    cases: &[Case],
+    site: &Range<usize>,
+    family: Family,
+    usual: &Way,
+) -> impl Iterator<Item = usize> {
+    let ways = ways(cases, site, family).into_iter();
+    ways.filter(move |(_, way)| way == usual).map(|(index, _)| index)
 }
 
 fn difference(usual: &Way, way: &Way) -> String {

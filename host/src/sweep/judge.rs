@@ -59,6 +59,11 @@ impl Expected {
         }
     }
 
+    /// The phases in their order.
+    pub(super) fn order(&self) -> Vec<PhaseKey> {
+        self.phases.iter().map(|(key, _)| key.clone()).collect()
+    }
+
     /// Whether a run dialled more often than the good one.
     pub(super) fn has_dialled_anew(&self, seen: &Seen<'_>) -> bool {
         connects(&calls_of(seen.entries)) > self.connects

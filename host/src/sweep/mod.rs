@@ -146,7 +146,7 @@ impl Subject {
             each(cases.len() + 1, number, &case);
             cases.push(case);
         }
-        compare::compare(&mut cases);
+        compare::compare(&mut cases, &expected.order());
         cases
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     SkipsGoodbyeOnDeadline,
     /// The same when a command cannot be written, whatever the reason.
     SkipsGoodbyeOnWrite,
+    /// The same when an item fails.
+    SkipsGoodbyeAfterItems,
     /// Leaves out the items after one that failed with a reset.
     SkipsItemsOnReset,
     /// Leaves out the items after one that failed with a limit that is used up.

@@ -146,7 +146,7 @@ impl Course<'_> {
     fn fetch_all(&self, peer: &mut Peer<'_>, failures: &mut FirstFailure) -> Result<(), Failure> {
         for item in &self.settings.items {
             let fetched = self.phases.run("fetch", Some(item), || self.fetch(peer, item));
-            if self.has(Bug::StopsAtFirst) {
+            if self.has(Bug::StopsAtFirst) || self.has(Bug::SkipsGoodbyeAfterItems) {
                 fetched?;
                 continue;
             }

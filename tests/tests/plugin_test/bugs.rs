@@ -81,6 +81,8 @@ fn a_phase_forgotten_on_one_error_path_is_found() {
         ("skips-goodbye-on-deadline", "net.read#2=deadline-exceeded"),
         ("skips-goodbye-on-write", "net.write#1=connection-reset"),
         ("skips-goodbye-on-write", "net.write#1=invalid"),
+        ("skips-goodbye-after-items", "net.read#4=connection-reset"),
+        ("skips-goodbye-after-items", "net.write#2=over-quota"),
     ] {
         assert_found(Service::Items, bug, fault, never);
     }
