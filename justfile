@@ -8,7 +8,7 @@ set shell := ["sh", "-eu", "-c"]
 set positional-arguments
 
 # The packages which are compiled to WebAssembly, and the SDK they stand on.
-guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-guest --package bedcheck-interpreter"
+guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty"
 
 [private]
 default:
@@ -40,7 +40,7 @@ fuzz-input target file: guests
 
 # Build the plugins which only the tests use.
 guests:
-    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter
+    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty
 
 # Install the servers which the tests start, and build their OpenTelemetry Collector.
 servers:

@@ -270,6 +270,16 @@ pub fn guest_plugin() -> PathBuf {
     built("../wasm32-wasip2/guest/bedcheck_guest.wasm", "./justw guests")
 }
 
+/// The plugin `tests/faulty`, which has the bug that its settings name.
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn faulty_plugin() -> PathBuf {
+    built("../wasm32-wasip2/guest/bedcheck_faulty.wasm", "./justw guests")
+}
+
 /// The component of a built-in plugin, as the build made it to put it into the program.
 ///
 /// # Panics

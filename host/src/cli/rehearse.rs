@@ -13,7 +13,7 @@ use super::{cache, inspect, matrix, output, refuse};
 use crate::config::{Check, CommandLine, SecretName, Source, parse_script, read_settings_file};
 use crate::connection::script::Script;
 use crate::connection::{Network, Resolver, Trust};
-use crate::fault::{Fault, FaultPlan};
+use crate::fault::{Fault, FaultPlan, Selector};
 use crate::outcome::{Outcome, hexadecimal};
 use crate::recording::{RecordedRun, Recording};
 use crate::runner::{Prepared, Runner};
@@ -28,6 +28,10 @@ const EXIT_WRONG: u8 = 2;
 /// Does what the arguments ask for.
 pub(super) async fn test(arguments: TestArguments) -> ExitCode {
     let begun = Instant::now();
+    let wanted = match wanted(&arguments) {
+        Ok(wanted) => wanted,
+        Err(sentence) => return refuse(&sentence),
+    };
     let (subject, faults) = match subject(&arguments).await {
         Ok(Made::Subject(subject, faults)) => (subject, faults),
         Ok(Made::NotGood(not_good)) => return tell_not_good(&not_good, arguments.format),
@@ -41,7 +45,6 @@ pub(super) async fn test(arguments: TestArguments) -> ExitCode {
         Ok(good) => good,
         Err(not_good) => return tell_not_good(&not_good, arguments.format),
     };
-    let wanted: Vec<String> = arguments.fault.iter().map(|text| canonical(text)).collect();
     let cases = sweep(&subject, &good, &wanted).await;
     if cases.is_empty() {
         return refuse(
@@ -219,8 +222,10 @@ async fn sweep(subject: &Subject, good: &Rehearsal, wanted: &[String]) -> Vec<Ca
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
-    let is_wanted =
-        |fault: &Fault| wanted.is_empty() || wanted.iter().any(|text| fault.to_string().starts_with(text));
+    let is_wanted = |fault: &Fault| {
+        let fault = fault.to_string();
+        wanted.is_empty() || wanted.iter().any(|text| begins_with(&fault, text))
+    };
     let cases = subject
         .sweep(good, is_wanted, |done, number, case| {
             bar.set_length(number as u64);
@@ -232,10 +237,27 @@ async fn sweep(subject: &Subject, good: &Rehearsal, wanted: &[String]) -> Vec<Ca
     cases
 }
 
-/// A fault as it is written in the matrix; or what is asked for, as it is.
-fn canonical(text: &str) -> String {
-    text.parse::<Fault>()
-        .map_or_else(|_| text.to_owned(), |fault| fault.to_string())
+/// The failures that are to be tried alone, as the matrix writes them: whole faults, or only where.
+fn wanted(arguments: &TestArguments) -> Result<Vec<String>, String> {
+    if arguments.once {
+        return Ok(Vec::new());
+    }
+    let canonical = |text: &String| {
+        let parsed = if text.contains('=') {
+            text.parse::<Fault>().map(|fault| fault.to_string())
+        } else {
+            text.parse::<Selector>().map(|selector| selector.to_string())
+        };
+        parsed.map_err(|error| format!("--fault {text}: {error}"))
+    };
+    arguments.fault.iter().map(canonical).collect()
+}
+
+/// Whether a fault is the one that is wanted, or one at the host call that is: `net.read#1` is not
+/// `net.read#10`.
+fn begins_with(fault: &str, wanted: &str) -> bool {
+    let rest = fault.strip_prefix(wanted);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['=', '#']))
 }
 
 fn tell_once(run: &Rehearsal, format: TestFormat) -> ExitCode {

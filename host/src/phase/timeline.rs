@@ -278,7 +278,7 @@ impl Timeline {
         entry.end = Some((at, status));
         entry.error = error.map(|error| ErrorReport {
             phase: Some(entry.name.clone()),
-            injected: entry.injected,
+            injected: error.injected || entry.injected,
             ..error
         });
     }

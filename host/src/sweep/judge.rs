@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::calls::{Called, calls_of};
-use super::{Case, Trial, end_of};
+use super::kinds::{is_broken, is_lasting, is_vital, types_of};
+use super::phase_keys::{PhaseKey, key_of, shown, statuses};
+use super::plaintext::{self, UnderTls};
+use super::{Trial, end_of};
 use crate::fault::{FaultKind, HostCall, InjectedError};
-use crate::outcome::{ErrorType, Outcome, PhaseReport, Report};
+use crate::outcome::{ErrorType, Outcome, Report};
 use crate::phase::PhaseStatus;
 use crate::runner::Prepared;
 use crate::tape::Entry;
-
-/// A phase, as it can be told from the others of a run.
-type PhaseKey = (String, Option<String>);
 
 /// What the good run was like.
 pub(super) struct Expected {
@@ -21,6 +23,9 @@ pub(super) struct Expected {
     on_network: BTreeSet<PhaseKey>,
     connects: usize,
     calls: Vec<Called>,
+    /// Every text in the settings.
+    in_settings: BTreeSet<String>,
+    under_tls: UnderTls,
 }
 
 /// What a run with a fault was like.
@@ -29,16 +34,14 @@ pub(super) struct Seen<'r> {
     pub(super) entries: &'r [Entry],
 }
 
-/// How a run may end in which something was injected.
-enum Ending {
-    /// With one of these errors.
-    Fail(&'static [&'static str]),
-    /// As the good one, or with one of these errors.
-    Either(&'static [&'static str]),
+/// How a run may end in which something was injected: with one of these errors, or perhaps well.
+struct Ending {
+    may_pass: bool,
+    errors: Vec<&'static str>,
 }
 
 impl Expected {
-    pub(super) fn of(report: &Report, entries: &[Entry]) -> Self {
+    pub(super) fn of(report: &Report, entries: &[Entry], check: &Prepared) -> Self {
         let calls = calls_of(entries);
         let asks = |called: &&Called| called.call.is_network() && called.call != HostCall::NetClose;
         Self {
@@ -51,7 +54,19 @@ impl Expected {
                 .collect(),
             connects: connects(&calls),
             calls,
+            in_settings: texts(&check.settings),
+            under_tls: UnderTls::of(entries),
         }
+    }
+
+    /// The phases in their order.
+    pub(super) fn order(&self) -> Vec<PhaseKey> {
+        self.phases.iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Whether a run dialled more often than the good one.
+    pub(super) fn has_dialled_anew(&self, seen: &Seen<'_>) -> bool {
+        connects(&calls_of(seen.entries)) > self.connects
     }
 
     /// Everything that is wrong with a run.
@@ -63,36 +78,68 @@ impl Expected {
                 .push("the failure did not happen: the plugin took another way than in the good run".into());
             return problems;
         }
-        if report.duration > end_of(report, trial, check.limits.grace) {
+        let is_stopped = (seen.entries.iter()).any(|entry| matches!(entry, Entry::End { stopped: true, .. }));
+        if is_stopped || report.duration > end_of(report, trial, check.limits.grace) {
             problems.push(format!(
-                "the run ended after {} s, later than deadline and grace",
+                "the run had not ended by itself after {} s, when deadline and grace were over",
                 report.duration.as_secs_f64()
             ));
         }
-        problems.extend(self.without_status(report));
+        problems.extend(self.without_status(trial, report));
         problems.extend(left_open(trial, report));
         problems.extend(own_fault(trial, report));
         problems.extend(leak(report, check));
+        problems.extend(plaintext::problem(&self.under_tls, trial, seen.entries, check));
+        problems.extend(self.waited(trial, seen));
         if problems.is_empty() {
             problems.extend(self.untrue(trial, seen));
         }
         problems
     }
 
-    /// The phases of the good run that the report does not even mention.
-    fn without_status(&self, report: &Report) -> Vec<String> {
+    /// The phases of the good run that the report does not even mention: those whose name is missing, and
+    /// those that a plugin which plans could have planned, for their detail is in the settings.
+    fn without_status(&self, trial: &Trial, report: &Report) -> Vec<String> {
         let phases = statuses(report);
-        let names = |name: &str| phases.iter().filter(|((other, _), _)| other == name).count();
-        let missing = self
+        let has_planned = self.comes_after(&trial.at, HostCall::PhasesPlan);
+        let is_missing = |key: &&PhaseKey| {
+            let (name, detail) = key;
+            let is_known = has_planned
+                && detail
+                    .as_ref()
+                    .is_some_and(|detail| self.in_settings.contains(detail));
+            let has_status =
+                |(other, _): &(PhaseKey, PhaseStatus)| other.0 == *name && (!is_known || other == *key);
+            !phases.iter().any(has_status)
+        };
+        let missing: BTreeSet<&PhaseKey> = self
             .phases
             .iter()
-            .map(|((name, _), _)| name)
-            .filter(|name| names(name) == 0);
-        let missing: BTreeSet<&String> = missing.collect();
+            .map(|(key, _)| key)
+            .filter(is_missing)
+            .collect();
         missing
             .into_iter()
-            .map(|name| format!("the phase `{name}` has no status"))
+            .map(|key| format!("the phase {} has no status", shown(key)))
             .collect()
+    }
+
+    /// Whether the good run had made that call before.
+    fn comes_after(&self, at: &Called, call: HostCall) -> bool {
+        let before = self.calls.iter().take_while(|called| *called != at);
+        before.into_iter().any(|called| called.call == call)
+    }
+
+    /// Whether the run used all its time up although there was nothing any more to wait for.
+    fn waited(&self, trial: &Trial, seen: &Seen<'_>) -> Option<String> {
+        let is_over = is_broken(&trial.fault.kind) && is_vital(trial.at.call);
+        let has_one_connection = self.connects <= 1 && !self.has_dialled_anew(seen);
+        (is_over && has_one_connection && seen.report.deadline_exceeded).then(|| {
+            format!(
+                "the run went on until its deadline, although {} had failed and left nothing to wait for",
+                told(&trial.at)
+            )
+        })
     }
 
     /// What the report says that cannot be so.
@@ -101,20 +148,17 @@ impl Expected {
         let mut problems = Vec::new();
         let found = report.error.as_ref().map(|error| error.error_type.as_str());
         let has_passed = report.outcome == Outcome::Pass;
-        let (may_pass, errors) = match self.ending(trial) {
-            Ending::Fail(errors) => (connects(&calls_of(seen.entries)) > self.connects, errors),
-            Ending::Either(errors) => (true, errors),
-        };
+        let Ending { may_pass, errors } = self.ending(trial, seen);
         match found {
             None if !may_pass => problems.push(format!(
                 "the run passed, although {} failed; wanted {}",
                 told(&trial.at),
-                alternatives(errors)
+                alternatives(&errors)
             )),
             Some(found) if !errors.contains(&found) => {
                 problems.push(format!(
                     "the run ended in `{found}`, wanted {}",
-                    alternatives(errors)
+                    alternatives(&errors)
                 ));
             }
             _ => {}
@@ -127,24 +171,48 @@ impl Expected {
         problems
     }
 
-    /// How the run must end.
-    fn ending(&self, trial: &Trial) -> Ending {
-        let call = trial.at.call;
-        match trial.fault.kind {
-            FaultKind::Error(InjectedError::DeadlineExceeded) if is_vital(call) || call == HostCall::Poll => {
-                Ending::Fail(&["deadline_exceeded"])
-            }
-            FaultKind::Error(InjectedError::DeadlineExceeded) if self.asks_later(&trial.at) => {
-                Ending::Fail(&["deadline_exceeded"])
-            }
-            FaultKind::Error(InjectedError::DeadlineExceeded) => Ending::Either(&["deadline_exceeded"]),
-            FaultKind::Error(error) if is_vital(call) => Ending::Fail(types_of(error)),
-            FaultKind::Error(error) => Ending::Either(types_of(error)),
-            FaultKind::ResetAfter(_) => Ending::Fail(&["connection_reset"]),
-            FaultKind::Truncate(_) => Ending::Fail(&["connection_closed", "protocol.unexpected_response"]),
-            FaultKind::Delay(_) | FaultKind::Drip(_) => Ending::Either(&["deadline_exceeded"]),
-            FaultKind::MemoryPressure => Ending::Either(&["memory_limit"]),
+    /// How the run must end. Who dials anew may succeed, or be refused: a script has no connections to spare.
+    fn ending(&self, trial: &Trial, seen: &Seen<'_>) -> Ending {
+        let mut ending = self.ending_without_recovery(trial);
+        if self.has_dialled_anew(seen) {
+            ending.may_pass = true;
+            ending.errors.push("connection_refused");
         }
+        ending
+    }
+
+    fn ending_without_recovery(&self, trial: &Trial) -> Ending {
+        let call = trial.at.call;
+        let (may_pass, errors): (bool, &[&str]) = match trial.fault.kind {
+            FaultKind::Error(error @ InjectedError::DeadlineExceeded) => {
+                let is_noticed = is_vital(call) || call == HostCall::Poll || self.asks_later(&trial.at);
+                (!is_noticed, types_of(error))
+            }
+            FaultKind::Error(error) => (!is_vital(call), types_of(error)),
+            FaultKind::ResetAfter(_) => (false, &["connection_reset"]),
+            // What its sender ends by hanging up is as long as what has come.
+            FaultKind::Truncate(_) if self.is_until_end(&trial.at) => (
+                true,
+                &[
+                    "connection_closed",
+                    "protocol.unexpected_response",
+                    "assertion_failed",
+                ],
+            ),
+            FaultKind::Truncate(_) => (false, &["connection_closed", "protocol.unexpected_response"]),
+            FaultKind::Delay(_) | FaultKind::Drip(_) => (true, &["deadline_exceeded"]),
+            FaultKind::MemoryPressure => (true, &["memory_limit"]),
+        };
+        Ending {
+            may_pass,
+            errors: errors.to_vec(),
+        }
+    }
+
+    /// Whether the phase of that call read to the end of the stream in the good run.
+    fn is_until_end(&self, at: &Called) -> bool {
+        let same_phase = self.calls.iter().filter(|called| called.phase == at.phase);
+        same_phase.into_iter().any(|called| called.ended_stream)
     }
 
     /// Whether the good run asks the network for something after that call.
@@ -175,36 +243,24 @@ impl Expected {
     fn impossible(&self, trial: &Trial, seen: &Seen<'_>) -> Vec<String> {
         let report = seen.report;
         let mut problems = Vec::new();
-        let has_recovered = connects(&calls_of(seen.entries)) > self.connects;
-        let Some(injected_at) = report.faults.first().map(|fault| fault.at) else {
-            return problems;
-        };
-        if is_lasting(&trial.fault.kind) && !has_recovered {
-            let later_and_well = report.phases().iter().filter(|phase| {
-                phase.status == PhaseStatus::Ok
-                    && phase.start.is_some_and(|start| start > injected_at)
-                    && self.on_network.contains(&key_of(phase))
-            });
-            problems.extend(later_and_well.map(|phase| {
-                format!(
-                    "the phase {} is `ok`, although there was no connection any more",
-                    shown(&key_of(phase))
-                )
-            }));
+        let had_no_use = is_lasting(&trial.fault.kind) || trial.at.call == HostCall::NetStartTls;
+        if had_no_use && !self.has_dialled_anew(seen) {
+            problems.extend(self.later_and_well(trial, report));
         }
-        if !is_vital(trial.at.call) || !matches!(trial.fault.kind, FaultKind::Error(_)) {
+        let has_failed = is_vital(trial.at.call) && matches!(trial.fault.kind, FaultKind::Error(_));
+        let has_ended = trial.fault.kind == FaultKind::Truncate(0) && !self.is_until_end(&trial.at);
+        if !has_failed && !has_ended {
             return problems;
         }
         match &trial.at.phase {
             Some(key) => {
-                let status = report.phases().iter().find(|phase| key_of(phase) == *key);
-                if status
-                    .is_some_and(|phase| matches!(phase.status, PhaseStatus::Ok | PhaseStatus::NotReached))
-                {
+                let of_call = report.phases().iter().find(|phase| key_of(phase) == *key);
+                let status = of_call.map(|phase| phase.status);
+                if let Some(status @ (PhaseStatus::Ok | PhaseStatus::NotReached)) = status {
                     problems.push(format!(
                         "the phase {} is `{}`, although {} failed in it",
                         shown(key),
-                        status.map_or("", |phase| phase.status.as_str()),
+                        status.as_str(),
                         told(&trial.at)
                     ));
                 }
@@ -219,79 +275,49 @@ impl Expected {
         }
         problems
     }
+
+    /// The phases that came after the failure, and are said to have worked without a connection.
+    fn later_and_well(&self, trial: &Trial, report: &Report) -> Vec<String> {
+        let phases = report.phases();
+        let at = trial.at.phase.as_ref();
+        let failed_in = phases.iter().position(|phase| Some(&key_of(phase)) == at);
+        let injected_at = report.faults.first().map(|fault| fault.at);
+        let later_and_well = phases.iter().enumerate().filter(|(index, phase)| {
+            // Between the failure and what comes after it there may be no time at all.
+            let is_later = match failed_in {
+                Some(failed_in) => *index > failed_in,
+                None => phase.start > injected_at,
+            };
+            is_later && phase.status == PhaseStatus::Ok && self.on_network.contains(&key_of(phase))
+        });
+        later_and_well
+            .map(|(_, phase)| {
+                format!(
+                    "the phase {} is `ok`, although there was no connection any more",
+                    shown(&key_of(phase))
+                )
+            })
+            .collect()
+    }
 }
 
-/// Errors after which a connection is of no use, which a plugin has no reason to tell from one another.
-const BROKEN: [InjectedError; 5] = [
-    InjectedError::ConnectionReset,
-    InjectedError::ConnectionClosed,
-    InjectedError::NetworkUnreachable,
-    InjectedError::HostUnreachable,
-    InjectedError::Other,
-];
-
-/// Holds the cases of one call against one another: where a connection breaks, it does not matter how.
-pub(super) fn compare(cases: &mut [Case]) {
-    let is_broken = |case: &Case| {
-        matches!(case.trial.fault.kind, FaultKind::Error(error) if BROKEN.contains(&error))
-            && case.report.outcome != Outcome::Pass
-            && case.problems.is_empty()
-    };
-    let mut from = 0;
-    while from < cases.len() {
-        let at = cases[from].trial.at.clone();
-        let to = from
-            + cases[from..]
-                .iter()
-                .take_while(|case| case.trial.at == at)
-                .count();
-        let ways: Vec<(usize, Vec<PhaseKey>)> = (from..to)
-            .filter(|&index| is_broken(&cases[index]))
-            .map(|index| (index, reached(&cases[index].report)))
-            .collect();
-        if let Some(usual) = most_common(&ways) {
-            for (index, way) in ways.iter().filter(|(_, way)| *way != usual) {
-                let missing = usual.iter().find(|key| !way.contains(key));
-                let difference = match (missing, way.iter().find(|key| !usual.contains(key))) {
-                    (Some(key), _) => format!("never begins the phase {}", shown(key)),
-                    (None, Some(key)) => format!("begins the phase {}", shown(key)),
-                    (None, None) => "goes through its phases in another order".into(),
-                };
-                cases[*index].problems.push(format!(
-                    "after this error the plugin {difference}, unlike after the others that break a connection here"
-                ));
+/// Every text in the settings, which are JSON.
+fn texts(settings: &str) -> BTreeSet<String> {
+    fn collect(value: &Value, texts: &mut BTreeSet<String>) {
+        match value {
+            Value::String(text) => {
+                texts.insert(text.clone());
             }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
+            Value::Object(values) => values.values().for_each(|value| collect(value, texts)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
-        from = to;
     }
-}
-
-/// What most of them have; none if there is no majority.
-fn most_common(ways: &[(usize, Vec<PhaseKey>)]) -> Option<Vec<PhaseKey>> {
-    let count = |way: &Vec<PhaseKey>| ways.iter().filter(|(_, other)| other == way).count();
-    let (_, usual) = ways.iter().max_by_key(|(_, way)| count(way))?;
-    (count(usual) * 2 > ways.len()).then(|| usual.clone())
-}
-
-/// Calls without which a check cannot have done what it is for.
-fn is_vital(call: HostCall) -> bool {
-    matches!(
-        call,
-        HostCall::NetConnect
-            | HostCall::NetStartTls
-            | HostCall::NetRead
-            | HostCall::NetWrite
-            | HostCall::SecretsOpen
-    )
-}
-
-/// Whether the connection is gone for good.
-fn is_lasting(kind: &FaultKind) -> bool {
-    match kind {
-        FaultKind::Error(error) => *error == InjectedError::DeadlineExceeded || BROKEN.contains(error),
-        FaultKind::ResetAfter(_) => true,
-        _ => false,
+    let mut texts = BTreeSet::new();
+    if let Ok(settings) = serde_json::from_str(settings) {
+        collect(&settings, &mut texts);
     }
+    texts
 }
 
 /// The phases that were left open by a plugin which ended by itself, and could have ended them.
@@ -345,63 +371,11 @@ fn leak(report: &Report, check: &Prepared) -> Option<String> {
     is_in.then(|| "a secret is in the report".to_owned())
 }
 
-/// The error types that a report may show for an injected error.
-fn types_of(error: InjectedError) -> &'static [&'static str] {
-    match error {
-        InjectedError::DeadlineExceeded => &["deadline_exceeded"],
-        InjectedError::OverQuota => &["host_call_limit"],
-        InjectedError::CapabilityDisabled => &["capability_disabled"],
-        InjectedError::GrantDenied => &["grant_denied"],
-        InjectedError::NameNotFound => &["dns.not_found"],
-        InjectedError::NameServerFailure => &["dns.server_failure"],
-        InjectedError::NoAddress => &["dns.no_address"],
-        InjectedError::ConnectionRefused => &["connection_refused"],
-        InjectedError::NetworkUnreachable => &["network_unreachable"],
-        InjectedError::HostUnreachable => &["host_unreachable"],
-        InjectedError::ConnectionReset => &["connection_reset"],
-        InjectedError::ConnectionClosed => &["connection_closed"],
-        InjectedError::TlsHandshake => &["tls.handshake"],
-        InjectedError::CertificateInvalid => &["tls.certificate_invalid"],
-        InjectedError::CertificateExpired => &["tls.certificate_expired"],
-        InjectedError::NameMismatch => &["tls.name_mismatch"],
-        InjectedError::Invalid => &["plugin_invalid"],
-        InjectedError::SecretMissing => &["secret_missing"],
-        InjectedError::Other => &["_OTHER"],
-    }
-}
-
 fn connects(calls: &[Called]) -> usize {
     calls
         .iter()
         .filter(|called| called.call == HostCall::NetConnect)
         .count()
-}
-
-fn key_of(phase: &PhaseReport) -> PhaseKey {
-    (phase.name.clone(), phase.detail.clone())
-}
-
-fn statuses(report: &Report) -> Vec<(PhaseKey, PhaseStatus)> {
-    report
-        .phases()
-        .iter()
-        .map(|phase| (key_of(phase), phase.status))
-        .collect()
-}
-
-fn reached(report: &Report) -> Vec<PhaseKey> {
-    let begun = report
-        .phases()
-        .iter()
-        .filter(|phase| phase.status != PhaseStatus::NotReached);
-    begun.map(key_of).collect()
-}
-
-fn shown((name, detail): &PhaseKey) -> String {
-    match detail {
-        Some(detail) => format!("`{name}` ({detail})"),
-        None => format!("`{name}`"),
-    }
 }
 
 fn told(at: &Called) -> String {

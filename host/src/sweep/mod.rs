@@ -3,7 +3,11 @@
 //! against what it must report. Virtual time: thousands of runs take seconds.
 
 mod calls;
+mod compare;
 mod judge;
+mod kinds;
+mod phase_keys;
+mod plaintext;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -67,6 +71,8 @@ pub struct Case {
     pub trial: Trial,
     /// The report.
     pub report: Report,
+    /// Whether the plugin dialled more often than in the good run: it has recovered, or tried to.
+    pub has_dialled_anew: bool,
     /// What is wrong with it; nothing, as a rule.
     pub problems: Vec<String>,
 }
@@ -103,8 +109,8 @@ impl Subject {
         }))
     }
 
-    /// Tries every failure that is wanted at every host call of the good run, several at a time, and hands each case to `each`
-    /// in order.
+    /// Tries every failure that is wanted at every host call of the good run, several at a time, and hands each
+    /// case to `each` in order.
     pub async fn sweep(
         &self,
         good: &Rehearsal,
@@ -114,19 +120,21 @@ impl Subject {
         let mut trials = good.trials();
         trials.retain(|trial| is_wanted(&trial.fault));
         let number = trials.len();
-        let expected = Arc::new(Expected::of(&good.report, &good.entries));
+        let check = Arc::new((self.check)(FaultPlan::default()));
+        let expected = Arc::new(Expected::of(&good.report, &good.entries, &check));
         let at_once = available_parallelism().map_or(1, usize::from);
         let runs = futures_util::stream::iter(trials).map(|trial| {
-            let expected = Arc::clone(&expected);
+            let (expected, check) = (Arc::clone(&expected), Arc::clone(&check));
             async move {
                 let run = self.rehearse(vec![trial.fault.clone()]).await;
                 let seen = Seen {
                     report: &run.report,
                     entries: &run.entries,
                 };
-                let problems = expected.problems(&trial, &seen, &(self.check)(FaultPlan::default()));
+                let problems = expected.problems(&trial, &seen, &check);
                 Case {
                     trial,
+                    has_dialled_anew: expected.has_dialled_anew(&seen),
                     report: run.report,
                     problems,
                 }
@@ -138,7 +146,7 @@ impl Subject {
             each(cases.len() + 1, number, &case);
             cases.push(case);
         }
-        judge::compare(&mut cases);
+        compare::compare(&mut cases, &expected.order());
         cases
     }
 }
