@@ -298,22 +298,29 @@ fn runs_that_pass_and_fail_and_misbehave_are_the_same_once_more() {
 #[test]
 fn runs_that_were_stopped_are_stopped_at_the_same_place() {
     let hangs = Script::new().stall().serve();
-    let budget = "budget = { deadline = \"100ms\", grace = \"50ms\", fuel = 1_000_000_000_000, host_calls = 1_000_000_000 }";
-    let configuration: String = [
-        "spin",
-        "spin-between-calls",
-        "never-read",
-        "never-listen",
-        "flood",
-    ]
-    .iter()
-    .map(|behaviour| guest(behaviour, behaviour, hangs.port(), budget))
-    .collect();
+    let budget = "budget = { deadline = \"100ms\", grace = \"50ms\", fuel = 1_000_000_000_000 }";
+    let configuration: String = ["spin", "spin-between-calls", "never-read"]
+        .iter()
+        .map(|behaviour| guest(behaviour, behaviour, hangs.port(), budget))
+        .collect();
     let recorded = Recorded::of(&configuration, SECRET, &[]);
     for report in recorded.finished.reports() {
         assert_eq!(report["error"]["type"], "deadline_exceeded", "{report:#}");
     }
     recorded.assert_same();
+}
+
+#[test]
+fn a_run_that_is_too_long_to_be_recorded_is_ended_and_told_before_it_fills_the_memory() {
+    let endless = "budget = { deadline = \"50s\", fuel = 1_000_000_000_000 }";
+    let configuration = guest("asks-for-the-time", "hammer-clocks", 1, endless);
+    let recorded = Recorded::of(&configuration, SECRET, &[]);
+    let report = recorded.finished.report();
+    assert_eq!(verdict(&report), "error runner _OTHER", "{report:#}");
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("to record"), "{report:#}");
+    // The file would have hundreds of megabytes otherwise; the plugin in it has less than one.
+    assert!(recorded.bytes().len() < 64 << 20, "{}", recorded.bytes().len());
 }
 
 #[test]
