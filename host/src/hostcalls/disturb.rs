@@ -74,8 +74,11 @@ impl RunState {
             };
             self.injector.at(&site)
         };
+        // All of them before the clock is read for any: whoever plays the tape takes them in one go.
         for fault in &fired {
             tape.note_fault(|| fault.to_string());
+        }
+        for fault in &fired {
             self.timeline.mark_injected();
             if self.faults.len() >= InjectedFault::MOST_KEPT {
                 continue;
@@ -109,6 +112,13 @@ impl RunState {
             },
         );
         let slept = slept.await;
+        if call == HostCall::Poll {
+            // The plugin's own sleep, only longer.
+            return slept.map_err(|Exceeded| {
+                self.record_hit(call, DeadlineWhile::Computing);
+                CallError::DeadlineExceeded.into()
+            });
+        }
         self.settle(call, begun, slept.map(Ok))
     }
 

@@ -181,6 +181,13 @@ impl Timeline {
         }
     }
 
+    /// Whether a failure was injected in a phase of this name.
+    pub fn was_injected(&self, name: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.injected && entry.name == name)
+    }
+
     /// The phase that is open: the host's before the guest's.
     pub fn current(&self) -> Option<(&str, Option<&str>)> {
         let entry = &self.entries[self.open_host.or(self.open_guest)?];

@@ -59,6 +59,8 @@ enum Line {
 struct Format {
     version: u32,
     bedcheck: String,
+    /// How many runs follow, so that a file that was cut off between two of them is told from a whole one.
+    runs: usize,
 }
 
 /// A plugin, compressed (RFC 1952) and in base64.
@@ -97,6 +99,7 @@ impl Recording {
         line(&Line::Recording(Format {
             version: VERSION,
             bedcheck: env!("CARGO_PKG_VERSION").to_owned(),
+            runs: self.runs.len(),
         }))?;
         for (sha256, component) in &self.plugins {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -142,7 +145,7 @@ impl Recording {
     pub fn parse(text: &str) -> Result<Self, FileError> {
         let mut recording = Self::default();
         let mut open: Option<RecordedRun> = None;
-        let mut number = 0;
+        let (mut number, mut announced) = (0, 0);
         for (at, text) in text.lines().enumerate() {
             number = at + 1;
             let wrong = |problem: String| FileError::Line {
@@ -152,7 +155,10 @@ impl Recording {
             let line: Line =
                 serde_json::from_str(text).map_err(|_| wrong("it is no line of a recording".into()))?;
             match (line, &mut open) {
-                (Line::Recording(format), None) if at == 0 => check_version(&format).map_err(wrong)?,
+                (Line::Recording(format), None) if at == 0 => {
+                    check_version(&format).map_err(wrong)?;
+                    announced = format.runs;
+                }
                 _ if at == 0 => {
                     return Err(wrong("found no `recording` in it, so it is no recording".into()));
                 }
@@ -175,7 +181,7 @@ impl Recording {
                 _ => return Err(wrong("it does not belong there".into())),
             }
         }
-        if open.is_some() || recording.runs.is_empty() {
+        if open.is_some() || recording.runs.is_empty() || recording.runs.len() < announced {
             return Err(FileError::Line {
                 line: number + 1,
                 problem: "the file ends before a run does".into(),

@@ -23,7 +23,7 @@ pub use course::Course;
 pub use prepare::{DefaultGrant, Preparation, Prepared};
 
 use crate::deadline::Deadline;
-use crate::hostcalls::{Circumstances, Spent, presentable};
+use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
 use crate::outcome::{
     Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
     Outcome, Report,
@@ -163,8 +163,7 @@ impl Runner {
         let remains = finished.remains;
         let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| ErrorReport {
             message: presentable(&remains.redactor, &error.message, MAX_MESSAGE),
-            // Outside of all phases only the attempt as a whole tells.
-            injected: error.injected || (error.phase.is_none() && !remains.faults.is_empty()),
+            injected: error.injected || follows_from_faults(&error, &remains, &gathered.faults),
             ..error
         });
         gathered.attempts.push(Attempt {
@@ -184,6 +183,19 @@ impl Runner {
         gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);
         error
+    }
+}
+
+/// Whether an error of an attempt that the host itself found may follow from the faults in it, or in the
+/// attempts before.
+fn follows_from_faults(error: &ErrorReport, remains: &Remains, before: &[InjectedFault]) -> bool {
+    let was_injected = !remains.faults.is_empty();
+    match (&error.error_type, &error.phase) {
+        // A phase that was slowed down takes the time of those after it, and of later attempts.
+        (ErrorType::DeadlineExceeded(_), _) => was_injected || !before.is_empty(),
+        // Memory may be missed much later than it got short; outside of all phases only the attempt tells.
+        (ErrorType::MemoryLimit, _) | (_, None) => was_injected,
+        (_, Some(phase)) => remains.timeline.was_injected(phase),
     }
 }
 

@@ -92,7 +92,7 @@ pub async fn run(
     remains.spent.usage.fuel = used;
     tape.end(matches!(end, End::Stopped), used);
     if let Some(departure) = tape.departure() {
-        end = End::NotStarted(format!("this run is not the recorded one: {departure}"));
+        end = End::NotStarted(departure);
     }
     Finished { end, remains }
 }

@@ -12,6 +12,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+/// How many entries a tape holds when it is recorded: ten times what a run makes of the host calls that it has
+/// by default. Reading the clock is no host call, so without a bound a guest could fill the machine's memory.
+const MOST_ENTRIES: usize = 500_000;
+
 pub use entry::{Answer, Data, Entry};
 
 /// Where what happens is written to or read from. Clones are the same tape.
@@ -188,7 +192,7 @@ impl Tape {
     }
 
     /// Waits until the tape has no answer to what was asked: where the recorded run was stopped, or where this
-    /// one takes another way. Never, unless playing.
+    /// one takes another way; or until it is full.
     pub async fn halted(&self) {
         match &self.0 {
             Some(inner) => inner.halted.notified().await,
@@ -196,7 +200,8 @@ impl Tape {
         }
     }
 
-    /// Where the run that is played took another way than the recorded one, if it did.
+    /// Why the run cannot go on, if it cannot: it takes another way than the recorded one, or is too long to be
+    /// recorded.
     pub fn departure(&self) -> Option<String> {
         let inner = self.0.as_ref()?;
         inner
@@ -220,8 +225,27 @@ impl Inner {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds an entry. A tape that is full is emptied, and the run is over.
     fn push(&self, entry: Entry) {
-        self.entries().push_back(entry);
+        let mut entries = self.entries();
+        if entries.len() < MOST_ENTRIES {
+            entries.push_back(entry);
+            return;
+        }
+        *entries = VecDeque::new();
+        drop(entries);
+        self.depart(|| {
+            format!("found more than {MOST_ENTRIES} things to record of a run, which is too many")
+        });
+    }
+
+    /// Ends the run; the first reason is kept.
+    fn depart(&self, reason: impl FnOnce() -> String) {
+        self.departed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(reason);
+        self.halted.notify_one();
     }
 
     /// The next entry, if it is of that kind; else the run has taken another way, which is noted once. The
@@ -233,14 +257,14 @@ impl Inner {
             Some(Entry::End { stopped: true, .. }) => return None,
             found => {
                 let found = found.map_or_else(|| "its end".to_owned(), Entry::describe);
-                let mut departed = self.departed.lock().unwrap_or_else(PoisonError::into_inner);
-                departed.get_or_insert_with(|| {
-                    format!("the recording goes on with {found}, and the plugin wanted {wanted}")
+                self.depart(|| {
+                    format!(
+                        "this run is not the recorded one: the recording goes on with {found}, and the plugin \
+                         wanted {wanted}"
+                    )
                 });
             }
         }
-        drop(entries);
-        self.halted.notify_one();
         None
     }
 }
@@ -288,7 +312,21 @@ mod tests {
         let departure = played.departure().expect("it departed");
         assert_eq!(
             departure,
-            "the recording goes on with the call `net.read`, and the plugin wanted an answer"
+            "this run is not the recorded one: the recording goes on with the call `net.read`, and the plugin \
+             wanted an answer"
         );
+    }
+
+    #[tokio::test]
+    async fn a_tape_that_is_full_ends_the_run() {
+        let tape = Tape::recording();
+        for _ in 0..MOST_ENTRIES {
+            tape.moment(|| Duration::ZERO);
+        }
+        assert_eq!(tape.departure(), None);
+        tape.moment(|| Duration::ZERO);
+        tape.halted().await;
+        assert!(tape.departure().is_some_and(|reason| reason.contains("500000")));
+        assert_eq!(tape.take_entries().len(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! Using up what a run may spend: time, fuel, memory, the stack.
 
+use std::collections::HashSet;
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -61,6 +62,26 @@ pub(crate) fn sleep_then_read(settings: &Settings) -> Result<(), Failure> {
         thread::sleep(bedcheck_sdk::remaining() * 9 / 10);
         connection.read_line_limited(1024).map(drop)
     })
+}
+
+/// Measures the time of day, a short sleep, and which of a thousand numbers comes first in a set that is seeded
+/// at random.
+pub(crate) fn clocks_and_chance() -> Result<(), Failure> {
+    let begun = Instant::now();
+    let numbers: HashSet<u16> = (0..1000).collect();
+    thread::sleep(Duration::from_millis(5));
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let first = numbers.into_iter().next().unwrap_or_default();
+    for (name, value, unit) in [
+        ("guest.time_of_day", since_epoch.as_secs_f64(), "s"),
+        ("guest.slept", begun.elapsed().as_secs_f64(), "s"),
+        ("guest.first", f64::from(first), "1"),
+    ] {
+        bedcheck_sdk::measure(name, value, unit, &[])?;
+    }
+    phase("first", || Ok(()))
 }
 
 /// Takes memory until there is none.

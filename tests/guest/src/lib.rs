@@ -22,6 +22,8 @@ enum Behaviour {
     Sleep,
     /// Sleep for a minute and say that the check passed.
     Oversleep,
+    /// Measure the time of day, a short sleep, and something random.
+    ClocksAndChance,
     /// Take memory until there is none.
     Hoard,
     /// Panic.
@@ -94,6 +96,8 @@ enum Behaviour {
     NeverRead,
     /// Read without end.
     ReadForEver,
+    /// Connect and close.
+    Close,
     /// Dial `count` names.
     DialMany,
     /// Look for files, variables, sockets.
@@ -146,6 +150,7 @@ impl Check for Guest {
                 thread::sleep(Duration::from_secs(60));
                 Ok(())
             }
+            Behaviour::ClocksAndChance => computing::clocks_and_chance(),
             Behaviour::Hoard => computing::hoard(),
             Behaviour::HoardAndSleep => computing::hoard_and_sleep(settings.count),
             Behaviour::Panic => panic!("as asked"),
@@ -179,6 +184,7 @@ impl Check for Guest {
             Behaviour::NeverRead => reaching::never_read(&settings),
             Behaviour::ReadForEver => reaching::read_for_ever(&settings),
             Behaviour::Dial => Connection::open(&settings.host, settings.port).map(drop),
+            Behaviour::Close => reaching::close(&settings),
             Behaviour::DialMany => reaching::dial_many(&settings, settings.count),
             Behaviour::Probe => reaching::probe(),
             Behaviour::Ask => reaching::ask(),

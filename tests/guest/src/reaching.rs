@@ -25,6 +25,12 @@ pub(crate) fn read_thrice(settings: &Settings) -> FirstFailure {
     failures
 }
 
+/// Connects, and closes the connection in good order.
+pub(crate) fn close(settings: &Settings) -> Result<(), Failure> {
+    let connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || connection.close())
+}
+
 /// As `read_thrice`, and then asks the network for more without end.
 pub(crate) fn never_listen(settings: &Settings) -> ! {
     let _failures = read_thrice(settings);
