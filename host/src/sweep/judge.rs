@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::calls::{Called, calls_of};
+use super::conduct::{leak, left_open, own_fault};
 use super::kinds::{is_broken, is_lasting, is_vital, types_of};
 use super::phase_keys::{PhaseKey, key_of, shown, statuses};
 use super::plaintext::{self, UnderTls};
 use super::{Trial, end_of};
 use crate::fault::{FaultKind, HostCall, InjectedError};
-use crate::outcome::{ErrorType, Outcome, Report};
+use crate::outcome::{Outcome, Report};
 use crate::phase::PhaseStatus;
 use crate::runner::Prepared;
 use crate::tape::Entry;
@@ -318,57 +319,6 @@ fn texts(settings: &str) -> BTreeSet<String> {
         collect(&settings, &mut texts);
     }
     texts
-}
-
-/// The phases that were left open by a plugin which ended by itself, and could have ended them.
-fn left_open(trial: &Trial, report: &Report) -> impl Iterator<Item = String> {
-    let could_not_end = matches!(trial.at.call, HostCall::PhasesSucceed | HostCall::PhasesFail);
-    let is_excused = has_ended_by_force(report) || could_not_end;
-    let open = report
-        .phases()
-        .iter()
-        .filter(move |phase| phase.status == PhaseStatus::Interrupted && !is_excused);
-    open.map(|phase| format!("the phase {} was begun and never ended", shown(&key_of(phase))))
-}
-
-fn has_ended_by_force(report: &Report) -> bool {
-    let error = report.error.as_ref().map(|error| &error.error_type);
-    matches!(
-        error,
-        Some(ErrorType::PluginTrap | ErrorType::FuelExhausted | ErrorType::MemoryLimit)
-    )
-}
-
-/// What the plugin must not do whatever happens to it.
-fn own_fault(trial: &Trial, report: &Report) -> Option<String> {
-    let error = report.error.as_ref()?;
-    let injected: &[&str] = match trial.fault.kind {
-        FaultKind::Error(error) => types_of(error),
-        FaultKind::MemoryPressure => &["memory_limit"],
-        _ => &[],
-    };
-    let is_own = matches!(
-        error.error_type,
-        ErrorType::PluginTrap
-            | ErrorType::FuelExhausted
-            | ErrorType::MemoryLimit
-            | ErrorType::HostCallLimit
-            | ErrorType::PluginInvalid
-    );
-    (is_own && !injected.contains(&error.error_type.as_str())).then(|| {
-        format!(
-            "the run ended in `{}`, which is the plugin's own fault: {}",
-            error.error_type.as_str(),
-            error.message
-        )
-    })
-}
-
-/// Whether a secret is anywhere in the report.
-fn leak(report: &Report, check: &Prepared) -> Option<String> {
-    let written = serde_json::to_string(report).unwrap_or_default();
-    let is_in = check.access.redactor.redact(&written) != written;
-    is_in.then(|| "a secret is in the report".to_owned())
 }
 
 fn connects(calls: &[Called]) -> usize {

@@ -4,6 +4,7 @@
 
 mod calls;
 mod compare;
+mod conduct;
 mod judge;
 mod kinds;
 mod phase_keys;
