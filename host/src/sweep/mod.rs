@@ -27,6 +27,10 @@ use crate::runner::{Course, Prepared, Runner};
 use crate::tape::{Entry, Tape};
 use judge::{Expected, Seen};
 
+/// How many times the fuel of the good run a run with a failure has, and how much at least: what needs more than
+/// that computes without end, and is not to keep the whole sweep waiting until all of its fuel is used up.
+const ENOUGH_FUEL: (u64, u64) = (100, 50_000_000);
+
 /// What is swept: a check whose peers are scripted.
 pub struct Subject {
     /// Runs it.
@@ -81,7 +85,13 @@ pub struct Case {
 impl Subject {
     /// One run with these faults.
     pub async fn rehearse(&self, faults: Vec<Fault>) -> Rehearsal {
-        let prepared = (self.check)(FaultPlan::new(faults));
+        self.rehearse_within(u64::MAX, faults).await
+    }
+
+    /// The same, with so much fuel at most.
+    async fn rehearse_within(&self, fuel: u64, faults: Vec<Fault>) -> Rehearsal {
+        let mut prepared = (self.check)(FaultPlan::new(faults));
+        prepared.limits.fuel = prepared.limits.fuel.min(fuel);
         let course = Course {
             tape: Tape::recording(),
             ..Course::rehearsed(self.started)
@@ -121,13 +131,14 @@ impl Subject {
         let mut trials = good.trials();
         trials.retain(|trial| is_wanted(&trial.fault));
         let number = trials.len();
+        let fuel = (good.report.usage.fuel.saturating_mul(ENOUGH_FUEL.0)).max(ENOUGH_FUEL.1);
         let check = Arc::new((self.check)(FaultPlan::default()));
         let expected = Arc::new(Expected::of(&good.report, &good.entries, &check));
         let at_once = available_parallelism().map_or(1, usize::from);
         let runs = futures_util::stream::iter(trials).map(|trial| {
             let (expected, check) = (Arc::clone(&expected), Arc::clone(&check));
             async move {
-                let run = self.rehearse(vec![trial.fault.clone()]).await;
+                let run = self.rehearse_within(fuel, vec![trial.fault.clone()]).await;
                 let seen = Seen {
                     report: &run.report,
                     entries: &run.entries,
