@@ -8,6 +8,10 @@ use crate::capability::Capability;
 use crate::fault::HostCall;
 use crate::outcome::Denial;
 
+/// How much of each argument a recording keeps, in bytes: what the longest name and detail have. A guest may hand
+/// over megabytes in each of thousands of calls.
+const MAX_ARGUMENT: usize = 256;
+
 impl RunState {
     /// The gate of calls that only report: the deadline does not concern them.
     pub(super) fn report_call(&mut self, call: HostCall) -> wasmtime::Result<Result<(), CallError>> {
@@ -56,7 +60,9 @@ impl RunState {
         call: HostCall,
         arguments: impl FnOnce() -> Value,
     ) -> wasmtime::Result<Result<(), CallError>> {
-        self.deadline.tape().call(call.as_str(), arguments);
+        self.deadline
+            .tape()
+            .call(call.as_str(), || shortened(arguments()));
         self.usage.host_calls += 1;
         if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
             return Err(HostCallsExhausted.into());
@@ -65,5 +71,35 @@ impl RunState {
             return Ok(Err(CallError::OverQuota("host calls".into())));
         }
         Ok(Ok(()))
+    }
+}
+
+fn shortened(argument: Value) -> Value {
+    match argument {
+        Value::String(mut text) => {
+            text.truncate(text.floor_char_boundary(MAX_ARGUMENT));
+            Value::String(text)
+        }
+        Value::Array(values) => values.into_iter().map(shortened).collect(),
+        Value::Object(values) => values
+            .into_iter()
+            .map(|(name, value)| (name, shortened(value)))
+            .collect(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_kept_up_to_a_length() {
+        let kept = shortened(json!({"host": "é".repeat(1000), "port": 993, "alpn": ["x".repeat(1000)]}));
+        assert_eq!(kept["host"].as_str().map(str::len), Some(MAX_ARGUMENT));
+        assert_eq!(kept["alpn"][0].as_str().map(str::len), Some(MAX_ARGUMENT));
+        assert_eq!(kept["port"], 993);
     }
 }

@@ -30,11 +30,11 @@ impl Host for RunState {
     }
 
     fn begin(&mut self, name: String, detail: Option<String>) -> wasmtime::Result<Result<(), CallError>> {
+        let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));
         let arguments = || json!({ "name": name, "detail": detail });
         if let Err(error) = self.report_call_with(HostCall::PhasesBegin, arguments)? {
             return Ok(Err(error));
         }
-        let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));
         let now = self.deadline.elapsed();
         Ok(self.timeline.begin(&name, detail, now).map_err(CallError::from))
     }
