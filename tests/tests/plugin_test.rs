@@ -326,6 +326,26 @@ fn a_plugin_that_does_not_follow_the_script_is_told_and_nothing_is_swept() {
 }
 
 #[test]
+fn a_secret_that_was_written_off_the_script_is_not_told() {
+    let login = login();
+    let script = fs::read_to_string(&login.script).expect("the script is in the tree");
+    let shown = test("imap", &login.settings)
+        .argument("--server")
+        .argument("server.toml")
+        .file("server.toml", script.replace("AUTHENTICATE PLAIN", "LOGIN probe"))
+        .argument("--secret")
+        .argument("mail-probe=env:PROBE")
+        .env("PROBE", "hunter2hunter2")
+        .finish();
+    assert!(shown.mentions("AUTHENTICATE PLAIN [redacted]"), "{shown:#?}");
+    // `hunter2hunter2` behind `\0probe\0`, as it was written, without what its neighbours have a part in.
+    assert!(
+        !shown.mentions("hunter2") && !shown.mentions("h1bnRlcjJodW50ZXIy"),
+        "{shown:#?}"
+    );
+}
+
+#[test]
 fn bad_input_is_refused_with_its_place() {
     let login = login();
     let with = |arguments: &[&str]| {

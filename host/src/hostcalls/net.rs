@@ -9,6 +9,7 @@ use super::RunState;
 use super::ask::{ask, ask_for_bytes};
 use super::facts::tls_attributes;
 use super::host_phases::Failed;
+use super::phases::MAX_MESSAGE;
 use super::secrets::have_secret;
 use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
 use crate::bindings::bedcheck::plugin::secrets::Sendable;
@@ -210,7 +211,11 @@ impl HostConnection for RunState {
 
     fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
-        self.complaints.extend(connection.complaint().map(str::to_owned));
+        // It repeats what the guest wrote, secrets among it.
+        let complaint = connection
+            .complaint()
+            .map(|complaint| self.presentable(complaint, MAX_MESSAGE));
+        self.complaints.extend(complaint);
         self.connections = self.connections.saturating_sub(1);
         Ok(())
     }
