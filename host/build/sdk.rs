@@ -67,7 +67,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// A package's manifest with what it takes from its workspace put in its place, and without the workspace's
-/// lints.
+/// lints. It is a workspace of its own: else cargo looks for one in every folder above, and the project may lie in
+/// somebody else's.
 fn standalone(manifest: &str, workspace: &str) -> Result<String, String> {
     let mut text = String::new();
     let mut section = "";
@@ -86,7 +87,7 @@ fn standalone(manifest: &str, workspace: &str) -> Result<String, String> {
         text.push_str(line);
         text.push('\n');
     }
-    Ok(format!("{}\n", text.trim_end()))
+    Ok(format!("{}\n\n[workspace]\n", text.trim_end()))
 }
 
 /// The line of a key in a table of the workspace's manifest.

@@ -261,10 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_of_the_sdk_needs_no_workspace() {
+    fn the_copy_of_the_sdk_stands_by_itself() {
         let files = files("greeter", SdkSource::Copy);
         let manifest = text(&files, "bedcheck/sdk/Cargo.toml");
-        assert!(!manifest.contains("workspace"), "{manifest}");
+        assert!(!manifest.contains("workspace = true"), "{manifest}");
+        assert!(manifest.ends_with("\n[workspace]\n"), "{manifest}");
         assert!(manifest.contains("license = \"Apache-2.0 OR MIT\""), "{manifest}");
         assert!(!manifest.contains("[lints]"), "{manifest}");
         for path in [
