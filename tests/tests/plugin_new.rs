@@ -35,6 +35,8 @@ fn project() -> &'static Path {
             fs::remove_dir_all(&project).expect("the project of the last time can be removed");
         }
         fs::create_dir_all(folder()).expect("the folder for the project can be made");
+        // Else the format of the tree in which the build's folder may lie would hold for the project.
+        fs::write(folder().join("rustfmt.toml"), "").expect("a file can be made beside the project");
         let made = Program::new(["plugin", "new", NAME, "--path"])
             .argument(&project)
             .finish();
