@@ -169,7 +169,7 @@ fn at_most(number: usize, most: usize, verb: &str, what: &str) -> Result<(), Str
     Ok(())
 }
 
-/// Whether a text can be the name of a plugin: as [`is_name`], the first a letter.
+/// Whether a text can be the name of a plugin: lower-case letters, digits and `-`, the first a letter.
 pub fn is_plugin_name(name: &str) -> bool {
     is_name(name) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
