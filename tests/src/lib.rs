@@ -2,8 +2,10 @@
 //!
 //! - [`program`] runs the built `bedcheck` and reads its reports,
 //! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
+//! - [`daemon`] is a running `bedcheck serve`,
 //! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
+//! - [`target`] is a web server that is up, down or silent as a test says,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
 //! - [`collector`] is a real OpenTelemetry Collector.
@@ -16,11 +18,13 @@
 pub mod certificates;
 pub mod collector;
 pub mod component;
+pub mod daemon;
 pub mod dovecot;
 pub mod names;
 pub mod nginx;
 pub mod program;
 pub mod script;
+pub mod target;
 
 mod process;
 

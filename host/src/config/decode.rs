@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_serve::serve;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
@@ -23,6 +24,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
     let http = root.table("http", http).flatten();
     let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
+    let serve = root.table("serve", serve).unwrap_or_default();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
     let runner = root
@@ -41,6 +43,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         otlp,
         http,
         plugins_dir,
+        serve,
         resolver,
         disabled,
         concurrency: runner

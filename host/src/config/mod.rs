@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_serve;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -62,6 +63,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// The folder of further plugins.
     pub plugins_dir: Option<PathBuf>,
+    /// How the daemon ends and notices changes.
+    pub serve: Serve,
     /// How names are resolved.
     pub resolver: Resolver,
     /// What is switched off besides what the checks themselves say.
@@ -157,6 +160,26 @@ pub enum OtlpProtocol {
 pub struct Http {
     /// The address and port to listen at.
     pub listen: SocketAddr,
+}
+
+/// The daemon itself (`[serve]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serve {
+    /// How long runs under way may go on once the daemon is asked to end, 0 to 10 min. By default 10 s, which is
+    /// the default deadline: a run that was just begun can end.
+    pub drain: Duration,
+    /// Whether the configuration is loaded again when its file changes. By default it is not: an editor may
+    /// save what is half done.
+    pub watch_config: bool,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self {
+            drain: Duration::from_secs(10),
+            watch_config: false,
+        }
+    }
 }
 
 /// How names are resolved (`[resolver]`).

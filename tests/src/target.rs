@@ -1,0 +1,124 @@
+//! An HTTP server whose health a test decides while it runs, and which counts how often it is asked. It answers
+//! each connection once, and closes it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How long a connection may take that does not hang.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// It answers `200`.
+    Up = 0,
+    /// It closes every connection without an answer.
+    Down = 1,
+    /// It accepts, and says nothing.
+    Silent = 2,
+}
+
+/// A server on loopback. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Target {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    health: AtomicU8,
+    asked: AtomicU64,
+    ended: AtomicBool,
+    hanging: Mutex<Vec<TcpStream>>,
+}
+
+impl Target {
+    /// A server of this health.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot listen.
+    #[must_use]
+    pub fn start(health: Health) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap_or_else(|error| panic!("cannot listen on loopback: {error}"));
+        let address = listener
+            .local_addr()
+            .unwrap_or_else(|error| panic!("no address: {error}"));
+        let shared = Arc::new(Shared {
+            health: AtomicU8::new(health as u8),
+            asked: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            hanging: Mutex::default(),
+        });
+        let serving = Arc::clone(&shared);
+        thread::spawn(move || serve(&listener, &serving));
+        Self { address, shared }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// From now on it is like this.
+    pub fn turn(&self, health: Health) {
+        self.shared.health.store(health as u8, Ordering::SeqCst);
+    }
+
+    /// How many connections were made to it.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.shared.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Wakes the listener, which looks whether it has ended.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        shared.asked.fetch_add(1, Ordering::SeqCst);
+        match shared.health.load(Ordering::SeqCst) {
+            health if health == Health::Up as u8 => {
+                thread::spawn(move || respond(stream));
+            }
+            health if health == Health::Silent as u8 => shared
+                .hanging
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(stream),
+            _ => drop(stream),
+        }
+    }
+}
+
+/// Reads to the end of the request's head, and answers. A client that has gone away is no matter.
+fn respond(mut stream: TcpStream) {
+    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(length) => head.extend_from_slice(&buffer[..length]),
+        }
+    }
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nup");
+}

@@ -1,0 +1,147 @@
+//! The promise: a plugin that is dropped, replaced or removed takes effect while the daemon runs. Runs under way end
+//! on the old one, a bad file is refused with a sentence and the old one stays, and nothing half-written is loaded.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use bedcheck_tests::component::Component;
+use bedcheck_tests::daemon::{Daemon, Starting, replace};
+use serde_json::Value;
+
+const CONFIGURATION: &str = r#"
+    http.listen = "127.0.0.1:0"
+    plugins.dir = "plugins"
+
+    [[check]]
+    name = "odd"
+    plugin = "odd"
+    every = "100ms"
+    budget.deadline = "5s"
+"#;
+
+fn component(summary: &str) -> Vec<u8> {
+    Component::new().summary(summary).build()
+}
+
+fn starting() -> Starting {
+    Daemon::with(CONFIGURATION).file("plugins/odd.wasm", component("the first"))
+}
+
+fn digest(daemon: &Daemon) -> Option<String> {
+    let check = daemon.get("/api/v1/checks/odd").json();
+    Some(check["latest"]["plugin"]["sha256"].as_str()?.to_owned())
+}
+
+fn outcomes(daemon: &Daemon) -> Value {
+    daemon.get("/api/v1/checks/odd").json()["outcomes"].clone()
+}
+
+#[test]
+fn a_replaced_plugin_is_taken_up() {
+    let mut daemon = starting().start();
+    let first = daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/odd.wasm"), &component("the second"));
+    daemon.wait_until("the second one runs", |daemon| (digest(daemon)? != first).then_some(()));
+    assert_eq!(outcomes(&daemon)["error"].as_u64().unwrap_or(0), 0);
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_a_sentence_and_the_old_one_stays() {
+    let mut daemon = starting().start();
+    let first = daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/odd.wasm"), b"this is no component");
+    let refusal = daemon.wait_until("it is refused", |daemon| {
+        let plugins = daemon.get("/api/v1/plugins").body;
+        plugins.contains("it is not a WebAssembly component").then_some(plugins)
+    });
+    assert!(refusal.contains("odd.wasm"), "{refusal}");
+    let before = outcomes(&daemon)["pass"].as_u64().unwrap_or(0);
+    daemon.wait_until("the old one goes on", |daemon| {
+        (outcomes(daemon)["pass"].as_u64()? > before + 2).then_some(())
+    });
+    assert_eq!(digest(&daemon).as_deref(), Some(first.as_str()));
+
+    replace(&daemon.path("plugins/odd.wasm"), &component("mended"));
+    daemon.wait_until("the mended one runs", |daemon| (digest(daemon)? != first).then_some(()));
+}
+
+#[test]
+fn a_plugin_that_its_checks_cannot_use_is_refused() {
+    let mut daemon = starting().start();
+    let first = daemon.wait_until("it runs", digest);
+    let demanding = Component::new().schema(r#"{"required": ["wish"]}"#).build();
+    replace(&daemon.path("plugins/odd.wasm"), &demanding);
+    let refusal = daemon.wait_until("it is refused", |daemon| {
+        let plugins = daemon.get("/api/v1/plugins").body;
+        plugins.contains("wish").then_some(plugins)
+    });
+    assert!(refusal.contains("odd"), "{refusal}");
+    assert_eq!(digest(&daemon), Some(first));
+}
+
+#[test]
+fn a_file_is_not_loaded_before_it_is_whole() {
+    let mut daemon = starting().start();
+    let first = daemon.wait_until("it runs", digest);
+    let second = component("written slowly");
+    let path = daemon.path("plugins/odd.wasm");
+    // In place, byte range by byte range, as `cp` over a slow network does it.
+    let mut written = Vec::new();
+    for part in second.chunks(second.len() / 20 + 1) {
+        written.extend_from_slice(part);
+        fs::write(&path, &written).expect("the file can be written");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    daemon.wait_until("the whole one runs", |daemon| (digest(daemon)? != first).then_some(()));
+    let refused = daemon
+        .log()
+        .iter()
+        .filter(|line| line.contains("refused"))
+        .count();
+    assert_eq!(refused, 0, "{:#?}", daemon.log());
+}
+
+#[test]
+fn a_plugin_replaced_again_and_again_fails_no_run() {
+    let mut daemon = starting().start();
+    daemon.wait_until("it runs", digest);
+    let begun = Instant::now();
+    let mut version = 0;
+    while begun.elapsed() < Duration::from_secs(6) {
+        version += 1;
+        replace(&daemon.path("plugins/odd.wasm"), &component(&format!("number {version}")));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let last = component("the last");
+    replace(&daemon.path("plugins/odd.wasm"), &last);
+    let settled = daemon.wait_until("the last one runs", |daemon| {
+        let plugins = daemon.get("/api/v1/plugins").json();
+        let plugins = plugins["plugins"].as_array().cloned()?;
+        let odd = plugins.into_iter().find(|plugin| plugin["name"] == "odd")?;
+        (odd["sha256"].as_str()? == digest(daemon)?).then_some(odd)
+    });
+    assert_eq!(settled["name"], "odd");
+    let outcomes = outcomes(&daemon);
+    assert!(outcomes["pass"].as_u64() > Some(20), "{outcomes}");
+    assert_eq!(outcomes["error"].as_u64().unwrap_or(0), 0, "{outcomes}");
+    assert_eq!(outcomes["fail"].as_u64().unwrap_or(0), 0, "{outcomes}");
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+#[test]
+fn a_plugin_that_is_dropped_can_be_used_after_a_reload() {
+    let mut daemon = starting().start();
+    daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/even.wasm"), &Component::new().name("even").build());
+    daemon.wait_until("it is known", |daemon| {
+        daemon.get("/api/v1/plugins").body.contains("\"even\"").then_some(())
+    });
+    let more = CONFIGURATION.to_owned() + "[[check]]\nname = \"even\"\nplugin = \"even\"\nevery = \"100ms\"\n";
+    daemon.configure(&more);
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    daemon.wait_until("it runs", |daemon| {
+        let passed = daemon.get("/api/v1/checks/even").json()["outcomes"]["pass"].as_u64()?;
+        (passed >= 1).then_some(())
+    });
+}

@@ -1,0 +1,127 @@
+//! The promise: a configuration is loaded again as a whole or not at all. A bad one keeps the good one running and
+//! is told wherever one looks; checks that did not change keep their history.
+
+use bedcheck_tests::daemon::Daemon;
+use bedcheck_tests::target::{Health, Target};
+use serde_json::Value;
+
+fn check(name: &str, port: u16, more: &str) -> String {
+    format!(
+        r#"
+        [[check]]
+        name = "{name}"
+        plugin = "http"
+        every = "100ms"
+        budget.deadline = "2s"
+        allow = ["127.0.0.1:{port}"]
+        {more}
+        settings = {{ url = "http://127.0.0.1:{port}/" }}
+        "#
+    )
+}
+
+const LISTEN: &str = "http.listen = \"127.0.0.1:0\"\n";
+
+fn passes(daemon: &Daemon, name: &str) -> u64 {
+    let status = daemon.get(&format!("/api/v1/checks/{name}"));
+    if status.status == 404 {
+        return 0;
+    }
+    status.json()["outcomes"]["pass"].as_u64().unwrap_or(0)
+}
+
+fn last_reload(daemon: &Daemon) -> Value {
+    daemon.get("/api/v1/status").json()["last_reload"].clone()
+}
+
+fn metric(daemon: &Daemon, name: &str) -> Option<String> {
+    let metrics = daemon.get("/metrics").body;
+    let line = metrics.lines().find(|line| line.starts_with(name))?.to_owned();
+    Some(line.rsplit(' ').next()?.to_owned())
+}
+
+const SUCCESS: &str = "synthetic_runner_config_last_reload_success";
+
+#[test]
+fn a_changed_file_is_taken_up_by_signal_and_by_request() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let one = check("one", port, "");
+    let mut daemon = Daemon::with(&format!("{LISTEN}{one}")).start();
+    daemon.wait_until("it passes", |daemon| (passes(daemon, "one") >= 3).then_some(()));
+
+    daemon.configure(&format!("{LISTEN}{one}{}", check("two", port, "")));
+    daemon.signal("HUP");
+    daemon.wait_until("the second one runs", |daemon| (passes(daemon, "two") >= 1).then_some(()));
+    assert!(passes(&daemon, "one") >= 3, "an unchanged check keeps its history");
+
+    daemon.configure(&format!("{LISTEN}{}", check("two", port, "")));
+    let answer = daemon.post("/-/reload");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(daemon.get("/api/v1/checks/one").status, 404);
+    assert!(passes(&daemon, "two") >= 1);
+    assert_eq!(metric(&daemon, SUCCESS).as_deref(), Some("1"));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let mut daemon = Daemon::with(&format!("{LISTEN}{}", check("one", port, ""))).start();
+    let bad = format!(
+        "{LISTEN}{}{}",
+        check("two", port, ""),
+        check("three", port, "retry.attempts = 0")
+    );
+    daemon.configure(&bad);
+    let answer = daemon.post("/-/reload");
+    assert!((400..600).contains(&answer.status), "{answer:?}");
+    assert!(answer.body.contains("retry.attempts") && answer.body.contains("found `0`"), "{answer:?}");
+    assert_eq!(last_reload(&daemon)["ok"], false);
+    let message = last_reload(&daemon)["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("retry.attempts"), "{message}");
+    assert_eq!(metric(&daemon, SUCCESS).as_deref(), Some("0"));
+    assert_eq!(daemon.get("/api/v1/checks/two").status, 404);
+    let before = passes(&daemon, "one");
+    daemon.wait_until("the good one goes on", |daemon| (passes(daemon, "one") > before + 2).then_some(()));
+
+    std::fs::remove_file(daemon.path("bedcheck.toml")).expect("the file is there");
+    assert!((400..600).contains(&daemon.post("/-/reload").status));
+    daemon.configure(&format!("{LISTEN}{}", check("four", port, "")));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    daemon.wait_until("the new one runs", |daemon| (passes(daemon, "four") >= 1).then_some(()));
+    assert_eq!(metric(&daemon, SUCCESS).as_deref(), Some("1"));
+}
+
+#[test]
+fn the_file_is_watched_where_that_is_asked_for() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let head = format!("{LISTEN}serve.watch_config = true\n");
+    let mut daemon = Daemon::with(&format!("{head}{}", check("one", port, ""))).start();
+    daemon.configure(&format!("{head}{}", check("two", port, "")));
+    daemon.wait_until("the new check runs", |daemon| (passes(daemon, "two") >= 1).then_some(()));
+}
+
+#[test]
+fn many_reloads_under_load_lose_nothing() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let checks: String = (0..20).map(|number| check(&format!("c{number}"), port, "")).collect();
+    let mut daemon = Daemon::with(&format!("{LISTEN}{checks}")).start();
+    daemon.wait_until("all run", |daemon| {
+        (0..20).all(|number| passes(daemon, &format!("c{number}")) >= 1).then_some(())
+    });
+    for round in 0..20 {
+        let more = check("extra", port, &format!("budget.fuel = {}", 1_000_000_000 + round));
+        daemon.configure(&format!("{LISTEN}{checks}{more}"));
+        assert_eq!(daemon.post("/-/reload").status, 200);
+    }
+    let metrics = daemon.get("/metrics").body;
+    let bad: Vec<_> = metrics
+        .lines()
+        .filter(|line| line.starts_with("synthetic_check_runs_total") && !line.contains("outcome=\"pass\""))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}

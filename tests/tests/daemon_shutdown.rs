@@ -1,0 +1,117 @@
+//! The promise: TERM and INT end the daemon at once when nothing is under way, and otherwise when the runs under way
+//! have ended or their time to drain is over; what was cut short is told as `skipped`, and killed processes leave
+//! nothing behind that keeps the next one from starting.
+
+use std::time::Duration;
+
+use bedcheck_tests::collector::Collector;
+use bedcheck_tests::daemon::{Daemon, Ended};
+use bedcheck_tests::target::{Health, Target};
+
+/// The promise for a daemon in which nothing runs.
+const IDLE: Duration = Duration::from_millis(100);
+
+fn configuration(port: u16, every: &str, drain: &str) -> String {
+    format!(
+        r#"
+        http.listen = "127.0.0.1:0"
+        serve.drain = "{drain}"
+
+        [[check]]
+        name = "front"
+        plugin = "http"
+        every = "{every}"
+        budget.deadline = "1h"
+        allow = ["127.0.0.1:{port}"]
+        settings = {{ url = "http://127.0.0.1:{port}/" }}
+        "#
+    )
+}
+
+/// Ends an idle daemon; once or twice more when it was slow: a busy machine can keep one process waiting.
+fn end_idle(signal: &str) -> Ended {
+    let target = Target::start(Health::Up);
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        let daemon = Daemon::with(&configuration(target.port(), "7d", "10s")).start();
+        let now = daemon.end(signal);
+        if now.took < IDLE {
+            return now;
+        }
+        ended.push(now.took);
+    }
+    panic!("{signal}: an idle daemon took {ended:?} to end, wanted less than {IDLE:?}");
+}
+
+#[test]
+fn an_idle_daemon_ends_at_once() {
+    for signal in ["TERM", "INT"] {
+        assert_eq!(end_idle(signal).code, Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_run_under_way_is_cancelled_after_the_drain_and_told() {
+    let silent = Target::start(Health::Silent);
+    let collector = Collector::start();
+    let configuration = format!(
+        "otlp.endpoint = \"{}\"\n{}",
+        collector.grpc_endpoint(),
+        configuration(silent.port(), "100ms", "300ms")
+    );
+    let mut daemon = Daemon::with(&configuration).start();
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    let ended = daemon.end("TERM");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert!(ended.took >= Duration::from_millis(300), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(8), "drain, cancel, flush: {:?}", ended.took);
+    let log = ended.log.join("\n");
+    assert!(log.contains("\"outcome\":\"skipped\"") && log.contains("cancelled"), "{log}");
+    assert!(collector.received_text().contains("cancelled"));
+}
+
+#[test]
+fn a_second_signal_ends_the_drain() {
+    let silent = Target::start(Health::Silent);
+    let mut daemon = Daemon::with(&configuration(silent.port(), "100ms", "10m")).start();
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    daemon.signal("TERM");
+    daemon.wait_until("it drains", |daemon| daemon.log_has("ending").then_some(()));
+    let ended = daemon.end("TERM");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+}
+
+#[test]
+fn while_it_drains_it_is_not_ready_and_starts_nothing() {
+    let silent = Target::start(Health::Silent);
+    let mut daemon = Daemon::with(&configuration(silent.port(), "100ms", "10m")).start();
+    assert_eq!(daemon.get("/-/ready").status, 200);
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    daemon.signal("TERM");
+    daemon.wait_until("it says so", |daemon| (daemon.get("/-/ready").status == 503).then_some(()));
+    assert_eq!(daemon.get("/-/healthy").status, 200);
+    assert_eq!(silent.asked(), 1);
+    assert_eq!(daemon.end("INT").code, Some(0));
+}
+
+#[test]
+fn a_daemon_that_was_killed_starts_again() {
+    let target = Target::start(Health::Up);
+    let cache = tempfile::tempdir().expect("a folder");
+    let starting = || {
+        Daemon::with(&configuration(target.port(), "100ms", "10s"))
+            .env("BEDCHECK_CACHE", &cache.path().to_string_lossy())
+    };
+    // At different moments of its start, the compiling of plugins among them.
+    for step in 0..8 {
+        let daemon = starting().launch();
+        std::thread::sleep(Duration::from_millis(step * 40));
+        let ended = daemon.end("KILL");
+        assert_eq!(ended.code, None);
+    }
+    let before = target.asked();
+    let mut daemon = starting().start();
+    daemon.wait_until("it runs", |_| (target.asked() > before).then_some(()));
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
