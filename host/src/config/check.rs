@@ -10,7 +10,8 @@ use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::connection::Tls;
 use crate::grant::Grants;
-use crate::policy::Retry;
+use crate::policy::state::StateSettings;
+use crate::policy::{Retry, Thresholds};
 
 /// A configured use of a plugin.
 #[derive(Debug, Clone)]
@@ -35,6 +36,10 @@ pub struct Check {
     pub tls: Tls,
     /// Whether and how a failed attempt is repeated.
     pub retry: Option<Retry>,
+    /// When a run that passed took too long to be well.
+    pub thresholds: Option<Thresholds>,
+    /// How many runs have to fail until the check is failing.
+    pub state: StateSettings,
     /// When to leave a sick target alone.
     pub breaker: Option<Breaker>,
     /// What the plugin is given.

@@ -24,6 +24,8 @@ use super::words::quoted;
 use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
+use crate::policy::RetryBudgetSettings;
+use crate::policy::state::StateSettings;
 
 /// How deep values may be in one another, the settings themselves not counted. A file may go as deep, and what
 /// reads JSON in a plugin goes to 128 as a rule.
@@ -82,6 +84,8 @@ impl CommandLine<'_> {
             disabled: BTreeSet::new(),
             tls: Tls::default(),
             retry: None,
+            thresholds: None,
+            state: StateSettings::default(),
             breaker: None,
             settings,
             is_flawed: false,
@@ -95,6 +99,7 @@ impl CommandLine<'_> {
             resolver: Resolver::default(),
             disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,
+            retry_budget: RetryBudgetSettings::default(),
             checks: vec![check],
             secrets: reader.secrets,
             faults: Vec::new(),

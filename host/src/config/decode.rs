@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::decode_check::{check, limits};
 use super::decode_serve::serve;
+use super::decode_policy::retry_budget;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
@@ -30,6 +31,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let runner = root
         .table("runner", |table| table.get("concurrency")?.integer(1..=10_000))
         .flatten();
+    let retry_budget = root.table("retry_budget", retry_budget).unwrap_or_default();
     let defaults = root
         .table("defaults", |table| {
             table.table("budget", |budget| limits(budget, Limits::default()))
@@ -49,6 +51,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         concurrency: runner
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
+        retry_budget,
         checks,
         secrets,
         faults,

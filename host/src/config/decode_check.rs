@@ -6,18 +6,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::check::{Breaker, Check};
+use super::decode_policy::{retry, state, thresholds};
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
-use super::units::show_duration;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::connection::{ClientIdentity, Tls, Trust};
 use crate::grant::{Allowance, Grants, Host};
-use crate::policy::Retry;
 
 /// The keys whose places are kept.
-const PLACED: [&str; 11] = [
+const PLACED: [&str; 13] = [
     "name",
     "plugin",
     "every",
@@ -27,6 +26,8 @@ const PLACED: [&str; 11] = [
     "disable",
     "tls",
     "retry",
+    "thresholds",
+    "state",
     "breaker",
     "settings",
 ];
@@ -55,7 +56,9 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let capabilities = granted.map(|value| list_of(&value, wanted).into_iter().collect());
     let disabled = list(table, "disable", wanted);
     let tls = table.table("tls", tls).unwrap_or_default();
-    let retry = table.table("retry", retry);
+    let retry = table.table("retry", |table| retry(table, plugin.as_deref()));
+    let thresholds = table.table("thresholds", thresholds);
+    let state = table.table("state", state).unwrap_or_default();
     let breaker = table.table("breaker", breaker);
     let (settings, references) = settings(table);
     let key_locations = PLACED
@@ -74,6 +77,8 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         disabled: disabled.into_iter().collect::<BTreeSet<Capability>>(),
         tls,
         retry,
+        thresholds,
+        state,
         breaker,
         settings,
         is_flawed: false,
@@ -206,29 +211,6 @@ fn tls(table: &mut Table<'_>) -> Tls {
         trust,
         client,
         server_name,
-    }
-}
-
-fn retry(table: &mut Table<'_>) -> Retry {
-    let attempts = table.get("attempts").and_then(|value| value.integer(1..=10));
-    let backoffs = Duration::from_millis(1)..=Duration::from_secs(60);
-    let backoff = table.get("backoff").and_then(|value| value.duration(backoffs));
-    let backoff = backoff.unwrap_or(Duration::from_millis(200));
-    let longest = Duration::from_secs(600);
-    let max_backoff = table.get("max_backoff").and_then(|value| {
-        let max_backoff = value.duration(Duration::from_millis(1)..=longest)?;
-        if max_backoff < backoff {
-            return value.unwanted(&format!(
-                "no less than `backoff`, which is {}",
-                show_duration(backoff)
-            ));
-        }
-        Some(max_backoff)
-    });
-    Retry {
-        attempts: small(attempts, 3),
-        backoff,
-        max_backoff: max_backoff.unwrap_or(backoff.max(Duration::from_secs(2))),
     }
 }
 

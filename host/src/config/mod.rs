@@ -14,6 +14,7 @@ mod command_line;
 mod decode;
 mod decode_check;
 mod decode_serve;
+mod decode_policy;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use settings::Settings;
 pub use settings_file::read_settings_file;
 pub use source::{MAX_FILE, Source};
 
+use crate::policy::RetryBudgetSettings;
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
 use crate::{units, words};
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub disabled: Disabled,
     /// How many runs go on at once, 1 to 10,000.
     pub concurrency: usize,
+    /// How many retries a target gets.
+    pub retry_budget: RetryBudgetSettings,
     /// The checks in the order of the file; at least one, each with a name of its own.
     pub checks: Vec<Check>,
     /// The secrets that settings may refer to. All that they do refer to are here.

@@ -65,6 +65,28 @@ fn every_valid_file_is_accepted() {
 }
 
 #[test]
+fn when_a_run_is_repeated_and_judged_is_read() {
+    let config = Config::parse(&source(&data().join("valid/everything.toml"))).unwrap();
+    let mail = &config.checks[0];
+    let on = mail.retry.as_ref().and_then(|retry| retry.on.as_ref()).unwrap();
+    let on: Vec<_> = on.iter().map(ToString::to_string).collect();
+    assert_eq!(on, ["connection_refused", "dns.*", "imap.over_quota"]);
+    let thresholds = mail.thresholds.unwrap();
+    assert_eq!(thresholds.warn, Some(Duration::from_millis(500)));
+    assert_eq!(thresholds.fail, Some(Duration::from_secs(1)));
+    assert_eq!((mail.state.failures, mail.state.of), (2, 3));
+    assert_eq!(
+        (config.checks[1].state.failures, config.checks[1].state.of),
+        (1, 1)
+    );
+    assert!((config.retry_budget.share - 0.1).abs() < f64::EPSILON);
+    assert_eq!(
+        (config.retry_budget.minimum, config.retry_budget.window),
+        (5, Duration::from_secs(120))
+    );
+}
+
+#[test]
 fn the_sketch_of_the_design_means_what_it_says() {
     let config = Config::parse(&source(&data().join("valid/design.toml"))).unwrap();
     let otlp = config.otlp.unwrap();
@@ -82,7 +104,7 @@ fn the_sketch_of_the_design_means_what_it_says() {
     assert_eq!(mail.limits.deadline, Duration::from_secs(5));
     assert_eq!(page.limits, crate::budget::Limits::default());
     assert!(mail.grants.allows("mail.example.org", 993));
-    let retry = mail.retry.unwrap();
+    let retry = mail.retry.as_ref().unwrap();
     assert_eq!(
         (retry.attempts, retry.backoff, retry.max_backoff.as_secs()),
         (3, Duration::from_millis(200), 2)

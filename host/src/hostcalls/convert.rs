@@ -7,9 +7,6 @@ use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType};
 use crate::phase::Timeline;
 use crate::redactor::{REDACTED_NAME, Redactor};
 
-/// The longest word of a plugin's own error type.
-const MAX_OWN_TYPE: usize = 64;
-
 impl From<connection::Error> for CallError {
     fn from(error: connection::Error) -> Self {
         use connection::Error;
@@ -105,7 +102,7 @@ impl Known<'_> {
                 ErrorType::PluginInvalid
             }
             Reason::Call(error) => error_type_of_call(error, DeadlineWhile::Waiting),
-            Reason::Own(name) if is_own_type(&self.access.plugin, name) => {
+            Reason::Own(name) if ErrorType::is_own(&self.access.plugin, name) => {
                 ErrorType::Own(match self.redactor.finds_in_name(name) {
                     true => format!("{}.{REDACTED_NAME}", self.access.plugin),
                     false => name.clone(),
@@ -141,31 +138,5 @@ fn is_of_network(error: &CallError) -> bool {
         | CallError::GrantDenied(_)
         | CallError::Invalid(_)
         | CallError::SecretMissing(_) => false,
-    }
-}
-
-/// Whether `name` is `PLUGIN.word`, in lower case letters, digits, dots and underscores.
-fn is_own_type(plugin: &str, name: &str) -> bool {
-    let word = name.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('.'));
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
-    name.len() <= MAX_OWN_TYPE && word.is_some_and(|word| !word.is_empty() && word.chars().all(allowed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plugin_has_error_types_of_its_own_name_only() {
-        assert!(is_own_type("imap", "imap.over_quota"));
-        for foreign in [
-            "imap",
-            "imap.",
-            "http.over_quota",
-            "imapx.over",
-            "imap.Over Quota",
-        ] {
-            assert!(!is_own_type("imap", foreign), "{foreign}");
-        }
     }
 }

@@ -22,6 +22,7 @@ mod wasi;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 
@@ -87,6 +88,8 @@ pub struct Circumstances {
     pub injector: Injector,
     /// What the run's earlier attempts have used of its limits.
     pub spent: Spent,
+    /// Ends the attempt, whatever it is doing.
+    pub cancellation: CancellationToken,
 }
 
 impl Circumstances {
@@ -97,6 +100,7 @@ impl Circumstances {
             seed: [0; 32],
             injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
             spent: Spent::default(),
+            cancellation: CancellationToken::new(),
         }
     }
 }

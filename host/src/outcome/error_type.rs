@@ -105,6 +105,9 @@ macro_rules! error_types {
         }
 
         impl ErrorType {
+            /// Every type of the list but `deadline_exceeded`, whose blame depends on what was done.
+            pub const NAMED: &'static [Self] = &[$(Self::$variant),*];
+
             /// The word used in reports, labels and attributes.
             pub fn as_str(&self) -> &str {
                 match self {
@@ -191,7 +194,18 @@ error_types! {
     Other = "_OTHER" blames Runner;
 }
 
+/// The longest word of a plugin's own error type.
+const MAX_OWN_TYPE: usize = 64;
+
 impl ErrorType {
+    /// Whether `name` is one that a plugin may give to an error of its own: `PLUGIN.word`, in lower case letters,
+    /// digits, dots and underscores.
+    pub fn is_own(plugin: &str, name: &str) -> bool {
+        let word = name.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('.'));
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
+        name.len() <= MAX_OWN_TYPE && word.is_some_and(|word| !word.is_empty() && word.chars().all(allowed))
+    }
+
     /// The outcome of a run that ended with this error.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -241,5 +255,19 @@ mod tests {
             assert_eq!(skipped.outcome(), Outcome::Skipped);
         }
         assert_eq!(ErrorType::Other.outcome(), Outcome::Error);
+    }
+
+    #[test]
+    fn a_plugin_has_error_types_of_its_own_name_only() {
+        assert!(ErrorType::is_own("imap", "imap.over_quota"));
+        for foreign in [
+            "imap",
+            "imap.",
+            "http.over_quota",
+            "imapx.over",
+            "imap.Over Quota",
+        ] {
+            assert!(!ErrorType::is_own("imap", foreign), "{foreign}");
+        }
     }
 }

@@ -8,5 +8,5 @@ pub use denial::{Denial, DeniedCalls};
 pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
 pub use report::{
     Attempt, AttributeValue, Attributes, DeadlineHit, ErrorReport, InjectedFault, LogLevel, LogLine,
-    Measurement, PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage, hexadecimal,
+    Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage, hexadecimal,
 };

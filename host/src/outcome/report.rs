@@ -33,6 +33,9 @@ pub struct Report {
     /// The time the run was given.
     #[serde(rename = "deadline_s", serialize_with = "seconds")]
     pub deadline: Duration,
+    /// The durations over which it is too slow; absent when the check has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<ReportedThresholds>,
     /// Whether the deadline cut the run short.
     pub deadline_exceeded: bool,
     /// Where it did: the phase and the host call that hit the deadline first.
@@ -44,6 +47,11 @@ pub struct Report {
     pub blame: Option<Blame>,
     /// What went wrong; null on pass.
     pub error: Option<ErrorReport>,
+    /// What is not well with a run that passed, in sentences.
+    pub warnings: Vec<String>,
+    /// Why the run was not tried again although it should have been; absent when it was not so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_denied: Option<String>,
     /// The attempts, in order. The last one's phases are the run's phases.
     pub attempts: Vec<Attempt>,
     /// What the plugin measured.
@@ -62,6 +70,16 @@ impl Report {
         self.attempts.last().map_or(&[], |attempt| &attempt.phases)
     }
 
+    /// Whether it took more than one attempt to pass.
+    pub fn is_retried(&self) -> bool {
+        self.outcome == Outcome::Pass && self.attempts.len() > 1
+    }
+
+    /// Whether it passed and is not well all the same: after a retry, or with a warning.
+    pub fn is_warning(&self) -> bool {
+        self.is_retried() || (self.outcome == Outcome::Pass && !self.warnings.is_empty())
+    }
+
     /// Whether any failure was injected: then the run says nothing about the target.
     pub fn is_injected(&self) -> bool {
         !self.faults.is_empty()
@@ -77,6 +95,17 @@ pub struct PluginIdentity {
     pub version: String,
     /// SHA-256 of the component, lower case hexadecimal.
     pub sha256: String,
+}
+
+/// The durations over which a run is too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ReportedThresholds {
+    /// Over it the run passes with a warning.
+    #[serde(rename = "warn_s", serialize_with = "optional_seconds")]
+    pub warn: Option<Duration>,
+    /// Over it the run fails.
+    #[serde(rename = "fail_s", serialize_with = "optional_seconds")]
+    pub fail: Option<Duration>,
 }
 
 /// Where the deadline was hit first.

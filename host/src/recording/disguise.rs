@@ -99,7 +99,10 @@ impl Disguise {
                         .into_values()
                         .for_each(|pieces| self.hide_in_pieces(pieces));
                 }
-                Entry::At(_) | Entry::Fault(_) | Entry::Answer(Answer::DeadlineExceeded) => {}
+                Entry::At(_)
+                | Entry::Fault(_)
+                | Entry::RetryDenied(_)
+                | Entry::Answer(Answer::DeadlineExceeded) => {}
             }
         }
         streams

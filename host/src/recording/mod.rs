@@ -16,8 +16,8 @@ pub use file::FileError;
 pub use replay::{ReplayError, Replayed, replay};
 
 use crate::budget::Limits;
-use crate::outcome::{PluginIdentity, Report};
-use crate::policy::Retry;
+use crate::outcome::{Outcome, PluginIdentity, Report};
+use crate::policy::{ErrorPattern, PatternError, Retry, Thresholds};
 use crate::runner::{Course, Prepared};
 use crate::switches::Scope;
 use crate::tape::Entry;
@@ -66,6 +66,9 @@ pub struct Head {
     pub budget: Budget,
     /// How it was tried again.
     pub retry: Option<RetryPlan>,
+    /// When it took too long to be well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<ThresholdPlan>,
     /// When it started, nanoseconds since 1970-01-01 UTC.
     pub started_ns: u64,
     /// How long it had waited for a slot, in nanoseconds.
@@ -104,17 +107,31 @@ pub struct Budget {
 }
 
 /// How failed attempts were repeated, times in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPlan {
     attempts: u32,
     backoff_ns: u64,
     max_backoff_ns: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<Vec<String>>,
+}
+
+/// When a run is too slow, times in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdPlan {
+    warn_ns: Option<u64>,
+    fail_ns: Option<u64>,
 }
 
 impl Recording {
-    /// Adds a run that went to its end, with the tape it was recorded on.
+    /// Adds a run that went to its end, with the tape it was recorded on. One that did not, because it was
+    /// cancelled, is left out: where it ended was nothing that it was told.
     pub fn add(&mut self, prepared: &Prepared, course: &Course, report: &Report) {
+        if report.outcome == Outcome::Skipped {
+            return;
+        }
         let access = &prepared.access;
         let (disguise, placeholders) = Disguise::new(&access.secrets);
         let mut entries = course.tape.take_entries();
@@ -142,7 +159,8 @@ impl Recording {
                 allow: access.grants.iter().map(ToString::to_string).collect(),
                 secrets: placeholders,
                 budget: Budget::from(prepared.limits),
-                retry: prepared.retry.map(RetryPlan::from),
+                retry: prepared.retry.as_ref().map(RetryPlan::from),
+                thresholds: prepared.thresholds.map(ThresholdPlan::from),
                 started_ns: nanoseconds(
                     course
                         .started
@@ -194,22 +212,52 @@ impl From<Budget> for Limits {
     }
 }
 
-impl From<Retry> for RetryPlan {
-    fn from(retry: Retry) -> Self {
+impl From<&Retry> for RetryPlan {
+    fn from(retry: &Retry) -> Self {
+        let on = retry.on.as_ref();
         Self {
             attempts: retry.attempts,
             backoff_ns: nanoseconds(retry.backoff),
             max_backoff_ns: nanoseconds(retry.max_backoff),
+            on: on.map(|patterns| patterns.iter().map(ToString::to_string).collect()),
         }
     }
 }
 
-impl From<RetryPlan> for Retry {
-    fn from(plan: RetryPlan) -> Self {
+impl RetryPlan {
+    /// The plan of a check of this plugin.
+    ///
+    /// # Errors
+    ///
+    /// When it names an error that is never tried again.
+    pub fn to_retry(&self, plugin: &str) -> Result<Retry, PatternError> {
+        let patterns = |names: &Vec<String>| {
+            let patterns = names.iter().map(|name| ErrorPattern::parse(name, plugin));
+            patterns.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Retry {
+            attempts: self.attempts,
+            backoff: Duration::from_nanos(self.backoff_ns),
+            max_backoff: Duration::from_nanos(self.max_backoff_ns),
+            on: self.on.as_ref().map(patterns).transpose()?,
+        })
+    }
+}
+
+impl From<Thresholds> for ThresholdPlan {
+    fn from(thresholds: Thresholds) -> Self {
         Self {
-            attempts: plan.attempts,
-            backoff: Duration::from_nanos(plan.backoff_ns),
-            max_backoff: Duration::from_nanos(plan.max_backoff_ns),
+            warn_ns: thresholds.warn.map(nanoseconds),
+            fail_ns: thresholds.fail.map(nanoseconds),
+        }
+    }
+}
+
+impl From<ThresholdPlan> for Thresholds {
+    fn from(plan: ThresholdPlan) -> Self {
+        Self {
+            warn: plan.warn_ns.map(Duration::from_nanos),
+            fail: plan.fail_ns.map(Duration::from_nanos),
         }
     }
 }

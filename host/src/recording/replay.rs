@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::file::plugins_of;
 use super::{Head, RecordedRun, Recording};
 use crate::budget::Limits;
@@ -15,6 +17,7 @@ use crate::fault::FaultPlan;
 use crate::grant::{Grant, Grants};
 use crate::hostcalls::Access;
 use crate::outcome::{Report, RunId, TraceId};
+use crate::policy::TargetKey;
 use crate::redactor::Redactor;
 use crate::runner::{Course, Prepared, Runner};
 use crate::sandbox::{EngineError, EngineSettings, LoadError, Plugin, PrivateFolder, Sandbox};
@@ -140,11 +143,19 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         secrets,
         network: Network::Nowhere,
     };
+    let retry = head.retry.as_ref().map(|plan| {
+        plan.to_retry(&head.plugin.name)
+            .map_err(|_| wrong(head, "retry.on", "error types that can be tried again"))
+    });
     Ok(Prepared {
         name: head.check.clone(),
         plugin: Arc::new(plugin),
+        target: TargetKey::of_check(&head.check),
         limits: Limits::from(head.budget),
-        retry: head.retry.map(Into::into),
+        retry: retry.transpose()?,
+        // What it allowed is on the tape.
+        retry_budget: None,
+        thresholds: head.thresholds.map(Into::into),
         access: Arc::new(access),
         settings: head.settings.to_string(),
         faults: FaultPlan::default(),
@@ -162,6 +173,7 @@ fn course(run: &RecordedRun) -> Result<Course, ReplayError> {
         seed: bytes(head, &head.seed)?,
         clock: Clock::virtual_time(),
         tape: Tape::playing(run.entries.clone()),
+        cancellation: CancellationToken::new(),
     })
 }
 

@@ -7,9 +7,9 @@ use crate::outcome::{Outcome, Report};
 /// What the Nagios plugin convention says about a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
-    /// 0: every check passed at the first attempt.
+    /// 0: every check passed, at the first attempt and without a warning.
     Ok,
-    /// 1: a check passed, on a later attempt.
+    /// 1: a check passed, on a later attempt or with a warning.
     Warning,
     /// 2: a check failed: its target, or the way to it.
     Critical,
@@ -21,7 +21,7 @@ impl ExitStatus {
     /// The status of one check.
     pub fn of(report: &Report) -> Self {
         match report.outcome {
-            Outcome::Pass if report.attempts.len() > 1 => Self::Warning,
+            Outcome::Pass if report.is_warning() => Self::Warning,
             Outcome::Pass => Self::Ok,
             Outcome::Fail => Self::Critical,
             Outcome::Error | Outcome::Skipped => Self::Unknown,
@@ -86,9 +86,12 @@ mod tests {
         let of = |report| ExitStatus::of(&report);
         assert_eq!(of(samples::pass()), ExitStatus::Ok);
         assert_eq!(of(samples::retry()), ExitStatus::Warning);
+        assert_eq!(of(samples::slow()), ExitStatus::Warning);
+        assert_eq!(of(samples::too_slow()), ExitStatus::Critical);
         assert_eq!(of(samples::wrong_password()), ExitStatus::Critical);
         assert_eq!(of(samples::trap()), ExitStatus::Unknown);
         assert_eq!(of(samples::skipped()), ExitStatus::Unknown);
+        assert_eq!(of(samples::cancelled()), ExitStatus::Unknown);
     }
 
     #[test]

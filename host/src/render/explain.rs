@@ -23,6 +23,11 @@ pub(super) fn reason(error: &ErrorReport) -> String {
     }
 }
 
+/// Why the run was not tried again, in a sentence.
+pub(super) fn not_tried_again(reason: &str) -> String {
+    format!("not tried again: {reason}")
+}
+
 /// `, 2 injected faults`; nothing when there are none.
 pub(super) fn injected_count(report: &Report) -> String {
     match report.faults.len() {

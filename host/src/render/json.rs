@@ -78,4 +78,36 @@ mod tests {
             "{plain}"
         );
     }
+
+    #[test]
+    fn warnings_thresholds_and_a_retry_that_was_left_out_are_told() {
+        let of = |report: &Report| serde_json::from_str::<serde_json::Value>(&json(report).unwrap()).unwrap();
+        let mut report = samples::slow();
+        report.retry_denied = Some("enough".to_owned());
+        let told = of(&report);
+        assert_eq!(
+            told["thresholds"],
+            serde_json::json!({"warn_s": 0.04, "fail_s": 0.5})
+        );
+        assert_eq!(told["warnings"].as_array().map(Vec::len), Some(1));
+        assert_eq!(told["retry_denied"], "enough");
+        let plain = of(&samples::pass());
+        assert_eq!(plain["warnings"], serde_json::json!([]));
+        assert!(plain.get("thresholds").is_none() && plain.get("retry_denied").is_none());
+    }
+
+    #[test]
+    fn every_attempt_is_told_and_how_it_ended() {
+        let of = |report: &Report| {
+            let told: serde_json::Value = serde_json::from_str(&json(report).unwrap()).unwrap();
+            let attempts = told["attempts"].as_array().cloned().unwrap_or_default();
+            let told: Vec<_> = attempts
+                .iter()
+                .map(|attempt| attempt["outcome"].clone())
+                .collect();
+            told
+        };
+        assert_eq!(of(&samples::retry()), ["fail", "pass"]);
+        assert_eq!(of(&samples::cancelled()), ["fail", "skipped"]);
+    }
 }

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::exit::{ExitStatus, exit_code};
-use super::explain::{deadline_answer, injected_count, outcome, reason};
+use super::explain::{deadline_answer, injected_count, not_tried_again, outcome, reason};
 use super::look::Palette;
 use super::performance::performance;
 use super::printable::fit;
@@ -26,7 +26,7 @@ const MOST_NAMES: usize = 5;
 /// and, after a `|` on the last of these, their performance data, a line for each check with labels
 /// `CHECK::LABEL`.
 ///
-/// Performance data are the run's `time` (its maximum is the deadline), every phase that was reached
+/// Performance data are the run's `time` (with its thresholds, and the deadline as its maximum), every phase that was reached
 /// and every measurement. A `|` in a message becomes `/`, since it would begin performance data.
 pub fn nagios(reports: &[Report]) -> String {
     if let [report] = reports {
@@ -99,6 +99,13 @@ fn line(report: &Report) -> String {
     if let Some(blame) = report.blame {
         text.push_str(&format!(" (blames: {blame})"));
     }
+    let denied = report.retry_denied.as_deref().map(not_tried_again);
+    for sentence in report.warnings.iter().cloned().chain(denied) {
+        text.push_str(&format!(
+            ", {}",
+            fit(&harmless(&sentence), MOST_REASON_COLUMNS, "...")
+        ));
+    }
     text
 }
 
@@ -165,6 +172,42 @@ mod tests {
         assert_eq!(
             nagios(&[samples::skipped()]),
             "UNKNOWN - mail-sick: skipped, circuit_open: 5 runs failed in a row, next try in 25 s (blames: runner)"
+        );
+    }
+
+    #[test]
+    fn thresholds_are_in_the_performance_data_and_a_warning_in_the_line() {
+        let slow = nagios(&[samples::slow()]);
+        assert!(
+            slow.starts_with(
+                "WARNING - mail-slow: pass in 0.042 s, the run took 0.043 s, over the threshold of 0.04 s \
+                 (`thresholds.warn`) | time=0.0421s;0.04;0.5;0;5 resolve="
+            ),
+            "{slow}"
+        );
+        let too_slow = nagios(&[samples::too_slow()]);
+        assert!(
+            too_slow.starts_with(
+                "CRITICAL - mail-slow: fail in 0.042 s, assertion_failed: the run took 0.043 s, over the threshold \
+                 of 0.042 s (`thresholds.fail`) (blames: target) | time=0.0421s;;0.042;0;5 resolve="
+            ),
+            "{too_slow}"
+        );
+    }
+
+    #[test]
+    fn a_retry_that_was_left_out_is_told_and_a_cancelled_run_has_no_numbers() {
+        let mut report = samples::wrong_password();
+        report.retry_denied = Some("the retry budget of `mail|1` is used up".to_owned());
+        assert!(
+            nagios(&[report]).contains(
+                " (blames: target), not tried again: the retry budget of `mail/1` is used up | time="
+            )
+        );
+        assert_eq!(
+            nagios(&[samples::cancelled()]),
+            "UNKNOWN - mail-flaky: skipped after 2 attempts, cancelled: the run was cancelled before it came to its \
+             end (blames: runner)"
         );
     }
 

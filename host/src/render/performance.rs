@@ -1,23 +1,32 @@
 //! Performance data of the Nagios plugin guidelines: `'label'=value[unit];warn;crit;min;max`. Pure.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::explain::named;
 use super::nagios::harmless;
 use super::units;
 use crate::outcome::{Outcome, Report};
 
-/// The run's time, its phases and its measurements, each as `label=value;;;min;max`. A run that was
+/// The run's time, its phases and its measurements, each as `label=value;warn;crit;min;max`. A run that was
 /// skipped has none: its zero would be taken for a very quick one.
 pub(super) fn performance(report: &Report, prefix: &str) -> Vec<String> {
     if report.outcome == Outcome::Skipped {
         return Vec::new();
     }
     let mut labels = Labels::new(prefix);
+    let thresholds = report.thresholds;
+    let threshold = |limit: Option<Duration>| {
+        let seconds = |limit: Duration| units::decimal(limit.as_secs_f64(), 6);
+        limit.map(seconds).unwrap_or_default()
+    };
+    // A range `10` alerts over 10, as a threshold does.
     let mut data = vec![format!(
-        "{}={}s;;;0;{}",
+        "{}={}s;{};{};0;{}",
         labels.unique("time"),
         units::decimal(report.duration.as_secs_f64(), 6),
+        threshold(thresholds.and_then(|thresholds| thresholds.warn)),
+        threshold(thresholds.and_then(|thresholds| thresholds.fail)),
         units::decimal(report.deadline.as_secs_f64(), 6)
     )];
     for phase in report.phases() {

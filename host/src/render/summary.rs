@@ -19,18 +19,11 @@ pub(super) fn counts(reports: &[Report], palette: &Palette) -> String {
     let mut parts = Vec::new();
     let passed = of(Outcome::Pass);
     if passed > 0 {
-        let retried = reports.iter().filter(|report| is_retried(report)).count();
-        let style = if retried > 0 {
-            palette.warning
-        } else {
-            palette.pass
+        let (style, hints) = match hints(reports) {
+            hints if hints.is_empty() => (palette.pass, hints),
+            hints => (palette.warning, hints),
         };
-        let retries = if retried > 0 {
-            format!(" ({retried} after a retry)")
-        } else {
-            String::new()
-        };
-        parts.push(paint(style, &format!("{passed} passed{retries}")));
+        parts.push(paint(style, &format!("{passed} passed{hints}")));
     }
     let failed = of(Outcome::Fail);
     if failed > 0 {
@@ -48,8 +41,20 @@ pub(super) fn counts(reports: &[Report], palette: &Palette) -> String {
     format!("{total} check{}{separator}{}", plural(total), parts.join(", "))
 }
 
-fn is_retried(report: &Report) -> bool {
-    report.outcome == Outcome::Pass && report.attempts.len() > 1
+/// ` (1 after a retry, 2 with a warning)`; nothing when all is well.
+fn hints(reports: &[Report]) -> String {
+    let retried = reports.iter().filter(|report| report.is_retried()).count();
+    let warned = |report: &&Report| report.outcome == Outcome::Pass && !report.warnings.is_empty();
+    let warned = reports.iter().filter(warned).count();
+    let hint = |number, words: &str| (number > 0).then(|| format!("{number} {words}"));
+    let hints: Vec<String> = [hint(retried, "after a retry"), hint(warned, "with a warning")]
+        .into_iter()
+        .flatten()
+        .collect();
+    match hints.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", hints.join(", ")),
+    }
 }
 
 fn plural(number: usize) -> &'static str {
@@ -78,6 +83,10 @@ mod tests {
             "6 checks: 2 passed (1 after a retry), 2 failed, 1 error, 1 skipped in 1.2 s"
         );
         assert_eq!(line(&all[..1]), "1 check: 1 passed in 1.2 s");
+        assert_eq!(
+            line(&[samples::pass(), samples::retry(), samples::slow()]),
+            "3 checks: 3 passed (1 after a retry, 1 with a warning) in 1.2 s"
+        );
         assert_eq!(line(&[]), "0 checks in 1.2 s");
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::Style;
 
-use super::explain::{deadline_answer, injected, injected_count, outcome, reason};
+use super::explain::{deadline_answer, injected, injected_count, not_tried_again, outcome, reason};
 use super::facts::facts;
 use super::look::{Charset, Look, paint};
 use super::printable::columns;
@@ -33,6 +33,7 @@ pub fn waterfall(report: &Report, look: &Look) -> String {
     let mut lines = vec![head(report, look)];
     lines.extend(rows(report, look));
     lines.extend(why(report, look));
+    lines.extend(warnings(report, look));
     lines.extend(faults(report, look));
     lines.extend(lag(report, look));
     lines.extend(facts(report, look, INDENT));
@@ -86,7 +87,7 @@ fn head(report: &Report, look: &Look) -> String {
 fn style(report: &Report, look: &Look) -> Style {
     let palette = look.palette();
     match report.outcome {
-        Outcome::Pass if report.attempts.len() > 1 => palette.warning,
+        Outcome::Pass if report.is_warning() => palette.warning,
         Outcome::Pass => palette.pass,
         Outcome::Fail => palette.fail,
         Outcome::Error => palette.error,
@@ -122,6 +123,22 @@ fn why(report: &Report, look: &Look) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What is not well with a run that passed, and why there was no other attempt at one that did not.
+fn warnings(report: &Report, look: &Look) -> Vec<String> {
+    let denied = report.retry_denied.as_deref().map(not_tried_again);
+    let warnings = report.warnings.iter().cloned().chain(denied);
+    warnings
+        .flat_map(|text| {
+            look.paragraph(
+                &look.text(&text),
+                INDENT,
+                MOST_REASON_LINES,
+                look.palette().warning,
+            )
+        })
+        .collect()
 }
 
 /// What was injected: the first ones, and how many more there were.
@@ -177,6 +194,9 @@ mod tests {
             samples::injected(),
             samples::trap(),
             samples::skipped(),
+            samples::cancelled(),
+            samples::slow(),
+            samples::too_slow(),
             samples::hostile(),
         ]
     }
@@ -211,6 +231,9 @@ mod tests {
         assert_golden(&samples::injected(), &look, include_str!("golden/injected.txt"));
         assert_golden(&samples::trap(), &look, include_str!("golden/trap.txt"));
         assert_golden(&samples::skipped(), &look, include_str!("golden/skipped.txt"));
+        assert_golden(&samples::cancelled(), &look, include_str!("golden/cancelled.txt"));
+        assert_golden(&samples::slow(), &look, include_str!("golden/slow.txt"));
+        assert_golden(&samples::too_slow(), &look, include_str!("golden/too_slow.txt"));
     }
 
     #[test]

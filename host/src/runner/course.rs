@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::clock::Clock;
 use crate::outcome::{RunId, TraceId};
 use crate::tape::Tape;
@@ -24,6 +26,8 @@ pub struct Course {
     pub clock: Clock,
     /// What it is told, recorded or played back.
     pub tape: Tape,
+    /// Ends it, whatever it is doing.
+    pub cancellation: CancellationToken,
 }
 
 impl Course {
@@ -37,6 +41,7 @@ impl Course {
             seed: rand::random(),
             clock: Clock::live(),
             tape,
+            cancellation: CancellationToken::new(),
         }
     }
 
@@ -50,6 +55,7 @@ impl Course {
             seed: [0; 32],
             clock: Clock::virtual_time(),
             tape: Tape::none(),
+            cancellation: CancellationToken::new(),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! A run: budget, attempts, report.
 
+#[cfg(test)]
+#[path = "cancel_tests.rs"]
+mod cancel_tests;
+mod conclusion;
 mod course;
 mod faults;
 #[cfg(test)]
@@ -8,6 +12,7 @@ mod needs;
 mod own_target;
 mod prepare;
 mod rehearsed;
+mod retry_budgets;
 mod verdict;
 
 use std::sync::Arc;
@@ -21,6 +26,8 @@ use tokio::time::Instant;
 
 pub use course::Course;
 pub use prepare::{DefaultGrant, Preparation, Prepared};
+pub use retry_budgets::{RetryBudgets, TargetBudget};
+pub use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
@@ -53,6 +60,8 @@ struct Gathered {
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     faults: Vec<InjectedFault>,
     complaints: Vec<String>,
+    retry_denied: Option<String>,
+    was_cancelled: bool,
 }
 
 impl Runner {
@@ -73,10 +82,43 @@ impl Runner {
 
     /// The same, with what the run is told on a tape; and the course that it took.
     pub async fn run_on(&self, prepared: &Prepared, tape: Tape) -> (Report, Course) {
-        let due = Instant::now();
-        // The semaphore is never closed; were it, running at once would be the better failure.
-        let _slot = self.slots.acquire().await.ok();
-        let course = Course::live(due.elapsed(), tape);
+        self.run_from(prepared, Instant::now(), tape, &CancellationToken::new())
+            .await
+    }
+
+    /// The same for a run that was due at that moment, which `lag` counts from, and that can be cancelled: what it
+    /// is waiting for then ends at once, and its report is `skipped`, with what was done until then. A run whose
+    /// future is dropped leaves nothing behind, and no report.
+    pub async fn run_due(
+        &self,
+        prepared: &Prepared,
+        due: Instant,
+        cancellation: &CancellationToken,
+    ) -> Report {
+        self.run_from(prepared, due, Tape::none(), cancellation).await.0
+    }
+
+    async fn run_from(
+        &self,
+        prepared: &Prepared,
+        due: Instant,
+        tape: Tape,
+        cancellation: &CancellationToken,
+    ) -> (Report, Course) {
+        let _slot = tokio::select! {
+            biased;
+            // The semaphore is never closed; were it, running at once would be the better failure.
+            slot = self.slots.acquire() => slot.ok(),
+            () = cancellation.cancelled() => None,
+        };
+        let course = Course {
+            cancellation: cancellation.clone(),
+            ..Course::live(due.elapsed(), tape)
+        };
+        if cancellation.is_cancelled() {
+            let report = Self::skipped(prepared, ErrorType::Cancelled, conclusion::NOT_BEGUN, course.lag);
+            return (report, course);
+        }
         (self.take(prepared, &course).await.0, course)
     }
 
@@ -89,7 +131,14 @@ impl Runner {
         let mut chance = StdRng::from_seed(course.seed);
         let run = prepared.next_run();
         let mut gathered = Gathered::default();
+        if let Some(budget) = &prepared.retry_budget {
+            budget.run();
+        }
         loop {
+            if course.cancellation.is_cancelled() {
+                gathered.was_cancelled = true;
+                break;
+            }
             let circumstances = Circumstances {
                 started: course.started,
                 seed: chance.random(),
@@ -99,6 +148,7 @@ impl Runner {
                     self.loaded.elapsed(),
                 ),
                 spent: gathered.spent.clone(),
+                cancellation: course.cancellation.clone(),
             };
             let error = self
                 .attempt(prepared, &deadline, circumstances, &mut gathered)
@@ -107,10 +157,20 @@ impl Runner {
             let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref(), jitter) else {
                 break;
             };
-            deadline.pause(pause).await;
+            if let Some(reason) = denied_retry(prepared, deadline.tape()) {
+                gathered.retry_denied = Some(reason);
+                break;
+            }
+            tokio::select! {
+                () = deadline.pause(pause) => {}
+                () = course.cancellation.cancelled() => {}
+            }
         }
         let complaints = std::mem::take(&mut gathered.complaints);
-        (report(prepared, course, &deadline, gathered), complaints)
+        (
+            conclusion::report(prepared, course, &deadline, gathered),
+            complaints,
+        )
     }
 
     /// The report of a run that ended with a panic of ours.
@@ -118,16 +178,8 @@ impl Runner {
         let course = Course::live(Duration::ZERO, Tape::none());
         let limits = prepared.limits;
         let deadline = Deadline::new(course.clock.clone(), Tape::none(), limits.deadline, limits.grace);
-        let error = ErrorReport {
-            error_type: ErrorType::Other,
-            message: presentable(
-                &prepared.access.redactor,
-                &format!("the run crashed: {reason}"),
-                MAX_MESSAGE,
-            ),
-            phase: None,
-            injected: false,
-        };
+        let error =
+            conclusion::error_of_run(prepared, ErrorType::Other, &format!("the run crashed: {reason}"));
         let attempt = Attempt {
             outcome: Outcome::Error,
             error: Some(error),
@@ -139,7 +191,7 @@ impl Runner {
             attempts: vec![attempt],
             ..Gathered::default()
         };
-        report(prepared, &course, &deadline, gathered)
+        conclusion::report(prepared, &course, &deadline, gathered)
     }
 
     async fn attempt(
@@ -182,6 +234,7 @@ impl Runner {
         gathered.complaints.extend(remains.complaints);
         gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);
+        gathered.was_cancelled |= matches!(finished.end, sandbox::End::Cancelled);
         error
     }
 }
@@ -216,48 +269,17 @@ fn next_pause(
             .map_or(Duration::ZERO, |attempt| attempt.duration),
         remaining: deadline.remaining(),
     };
-    prepared.retry?.pause(failed, jitter)
+    prepared.retry.as_ref()?.pause(failed, jitter)
 }
 
-fn report(prepared: &Prepared, course: &Course, deadline: &Deadline, gathered: Gathered) -> Report {
-    let duration = deadline.elapsed();
-    let error = gathered.attempts.last().and_then(|attempt| attempt.error.clone());
-    let hit = gathered
-        .hit
-        .map(|(hit, _)| hit)
-        .or_else(|| hit_while_computing(error.as_ref(), deadline));
-    let error_type = error.as_ref().map(|error| &error.error_type);
-    Report {
-        check: prepared.name.clone(),
-        plugin: prepared.plugin.identity().clone(),
-        run_id: course.run_id,
-        trace_id: course.trace_id,
-        started: course.started,
-        duration,
-        lag: course.lag,
-        deadline: deadline.limit(),
-        deadline_exceeded: hit.is_some(),
-        deadline_hit: hit,
-        outcome: error_type.map_or(Outcome::Pass, ErrorType::outcome),
-        blame: error_type.map(ErrorType::blame),
-        error,
-        attempts: gathered.attempts,
-        measurements: gathered.measurements,
-        usage: gathered.spent.usage,
-        log: gathered.log,
-        faults: gathered.faults,
+/// Why there is no other attempt although there should be one: the target has had its retries.
+fn denied_retry(prepared: &Prepared, tape: &Tape) -> Option<String> {
+    if tape.is_playing() {
+        return tape.next_denied_retry();
     }
-}
-
-/// A guest that computed through deadline and grace never ran into the deadline in a call.
-fn hit_while_computing(error: Option<&ErrorReport>, deadline: &Deadline) -> Option<DeadlineHit> {
-    let error = error?;
-    matches!(error.error_type, ErrorType::DeadlineExceeded(_)).then(|| DeadlineHit {
-        phase: error.phase.clone(),
-        detail: None,
-        host_call: None,
-        at: deadline.limit(),
-    })
+    let reason = prepared.retry_budget.as_ref()?.retry().err()?;
+    tape.note_denied_retry(&reason);
+    Some(reason)
 }
 
 #[cfg(test)]

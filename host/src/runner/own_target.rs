@@ -1,7 +1,19 @@
 //! What a check's settings name as its target. Pure.
 
+use crate::config::Check;
 use crate::grant::{Endpoint, Host};
+use crate::policy::TargetKey;
 use crate::sandbox::Target;
+
+/// What a check shares with the others that ask the same service: the first endpoint that its settings name, or
+/// nothing but itself.
+pub(super) fn target_key(target: &Target, check: &Check) -> TargetKey {
+    let endpoints = own_target(target, check.settings.values());
+    match endpoints.first() {
+        Some(endpoint) => TargetKey::endpoint(endpoint),
+        None => TargetKey::of_check(check.name.as_str()),
+    }
+}
 
 /// What the settings name: one endpoint, or one for each port that the plugin may choose; none if they name
 /// nothing that can be dialled.

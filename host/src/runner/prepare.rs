@@ -7,17 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::faults;
 use super::needs::Needs;
+use super::own_target::target_key;
+use super::retry_budgets::{RetryBudgets, TargetBudget};
 use crate::budget::Limits;
 use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
-use crate::policy::Retry;
+use crate::policy::{Retry, TargetKey, Thresholds};
 use crate::redactor::Redactor;
 use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
 use crate::switches::{Scope, Switches};
+use crate::units::show_duration;
 
 /// A check with everything that a run of it needs.
 #[derive(Debug)]
@@ -26,10 +29,16 @@ pub struct Prepared {
     pub name: String,
     /// The plugin.
     pub plugin: SharedPlugin,
+    /// What it asks. Checks with the same target share limits, retry budget and breaker.
+    pub target: TargetKey,
     /// What a run may spend.
     pub limits: Limits,
     /// Whether and how a failed attempt is tried again.
     pub retry: Option<Retry>,
+    /// How many retries the target gets; without it, as many as `retry` says.
+    pub retry_budget: Option<Arc<TargetBudget>>,
+    /// When a run that passed took too long to be well.
+    pub thresholds: Option<Thresholds>,
     /// What its runs may do.
     pub access: Arc<Access>,
     /// The settings as JSON.
@@ -98,6 +107,7 @@ impl Preparation {
             switches: &switches,
             default_grant,
             faults: faults::plan(config),
+            retry_budgets: RetryBudgets::new(config.retry_budget),
         };
         let mut notices = library.notices().to_vec();
         notices.extend(faults::notices(&common.faults));
@@ -114,6 +124,14 @@ impl Preparation {
             notices,
         })
     }
+
+    /// Takes the retry budgets of a process that outlives this configuration instead of new ones. What they have
+    /// counted stays.
+    pub fn share_retry_budgets(&mut self, budgets: &RetryBudgets) {
+        for check in &mut self.checks {
+            check.retry_budget = Some(budgets.of(&check.target));
+        }
+    }
 }
 
 /// What all checks of a configuration share.
@@ -125,6 +143,7 @@ struct Common<'c> {
     switches: &'c Switches,
     default_grant: DefaultGrant,
     faults: FaultPlan,
+    retry_budgets: RetryBudgets,
 }
 
 impl Common<'_> {
@@ -174,11 +193,16 @@ impl Common<'_> {
             secrets,
             network: self.network.clone(),
         };
+        let target = target_key(&plugin.description().target, check);
+        notices.extend(unreachable_threshold(check));
         Some(Prepared {
             name: check.name.to_string(),
             plugin: Arc::clone(plugin),
             limits: check.limits,
-            retry: check.retry,
+            retry: check.retry.clone(),
+            retry_budget: Some(self.retry_budgets.of(&target)),
+            thresholds: check.thresholds,
+            target,
             access: Arc::new(access),
             settings: check.settings.to_json(),
             faults: self.faults.for_check(check.name.as_str()),
@@ -199,6 +223,20 @@ impl Common<'_> {
         }
         found
     }
+}
+
+/// A threshold for failing that the deadline comes before.
+fn unreachable_threshold(check: &Check) -> Option<String> {
+    let fail = check.thresholds?.fail?;
+    let deadline = check.limits.deadline;
+    (fail > deadline).then(|| {
+        format!(
+            "check `{}` has a threshold (`thresholds.fail`, {}) after its deadline ({}): no run gets there",
+            check.name,
+            show_duration(fail),
+            show_duration(deadline)
+        )
+    })
 }
 
 fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Problems> {

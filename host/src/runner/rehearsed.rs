@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::needs::Needs;
+use super::own_target::target_key;
 use super::{DefaultGrant, Prepared};
 use crate::config::{Check, Problem, Problems, SettingsSchema};
 use crate::connection::{Network, TlsClient};
@@ -63,8 +64,12 @@ impl Prepared {
         Ok(Self {
             name: check.name.to_string(),
             plugin: Arc::clone(plugin),
+            target: target_key(&plugin.description().target, check),
             limits: check.limits,
-            retry: check.retry,
+            retry: check.retry.clone(),
+            // Virtual time and scripted peers: nobody is spared, and every rehearsal has to be the same.
+            retry_budget: None,
+            thresholds: check.thresholds,
             access: Arc::new(access),
             settings: check.settings.to_json(),
             faults,
@@ -77,8 +82,11 @@ impl Prepared {
         Self {
             name: self.name.clone(),
             plugin: Arc::clone(&self.plugin),
+            target: self.target.clone(),
             limits: self.limits,
-            retry: self.retry,
+            retry: self.retry.clone(),
+            retry_budget: self.retry_budget.clone(),
+            thresholds: self.thresholds,
             access: Arc::clone(&self.access),
             settings: self.settings.clone(),
             faults: self.faults.clone(),

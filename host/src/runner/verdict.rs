@@ -32,6 +32,10 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
             Some(recorded.unwrap_or_else(|| known.error_of(failure)))
         }
         End::Stopped => Some(stopped(remains)),
+        End::Cancelled => fault(
+            ErrorType::Cancelled,
+            "the run was cancelled during this attempt".into(),
+        ),
         End::OutOfFuel => fault(
             ErrorType::FuelExhausted,
             format!("the plugin used up its fuel ({} units)", remains.spent.usage.fuel),

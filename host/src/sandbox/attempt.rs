@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use super::turns::Turn;
@@ -30,6 +31,8 @@ pub enum End {
     Returned(Result<(), Failure>),
     /// It was still there after deadline and grace and was stopped.
     Stopped,
+    /// It was stopped because the run was cancelled.
+    Cancelled,
     /// It used up its fuel.
     OutOfFuel,
     /// It went on calling after it had used up its host calls.
@@ -60,12 +63,17 @@ pub async fn run(
 ) -> Finished {
     let tape = deadline.tape().clone();
     let spent = circumstances.spent.usage.fuel;
+    let cancellation = circumstances.cancellation.clone();
     let state = RunState::new(access, deadline.clone(), limits, circumstances);
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
     let stop_to_come = tape.stop_to_come();
     let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent);
     let turn = sandbox.turns.join();
-    let mut store = store(sandbox, state, fuel, &deadline, turn.clone());
+    let ends = Ends {
+        deadline: deadline.clone(),
+        cancellation: cancellation.clone(),
+    };
+    let mut store = store(sandbox, state, fuel, ends, turn.clone());
     let call = turn.run(async {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         instance
@@ -81,7 +89,12 @@ pub async fn run(
         },
         () = deadline.over(LAST_RESORT) => End::Stopped,
         () = tape.halted() => End::Stopped,
+        // What the guest is waiting for in a host call is dropped with the call.
+        () = cancellation.cancelled() => End::Cancelled,
     };
+    if matches!(end, End::Stopped) && cancellation.is_cancelled() {
+        end = End::Cancelled;
+    }
     let left = store.get_fuel().unwrap_or(0);
     let mut used = spent + fuel.saturating_sub(left);
     if let Some(fuel) = stop_to_come {
@@ -90,7 +103,7 @@ pub async fn run(
     }
     let mut remains = store.into_data().into_remains();
     remains.spent.usage.fuel = used;
-    tape.end(matches!(end, End::Stopped), used);
+    tape.end(matches!(end, End::Stopped | End::Cancelled), used);
     if let Some(departure) = tape.departure() {
         end = End::NotStarted(departure);
     }
@@ -107,7 +120,11 @@ pub(super) async fn describe(
     let access = Arc::new(Access::nothing());
     let state = RunState::new(access, deadline.clone(), limits, Circumstances::nowhere());
     let turn = sandbox.turns.join();
-    let mut store = store(sandbox, state, limits.fuel, &deadline, turn.clone());
+    let ends = Ends {
+        deadline: deadline.clone(),
+        cancellation: CancellationToken::new(),
+    };
+    let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
     let call = turn.run(async {
         let instance = pre.instantiate_async(&mut store).await?;
         instance.bedcheck_plugin_check().call_describe(&mut store).await
@@ -124,21 +141,32 @@ pub(super) async fn describe(
         End::Trapped(reason) | End::NotStarted(reason) => format!("`describe` ended with a trap: {reason}"),
         End::OutOfFuel => "`describe` used up its fuel".into(),
         End::OutOfHostCalls => "`describe` made too many host calls".into(),
-        End::Stopped | End::Returned(_) => {
+        End::Stopped | End::Cancelled | End::Returned(_) => {
             format!("`describe` did not end within {} s", limits.deadline.as_secs())
         }
     })
 }
 
-fn store(sandbox: &Sandbox, state: RunState, fuel: u64, deadline: &Deadline, turn: Turn) -> Store<RunState> {
+/// What ends a guest that computes.
+struct Ends {
+    deadline: Deadline,
+    cancellation: CancellationToken,
+}
+
+impl Ends {
+    fn have_come(&self) -> bool {
+        self.deadline.is_over() || self.cancellation.is_cancelled()
+    }
+}
+
+fn store(sandbox: &Sandbox, state: RunState, fuel: u64, ends: Ends, turn: Turn) -> Store<RunState> {
     let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| state.memory());
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
-    let deadline = deadline.clone();
     store.epoch_deadline_callback(move |_| {
-        Ok(if deadline.is_over() {
+        Ok(if ends.have_come() {
             UpdateDeadline::Interrupt
         } else if turn.has_just_begun() {
             UpdateDeadline::Continue(1)

@@ -25,6 +25,8 @@ pub enum Entry {
     Answer(Answer),
     /// A fault was injected, as it is written in a configuration.
     Fault(String),
+    /// Another attempt was left out, for this reason.
+    RetryDenied(String),
     /// The attempt ended.
     End {
         /// Whether the guest was stopped from outside.
@@ -65,6 +67,7 @@ impl Entry {
             Self::Sent(data) => format!("{} bytes sent", data.bytes.len()),
             Self::Answer(_) => "an answer".into(),
             Self::Fault(fault) => format!("the fault `{fault}`"),
+            Self::RetryDenied(_) => "a retry that was left out".into(),
             Self::End { .. } => "the end of the attempt".into(),
         }
     }

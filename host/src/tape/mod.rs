@@ -130,6 +130,25 @@ impl Tape {
         }
     }
 
+    /// Notes that another attempt was left out, and why.
+    pub fn note_denied_retry(&self, reason: &str) {
+        if let Some(inner) = self.0.as_ref().filter(|inner| inner.mode == Mode::Recording) {
+            inner.push(Entry::RetryDenied(reason.to_owned()));
+        }
+    }
+
+    /// Why another attempt was left out at this place in the run that is played, if one was.
+    pub fn next_denied_retry(&self) -> Option<String> {
+        let inner = self.0.as_ref().filter(|inner| inner.mode == Mode::Playing)?;
+        match inner
+            .entries()
+            .pop_front_if(|entry| matches!(entry, Entry::RetryDenied(_)))?
+        {
+            Entry::RetryDenied(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Asks the world, or the tape: then `live` is not even started. `write` says what goes on the tape and
     /// `read` what was on it.
     pub async fn ask<T>(

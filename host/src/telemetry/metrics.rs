@@ -127,8 +127,9 @@ impl Metrics {
         let injected = spans::injected_attribute(report.is_injected());
         let base = with(&spans::base_attributes(report), injected);
         let by_outcome = with(&base, [outcome(report.outcome)]);
-        self.runs
-            .add(1, &with(&by_outcome, error_type(report.error.as_ref())));
+        let more = error_type(report.error.as_ref()).into_iter();
+        let more = more.chain(spans::retried_attribute(report));
+        self.runs.add(1, &with(&by_outcome, more));
         let ended = report.started + report.duration;
         let since_1970 = ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_run.record(since_1970.as_secs_f64(), &by_outcome);

@@ -218,3 +218,29 @@ fn refused_calls_are_counted_by_their_reason() {
         .collect();
     assert_eq!(denied, ["denied_calls{denial=grant,name=mail-login,type=imap} 4"]);
 }
+
+#[test]
+fn a_run_that_passed_on_a_later_attempt_is_counted_apart() {
+    let mut report = failing();
+    (report.outcome, report.error, report.blame) = (Outcome::Pass, None, None);
+    (report.attempts[1].outcome, report.attempts[1].error) = (Outcome::Pass, None);
+    let points = after(&[passing(), report]);
+    let of = |name: &str| {
+        let named = points.iter().filter(|point| point.starts_with(name));
+        named.map(String::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("runs"),
+        [
+            "runs{name=mail-login,outcome=pass,retried=true,type=imap} 1",
+            "runs{name=mail-login,outcome=pass,type=imap} 1",
+        ]
+    );
+    assert_eq!(
+        of("attempts"),
+        [
+            "attempts{error.type=connection_refused,name=mail-login,outcome=fail,type=imap} 1",
+            "attempts{name=mail-login,outcome=pass,type=imap} 2",
+        ]
+    );
+}

@@ -29,6 +29,12 @@ pub(super) const LAG: &str = "synthetic.check.lag";
 pub(super) const ATTEMPTS: &str = "synthetic.check.attempts";
 /// Which attempt, from 1.
 pub(super) const ATTEMPT: &str = "synthetic.check.attempt";
+/// `true` on a run that passed on a later attempt. Absent otherwise.
+pub(super) const RETRIED: &str = "synthetic.check.retried";
+/// Why the run was not tried again although it should have been. Absent otherwise.
+pub(super) const RETRY_DENIED: &str = "synthetic.check.retry_denied";
+/// What is not well with a run that passed. Absent when there is nothing.
+pub(super) const WARNINGS: &str = "synthetic.check.warnings";
 /// The plugin, as it describes itself.
 pub(super) const PLUGIN_NAME: &str = "synthetic.check.plugin.name";
 /// Its version.

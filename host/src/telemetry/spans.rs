@@ -113,7 +113,7 @@ impl Trace<'_> {
             .as_ref()
             .or(attempt.error.as_ref().filter(|_| interrupted));
         if let Some(error) = error {
-            span.status = Status::error(error.message.clone());
+            span.status = status(error.error_type.outcome(), Some(error));
         }
         span.attributes = phase_attributes(self.report, phase);
         span.attributes.extend(error_attributes(error));
@@ -241,6 +241,14 @@ fn root_attributes(report: &Report) -> Vec<KeyValue> {
     }
     attributes.extend(deadline_attributes(report));
     attributes.extend(injected_attribute(report.is_injected()));
+    attributes.extend(retried_attribute(report));
+    if !report.warnings.is_empty() {
+        let warnings = report.warnings.iter().cloned().map(StringValue::from);
+        let warnings = Value::Array(Array::String(warnings.collect()));
+        attributes.push(KeyValue::new(names::WARNINGS, warnings));
+    }
+    let denied = report.retry_denied.clone();
+    attributes.extend(denied.map(|reason| KeyValue::new(names::RETRY_DENIED, reason)));
     let not_reached = report
         .phases()
         .iter()
@@ -284,6 +292,11 @@ fn deadline_event(report: &Report) -> Option<Event> {
 /// Absent where nothing was injected, so that nobody has to ask for `false`.
 pub(super) fn injected_attribute(is_injected: bool) -> Option<KeyValue> {
     is_injected.then(|| KeyValue::new(names::FAULT_INJECTED, true))
+}
+
+/// On a run that passed on a later attempt. Absent otherwise, so that nobody has to ask for `false`.
+pub(super) fn retried_attribute(report: &Report) -> Option<KeyValue> {
+    report.is_retried().then(|| KeyValue::new(names::RETRIED, true))
 }
 
 fn has_phase_of(attempt: &Attempt, fault: &InjectedFault) -> bool {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::telemetry::specimen::{failing, milliseconds, passing, refused_and_passing, skipped, started};
+use crate::outcome::ErrorType;
+use crate::telemetry::specimen::{
+    error, failing, milliseconds, passing, refused_and_passing, skipped, started,
+};
 
 fn attributes(span: &SpanData) -> BTreeMap<String, String> {
     span.attributes
@@ -199,4 +202,45 @@ fn refused_calls_stand_in_the_root() {
     assert_eq!(root["synthetic.check.usage.denied_calls"], "2");
     assert_eq!(root["synthetic.check.denials"], "[\"grant\"]");
     assert!(!attributes(&spans(&passing())[0]).contains_key("synthetic.check.denials"));
+}
+
+#[test]
+fn a_run_that_passed_on_a_later_attempt_says_so_on_the_root() {
+    let mut report = failing();
+    (report.outcome, report.attempts[1].outcome) = (Outcome::Pass, Outcome::Pass);
+    let retried = spans(&report);
+    assert_eq!(attributes(&retried[0])["synthetic.check.retried"], "true");
+    let numbers: Vec<_> = retried
+        .iter()
+        .filter_map(|span| attributes(span).remove("synthetic.check.attempt"))
+        .collect();
+    assert_eq!(numbers, ["1", "2"]);
+    let plain = spans(&passing());
+    assert!(!attributes(&plain[0]).contains_key("synthetic.check.retried"));
+}
+
+#[test]
+fn warnings_and_a_retry_that_was_left_out_are_on_the_root() {
+    let mut report = passing();
+    report.warnings = vec!["slow".into()];
+    report.retry_denied = Some("enough".into());
+    let told = attributes(&spans(&report)[0]);
+    assert_eq!(told["synthetic.check.warnings"], "[\"slow\"]");
+    assert_eq!(told["synthetic.check.retry_denied"], "enough");
+}
+
+#[test]
+fn a_run_that_was_cancelled_is_no_error_but_for_what_failed_before() {
+    let mut report = failing();
+    let cancelled = error(ErrorType::Cancelled, "select");
+    (report.outcome, report.error) = (Outcome::Skipped, Some(cancelled.clone()));
+    (report.attempts[1].outcome, report.attempts[1].error) = (Outcome::Skipped, Some(cancelled));
+    let phase = &mut report.attempts[1].phases[0];
+    (phase.status, phase.error) = (PhaseStatus::Interrupted, None);
+    let spans = spans(&report);
+    for index in [0, 4, 5] {
+        assert_eq!(spans[index].status, Status::Unset, "{}", spans[index].name);
+        assert_eq!(attributes(&spans[index])["error.type"], "cancelled");
+    }
+    assert_ne!(spans[1].status, Status::Unset);
 }

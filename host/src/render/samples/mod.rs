@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use script::{at, attempt, cut_off, error, finished, played};
 
 use crate::outcome::{
-    DeadlineHit, DeadlineWhile, ErrorType, InjectedFault, LogLevel, LogLine, Measurement, Report,
+    Blame, DeadlineHit, DeadlineWhile, ErrorType, InjectedFault, LogLevel, LogLine, Measurement, Outcome,
+    Report, ReportedThresholds,
 };
 
 /// A login that went well, far from its deadline.
@@ -243,6 +244,54 @@ pub(super) fn skipped() -> Report {
     report.outcome = open.error_type.outcome();
     report.blame = Some(open.error_type.blame());
     report.error = Some(open);
+    report
+}
+
+/// A run whose second attempt was under way when the runner was told to stop.
+pub(super) fn cancelled() -> Report {
+    let mut report = retry();
+    let cancelled = |message| error(ErrorType::Cancelled, message);
+    let phases = cut_off(
+        report.deadline,
+        &[("resolve", None, 210_300, None), ("connect", None, 211_000, None)],
+        "greeting",
+        at(256_100),
+    );
+    let during = cancelled("the run was cancelled during this attempt");
+    report.attempts[1] = attempt(210_000, 256_100, Some(during), phases);
+    report.outcome = Outcome::Skipped;
+    report.blame = Some(Blame::Runner);
+    report.error = Some(cancelled("the run was cancelled before it came to its end"));
+    report
+}
+
+/// A run that passed, more slowly than it should.
+pub(super) fn slow() -> Report {
+    let mut report = pass();
+    report.check = "mail-slow".to_owned();
+    report.thresholds = Some(ReportedThresholds {
+        warn: Some(at(40_000)),
+        fail: Some(at(500_000)),
+    });
+    report.warnings =
+        vec!["the run took 0.043 s, over the threshold of 0.04 s (`thresholds.warn`)".to_owned()];
+    report
+}
+
+/// A run whose attempt passed, too slowly.
+pub(super) fn too_slow() -> Report {
+    let mut report = slow();
+    report.thresholds = Some(ReportedThresholds {
+        warn: None,
+        fail: Some(at(42_000)),
+    });
+    report.warnings.clear();
+    report.outcome = Outcome::Fail;
+    report.blame = Some(Blame::Target);
+    report.error = Some(error(
+        ErrorType::AssertionFailed,
+        "the run took 0.043 s, over the threshold of 0.042 s (`thresholds.fail`)",
+    ));
     report
 }
 

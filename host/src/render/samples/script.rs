@@ -135,6 +135,7 @@ pub(super) fn finished(check: &str, deadline: Duration, attempts: Vec<Attempt>) 
             .map_or(Duration::ZERO, |attempt| attempt.start + attempt.duration),
         lag: Duration::ZERO,
         deadline,
+        thresholds: None,
         deadline_exceeded: false,
         deadline_hit: None,
         outcome: error
@@ -142,6 +143,8 @@ pub(super) fn finished(check: &str, deadline: Duration, attempts: Vec<Attempt>) 
             .map_or(Outcome::Pass, |error| error.error_type.outcome()),
         blame: error.as_ref().map(|error| error.error_type.blame()),
         error,
+        warnings: Vec::new(),
+        retry_denied: None,
         attempts,
         measurements: Vec::new(),
         usage: Usage::default(),

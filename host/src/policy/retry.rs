@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::ErrorPattern;
 use crate::outcome::{ErrorType, Outcome};
 
 /// How a failed attempt is repeated (`retry`): with pauses that double from `backoff` up to `max_backoff`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// How many attempts a run has, the first one included, 1 to 10. By default 3.
     pub attempts: u32,
@@ -13,6 +14,9 @@ pub struct Retry {
     pub backoff: Duration,
     /// The longest pause, from `backoff` to 10 min. By default 2 s, or `backoff` if that is longer.
     pub max_backoff: Duration,
+    /// The errors that are worth another attempt. By default every `fail` but those that are the target's answer,
+    /// which would be the same again.
+    pub on: Option<Vec<ErrorPattern>>,
 }
 
 /// What is known when an attempt has failed.
@@ -35,7 +39,7 @@ impl Retry {
     /// together do not come back together. There is no next attempt when the rest of the budget
     /// cannot hold the pause and an attempt as long as the last one.
     pub fn pause(&self, failed: Failed<'_>, jitter: f64) -> Option<Duration> {
-        if failed.attempts >= self.attempts || !is_worth_it(failed.error) {
+        if failed.attempts >= self.attempts || !self.is_worth_it(failed.error) {
             return None;
         }
         let doublings = failed.attempts.saturating_sub(1).min(31);
@@ -43,21 +47,30 @@ impl Retry {
         let pause = full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         (pause + failed.took < failed.remaining).then_some(pause)
     }
+
+    /// Whether another attempt could end otherwise: never where somebody else than the target, or the way to it,
+    /// is to blame.
+    fn is_worth_it(&self, error: &ErrorType) -> bool {
+        let chosen = match &self.on {
+            Some(patterns) => patterns.iter().any(|pattern| pattern.matches(error)),
+            None => !is_answer(error),
+        };
+        chosen && error.outcome() == Outcome::Fail
+    }
 }
 
-/// Whether another attempt could end otherwise: not where the target has given its answer, and not
-/// where somebody else than the target is to blame.
-fn is_worth_it(error: &ErrorType) -> bool {
-    let answered = [
-        ErrorType::AuthRejected,
-        ErrorType::AssertionFailed,
-        ErrorType::TlsCertificateExpired,
-        ErrorType::TlsCertificateInvalid,
-        ErrorType::TlsNameMismatch,
-        ErrorType::TlsNotOffered,
-        ErrorType::ProtocolTooLarge,
-    ];
-    error.outcome() == Outcome::Fail && !answered.contains(error)
+/// Whether the target has given its answer.
+fn is_answer(error: &ErrorType) -> bool {
+    matches!(
+        error,
+        ErrorType::AuthRejected
+            | ErrorType::AssertionFailed
+            | ErrorType::TlsCertificateExpired
+            | ErrorType::TlsCertificateInvalid
+            | ErrorType::TlsNameMismatch
+            | ErrorType::TlsNotOffered
+            | ErrorType::ProtocolTooLarge
+    )
 }
 
 #[cfg(test)]
@@ -68,6 +81,7 @@ mod tests {
         attempts: 4,
         backoff: Duration::from_millis(100),
         max_backoff: Duration::from_millis(300),
+        on: None,
     };
 
     fn failed(attempts: u32, error: &ErrorType, remaining: u64) -> Failed<'_> {
@@ -110,5 +124,21 @@ mod tests {
         ] {
             assert_eq!(RETRY.pause(failed(1, &answer, 10_000), 1.0), None, "{answer}");
         }
+    }
+
+    #[test]
+    fn what_is_named_is_tried_again_and_nothing_else() {
+        let retry = Retry {
+            on: Some(vec![
+                ErrorPattern::parse("assertion_failed", "http").unwrap(),
+                ErrorPattern::parse("dns.*", "http").unwrap(),
+            ]),
+            ..RETRY
+        };
+        let is_tried_again = |error| retry.pause(failed(1, &error, 10_000), 1.0).is_some();
+        assert!(is_tried_again(ErrorType::AssertionFailed));
+        assert!(is_tried_again(ErrorType::DnsServerFailure));
+        assert!(!is_tried_again(ErrorType::ConnectionRefused));
+        assert!(!is_tried_again(ErrorType::PluginTrap));
     }
 }
