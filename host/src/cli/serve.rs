@@ -1,0 +1,19 @@
+//! `bedcheck serve`: the daemon, until it is told to end.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{EXIT_USAGE, compiling, output};
+use crate::serve::{self, Ending};
+
+/// Serves the checks of a configuration file.
+pub(super) async fn serve(file: PathBuf) -> ExitCode {
+    match serve::serve(file, compiling()).await {
+        Ending::Asked => ExitCode::SUCCESS,
+        Ending::Refused(sentences) => {
+            output::complain(sentences.trim_end());
+            ExitCode::from(EXIT_USAGE)
+        }
+        Ending::Failed(_) => ExitCode::from(serve::EXIT_FAILED),
+    }
+}
