@@ -231,9 +231,6 @@ mod tests {
         assert_golden(&samples::injected(), &look, include_str!("golden/injected.txt"));
         assert_golden(&samples::trap(), &look, include_str!("golden/trap.txt"));
         assert_golden(&samples::skipped(), &look, include_str!("golden/skipped.txt"));
-        for r in [samples::cancelled(), samples::slow(), samples::too_slow()] {
-            println!("GOLDEN\n{}\nEND", waterfall(&r, &look));
-        }
         assert_golden(&samples::cancelled(), &look, include_str!("golden/cancelled.txt"));
         assert_golden(&samples::slow(), &look, include_str!("golden/slow.txt"));
         assert_golden(&samples::too_slow(), &look, include_str!("golden/too_slow.txt"));
