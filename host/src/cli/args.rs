@@ -25,8 +25,9 @@ Examples:
   bedcheck run checks.toml --check mail-login --format nagios
       one line with perfdata for a monitoring system
 
-Exit codes of `run`: 0 all passed, 1 passed after a retry, 2 a target failed, 3 nothing can be said
-about a target, 64 bad configuration or command line. `demo` ends with 0 when every report is true.";
+Exit codes of `run`: 0 all passed, 1 passed after a retry or with a warning, 2 a target failed, 3 nothing
+can be said about a target, 64 bad configuration or command line. `demo` ends with 0 when every report is
+true.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -209,13 +209,13 @@ mod tests {
         }
         let in_window = |end: u32| {
             let window = SECOND * end.saturating_sub(59)..=SECOND * end;
-            retries.iter().filter(|moment| window.contains(moment)).count()
+            retries.iter().filter(|moment| window.contains(*moment)).count()
         };
         // 650 runs are in what is looked at, which is a twelfth longer than the window.
         let most = (0..3600).map(in_window).max().unwrap();
         assert!(most <= 130, "{most}");
-        let share = retries.len() as f64 / 36_000.0;
-        assert!((0.15..=0.2).contains(&share), "{share}");
+        // Of 36,000 runs a fifth at most, and about as many.
+        assert!((5_400..=7_200).contains(&retries.len()), "{}", retries.len());
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod dialogues;
 mod disguise;
 mod file;
 mod replay;
+#[cfg(test)]
+mod replay_tests;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -73,8 +73,11 @@ pub(super) fn named(name: &str, detail: Option<&str>) -> String {
 }
 
 /// Which of these phases made the run end as it did, as an index: the one that hit the deadline if
-/// the deadline is the reason, otherwise the one the error happened in.
+/// the deadline is the reason, otherwise the one the error happened in. None if the run was cancelled.
 pub(super) fn culprit(report: &Report, phases: &[PhaseReport]) -> Option<usize> {
+    if report.outcome == Outcome::Skipped {
+        return None;
+    }
     let error = report.error.as_ref()?;
     let hit = report
         .deadline_hit
@@ -156,6 +159,7 @@ mod tests {
         assert_eq!(culprit_of(&samples::trap()), Some("capability"));
         assert_eq!(culprit_of(&samples::pass()), None);
         assert_eq!(culprit_of(&samples::skipped()), None);
+        assert_eq!(culprit_of(&samples::cancelled()), None);
     }
 
     #[test]

@@ -110,10 +110,10 @@ fn of_earlier(number: usize, attempt: &Attempt, look: &Look) -> Row {
         label: format!("attempt {number}"),
         bar: Some((attempt.start, attempt.start + attempt.duration)),
         status: look.text(&status).into_owned(),
-        tone: if attempt.outcome == Outcome::Pass {
-            Tone::Good
-        } else {
-            Tone::Wrong
+        tone: match attempt.outcome {
+            Outcome::Pass => Tone::Good,
+            Outcome::Fail | Outcome::Error => Tone::Wrong,
+            Outcome::Skipped => Tone::Quiet,
         },
         note: note.map(|note| look.text(&note).into_owned()),
     }
@@ -152,6 +152,7 @@ fn tone(report: &Report, phase: &PhaseReport, is_culprit: bool) -> Tone {
     match phase.status {
         _ if is_culprit => Tone::Culprit,
         PhaseStatus::NotReached => Tone::Quiet,
+        PhaseStatus::Interrupted if report.outcome == Outcome::Skipped => Tone::Quiet,
         _ if is_aftermath(phase, report.deadline_hit.as_ref()) => Tone::Quiet,
         status if went_wrong(status) => Tone::Wrong,
         _ => Tone::Good,

@@ -229,7 +229,7 @@ pub(super) fn trap() -> Report {
         ("tls", None, 2_700, None),
         ("greeting", None, 3_000, None),
     ];
-    let phases = cut_off(at(5_000_000), &steps, "capability", at(3_100));
+    let phases = cut_off(0, at(5_000_000), &steps, "capability", at(3_100));
     finished(
         "mail-broken",
         at(5_000_000),
@@ -252,6 +252,7 @@ pub(super) fn cancelled() -> Report {
     let mut report = retry();
     let cancelled = |message| error(ErrorType::Cancelled, message);
     let phases = cut_off(
+        210_000,
         report.deadline,
         &[("resolve", None, 210_300, None), ("connect", None, 211_000, None)],
         "greeting",

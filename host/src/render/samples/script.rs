@@ -58,8 +58,14 @@ pub(super) fn played(start: u64, deadline: Duration, steps: &[Step]) -> Vec<Phas
 }
 
 /// The phases of an attempt that ended in the middle of a last one.
-pub(super) fn cut_off(deadline: Duration, steps: &[Step], last: &str, end: Duration) -> Vec<PhaseReport> {
-    let mut timeline = went_through(0, steps);
+pub(super) fn cut_off(
+    start: u64,
+    deadline: Duration,
+    steps: &[Step],
+    last: &str,
+    end: Duration,
+) -> Vec<PhaseReport> {
+    let mut timeline = went_through(start, steps);
     timeline
         .begin(last, None, steps.last().map_or(Duration::ZERO, |step| at(step.2)))
         .unwrap();

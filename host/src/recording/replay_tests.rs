@@ -1,0 +1,97 @@
+//! Tests of recordings of what does not come from the plugin: the target's retry budget, and the check's thresholds.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+
+use super::*;
+use crate::config::{Config, Source};
+use crate::outcome::{ErrorType, Outcome};
+use crate::runner::{CancellationToken, DefaultGrant, Preparation, Runner};
+use crate::tape::Tape;
+
+async fn prepare(port: u16, more: &str) -> Preparation {
+    let text = format!(
+        "[[check]]\nname = \"page\"\nplugin = \"http\"\nallow = [\"self\"]\n\
+         settings.url = \"http://127.0.0.1:{port}/\"\n{more}\n"
+    );
+    let config = Config::parse(&Source::new(Path::new("checks.toml"), &text)).unwrap();
+    Preparation::new(&config, Vec::new(), DefaultGrant::Nothing, None)
+        .await
+        .unwrap()
+}
+
+/// Records a run, through a file, and runs it again.
+async fn again(preparation: &Preparation) -> (Report, Replayed) {
+    let runner = Runner::new(preparation.sandbox.clone(), 1);
+    let check = &preparation.checks[0];
+    let (report, course) = runner.run_on(check, Tape::recording()).await;
+    let mut recording = Recording::default();
+    recording.add(check, &course, &report);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    recording.write(&path).unwrap();
+    let read = Recording::read(&path).unwrap();
+    let mut replayed = replay(&read, None).await.unwrap();
+    (report, replayed.remove(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_was_left_out_is_left_out_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let more = "retry = { attempts = 5, backoff = \"1ms\", on = [\"connection_refused\"] }\n\
+                [retry_budget]\nshare = 0\nminimum = 1\n";
+    let (report, replayed) = again(&prepare(port, more).await).await;
+    assert_eq!(report.attempts.len(), 2);
+    assert!(report.retry_denied.is_some());
+    assert!(replayed.exact && replayed.same, "{:#?}", replayed.report);
+    assert_eq!(replayed.report.retry_denied, report.retry_denied);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_too_slow_is_too_slow_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        // Longer than the threshold: what is slow is the peer.
+        thread::sleep(Duration::from_millis(5));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .unwrap();
+    });
+    let preparation = prepare(port, "thresholds = { warn = \"1ms\", fail = \"2ms\" }").await;
+    let (report, replayed) = again(&preparation).await;
+    server.join().unwrap();
+    assert_eq!(report.outcome, Outcome::Fail);
+    assert_eq!(
+        report.error.as_ref().unwrap().error_type,
+        ErrorType::AssertionFailed
+    );
+    assert!(replayed.exact && replayed.same, "{:#?}", replayed.report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_cancelled_is_not_recorded() {
+    let preparation = prepare(9, "").await;
+    let runner = Runner::new(preparation.sandbox.clone(), 1);
+    let cancellation = CancellationToken::new();
+    cancellation.cancel();
+    let course = Course {
+        cancellation,
+        ..Course::live(Duration::ZERO, Tape::recording())
+    };
+    let (report, _) = runner.take(&preparation.checks[0], &course).await;
+    let mut recording = Recording::default();
+    recording.add(&preparation.checks[0], &course, &report);
+    assert!(recording.runs.is_empty() && recording.plugins.is_empty());
+}
