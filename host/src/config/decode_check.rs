@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::check::{Breaker, Check};
+use super::check::Check;
+use super::decode_schedule::{breaker, jitter};
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
@@ -42,6 +43,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         .and_then(|value| plugin(&value));
     let everies = Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
     let every = table.get("every").and_then(|value| value.duration(everies));
+    let jitter = jitter(table, every);
     let limits = table
         .table("budget", |budget| limits(budget, *defaults))
         .unwrap_or(*defaults);
@@ -67,6 +69,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         name: name?,
         plugin: plugin?,
         every,
+        jitter,
         limits,
         grants,
         grants_own_target,
@@ -229,16 +232,6 @@ fn retry(table: &mut Table<'_>) -> Retry {
         attempts: small(attempts, 3),
         backoff,
         max_backoff: max_backoff.unwrap_or(backoff.max(Duration::from_secs(2))),
-    }
-}
-
-fn breaker(table: &mut Table<'_>) -> Breaker {
-    let failures = table.get("failures").and_then(|value| value.integer(1..=1_000));
-    let resets = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
-    let reset = table.get("reset").and_then(|value| value.duration(resets));
-    Breaker {
-        failures: small(failures, 5),
-        reset: reset.unwrap_or(Duration::from_secs(30)),
     }
 }
 
