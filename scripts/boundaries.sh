@@ -21,9 +21,9 @@ main() {
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
         'only connection, demo and telemetry in host/src open sockets or know TLS'
 
-    nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy*' \
+    nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy* host/src/schedule*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
-        'fault, grant, outcome, phase and policy are pure: no runtime, files, processes or threads'
+        'fault, grant, outcome, phase, policy and schedule are pure: no runtime, files, processes or threads'
     nowhere_in 'plugins' \
         'wit[-_]bindgen' \
         'a plugin sees only the SDK, never the generated bindings'

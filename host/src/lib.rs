@@ -15,7 +15,7 @@
 //! recording
 //! runner        library       telemetry   render
 //! sandbox       config
-//! hostcalls     secret
+//! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
 //! clock, tape   address       capability  text        units, words
@@ -43,6 +43,7 @@ pub mod redactor;
 pub mod render;
 pub mod runner;
 pub mod sandbox;
+pub mod schedule;
 pub mod secret;
 pub mod sweep;
 pub mod switches;

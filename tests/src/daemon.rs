@@ -386,13 +386,15 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     Some(Answer {
         status,
         head: head.to_owned(),
-        body: if chunked { unchunked(body)? } else { body.to_owned() },
+        body: if chunked {
+            unchunked(body)?
+        } else {
+            body.to_owned()
+        },
     })
 }
 
@@ -418,7 +420,8 @@ mod tests {
     fn an_answer_is_taken_apart() {
         let whole = answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").expect("an answer");
         assert_eq!((whole.status, whole.body.as_str()), (200, "hi"));
-        let chunks = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3\r\n ho\r\n0\r\n\r\n";
+        let chunks =
+            b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3\r\n ho\r\n0\r\n\r\n";
         let whole = answer(chunks).expect("an answer");
         assert_eq!((whole.status, whole.body.as_str()), (404, "hi ho"));
     }

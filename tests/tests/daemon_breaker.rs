@@ -42,7 +42,10 @@ fn a_target_that_is_down_is_left_alone_and_found_again() {
         (breaker(daemon)["state"] == "open").then_some(())
     });
     let asked = target.asked();
-    assert!((3..=5).contains(&asked), "{asked} runs before it opened; both checks may have been under way");
+    assert!(
+        (3..=5).contains(&asked),
+        "{asked} runs before it opened; both checks may have been under way"
+    );
 
     // While it is open, runs are left out; a probing run comes every half second, later every second.
     daemon.wait_until("many runs were skipped", |daemon| {
@@ -66,7 +69,11 @@ fn a_target_that_is_down_is_left_alone_and_found_again() {
     let transitions: Vec<_> = daemon
         .events()
         .into_iter()
-        .filter(|event| event["message"].as_str().is_some_and(|message| message.contains("breaker")))
+        .filter(|event| {
+            event["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("breaker"))
+        })
         .collect();
     assert!(transitions.len() >= 3, "opened, tried, closed: {transitions:#?}");
 }

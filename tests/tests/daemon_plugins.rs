@@ -41,7 +41,9 @@ fn a_replaced_plugin_is_taken_up() {
     let mut daemon = starting().start();
     let first = daemon.wait_until("it runs", digest);
     replace(&daemon.path("plugins/odd.wasm"), &component("the second"));
-    daemon.wait_until("the second one runs", |daemon| (digest(daemon)? != first).then_some(()));
+    daemon.wait_until("the second one runs", |daemon| {
+        (digest(daemon)? != first).then_some(())
+    });
     assert_eq!(outcomes(&daemon)["error"].as_u64().unwrap_or(0), 0);
     assert_eq!(daemon.end("TERM").code, Some(0));
 }
@@ -53,7 +55,9 @@ fn a_bad_file_is_refused_with_a_sentence_and_the_old_one_stays() {
     replace(&daemon.path("plugins/odd.wasm"), b"this is no component");
     let refusal = daemon.wait_until("it is refused", |daemon| {
         let plugins = daemon.get("/api/v1/plugins").body;
-        plugins.contains("it is not a WebAssembly component").then_some(plugins)
+        plugins
+            .contains("it is not a WebAssembly component")
+            .then_some(plugins)
     });
     assert!(refusal.contains("odd.wasm"), "{refusal}");
     let before = outcomes(&daemon)["pass"].as_u64().unwrap_or(0);
@@ -63,7 +67,9 @@ fn a_bad_file_is_refused_with_a_sentence_and_the_old_one_stays() {
     assert_eq!(digest(&daemon).as_deref(), Some(first.as_str()));
 
     replace(&daemon.path("plugins/odd.wasm"), &component("mended"));
-    daemon.wait_until("the mended one runs", |daemon| (digest(daemon)? != first).then_some(()));
+    daemon.wait_until("the mended one runs", |daemon| {
+        (digest(daemon)? != first).then_some(())
+    });
 }
 
 #[test]
@@ -93,7 +99,9 @@ fn a_file_is_not_loaded_before_it_is_whole() {
         fs::write(&path, &written).expect("the file can be written");
         std::thread::sleep(Duration::from_millis(50));
     }
-    daemon.wait_until("the whole one runs", |daemon| (digest(daemon)? != first).then_some(()));
+    daemon.wait_until("the whole one runs", |daemon| {
+        (digest(daemon)? != first).then_some(())
+    });
     let refused = daemon
         .log()
         .iter()
@@ -110,7 +118,10 @@ fn a_plugin_replaced_again_and_again_fails_no_run() {
     let mut version = 0;
     while begun.elapsed() < Duration::from_secs(6) {
         version += 1;
-        replace(&daemon.path("plugins/odd.wasm"), &component(&format!("number {version}")));
+        replace(
+            &daemon.path("plugins/odd.wasm"),
+            &component(&format!("number {version}")),
+        );
         std::thread::sleep(Duration::from_millis(500));
     }
     let last = component("the last");
@@ -133,11 +144,19 @@ fn a_plugin_replaced_again_and_again_fails_no_run() {
 fn a_plugin_that_is_dropped_can_be_used_after_a_reload() {
     let mut daemon = starting().start();
     daemon.wait_until("it runs", digest);
-    replace(&daemon.path("plugins/even.wasm"), &Component::new().name("even").build());
+    replace(
+        &daemon.path("plugins/even.wasm"),
+        &Component::new().name("even").build(),
+    );
     daemon.wait_until("it is known", |daemon| {
-        daemon.get("/api/v1/plugins").body.contains("\"even\"").then_some(())
+        daemon
+            .get("/api/v1/plugins")
+            .body
+            .contains("\"even\"")
+            .then_some(())
     });
-    let more = CONFIGURATION.to_owned() + "[[check]]\nname = \"even\"\nplugin = \"even\"\nevery = \"100ms\"\n";
+    let more =
+        CONFIGURATION.to_owned() + "[[check]]\nname = \"even\"\nplugin = \"even\"\nevery = \"100ms\"\n";
     daemon.configure(&more);
     assert_eq!(daemon.post("/-/reload").status, 200);
     daemon.wait_until("it runs", |daemon| {

@@ -52,8 +52,13 @@ fn a_changed_file_is_taken_up_by_signal_and_by_request() {
 
     daemon.configure(&format!("{LISTEN}{one}{}", check("two", port, "")));
     daemon.signal("HUP");
-    daemon.wait_until("the second one runs", |daemon| (passes(daemon, "two") >= 1).then_some(()));
-    assert!(passes(&daemon, "one") >= 3, "an unchanged check keeps its history");
+    daemon.wait_until("the second one runs", |daemon| {
+        (passes(daemon, "two") >= 1).then_some(())
+    });
+    assert!(
+        passes(&daemon, "one") >= 3,
+        "an unchanged check keeps its history"
+    );
 
     daemon.configure(&format!("{LISTEN}{}", check("two", port, "")));
     let answer = daemon.post("/-/reload");
@@ -76,20 +81,30 @@ fn a_bad_file_changes_nothing_and_is_told() {
     daemon.configure(&bad);
     let answer = daemon.post("/-/reload");
     assert!((400..600).contains(&answer.status), "{answer:?}");
-    assert!(answer.body.contains("retry.attempts") && answer.body.contains("found `0`"), "{answer:?}");
+    assert!(
+        answer.body.contains("retry.attempts") && answer.body.contains("found `0`"),
+        "{answer:?}"
+    );
     assert_eq!(last_reload(&daemon)["ok"], false);
-    let message = last_reload(&daemon)["message"].as_str().unwrap_or_default().to_owned();
+    let message = last_reload(&daemon)["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(message.contains("retry.attempts"), "{message}");
     assert_eq!(metric(&daemon, SUCCESS).as_deref(), Some("0"));
     assert_eq!(daemon.get("/api/v1/checks/two").status, 404);
     let before = passes(&daemon, "one");
-    daemon.wait_until("the good one goes on", |daemon| (passes(daemon, "one") > before + 2).then_some(()));
+    daemon.wait_until("the good one goes on", |daemon| {
+        (passes(daemon, "one") > before + 2).then_some(())
+    });
 
     std::fs::remove_file(daemon.path("bedcheck.toml")).expect("the file is there");
     assert!((400..600).contains(&daemon.post("/-/reload").status));
     daemon.configure(&format!("{LISTEN}{}", check("four", port, "")));
     assert_eq!(daemon.post("/-/reload").status, 200);
-    daemon.wait_until("the new one runs", |daemon| (passes(daemon, "four") >= 1).then_some(()));
+    daemon.wait_until("the new one runs", |daemon| {
+        (passes(daemon, "four") >= 1).then_some(())
+    });
     assert_eq!(metric(&daemon, SUCCESS).as_deref(), Some("1"));
 }
 
@@ -100,17 +115,23 @@ fn the_file_is_watched_where_that_is_asked_for() {
     let head = format!("{LISTEN}serve.watch_config = true\n");
     let mut daemon = Daemon::with(&format!("{head}{}", check("one", port, ""))).start();
     daemon.configure(&format!("{head}{}", check("two", port, "")));
-    daemon.wait_until("the new check runs", |daemon| (passes(daemon, "two") >= 1).then_some(()));
+    daemon.wait_until("the new check runs", |daemon| {
+        (passes(daemon, "two") >= 1).then_some(())
+    });
 }
 
 #[test]
 fn many_reloads_under_load_lose_nothing() {
     let target = Target::start(Health::Up);
     let port = target.port();
-    let checks: String = (0..20).map(|number| check(&format!("c{number}"), port, "")).collect();
+    let checks: String = (0..20)
+        .map(|number| check(&format!("c{number}"), port, ""))
+        .collect();
     let mut daemon = Daemon::with(&format!("{LISTEN}{checks}")).start();
     daemon.wait_until("all run", |daemon| {
-        (0..20).all(|number| passes(daemon, &format!("c{number}")) >= 1).then_some(())
+        (0..20)
+            .all(|number| passes(daemon, &format!("c{number}")) >= 1)
+            .then_some(())
     });
     for round in 0..20 {
         let more = check("extra", port, &format!("budget.fuel = {}", 1_000_000_000 + round));

@@ -69,7 +69,10 @@ fn the_reports_are_those_of_a_run() {
         assert_eq!(phases, Some(4), "{report:#}");
     }
     assert_ne!(reports[0]["run_id"], reports[1]["run_id"]);
-    assert!(reports[0]["started"].as_str() > reports[1]["started"].as_str(), "newest first");
+    assert!(
+        reports[0]["started"].as_str() > reports[1]["started"].as_str(),
+        "newest first"
+    );
 }
 
 #[test]
@@ -77,7 +80,9 @@ fn a_stopped_process_goes_on_without_a_burst() {
     let up = Target::start(Health::Up);
     let configuration = format!("{LISTEN}{}", check("front", up.port(), "100ms", "2s"));
     let mut daemon = Daemon::with(&configuration).start();
-    daemon.wait_until("it runs", |daemon| (runs(daemon, "front", "pass") >= 2).then_some(()));
+    daemon.wait_until("it runs", |daemon| {
+        (runs(daemon, "front", "pass") >= 2).then_some(())
+    });
     daemon.signal("STOP");
     // A stop of thirty intervals: long enough that a burst would show.
     std::thread::sleep(std::time::Duration::from_secs(3));

@@ -64,9 +64,16 @@ fn a_run_under_way_is_cancelled_after_the_drain_and_told() {
     let ended = daemon.end("TERM");
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     assert!(ended.took >= Duration::from_millis(300), "{:?}", ended.took);
-    assert!(ended.took < Duration::from_secs(8), "drain, cancel, flush: {:?}", ended.took);
+    assert!(
+        ended.took < Duration::from_secs(8),
+        "drain, cancel, flush: {:?}",
+        ended.took
+    );
     let log = ended.log.join("\n");
-    assert!(log.contains("\"outcome\":\"skipped\"") && log.contains("cancelled"), "{log}");
+    assert!(
+        log.contains("\"outcome\":\"skipped\"") && log.contains("cancelled"),
+        "{log}"
+    );
     assert!(collector.received_text().contains("cancelled"));
 }
 
@@ -89,7 +96,9 @@ fn while_it_drains_it_is_not_ready_and_starts_nothing() {
     assert_eq!(daemon.get("/-/ready").status, 200);
     daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
     daemon.signal("TERM");
-    daemon.wait_until("it says so", |daemon| (daemon.get("/-/ready").status == 503).then_some(()));
+    daemon.wait_until("it says so", |daemon| {
+        (daemon.get("/-/ready").status == 503).then_some(())
+    });
     assert_eq!(daemon.get("/-/healthy").status, 200);
     assert_eq!(silent.asked(), 1);
     assert_eq!(daemon.end("INT").code, Some(0));

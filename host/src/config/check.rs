@@ -11,7 +11,7 @@ use crate::capability::Capability;
 use crate::connection::Tls;
 use crate::grant::Grants;
 use crate::policy::state::StateSettings;
-use crate::policy::{Retry, Thresholds};
+use crate::policy::{Retry, Thresholds, breaker};
 
 /// A configured use of a plugin.
 #[derive(Debug, Clone)]
@@ -22,6 +22,10 @@ pub struct Check {
     pub plugin: String,
     /// How often `serve` runs it, 100 ms to 7 days; without it, it runs only when asked for.
     pub every: Option<Duration>,
+    /// By how much later a run may be due, at random, up to 1 h; without it, as [`Config::jitter`] says.
+    ///
+    /// [`Config::jitter`]: super::Config::jitter
+    pub jitter: Option<Duration>,
     /// What a run may spend.
     pub limits: Limits,
     /// What it may reach.
@@ -41,7 +45,7 @@ pub struct Check {
     /// How many runs have to fail until the check is failing.
     pub state: StateSettings,
     /// When to leave a sick target alone.
-    pub breaker: Option<Breaker>,
+    pub breaker: Option<breaker::Settings>,
     /// What the plugin is given.
     pub settings: Settings,
     pub(super) is_flawed: bool,
@@ -65,13 +69,4 @@ impl Check {
     pub fn key_location(&self, key: &str) -> &Location {
         self.key_locations.get(key).unwrap_or(&self.location)
     }
-}
-
-/// When a sick target is left alone (`breaker`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Breaker {
-    /// After how many failed runs in a row, 1 to 1,000. By default 5.
-    pub failures: u32,
-    /// For how long, 100 ms to 24 h. By default 30 s.
-    pub reset: Duration,
 }

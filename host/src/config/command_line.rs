@@ -21,7 +21,7 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
+use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 use crate::policy::RetryBudgetSettings;
@@ -74,6 +74,7 @@ impl CommandLine<'_> {
             name,
             plugin: self.plugin.to_owned(),
             every: None,
+            jitter: None,
             limits: Limits {
                 deadline: deadline.unwrap_or(default.deadline),
                 ..default
@@ -100,6 +101,8 @@ impl CommandLine<'_> {
             disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,
             retry_budget: RetryBudgetSettings::default(),
+            per_target: DEFAULT_PER_TARGET,
+            jitter: Duration::ZERO,
             checks: vec![check],
             secrets: reader.secrets,
             faults: Vec::new(),

@@ -14,7 +14,8 @@ use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
 use super::words::{nearest, quoted};
-use super::{Command, Config, DEFAULT_CONCURRENCY, Http, Otlp, OtlpProtocol, Resolver, SecretSource};
+use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Http, Otlp, OtlpProtocol, Resolver};
+use super::{SecretSource, decode_schedule};
 use crate::budget::Limits;
 
 /// The standard port of name servers (RFC 1035 section 4.2).
@@ -32,6 +33,8 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .table("runner", |table| table.get("concurrency")?.integer(1..=10_000))
         .flatten();
     let retry_budget = root.table("retry_budget", retry_budget).unwrap_or_default();
+    let runner = root.table("runner", decode_schedule::runner);
+    let jitter = root.table("schedule", decode_schedule::schedule).flatten();
     let defaults = root
         .table("defaults", |table| {
             table.table("budget", |budget| limits(budget, Limits::default()))
@@ -52,6 +55,9 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
         retry_budget,
+        concurrency: runner.map_or(DEFAULT_CONCURRENCY, |limits| limits.concurrency),
+        per_target: runner.map_or(DEFAULT_PER_TARGET, |limits| limits.per_target),
+        jitter: jitter.unwrap_or_default(),
         checks,
         secrets,
         faults,

@@ -5,8 +5,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::check::{Breaker, Check};
 use super::decode_policy::{retry, state, thresholds};
+use super::check::Check;
+use super::decode_schedule::{breaker, jitter};
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
@@ -43,6 +44,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         .and_then(|value| plugin(&value));
     let everies = Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
     let every = table.get("every").and_then(|value| value.duration(everies));
+    let jitter = jitter(table, every);
     let limits = table
         .table("budget", |budget| limits(budget, *defaults))
         .unwrap_or(*defaults);
@@ -70,6 +72,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         name: name?,
         plugin: plugin?,
         every,
+        jitter,
         limits,
         grants,
         grants_own_target,
@@ -221,8 +224,6 @@ fn breaker(table: &mut Table<'_>) -> Breaker {
     Breaker {
         failures: small(failures, 5),
         reset: reset.unwrap_or(Duration::from_secs(30)),
-    }
-}
 
 fn small(number: Option<u64>, default: u32) -> u32 {
     number

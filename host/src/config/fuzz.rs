@@ -8,12 +8,13 @@ use bedcheck_fuzz::{Bytes, Fuzz, Random};
 use super::*;
 use crate::grant::Grant;
 
-const WORDS: [&[u8]; 84] = [
+const WORDS: [&[u8]; 88] = [
     b"[otlp]\n",
     b"[http]\n",
     b"[plugins]\n",
     b"[resolver]\n",
     b"[runner]\n",
+    b"[schedule]\n",
     b"[secrets]\n",
     b"[defaults]\n",
     b"[defaults.budget]\n",
@@ -48,6 +49,9 @@ const WORDS: [&[u8]; 84] = [
     b"max_backoff = ",
     b"failures = ",
     b"reset = ",
+    b"max_reset = ",
+    b"jitter = ",
+    b"per_target = ",
     b"ca_file = ",
     b"client_key = ",
     b"client_certificate = ",

@@ -15,6 +15,7 @@ mod decode;
 mod decode_check;
 mod decode_serve;
 mod decode_policy;
+mod decode_schedule;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use check::{Breaker, Check};
+pub use check::Check;
 pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
@@ -75,6 +76,10 @@ pub struct Config {
     pub concurrency: usize,
     /// How many retries a target gets.
     pub retry_budget: RetryBudgetSettings,
+    /// How many of those at one target, 1 to 10,000.
+    pub per_target: usize,
+    /// By how much later a run may be due, at random, up to 1 h, for checks that do not say it themselves.
+    pub jitter: Duration,
     /// The checks in the order of the file; at least one, each with a name of its own.
     pub checks: Vec<Check>,
     /// The secrets that settings may refer to. All that they do refer to are here.
@@ -85,6 +90,9 @@ pub struct Config {
 
 /// How many runs go on at once by default: a pool of sandboxes that takes some hundred MiB at most.
 pub const DEFAULT_CONCURRENCY: usize = 64;
+
+/// How many runs go on at one target by default: fewer connections than a browser opens to it.
+pub const DEFAULT_PER_TARGET: usize = 4;
 
 impl Config {
     /// Reads a configuration file's text.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::capability::Capability;
 use crate::connection::{ClientIdentity, Trust};
+use crate::policy::breaker::Settings;
 
 fn data() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/config"))
@@ -111,9 +112,10 @@ fn the_sketch_of_the_design_means_what_it_says() {
     );
     assert_eq!(
         mail.breaker,
-        Some(Breaker {
+        Some(Settings {
             failures: 5,
-            reset: Duration::from_secs(30)
+            reset: Duration::from_secs(30),
+            max_reset: Duration::from_secs(300)
         })
     );
     assert_eq!(
@@ -139,7 +141,8 @@ fn the_sketch_of_the_design_means_what_it_says() {
 #[test]
 fn every_key_arrives_in_its_type() {
     let config = Config::parse(&source(&data().join("valid/everything.toml"))).unwrap();
-    assert_eq!(config.concurrency, 16);
+    assert_eq!((config.concurrency, config.per_target), (16, 2));
+    assert_eq!(config.jitter, Duration::from_millis(500));
     let servers: Vec<_> = config.resolver.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["127.0.0.1:5353", "[::1]:53"]);
     let otlp = config.otlp.unwrap();
@@ -158,6 +161,19 @@ fn every_key_arrives_in_its_type() {
         bytes: 1_000_000,
     };
     assert_eq!(check.limits, limits);
+    assert_eq!(check.jitter, Some(Duration::from_secs(2)));
+    assert_eq!(config.checks[1].jitter, None);
+    let breaker = |reset, max_reset| Settings {
+        failures: 5,
+        reset: Duration::from_secs(reset),
+        max_reset: Duration::from_secs(max_reset),
+    };
+    assert_eq!(check.breaker, Some(breaker(30, 300)));
+    assert_eq!(
+        config.checks[1].breaker,
+        Some(breaker(600, 600)),
+        "no shorter than `reset`"
+    );
     assert!(config.disabled.everywhere.contains(&Capability::Secrets));
     let of_plugins: Vec<_> = config
         .disabled
@@ -211,6 +227,7 @@ fn faults_of_a_file_are_the_same_as_those_of_the_command_line() {
     );
     let place = config.faults[0].location().position().unwrap();
     assert_eq!((place.line, place.column), (80, 9));
+    assert_eq!((place.line, place.column), (79, 9));
 }
 
 #[test]

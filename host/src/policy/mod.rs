@@ -1,6 +1,7 @@
 //! The rules by which a target is asked again, or left alone, and by which runs are judged together. Pure:
 //! randomness and time are given.
 
+pub mod breaker;
 mod retry;
 mod retry_budget;
 mod retry_on;
