@@ -15,7 +15,7 @@ use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
 use crate::policy::Retry;
 use crate::redactor::Redactor;
-use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin};
+use crate::sandbox::{Compiling, EngineSettings, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
 use crate::switches::{Scope, Switches};
 
@@ -78,9 +78,9 @@ impl Preparation {
         config: &Config,
         mut problems: Vec<Problem>,
         default_grant: DefaultGrant,
-        cache: Option<PrivateFolder>,
+        compiling: impl Into<Compiling>,
     ) -> Result<Self, Problems> {
-        let sandbox = Arc::new(sandbox(config, cache)?);
+        let sandbox = Arc::new(sandbox(config, compiling.into())?);
         let wanted: BTreeSet<&str> = config.checks.iter().map(|check| check.plugin.as_str()).collect();
         let (library, unloadable) = Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted).await;
         let broken: BTreeSet<String> = unloadable.iter().filter_map(LibraryError::plugin_name).collect();
@@ -201,7 +201,7 @@ impl Common<'_> {
     }
 }
 
-fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Problems> {
+fn sandbox(config: &Config, compiling: Compiling) -> Result<Sandbox, Problems> {
     let settings = EngineSettings {
         // One more, for asking plugins what they are.
         concurrency: u32::try_from(config.concurrency)
@@ -213,7 +213,7 @@ fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Pro
             .map(|check| check.limits.memory)
             .max()
             .unwrap_or(0),
-        cache,
+        compiling,
     };
     Sandbox::new(&settings).map_err(|error| {
         let location = config
