@@ -157,7 +157,7 @@ pub(super) async fn run_checks(
                 Some(_) => Tape::recording(),
                 None => Tape::none(),
             };
-            spawn(Arc::clone(&runner), Arc::new(prepared), tape, progress.clone())
+            spawn(Arc::clone(&runner), prepared, tape, progress.clone())
         })
         .collect();
     let mut reports = Vec::with_capacity(running.len());

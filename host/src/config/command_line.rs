@@ -21,7 +21,7 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
+use super::{Config, DEFAULT_CONCURRENCY, PluginChanges, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 
@@ -92,6 +92,7 @@ impl CommandLine<'_> {
             otlp: None,
             http: None,
             plugins_dir: None,
+            plugin_changes: PluginChanges::default(),
             resolver: Resolver::default(),
             disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,

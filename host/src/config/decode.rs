@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_plugins::plugins;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
@@ -22,7 +23,7 @@ const NAME_SERVER_PORT: u16 = 53;
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
     let http = root.table("http", http).flatten();
-    let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
+    let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
     let runner = root
@@ -41,6 +42,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         otlp,
         http,
         plugins_dir,
+        plugin_changes,
         resolver,
         disabled,
         concurrency: runner

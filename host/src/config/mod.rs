@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_plugins;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -62,6 +63,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// The folder of further plugins.
     pub plugins_dir: Option<PathBuf>,
+    /// How changes of plugins are taken up.
+    pub plugin_changes: PluginChanges,
     /// How names are resolved.
     pub resolver: Resolver,
     /// What is switched off besides what the checks themselves say.
@@ -157,6 +160,25 @@ pub enum OtlpProtocol {
 pub struct Http {
     /// The address and port to listen at.
     pub listen: SocketAddr,
+}
+
+/// How `serve` takes up changes in the plugin folder (`[plugins]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginChanges {
+    /// Whether it does while it runs; else with a reload only. By default it does.
+    pub watch: bool,
+    /// How long a new version runs beside the old one before it takes over, up to 7 days. By default 0: it takes
+    /// over at once.
+    pub shadow: Duration,
+}
+
+impl Default for PluginChanges {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            shadow: Duration::ZERO,
+        }
+    }
 }
 
 /// How names are resolved (`[resolver]`).

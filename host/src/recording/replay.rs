@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::file::plugins_of;
@@ -145,7 +144,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         access: Arc::new(access),
         settings: head.settings.to_string(),
         faults: FaultPlan::default(),
-        runs: AtomicU64::new(0),
+        runs: Arc::default(),
     })
 }
 

@@ -1,9 +1,11 @@
 //! A run: budget, attempts, report.
 
+mod again;
 mod course;
 mod faults;
 #[cfg(test)]
 mod fuzz;
+pub mod live;
 mod needs;
 mod own_target;
 mod prepare;
@@ -20,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use course::Course;
-pub use prepare::{DefaultGrant, Preparation, Prepared};
+pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Remains, Spent, presentable};

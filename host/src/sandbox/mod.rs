@@ -12,7 +12,7 @@ mod fuzz;
 mod plugin;
 mod turns;
 
-pub use attempt::{End, Finished, run};
+pub use attempt::{End, Finished, run, try_out};
 pub use cache::{FolderError, PrivateFolder};
 pub use compiler::{Compiler, serve_compilation};
 pub use description::{Description, Target, is_plugin_name};
