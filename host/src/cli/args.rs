@@ -66,6 +66,20 @@ pub enum PluginCommand {
     },
     /// Make a project for a new plugin, with tests, that builds as it is.
     New(NewArguments),
+    /// Compile the component on standard input: what this program starts to compile plugins aside.
+    #[command(hide = true)]
+    Compile(CompileArguments),
+}
+
+/// `bedcheck plugin compile`.
+#[derive(Debug, Args)]
+pub struct CompileArguments {
+    /// The most linear memory that guests of the engine have, in bytes.
+    #[arg(long)]
+    pub memory: u64,
+    /// With the lowest priority.
+    #[arg(long)]
+    pub beside_runs: bool,
 }
 
 /// `bedcheck plugin new`.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use super::args::DemoArguments;
 use super::run::{Destinations, run_checks};
-use super::{EXIT_UNKNOWN, Format, cache, export, output, refuse};
+use super::{EXIT_UNKNOWN, Format, compiling, export, output, refuse};
 use crate::config::{CommandLine, Config};
 use crate::connection::Trust;
 use crate::demo::{PASSWORD, Scenario, Servers};
@@ -33,7 +33,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
         Ok(config) => config,
         Err(sentence) => return refuse(&sentence),
     };
-    let preparation = Preparation::new(&config, Vec::new(), DefaultGrant::Nothing, cache()).await;
+    let preparation = Preparation::new(&config, Vec::new(), DefaultGrant::Nothing, compiling()).await;
     let preparation = match preparation {
         Ok(preparation) => preparation,
         Err(problems) => return refuse(&problems.to_string()),

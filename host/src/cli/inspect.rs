@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{cache, output, refuse};
+use super::{compiling, output, refuse};
 use crate::config::SettingsSchema;
 use crate::library::{LibraryError, built_in_names, load_built_in, load_file};
 use crate::sandbox::{EngineSettings, Plugin, Sandbox, Target};
@@ -28,7 +28,7 @@ async fn load_for_inspection(name: &str) -> Result<Plugin, String> {
     let settings = EngineSettings {
         concurrency: 1,
         memory: 64 * 1024 * 1024,
-        cache: cache(),
+        compiling: compiling(),
     };
     let sandbox = Sandbox::new(&settings).map_err(|error| error.to_string())?;
     load(&sandbox, name).await

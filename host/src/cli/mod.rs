@@ -22,9 +22,11 @@ use clap::error::ErrorKind;
 
 pub use args::{Arguments, Command, Format, PluginCommand};
 
+use args::CompileArguments;
+
 use crate::config::{Config, Problem, Source};
 use crate::runner::{DefaultGrant, Preparation};
-use crate::sandbox::PrivateFolder;
+use crate::sandbox::{Compiler, Compiling, PrivateFolder, serve_compilation};
 
 /// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
 const EXIT_USAGE: u8 = 64;
@@ -47,6 +49,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Plugin {
             command: PluginCommand::Test(arguments),
         } => on_runtime(rehearse::test(arguments)),
+        Command::Plugin {
+            command: PluginCommand::Compile(arguments),
+        } => compile(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -88,7 +93,7 @@ fn on_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
 async fn validate(file: PathBuf) -> ExitCode {
     let checked = async {
         let (config, problems, source) = read(&file)?;
-        let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, cache()).await;
+        let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, compiling()).await;
         prepared.map_err(|problems| source.render(&problems))
     };
     match checked.await {
@@ -120,6 +125,31 @@ fn read(file: &Path) -> Result<(Config, Vec<Problem>, Source), String> {
 fn refuse(rendered: &str) -> ExitCode {
     output::complain(rendered.trim_end());
     ExitCode::from(EXIT_USAGE)
+}
+
+/// `bedcheck plugin compile`: the code, or what is wrong, goes to whoever started this.
+fn compile(arguments: &CompileArguments) -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match serve_compilation(
+        arguments.memory,
+        arguments.beside_runs,
+        std::io::stdin().lock(),
+        &mut output,
+    ) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            output::complain(&format!("bedcheck plugin compile: {error}"));
+            ExitCode::from(EXIT_UNKNOWN)
+        }
+    }
+}
+
+/// How a command compiles plugins: aside, where they cannot take memory without bound.
+fn compiling() -> Compiling {
+    Compiling {
+        cache: cache(),
+        compiler: Compiler::Aside,
+    }
 }
 
 /// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::{Format, TestArguments, TestFormat};
-use super::{cache, inspect, matrix, output, refuse};
+use super::{compiling, inspect, matrix, output, refuse};
 use crate::config::{Check, CommandLine, SecretName, Source, parse_script, read_settings_file};
 use crate::connection::script::Script;
 use crate::connection::{Network, Resolver, Trust};
@@ -79,7 +79,7 @@ async fn subject(arguments: &TestArguments) -> Result<Made, String> {
         // One more, for asking the plugin what it is.
         concurrency: 65,
         memory: crate::budget::Limits::default().memory,
-        cache: cache(),
+        compiling: compiling(),
     };
     let sandbox = Arc::new(Sandbox::new(&settings).map_err(|error| error.to_string())?);
     let plugin: SharedPlugin = Arc::new(inspect::load(&sandbox, &arguments.plugin).await?);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EXIT_UNKNOWN, Format, cache, output, refuse};
+use super::{EXIT_UNKNOWN, Format, compiling, output, refuse};
 use crate::outcome::Report;
 use crate::recording::{Recording, Replayed, replay as run_again};
 use crate::render::exit_code;
@@ -14,7 +14,7 @@ pub(super) async fn replay(file: &Path, format: Format) -> ExitCode {
         Ok(recording) => recording,
         Err(error) => return refuse(&format!("{}: {error}", file.display())),
     };
-    let replayed = match run_again(&recording, cache()).await {
+    let replayed = match run_again(&recording, compiling()).await {
         Ok(replayed) => replayed,
         Err(error) => return refuse(&format!("{}: {error}", file.display())),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::RunArguments;
-use super::{EXIT_UNKNOWN, Format, cache, output, read, refuse, replay};
+use super::{EXIT_UNKNOWN, Format, compiling, output, read, refuse, replay};
 use crate::config::{CommandLine, Config, Source};
 use crate::connection::Trust;
 use crate::outcome::Report;
@@ -83,7 +83,7 @@ async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
         }
     };
     problems.extend(config.add_faults(&arguments.fault, problems.is_empty()));
-    match Preparation::new(&config, problems, default_grant, cache()).await {
+    match Preparation::new(&config, problems, default_grant, compiling()).await {
         Ok(preparation) => Ok(Loaded { config, preparation }),
         Err(problems) => {
             Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems)))
@@ -157,7 +157,7 @@ pub(super) async fn run_checks(
                 Some(_) => Tape::recording(),
                 None => Tape::none(),
             };
-            spawn(Arc::clone(&runner), Arc::new(prepared), tape, progress.clone())
+            spawn(Arc::clone(&runner), prepared, tape, progress.clone())
         })
         .collect();
     let mut reports = Vec::with_capacity(running.len());

@@ -59,6 +59,24 @@ impl Check {
         &self.location
     }
 
+    /// A number that is the same for checks that are the same, wherever they stand in the file. It means nothing
+    /// outside of this process.
+    pub fn fingerprint(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+
+        let without_places = Self {
+            settings: Settings::empty(Location::option("")),
+            is_flawed: false,
+            location: Location::option(""),
+            key_locations: BTreeMap::new(),
+            ..self.clone()
+        };
+        let mut hasher = DefaultHasher::new();
+        format!("{without_places:?}").hash(&mut hasher);
+        self.settings.to_json().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// Whether something in it could not be read, so that what is missing may have been meant.
     pub fn is_flawed(&self) -> bool {
         self.is_flawed

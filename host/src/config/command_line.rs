@@ -21,7 +21,7 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Resolver, SecretSource};
+use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, PluginChanges, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 use crate::policy::RetryBudgetSettings;
@@ -97,6 +97,7 @@ impl CommandLine<'_> {
             otlp: None,
             http: None,
             plugins_dir: None,
+            plugin_changes: PluginChanges::default(),
             resolver: Resolver::default(),
             disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,

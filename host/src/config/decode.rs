@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
-use super::decode_serve::serve;
+use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
+use super::decode_serve::serve;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
@@ -25,8 +26,8 @@ const NAME_SERVER_PORT: u16 = 53;
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
     let http = root.table("http", http).flatten();
-    let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
     let serve = root.table("serve", serve).unwrap_or_default();
+    let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
     let runner = root
@@ -49,6 +50,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         http,
         plugins_dir,
         serve,
+        plugin_changes,
         resolver,
         disabled,
         concurrency: runner

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::decode_policy::{retry, state, thresholds};
 use super::check::Check;
+use super::decode_policy::{retry, state, thresholds};
 use super::decode_schedule::{breaker, jitter};
 use super::reader::{Table, Value};
 use super::settings::Settings;
@@ -215,20 +215,6 @@ fn tls(table: &mut Table<'_>) -> Tls {
         client,
         server_name,
     }
-}
-
-fn breaker(table: &mut Table<'_>) -> Breaker {
-    let failures = table.get("failures").and_then(|value| value.integer(1..=1_000));
-    let resets = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
-    let reset = table.get("reset").and_then(|value| value.duration(resets));
-    Breaker {
-        failures: small(failures, 5),
-        reset: reset.unwrap_or(Duration::from_secs(30)),
-
-fn small(number: Option<u64>, default: u32) -> u32 {
-    number
-        .and_then(|number| u32::try_from(number).ok())
-        .unwrap_or(default)
 }
 
 fn settings<'t>(table: &mut Table<'t>) -> (Settings, Vec<Reference<'t>>) {

@@ -13,9 +13,10 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
-mod decode_serve;
+mod decode_plugins;
 mod decode_policy;
 mod decode_schedule;
+mod decode_serve;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -68,6 +69,8 @@ pub struct Config {
     pub plugins_dir: Option<PathBuf>,
     /// How the daemon ends and notices changes.
     pub serve: Serve,
+    /// How changes of plugins are taken up.
+    pub plugin_changes: PluginChanges,
     /// How names are resolved.
     pub resolver: Resolver,
     /// What is switched off besides what the checks themselves say.
@@ -190,6 +193,25 @@ impl Default for Serve {
         Self {
             drain: Duration::from_secs(10),
             watch_config: false,
+        }
+    }
+}
+
+/// How `serve` takes up changes in the plugin folder (`[plugins]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginChanges {
+    /// Whether it does while it runs; else with a reload only. By default it does.
+    pub watch: bool,
+    /// How long a new version runs beside the old one before it takes over, up to 7 days. By default 0: it takes
+    /// over at once.
+    pub shadow: Duration,
+}
+
+impl Default for PluginChanges {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            shadow: Duration::ZERO,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use crate::outcome::{Report, RunId, TraceId};
 use crate::policy::TargetKey;
 use crate::redactor::Redactor;
 use crate::runner::{Course, Prepared, Runner};
-use crate::sandbox::{EngineError, EngineSettings, LoadError, Plugin, PrivateFolder, Sandbox};
+use crate::sandbox::{Compiling, EngineError, EngineSettings, LoadError, Plugin, Sandbox};
 use crate::secret::Secret;
 use crate::switches::Switches;
 use crate::tape::Tape;
@@ -67,15 +66,12 @@ pub struct Replayed {
 /// # Errors
 ///
 /// When a run cannot be set up again.
-pub async fn replay(
-    recording: &Recording,
-    cache: Option<PrivateFolder>,
-) -> Result<Vec<Replayed>, ReplayError> {
+pub async fn replay(recording: &Recording, compiling: Compiling) -> Result<Vec<Replayed>, ReplayError> {
     let memory = recording.runs.iter().map(|run| run.head.budget.memory).max();
     let settings = EngineSettings {
         concurrency: 2,
         memory: memory.unwrap_or(0),
-        cache,
+        compiling,
     };
     let sandbox = Arc::new(Sandbox::new(&settings)?);
     let runner = Runner::new(Arc::clone(&sandbox), 1);
@@ -159,7 +155,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         access: Arc::new(access),
         settings: head.settings.to_string(),
         faults: FaultPlan::default(),
-        runs: AtomicU64::new(0),
+        runs: Arc::default(),
     })
 }
 

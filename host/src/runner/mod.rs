@@ -1,5 +1,6 @@
 //! A run: budget, attempts, report.
 
+mod again;
 #[cfg(test)]
 #[path = "cancel_tests.rs"]
 mod cancel_tests;
@@ -8,6 +9,7 @@ mod course;
 mod faults;
 #[cfg(test)]
 mod fuzz;
+pub mod live;
 mod needs;
 mod own_target;
 mod prepare;
@@ -25,7 +27,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use course::Course;
-pub use prepare::{DefaultGrant, Preparation, Prepared};
+pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
 

@@ -10,14 +10,15 @@ use super::needs::Needs;
 use super::own_target::target_key;
 use super::retry_budgets::{RetryBudgets, TargetBudget};
 use crate::budget::Limits;
-use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
+use crate::capability::Capability;
+use crate::config::{Check, Config, Location, Problem, Problems, SchemaError, SecretName, SettingsSchema};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
 use crate::policy::{Retry, TargetKey, Thresholds};
 use crate::redactor::Redactor;
-use crate::sandbox::{EngineSettings, PrivateFolder, Sandbox, SharedPlugin};
+use crate::sandbox::{Compiling, EngineSettings, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
 use crate::switches::{Scope, Switches};
 use crate::units::show_duration;
@@ -45,8 +46,8 @@ pub struct Prepared {
     pub settings: String,
     /// The faults that are injected into its runs.
     pub faults: FaultPlan,
-    /// How many runs it has had.
-    pub runs: AtomicU64,
+    /// How many runs it has had; the same after a new plugin or a reload that does not change the check.
+    pub runs: Arc<AtomicU64>,
 }
 
 impl Prepared {
@@ -56,16 +57,36 @@ impl Prepared {
     }
 }
 
-/// Checks that can run, and where.
+/// Checks that can run, and where. It never changes: a reload ([`Preparation::again`]) and a change of plugins
+/// ([`Preparation::with_library`]) make another one, which shares what stays the same. Runs that are under way
+/// keep what they began with.
 pub struct Preparation {
     /// Where they run.
     pub sandbox: Arc<Sandbox>,
     /// The checks in the order of the configuration.
-    pub checks: Vec<Prepared>,
+    pub checks: Vec<Arc<Prepared>>,
+    /// The checks whose plugin was taken away while they were in use; in no other case there are any.
+    pub orphans: Vec<Arc<Orphan>>,
     /// What is switched off, to begin with as the configuration says.
     pub switches: Arc<Switches>,
     /// What an operator should know.
     pub notices: Vec<String>,
+    /// The plugins in use.
+    pub library: Library,
+    /// Where they come from.
+    pub config: Arc<Config>,
+    pub(super) secrets: SecretStore,
+    pub(super) network: Network,
+    pub(super) default_grant: DefaultGrant,
+    pub(super) faults: FaultPlan,
+    pub(super) retry_budgets: Arc<RetryBudgets>,
+}
+
+/// A check that cannot run, because there is no plugin for it any more.
+#[derive(Debug)]
+pub struct Orphan {
+    /// The check as it ran last.
+    pub(super) last: Arc<Prepared>,
 }
 
 /// What is granted to checks beside what the configuration says.
@@ -85,70 +106,113 @@ impl Preparation {
     /// Everything that keeps any of them from running.
     pub async fn new(
         config: &Config,
-        mut problems: Vec<Problem>,
+        problems: Vec<Problem>,
         default_grant: DefaultGrant,
-        cache: Option<PrivateFolder>,
+        compiling: impl Into<Compiling>,
     ) -> Result<Self, Problems> {
-        let sandbox = Arc::new(sandbox(config, cache)?);
-        let wanted: BTreeSet<&str> = config.checks.iter().map(|check| check.plugin.as_str()).collect();
-        let (library, unloadable) = Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted).await;
-        let broken: BTreeSet<String> = unloadable.iter().filter_map(LibraryError::plugin_name).collect();
-        problems.extend(unloadable.iter().map(library_problem));
-        let misnamed = config.disabled.plugins.iter();
-        let misnamed = misnamed.filter(|disabled| !broken.contains(&disabled.plugin));
-        problems.extend(misnamed.filter_map(|disabled| disabled.problem(library.names())));
-        let secrets = read_secrets(config, &mut problems).await;
-        let switches = Arc::new(switches(config));
-        let common = Common {
-            library: &library,
-            broken: &broken,
-            secrets: &secrets,
-            network: Network::Live(Arc::new(resolver(config))),
-            switches: &switches,
+        Self::of(
+            Arc::new(config.clone()),
+            problems,
             default_grant,
-            faults: faults::plan(config),
-            retry_budgets: RetryBudgets::new(config.retry_budget),
-        };
-        let mut notices = library.notices().to_vec();
-        notices.extend(faults::notices(&common.faults));
-        problems.extend(faults::unknown_phases(config, &library));
-        let mut checks = Vec::with_capacity(config.checks.len());
-        for check in &config.checks {
-            checks.extend(common.prepare(check, &mut problems, &mut notices));
-        }
-        Problems::check(problems)?;
-        Ok(Self {
-            sandbox,
-            checks,
-            switches,
-            notices,
-        })
+            compiling.into(),
+        )
+        .await
     }
 
-    /// Takes the retry budgets of a process that outlives this configuration instead of new ones. What they have
-    /// counted stays.
-    pub fn share_retry_budgets(&mut self, budgets: &RetryBudgets) {
-        for check in &mut self.checks {
-            check.retry_budget = Some(budgets.of(&check.target));
+    /// The same, where the configuration is kept.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps any check from running.
+    pub async fn of(
+        config: Arc<Config>,
+        mut problems: Vec<Problem>,
+        default_grant: DefaultGrant,
+        compiling: Compiling,
+    ) -> Result<Self, Problems> {
+        let sandbox = Arc::new(sandbox(&config, compiling)?);
+        let wanted = wanted(&config);
+        let (library, unloadable) =
+            Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted, None).await;
+        let broken: BTreeSet<String> = unloadable.iter().filter_map(LibraryError::plugin_name).collect();
+        problems.extend(unloadable.iter().map(library_problem));
+        let secrets = read_secrets(&config, &mut problems).await;
+        let switches = Arc::new(Switches::default());
+        for (scope, capability) in switched_off(&config) {
+            switches.disable(&scope, capability);
+        }
+        let ground = Self {
+            sandbox,
+            checks: Vec::new(),
+            orphans: Vec::new(),
+            switches,
+            notices: Vec::new(),
+            library,
+            secrets,
+            network: Network::Live(Arc::new(resolver(&config))),
+            default_grant,
+            faults: faults::plan(&config),
+            retry_budgets: Arc::new(RetryBudgets::new(config.retry_budget)),
+            config,
+        };
+        ground.with_all_checks(problems, &broken)
+    }
+
+    /// Prepares all checks on this ground, which has none yet.
+    pub(super) fn with_all_checks(
+        mut self,
+        mut problems: Vec<Problem>,
+        broken: &BTreeSet<String>,
+    ) -> Result<Self, Problems> {
+        let misnamed = self.config.disabled.plugins.iter();
+        let misnamed = misnamed.filter(|disabled| !broken.contains(&disabled.plugin));
+        problems.extend(misnamed.filter_map(|disabled| disabled.problem(self.library.names())));
+        let mut notices = self.library.notices().to_vec();
+        notices.extend(faults::notices(&self.faults));
+        problems.extend(faults::unknown_phases(&self.config, &self.library));
+        let mut common = self.common(&self.library, broken);
+        let mut checks = Vec::with_capacity(self.config.checks.len());
+        for check in &self.config.checks {
+            checks.extend(common.prepare(check, &mut problems, &mut notices).map(Arc::new));
+        }
+        Problems::check(problems)?;
+        (self.checks, self.notices) = (checks, notices);
+        Ok(self)
+    }
+
+    pub(super) fn common<'c>(&'c self, library: &'c Library, broken: &'c BTreeSet<String>) -> Common<'c> {
+        Common {
+            library,
+            broken,
+            secrets: &self.secrets,
+            network: self.network.clone(),
+            switches: &self.switches,
+            default_grant: self.default_grant,
+            faults: &self.faults,
+            retry_budgets: &self.retry_budgets,
+            schemas: BTreeMap::new(),
         }
     }
 }
 
 /// What all checks of a configuration share.
-struct Common<'c> {
+pub(super) struct Common<'c> {
     library: &'c Library,
     broken: &'c BTreeSet<String>,
     secrets: &'c SecretStore,
     network: Network,
     switches: &'c Switches,
     default_grant: DefaultGrant,
-    faults: FaultPlan,
-    retry_budgets: RetryBudgets,
+    faults: &'c FaultPlan,
+    retry_budgets: &'c RetryBudgets,
+    /// The schemas of the plugins met so far, by the plugins' names: thousands of checks may share one.
+    schemas: BTreeMap<String, Result<SettingsSchema, SchemaError>>,
 }
 
 impl Common<'_> {
-    fn prepare(
-        &self,
+    /// The check, ready to run, unless there is no saying what it would be.
+    pub(super) fn prepare(
+        &mut self,
         check: &Check,
         problems: &mut Vec<Problem>,
         notices: &mut Vec<String>,
@@ -157,7 +221,11 @@ impl Common<'_> {
             .map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
         let plugin = self.plugin(check, problems)?;
         let before = problems.len();
-        match SettingsSchema::parse(&plugin.description().schema) {
+        let schema = self
+            .schemas
+            .entry(check.plugin.clone())
+            .or_insert_with(|| SettingsSchema::parse(&plugin.description().schema));
+        match schema {
             Ok(schema) => problems.extend(schema.problems(check)),
             Err(error) => {
                 let message = format!("the plugin `{}` cannot be used: {error}", check.plugin);
@@ -197,7 +265,7 @@ impl Common<'_> {
         notices.extend(unreachable_threshold(check));
         Some(Prepared {
             name: check.name.to_string(),
-            plugin: Arc::clone(plugin),
+            plugin,
             limits: check.limits,
             retry: check.retry.clone(),
             retry_budget: Some(self.retry_budgets.of(&target)),
@@ -206,12 +274,12 @@ impl Common<'_> {
             access: Arc::new(access),
             settings: check.settings.to_json(),
             faults: self.faults.for_check(check.name.as_str()),
-            runs: AtomicU64::new(0),
+            runs: Arc::default(),
         })
     }
 
-    fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<&SharedPlugin> {
-        let found = self.library.get(&check.plugin);
+    fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<SharedPlugin> {
+        let found = self.library.get(&check.plugin).cloned();
         if found.is_none() && !self.broken.contains(&check.plugin) {
             let known: Vec<_> = self.library.names().map(|name| format!("`{name}`")).collect();
             let message = format!(
@@ -239,19 +307,29 @@ fn unreachable_threshold(check: &Check) -> Option<String> {
     })
 }
 
-fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Problems> {
+/// The plugins that checks name.
+pub(super) fn wanted(config: &Config) -> BTreeSet<&str> {
+    config.checks.iter().map(|check| check.plugin.as_str()).collect()
+}
+
+/// How many runs there can be at once: one more than the slots, for asking plugins what they are.
+pub(super) fn concurrency(config: &Config) -> u32 {
+    u32::try_from(config.concurrency)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1)
+}
+
+/// The most memory that any check may have.
+pub(super) fn memory(config: &Config) -> u64 {
+    let memories = config.checks.iter().map(|check| check.limits.memory);
+    memories.max().unwrap_or(0)
+}
+
+pub(super) fn sandbox(config: &Config, compiling: Compiling) -> Result<Sandbox, Problems> {
     let settings = EngineSettings {
-        // One more, for asking plugins what they are.
-        concurrency: u32::try_from(config.concurrency)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1),
-        memory: config
-            .checks
-            .iter()
-            .map(|check| check.limits.memory)
-            .max()
-            .unwrap_or(0),
-        cache,
+        concurrency: concurrency(config),
+        memory: memory(config),
+        compiling,
     };
     Sandbox::new(&settings).map_err(|error| {
         let location = config
@@ -262,41 +340,37 @@ fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Pro
     })
 }
 
-/// The switches as the configuration sets them.
-fn switches(config: &Config) -> Switches {
-    let switches = Switches::default();
-    for &capability in &config.disabled.everywhere {
-        switches.disable(&Scope::Everywhere, capability);
-    }
-    for disabled in &config.disabled.plugins {
+/// What the configuration switches off.
+pub(super) fn switched_off(config: &Config) -> BTreeSet<(Scope, Capability)> {
+    let everywhere = config.disabled.everywhere.iter();
+    let everywhere = everywhere.map(|&capability| (Scope::Everywhere, capability));
+    let plugins = config.disabled.plugins.iter().flat_map(|disabled| {
         let scope = Scope::Plugin(disabled.plugin.clone());
-        for &capability in &disabled.capabilities {
-            switches.disable(&scope, capability);
-        }
-    }
-    for check in &config.checks {
+        let capabilities = disabled.capabilities.iter();
+        capabilities.map(move |&capability| (scope.clone(), capability))
+    });
+    let checks = config.checks.iter().flat_map(|check| {
         let scope = Scope::Check(check.name.to_string());
-        for &capability in &check.disabled {
-            switches.disable(&scope, capability);
-        }
-    }
-    switches
+        let capabilities = check.disabled.iter();
+        capabilities.map(move |&capability| (scope.clone(), capability))
+    });
+    everywhere.chain(plugins).chain(checks).collect()
 }
 
-fn resolver(config: &Config) -> Resolver {
+pub(super) fn resolver(config: &Config) -> Resolver {
     match config.resolver.servers.as_slice() {
         [] => Resolver::system(),
         servers => Resolver::with_servers(servers),
     }
 }
 
-fn library_problem(error: &LibraryError) -> Problem {
+pub(super) fn library_problem(error: &LibraryError) -> Problem {
     Problem::new(Location::File(error.origin().into()), error.to_string())
 }
 
 /// The secrets that settings refer to. One that cannot be read is a problem of the check that first
 /// refers to it.
-async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
+pub(super) async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
     let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
     for check in &config.checks {
         // One that is not in `[secrets]` is a problem of the configuration, found before.

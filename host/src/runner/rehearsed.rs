@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::needs::Needs;
 use super::own_target::target_key;
@@ -73,7 +72,7 @@ impl Prepared {
             access: Arc::new(access),
             settings: check.settings.to_json(),
             faults,
-            runs: AtomicU64::new(0),
+            runs: Arc::default(),
         })
     }
 
@@ -90,7 +89,7 @@ impl Prepared {
             access: Arc::clone(&self.access),
             settings: self.settings.clone(),
             faults: self.faults.clone(),
-            runs: AtomicU64::new(0),
+            runs: Arc::default(),
         }
     }
 }

@@ -13,8 +13,10 @@ use crate::bindings::PluginPre;
 use crate::bindings::bedcheck::plugin::types::Failure;
 use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Access, Circumstances, HostCallsExhausted, Remains, RunState};
+use crate::tape::Tape;
 
 /// What one host call may copy between guest and host, in bytes.
 const MAX_COPY: usize = 4 * 1024 * 1024;
@@ -157,6 +159,40 @@ impl Ends {
     fn have_come(&self) -> bool {
         self.deadline.is_over() || self.cancellation.is_cancelled()
     }
+}
+
+/// Instantiates a plugin under these limits, and does nothing with it.
+///
+/// # Errors
+///
+/// Why that is not possible.
+pub async fn try_out(sandbox: &Sandbox, plugin: &Plugin, limits: Limits) -> Result<(), String> {
+    let deadline = Deadline::new(Clock::live(), Tape::none(), limits.deadline, limits.grace);
+    let access = Arc::new(Access::nothing());
+    let state = RunState::new(access, deadline.clone(), limits, Circumstances::nowhere());
+    let turn = sandbox.turns.join();
+    let ends = Ends {
+        deadline: deadline.clone(),
+        cancellation: CancellationToken::new(),
+    };
+    let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
+    let call = turn.run(async { plugin.pre.instantiate_async(&mut store).await.map(drop) });
+    let end = tokio::select! {
+        biased;
+        instantiated = call => match instantiated {
+            Ok(()) => return Ok(()),
+            Err(error) => End::of_error(&error),
+        },
+        () = deadline.over(LAST_RESORT) => End::Stopped,
+    };
+    Err(match end {
+        End::Trapped(reason) | End::NotStarted(reason) => format!("its start ended with a trap: {reason}"),
+        End::OutOfFuel => "its start used up the check's fuel".into(),
+        End::OutOfHostCalls => "its start made too many host calls".into(),
+        End::Stopped | End::Cancelled | End::Returned(_) => {
+            "its start did not end within the check's deadline".into()
+        }
+    })
 }
 
 fn store(sandbox: &Sandbox, state: RunState, fuel: u64, ends: Ends, turn: Turn) -> Store<RunState> {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use super::PrivateFolder;
+use super::compiled::CodeFolder;
+use super::compiler::Compiler;
 use super::plugin::DESCRIBE_LIMITS;
 use super::turns::Turns;
+use super::{FolderError, PrivateFolder};
 use crate::hostcalls::{self, RunState};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -39,8 +39,27 @@ pub struct EngineSettings {
     pub concurrency: u32,
     /// The most linear memory that any check may have, in bytes.
     pub memory: u64,
+    /// How plugins are compiled.
+    pub compiling: Compiling,
+}
+
+/// How plugins are compiled. By default here, and nothing is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Compiling {
     /// Where compiled code is kept; nowhere when absent.
     pub cache: Option<PrivateFolder>,
+    /// Where they are compiled.
+    pub compiler: Compiler,
+}
+
+impl From<Option<PrivateFolder>> for Compiling {
+    /// Here, and the code is kept in this folder.
+    fn from(cache: Option<PrivateFolder>) -> Self {
+        Self {
+            cache,
+            compiler: Compiler::Here,
+        }
+    }
 }
 
 /// The engine and what guests are linked against.
@@ -48,12 +67,24 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
     pub(super) turns: Turns,
+    pub(super) compiler: Compiler,
+    /// The kept code, if any is.
+    pub(super) kept: Option<CodeFolder>,
+    /// What the engine is built for.
+    concurrency: u32,
+    pub(super) memory: u64,
 }
 
 /// The engine could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox cannot be set up: {0:#}")]
-pub struct EngineError(wasmtime::Error);
+pub enum EngineError {
+    /// The engine cannot be made.
+    #[error("the sandbox cannot be set up: {0:#}")]
+    Engine(wasmtime::Error),
+    /// The folder for compiled code cannot be used.
+    #[error("the sandbox cannot be set up: {0}")]
+    Folder(FolderError),
+}
 
 impl Sandbox {
     /// Sets the engine up and starts its ticker, which ends with the engine.
@@ -62,19 +93,32 @@ impl Sandbox {
     ///
     /// When the machine cannot provide what the settings ask for, such as address space.
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        let engine = Engine::new(&config(settings).map_err(EngineError)?).map_err(EngineError)?;
+        let engine = config(settings).and_then(|config| Engine::new(&config));
+        let engine = engine.map_err(EngineError::Engine)?;
         let mut linker = Linker::new(&engine);
-        hostcalls::add_to_linker(&mut linker).map_err(EngineError)?;
-        start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
+        hostcalls::add_to_linker(&mut linker).map_err(EngineError::Engine)?;
+        start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
+        let kept = settings.compiling.cache.as_ref().map(CodeFolder::within);
         Ok(Self {
             engine,
             linker,
             turns: Turns::new(),
+            compiler: settings.compiling.compiler,
+            kept: kept.transpose().map_err(EngineError::Folder)?,
+            concurrency: settings.concurrency,
+            memory: memory(settings),
         })
+    }
+
+    /// Whether it has room for so many runs at once, each with so much memory.
+    pub fn has_room_for(&self, concurrency: u32, memory: u64) -> bool {
+        concurrency <= self.concurrency && memory <= self.memory
     }
 }
 
-fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
+/// The engine that only compiles, for one whose guests have so much memory: what it makes is the same, and it
+/// has no pool.
+pub(super) fn compiling(memory: u64) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
@@ -83,15 +127,15 @@ fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK + HOST_STACK)
-        .memory_reservation(memory(settings))
+        .memory_reservation(memory)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
-    if let Some(folder) = &settings.cache {
-        let mut cache = CacheConfig::new();
-        cache.with_directory(folder.as_path());
-        config.cache(Some(Cache::new(cache)?));
-    }
+        .wasm_multi_memory(false);
+    config
+}
+
+fn config(settings: &EngineSettings) -> wasmtime::Result<Config> {
+    let mut config = compiling(memory(settings));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
     Ok(config)
 }
 

@@ -2,6 +2,9 @@
 
 mod attempt;
 mod cache;
+mod code;
+mod compiled;
+mod compiler;
 mod description;
 mod engine;
 #[cfg(test)]
@@ -9,8 +12,9 @@ mod fuzz;
 mod plugin;
 mod turns;
 
-pub use attempt::{End, Finished, run};
+pub use attempt::{End, Finished, run, try_out};
 pub use cache::{FolderError, PrivateFolder};
+pub use compiler::{Compiler, serve_compilation};
 pub use description::{Description, Target, is_plugin_name};
-pub use engine::{EngineError, EngineSettings, Sandbox};
+pub use engine::{Compiling, EngineError, EngineSettings, Sandbox};
 pub use plugin::{LoadError, MAX_SIZE, Plugin, SharedPlugin};

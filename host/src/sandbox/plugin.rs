@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
-use super::{Description, Sandbox, attempt};
+use super::compiled::MAX_CODE;
+use super::compiler::{MAX_COMPILING, MAX_MEMORY};
+use super::{Description, Sandbox, attempt, code};
 use crate::bindings::PluginPre;
 use crate::budget::Limits;
 use crate::clock::Clock;
@@ -28,8 +30,6 @@ pub(super) const DESCRIBE_LIMITS: Limits = Limits {
     host_calls: 100,
     bytes: 0,
 };
-/// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
-const MAX_COMPILING: Duration = Duration::from_secs(120);
 /// The longest message about a plugin, in bytes: the engine quotes names from the file.
 const MAX_MESSAGE: usize = 1024;
 const MAGIC: &[u8] = b"\0asm";
@@ -42,6 +42,7 @@ pub struct Plugin {
     description: Description,
     imports: Vec<String>,
     component: Vec<u8>,
+    notices: Vec<String>,
     pub(super) pre: PluginPre<RunState>,
 }
 
@@ -68,6 +69,18 @@ pub enum LoadError {
     /// Compiling it ended with a panic of the compiler's.
     #[error("it cannot be compiled: the compiler failed")]
     CompilerFailed,
+    /// Compiling it takes too much memory.
+    #[error("it was not compiled within {} MiB of memory, which no plugin needs", MAX_MEMORY >> 20)]
+    CompilingTooLarge,
+    /// Its compiled code is too long.
+    #[error("it compiles to more than {} MiB of code, which no plugin needs", MAX_CODE >> 20)]
+    TooMuchCode,
+    /// The compiler was ended from outside, or crashed.
+    #[error("it cannot be compiled: the compiler was ended by signal {0}")]
+    CompilerKilled(i32),
+    /// The compiler's process cannot be had.
+    #[error("it cannot be compiled: the compiler cannot be started: {0}")]
+    NoCompiler(String),
     /// The engine refuses it.
     #[error("it is not a valid component: {0}")]
     Invalid(String),
@@ -95,7 +108,9 @@ impl Plugin {
     /// When the bytes are no plugin, or one that breaks the contract.
     pub async fn load(sandbox: &Sandbox, bytes: &[u8]) -> Result<Self, LoadError> {
         recognise(bytes)?;
-        let component = compile(&sandbox.engine, bytes.to_vec()).await?;
+        let sha256 = hexadecimal(&Sha256::digest(bytes));
+        let mut notices = Vec::new();
+        let component = code::of(sandbox, bytes, &sha256, &mut notices).await?;
         let imports = imports(&sandbox.engine, &component)?;
         let pre = sandbox
             .linker
@@ -111,13 +126,13 @@ impl Plugin {
         let said = attempt::describe(sandbox, &pre, deadline, DESCRIBE_LIMITS)
             .await
             .map_err(|reason| LoadError::Description(told(&reason, MAX_MESSAGE)))?;
-        let sha256 = hexadecimal(&Sha256::digest(bytes));
         let (identity, description) = Description::checked(said, sha256).map_err(LoadError::Description)?;
         Ok(Self {
             identity,
             description,
             imports,
             component: bytes.to_vec(),
+            notices,
             pre,
         })
     }
@@ -135,6 +150,11 @@ impl Plugin {
     /// The component, as it was loaded.
     pub fn component(&self) -> &[u8] {
         &self.component
+    }
+
+    /// What an operator should know about how it was loaded.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// The interfaces it imports.
@@ -168,18 +188,7 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// Compiles a component. What takes too long is left behind: a thread cannot be ended from outside.
-async fn compile(engine: &Engine, bytes: Vec<u8>) -> Result<Component, LoadError> {
-    let engine = engine.clone();
-    let compiling = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes));
-    match tokio::time::timeout(MAX_COMPILING, compiling).await {
-        Ok(Ok(compiled)) => compiled.map_err(|error| invalid(&error)),
-        Ok(Err(_)) => Err(LoadError::CompilerFailed),
-        Err(_) => Err(LoadError::CompilingTooLong),
-    }
-}
-
-fn invalid(error: &wasmtime::Error) -> LoadError {
+pub(super) fn invalid(error: &wasmtime::Error) -> LoadError {
     LoadError::Invalid(told(&format!("{error:#}"), MAX_MESSAGE))
 }
 

@@ -1,0 +1,246 @@
+//! A plugin folder, looked at again and again: which files are there whole, and which are gone. Pure but for
+//! looking.
+//!
+//! It is looked at, not subscribed to: a look at 1,000 files takes some milliseconds, works on every file system,
+//! and no event can be lost. A file counts as whole
+//!
+//! - at once, if something was done to it after the last write: it was renamed into place, or given its times or
+//!   permissions, which is what tools do last;
+//! - at once, if the last write is some time ago;
+//! - else when nothing has changed for a short time.
+//!
+//! A file that is gone must stay away for that time, so that one which is deleted and written anew is replaced.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long nothing may have happened to a file: who copies one pauses for milliseconds.
+pub const SETTLED: Duration = Duration::from_secs(1);
+
+/// What changes when a file does: seconds and nanoseconds since 1970 for both times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It is there whole, for the first time or changed.
+    Whole(PathBuf),
+    /// It is gone.
+    Gone(PathBuf),
+}
+
+/// What was seen of the files of a folder.
+#[derive(Debug, Default)]
+pub struct Sightings(BTreeMap<PathBuf, Sighting>);
+
+#[derive(Debug)]
+struct Sighting {
+    /// None if it is gone.
+    stamp: Option<Stamp>,
+    /// Since when it is so.
+    since: Duration,
+    is_told: bool,
+}
+
+impl Sightings {
+    /// Takes a look into account. `now` is monotonic; `clock` is the time of day, by which files are dated.
+    pub fn look(
+        &mut self,
+        files: &BTreeMap<PathBuf, Stamp>,
+        now: Duration,
+        clock: SystemTime,
+    ) -> Vec<Change> {
+        for (path, &stamp) in files {
+            self.see(path, Some(stamp), now);
+        }
+        let gone: Vec<_> = self
+            .0
+            .keys()
+            .filter(|path| !files.contains_key(*path))
+            .cloned()
+            .collect();
+        for path in gone {
+            self.see(&path, None, now);
+        }
+        let mut changes = Vec::new();
+        for (path, sighting) in &mut self.0 {
+            let is_quiet = now.saturating_sub(sighting.since) >= SETTLED;
+            if sighting.is_told || !(is_quiet || sighting.stamp.is_some_and(|stamp| stamp.is_whole(clock))) {
+                continue;
+            }
+            sighting.is_told = true;
+            changes.push(match sighting.stamp {
+                Some(_) => Change::Whole(path.clone()),
+                None => Change::Gone(path.clone()),
+            });
+        }
+        self.0
+            .retain(|_, sighting| sighting.stamp.is_some() || !sighting.is_told);
+        changes
+    }
+
+    /// Tells of a file again, once it is quiet from now on.
+    pub fn look_again(&mut self, path: &Path, now: Duration) {
+        if let Some(sighting) = self.0.get_mut(path) {
+            (sighting.since, sighting.is_told) = (now, false);
+        }
+    }
+
+    fn see(&mut self, path: &Path, stamp: Option<Stamp>, now: Duration) {
+        let is_same = self.0.get(path).is_some_and(|sighting| sighting.stamp == stamp);
+        if !is_same {
+            let sighting = Sighting {
+                stamp,
+                since: now,
+                is_told: false,
+            };
+            self.0.insert(path.to_owned(), sighting);
+        }
+    }
+}
+
+impl Stamp {
+    /// Whether nobody is writing to it any more, as far as its times tell.
+    fn is_whole(&self, clock: SystemTime) -> bool {
+        let written = u64::try_from(self.written.0)
+            .ok()
+            .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds + 1)));
+        let is_long_ago =
+            written.is_some_and(|written| clock.duration_since(written).is_ok_and(|age| age >= SETTLED));
+        self.changed > self.written || is_long_ago
+    }
+}
+
+/// The `*.wasm` files of a folder. One that vanishes meanwhile is not there.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm")
+            && let Some(stamp) = stamp(&path)
+        {
+            files.insert(path, stamp);
+        }
+    }
+    Ok(files)
+}
+
+/// The stamp of a file, if it is there.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    Some(Stamp::from(&std::fs::metadata(path).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCK: Duration = Duration::from_secs(1_000_000);
+
+    /// A file with this inode and size, written and changed so many seconds after the beginning of the test.
+    fn stamp(inode: u64, size: u64, written: i64, changed: i64) -> Stamp {
+        let time = |seconds| (1_000_000 + seconds, 0);
+        Stamp {
+            device: 1,
+            inode,
+            size,
+            written: time(written),
+            changed: time(changed),
+        }
+    }
+
+    #[derive(Default)]
+    struct Test(Sightings);
+
+    impl Test {
+        /// What is told when this is seen so many milliseconds after the beginning.
+        fn look(&mut self, now: u64, files: &[(&str, Stamp)]) -> Vec<String> {
+            let files = files
+                .iter()
+                .map(|(path, stamp)| ((*path).into(), *stamp))
+                .collect();
+            let now = Duration::from_millis(now);
+            let changes = self.0.look(&files, now, SystemTime::UNIX_EPOCH + CLOCK + now);
+            let tell = |change: &Change| match change {
+                Change::Whole(path) => format!("+{}", path.display()),
+                Change::Gone(path) => format!("-{}", path.display()),
+            };
+            changes.iter().map(tell).collect()
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_is_told_when_it_has_stopped() {
+        let mut test = Test::default();
+        assert_eq!(test.look(0, &[("a", stamp(1, 10, 0, 0))]), [""; 0]);
+        assert_eq!(test.look(900, &[("a", stamp(1, 20, 0, 0))]), [""; 0]);
+        assert_eq!(test.look(1800, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
+        assert_eq!(test.look(2700, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
+        assert_eq!(test.look(2800, &[("a", stamp(1, 20, 1, 1))]), ["+a"]);
+        assert_eq!(test.look(9000, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_renamed_into_place_is_told_at_once() {
+        let mut test = Test::default();
+        assert_eq!(test.look(5, &[("a", stamp(1, 10, 0, 1))]), ["+a"]);
+        assert_eq!(test.look(6, &[("a", stamp(1, 10, 0, 1))]), [""; 0]);
+        assert_eq!(test.look(7, &[("a", stamp(2, 10, 0, 2))]), ["+a"]);
+    }
+
+    #[test]
+    fn what_was_written_long_ago_is_told_at_once_and_what_is_dated_in_the_future_is_not() {
+        let mut test = Test::default();
+        let files = [("old", stamp(1, 10, -9, -9)), ("future", stamp(2, 10, 99, 99))];
+        assert_eq!(test.look(0, &files), ["+old"]);
+        assert_eq!(test.look(1000, &files), ["+future"]);
+    }
+
+    #[test]
+    fn a_file_is_gone_when_it_stays_away() {
+        let mut test = Test::default();
+        let old = [("a", stamp(1, 10, -9, -9))];
+        assert_eq!(test.look(0, &old), ["+a"]);
+        assert_eq!(test.look(100, &[]), [""; 0]);
+        // Deleted and written anew: replaced.
+        assert_eq!(test.look(500, &[("a", stamp(2, 10, -9, 0))]), ["+a"]);
+        assert_eq!(test.look(600, &[]), [""; 0]);
+        assert_eq!(test.look(1600, &[]), ["-a"]);
+        assert_eq!(test.look(2600, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_read_while_it_changed_is_told_again() {
+        let mut test = Test::default();
+        let files = [("a", stamp(1, 10, 0, 1))];
+        assert_eq!(test.look(0, &files), ["+a"]);
+        test.0.look_again(Path::new("a"), Duration::ZERO);
+        assert_eq!(test.look(10, &files), ["+a"]);
+        assert_eq!(test.look(20, &files), [""; 0]);
+    }
+}

@@ -1,0 +1,144 @@
+//! From a component to code that runs: kept code, if there is any and it is whole, else compiled.
+
+use std::hash::{Hash, Hasher};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::Sandbox;
+use super::compiled::{CodeFolder, Found};
+use super::compiler::{Compiler, MAX_COMPILING, compile_aside};
+use super::plugin::{LoadError, invalid};
+use crate::outcome::hexadecimal;
+
+/// The code of a component with this digest, ready to be linked. What an operator should know about the kept
+/// code goes to the notices.
+pub(super) async fn of(
+    sandbox: &Sandbox,
+    bytes: &[u8],
+    sha256: &str,
+    notices: &mut Vec<String>,
+) -> Result<Component, LoadError> {
+    let Some(kept) = &sandbox.kept else {
+        let code = compile(sandbox, bytes).await?;
+        return runnable(&sandbox.engine, &code).map_err(|error| invalid(&error));
+    };
+    let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
+    match read(kept, &name).await {
+        Found::Nothing => {}
+        Found::Damaged(why) => notices.push(damaged(why)),
+        Found::Code(code) => match runnable(&sandbox.engine, &code) {
+            Ok(component) => return Ok(component),
+            Err(_) => notices.push(damaged("it is not for this engine")),
+        },
+    }
+    let code = compile(sandbox, bytes).await?;
+    let component = runnable(&sandbox.engine, &code).map_err(|error| invalid(&error))?;
+    if let Err(error) = write(kept, name, code).await {
+        notices.push(format!(
+            "the compiled code of a plugin cannot be kept, so it is compiled again next time: {error}"
+        ));
+    }
+    Ok(component)
+}
+
+fn damaged(why: &str) -> String {
+    format!("the kept code of a plugin is damaged ({why}); the plugin was compiled anew")
+}
+
+/// Files are read and written aside from the runtime's threads: a disk can be slow.
+async fn read(kept: &CodeFolder, name: &str) -> Found {
+    let (kept, name) = (kept.clone(), name.to_owned());
+    let reading = tokio::task::spawn_blocking(move || kept.read(&name));
+    reading.await.unwrap_or(Found::Nothing)
+}
+
+async fn write(kept: &CodeFolder, name: String, code: Vec<u8>) -> std::io::Result<()> {
+    let kept = kept.clone();
+    let writing = tokio::task::spawn_blocking(move || kept.write(&name, &code));
+    writing.await.map_err(std::io::Error::other)?
+}
+
+async fn compile(sandbox: &Sandbox, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    match sandbox.compiler {
+        Compiler::Here => compile_here(&sandbox.engine, bytes.to_vec()).await,
+        Compiler::Aside => compile_aside(bytes, sandbox.memory, false).await,
+        Compiler::BesideRuns => compile_aside(bytes, sandbox.memory, true).await,
+    }
+}
+
+/// Compiles in this process. What takes too long is left behind: a thread cannot be ended from outside.
+async fn compile_here(engine: &Engine, bytes: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+    let engine = engine.clone();
+    let compiling = tokio::task::spawn_blocking(move || engine.precompile_component(&bytes));
+    match tokio::time::timeout(MAX_COMPILING, compiling).await {
+        Ok(Ok(compiled)) => compiled.map_err(|error| invalid(&error)),
+        Ok(Err(_)) => Err(LoadError::CompilerFailed),
+        Err(_) => Err(LoadError::CompilingTooLong),
+    }
+}
+
+/// Makes compiled code runnable. The only place where this program trusts bytes to be machine code: they must
+/// come from its own compiler, just now, or from a [`CodeFolder`], verified.
+#[expect(
+    unsafe_code,
+    reason = "loading code that was compiled before is what makes a start fast, and the engine has no safe way"
+)]
+fn runnable(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes were made by `Engine::precompile_component` of this program: by itself, by its own
+    // child process over a pipe that nobody else has, or by one of those before, kept in a folder that nobody
+    // else can write to and found unchanged by its digest. The engine holds version, target and settings against
+    // its own and refuses what differs.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// What code must have in common with an engine to run in it, in hexadecimal.
+fn compatibility(engine: &Engine) -> String {
+    let mut digest = Digester(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut digest);
+    hexadecimal(&digest.0.finalize()[..16])
+}
+
+/// A hash that is the same in every process, and long enough that no two engines have the same.
+struct Digester(Sha256);
+
+impl Hasher for Digester {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Compiling, EngineSettings};
+
+    fn sandbox(concurrency: u32, memory: u64) -> Sandbox {
+        let settings = EngineSettings {
+            concurrency,
+            memory,
+            compiling: Compiling::default(),
+        };
+        Sandbox::new(&settings).expect("a sandbox")
+    }
+
+    #[test]
+    fn code_is_told_apart_by_what_it_depends_on_only() {
+        let one = sandbox(1, 1 << 20);
+        let more_runs = sandbox(3, 1 << 20);
+        let more_memory = sandbox(1, 1 << 30);
+        assert_eq!(compatibility(&one.engine), compatibility(&more_runs.engine));
+        assert_ne!(compatibility(&one.engine), compatibility(&more_memory.engine));
+        let compiler = Engine::new(&super::super::engine::compiling(one.memory)).expect("an engine");
+        assert_eq!(compatibility(&one.engine), compatibility(&compiler));
+    }
+}

@@ -1,0 +1,223 @@
+//! Compiled code of plugins, kept in a private folder and verified before use.
+//!
+//! A file is named after the component and the engine it was compiled for, and ends with a digest of its name
+//! and its code. The digest finds damage: a bad disk, a write that was cut off, a file moved by hand. It is no
+//! secret: whoever can write to the folder is already trusted ([`PrivateFolder`]).
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::cache::{FolderError, PrivateFolder};
+
+/// What a file ends with; another number for another layout.
+const MAGIC: &[u8; 16] = b"bedcheck code 1\n";
+/// The length of the digest before it. It is BLAKE3, because SHA-256 takes longer than all the rest of a start
+/// where the processor has no instructions for it.
+const DIGEST: usize = blake3::OUT_LEN;
+/// The longest code that is kept or taken from the compiler, in bytes: four times the largest component.
+pub(super) const MAX_CODE: u64 = 256 * 1024 * 1024;
+/// How many files are kept: a plugin that is replaced once a second must not fill the disk.
+const MAX_FILES: usize = 256;
+/// How many bytes they have at most: room for some thirty interpreters.
+const MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// How old a file must be that was never finished before it is taken away: nobody writes for so long.
+const ABANDONED: Duration = Duration::from_secs(3600);
+const ENDING: &str = "code";
+
+/// The compiled code that is kept.
+#[derive(Debug, Clone)]
+pub(super) struct CodeFolder(PrivateFolder);
+
+/// What is found for a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The code, verified.
+    Code(Vec<u8>),
+    /// Nothing.
+    Nothing,
+    /// A file that is not what was written; why, in a few words.
+    Damaged(&'static str),
+}
+
+impl CodeFolder {
+    /// A folder of its own within one that is private.
+    pub(super) fn within(cache: &PrivateFolder) -> Result<Self, FolderError> {
+        PrivateFolder::new(&cache.as_path().join(ENDING)).map(Self)
+    }
+
+    /// The code of that name.
+    pub(super) fn read(&self, name: &str) -> Found {
+        let path = self.path(name);
+        let Ok(mut file) = File::open(&path) else {
+            return Found::Nothing;
+        };
+        let mut content = Vec::new();
+        if let Ok(metadata) = file.metadata() {
+            content.reserve(usize::try_from(metadata.len().min(MAX_CODE)).unwrap_or(0));
+        }
+        let most = MAX_CODE + (MAGIC.len() + DIGEST) as u64;
+        if (&mut file).take(most + 1).read_to_end(&mut content).is_err() {
+            return Found::Damaged("it cannot be read");
+        }
+        let found = verified(name, content);
+        if matches!(found, Found::Code(_)) {
+            // What was used last is kept longest. If that is not to be had, it is kept as long as any other.
+            let _ = file.set_modified(SystemTime::now());
+        }
+        found
+    }
+
+    /// Keeps code under a name: whole or not at all, whatever happens meanwhile.
+    pub(super) fn write(&self, name: &str, code: &[u8]) -> std::io::Result<()> {
+        let folder = self.0.as_path();
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(code)?;
+        file.write_all(&digest(name, code))?;
+        file.write_all(MAGIC)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(name)).map_err(|error| error.error)?;
+        // The plugin works without it: the file is there, if perhaps not after a loss of power.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        tidy(folder, MAX_FILES, MAX_BYTES)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.as_path().join(name).with_extension(ENDING)
+    }
+}
+
+/// The code in a file's content, if it is what was written under that name.
+fn verified(name: &str, mut content: Vec<u8>) -> Found {
+    let Some((code, told)) = content
+        .strip_suffix(MAGIC)
+        .and_then(|rest| rest.split_last_chunk::<DIGEST>())
+    else {
+        return Found::Damaged("it does not end as such files do");
+    };
+    if *told != digest(name, code) {
+        return Found::Damaged("its digest is another");
+    }
+    content.truncate(code.len());
+    Found::Code(content)
+}
+
+fn digest(name: &str, code: &[u8]) -> [u8; DIGEST] {
+    let mut digest = blake3::Hasher::new();
+    digest.update(name.as_bytes());
+    digest.update(&[0]);
+    digest.update(code);
+    digest.finalize().into()
+}
+
+/// Takes away what was used least lately, until few enough files and bytes are left.
+fn tidy(folder: &Path, most_files: usize, most_bytes: u64) -> std::io::Result<()> {
+    let now = SystemTime::now();
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        // Another process may tidy up at the same time.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let modified = metadata.modified()?;
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            kept.push((modified, metadata.len(), path));
+        } else if now.duration_since(modified).is_ok_and(|age| age > ABANDONED) {
+            remove(&path)?;
+        }
+    }
+    kept.sort();
+    let (mut files, mut bytes) = (kept.len(), kept.iter().map(|(_, length, _)| length).sum::<u64>());
+    for (_, length, path) in kept {
+        if files <= most_files && bytes <= most_bytes {
+            break;
+        }
+        remove(&path)?;
+        (files, bytes) = (files - 1, bytes - length);
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, CodeFolder) {
+        let parent = tempfile::tempdir().expect("a folder");
+        let cache = PrivateFolder::new(&parent.path().join("cache")).expect("private");
+        let folder = CodeFolder::within(&cache).expect("private");
+        (parent, folder)
+    }
+
+    #[test]
+    fn what_was_written_is_found_under_its_name_only() {
+        let (_parent, folder) = folder();
+        assert_eq!(folder.read("a"), Found::Nothing);
+        folder.write("a", b"code").expect("written");
+        assert_eq!(folder.read("a"), Found::Code(b"code".to_vec()));
+        assert_eq!(folder.read("b"), Found::Nothing);
+        fs::rename(folder.path("a"), folder.path("b")).expect("ours");
+        assert_eq!(folder.read("b"), Found::Damaged("its digest is another"));
+    }
+
+    #[test]
+    fn any_flipped_bit_and_any_missing_end_are_found() {
+        let (_parent, folder) = folder();
+        folder.write("a", b"code").expect("written");
+        let whole = fs::read(folder.path("a")).expect("written");
+        for place in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1;
+            fs::write(folder.path("a"), flipped).expect("ours");
+            assert!(matches!(folder.read("a"), Found::Damaged(_)), "{place}");
+            fs::write(folder.path("a"), &whole[..place]).expect("ours");
+            assert!(matches!(folder.read("a"), Found::Damaged(_)), "{place}");
+        }
+        fs::write(folder.path("a"), whole).expect("ours");
+        assert!(matches!(folder.read("a"), Found::Code(_)));
+    }
+
+    #[test]
+    fn what_was_used_last_is_kept() {
+        let (_parent, folder) = folder();
+        let path = folder.0.as_path();
+        for (name, age) in [("old", 30), ("older", 40), ("new", 10), ("used", 50)] {
+            folder.write(name, &[0; 100]).expect("written");
+            let then = SystemTime::now() - Duration::from_secs(age);
+            let file = File::options()
+                .write(true)
+                .open(folder.path(name))
+                .expect("there");
+            file.set_modified(then).expect("ours");
+        }
+        assert!(matches!(folder.read("used"), Found::Code(_)));
+        let names = || {
+            let mut names: Vec<_> = fs::read_dir(path)
+                .expect("there")
+                .map(|entry| entry.expect("there").file_name().into_string().expect("ASCII"))
+                .collect();
+            names.sort();
+            names
+        };
+        tidy(path, 3, u64::MAX).expect("ours");
+        assert_eq!(names(), ["new.code", "old.code", "used.code"]);
+        tidy(path, 3, 300).expect("ours");
+        assert_eq!(names(), ["new.code", "used.code"]);
+        let abandoned = File::create(path.join(".tmpabc")).expect("ours");
+        tidy(path, 3, 300).expect("ours");
+        assert_eq!(names(), [".tmpabc", "new.code", "used.code"]);
+        abandoned
+            .set_modified(SystemTime::now() - 2 * ABANDONED)
+            .expect("ours");
+        tidy(path, 3, 300).expect("ours");
+        assert_eq!(names(), ["new.code", "used.code"]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The compiler as a process of its own: this program again, with bounds on memory, processor time and files, no
+//! environment, and lower priority. The component comes in on standard input, and the code, or what is wrong with
+//! the component, goes out on standard output. Whatever the component does to the compiler, the process ends, and
+//! whoever started it lives.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wasmtime::Engine;
+
+use super::compiled::MAX_CODE;
+use super::engine;
+use super::plugin::{LoadError, MAX_SIZE, invalid};
+use crate::text::told;
+
+/// The words of the command line that begin the compiler.
+const COMMAND: [&str; 2] = ["plugin", "compile"];
+/// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
+pub(super) const MAX_COMPILING: Duration = Duration::from_secs(120);
+/// The most memory that it may take, in bytes, as address space: the largest component that is no bomb, an
+/// interpreter of 20 MiB, needs a third of this.
+pub(super) const MAX_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
+/// How many threads compile when nothing else is to be done.
+const MOST_THREADS: usize = 4;
+/// The priority, from -20 to 19, of a compiler beside runs: everything else goes first.
+const LOWEST_PRIORITY: i32 = 19;
+/// How the compiler ends when the component is no good; the sentence is on its standard output.
+const EXIT_REFUSED: u8 = 65;
+/// How much of what the compiler says is kept, in bytes.
+const MAX_SAID: u64 = 4096;
+
+/// Where plugins are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compiler {
+    /// In this process, without a bound on memory: for tests, and where the component is known.
+    #[default]
+    Here,
+    /// In a process of its own, as fast as it goes: nothing waits but for it.
+    Aside,
+    /// In a process of its own, with one thread and the lowest priority: runs go on meanwhile.
+    BesideRuns,
+}
+
+/// Compiles in a process of its own, for an engine whose guests have so much memory at most.
+pub(super) async fn compile_aside(
+    component: &[u8],
+    memory: u64,
+    beside_runs: bool,
+) -> Result<Vec<u8>, LoadError> {
+    let threads = match beside_runs {
+        true => 1,
+        false => {
+            std::thread::available_parallelism().map_or(1, |there_are| there_are.get().min(MOST_THREADS))
+        }
+    };
+    let not_started = |error: std::io::Error| LoadError::NoCompiler(error.to_string());
+    let mut command = tokio::process::Command::new(program().map_err(not_started)?);
+    command
+        .args(COMMAND)
+        .args(["--memory", &memory.to_string()])
+        .args(beside_runs.then_some("--beside-runs"))
+        .env_clear()
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(not_started)?;
+    let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feeding = async {
+        if let Some(mut input) = input {
+            // One that ends early says why itself.
+            let _ = input.write_all(component).await;
+        }
+    };
+    let all = async {
+        let (mut code, mut said) = (Vec::new(), Vec::new());
+        let reading = async {
+            if let Some(output) = output {
+                let _ = output.take(MAX_CODE + 1).read_to_end(&mut code).await;
+            }
+        };
+        let listening = async {
+            if let Some(errors) = errors {
+                let _ = errors.take(MAX_SAID).read_to_end(&mut said).await;
+            }
+        };
+        tokio::join!(feeding, reading, listening);
+        (child.wait().await, code, said)
+    };
+    // Dropping it ends the process.
+    let Ok((status, code, said)) = tokio::time::timeout(MAX_COMPILING, all).await else {
+        return Err(LoadError::CompilingTooLong);
+    };
+    judge(status.map_err(not_started)?, code, &said)
+}
+
+/// What became of a compiler.
+fn judge(status: ExitStatus, output: Vec<u8>, said: &[u8]) -> Result<Vec<u8>, LoadError> {
+    const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
+    let is_refused = status.code() == Some(i32::from(EXIT_REFUSED));
+    let told_by = |bytes: &[u8]| told(&String::from_utf8_lossy(bytes), 1024);
+    let short_of_memory = |text: &str| OUT_OF_MEMORY.iter().any(|words| text.contains(words));
+    if status.success() && output.len() as u64 <= MAX_CODE {
+        return Ok(output);
+    }
+    if output.len() as u64 > MAX_CODE {
+        return Err(LoadError::TooMuchCode);
+    }
+    let sentence = told_by(if is_refused { &output } else { said });
+    if short_of_memory(&sentence) {
+        return Err(LoadError::CompilingTooLarge);
+    }
+    Err(match status.signal() {
+        _ if is_refused => LoadError::Invalid(sentence),
+        Some(SIGXCPU) => LoadError::CompilingTooLong,
+        Some(signal) => LoadError::CompilerKilled(signal),
+        None => LoadError::CompilerFailed,
+    })
+}
+
+/// The signal of a process that has used its processor time (POSIX).
+const SIGXCPU: i32 = 24;
+
+/// This program, as it runs: also when its file was replaced since.
+fn program() -> std::io::Result<PathBuf> {
+    match cfg!(target_os = "linux") {
+        true => Ok("/proc/self/exe".into()),
+        false => std::env::current_exe(),
+    }
+}
+
+/// What the compiler itself does: compiles what comes in on `input` for an engine whose guests have so much
+/// memory, and puts the code out. The exit code.
+///
+/// Before it looks at anything it bounds itself.
+pub fn serve_compilation(
+    memory: u64,
+    beside_runs: bool,
+    input: impl Read,
+    output: &mut impl Write,
+) -> std::io::Result<u8> {
+    bound(beside_runs)?;
+    let mut component = Vec::new();
+    input.take(MAX_SIZE as u64 + 1).read_to_end(&mut component)?;
+    let compiled =
+        Engine::new(&engine::compiling(memory)).and_then(|engine| engine.precompile_component(&component));
+    let code = match compiled {
+        Ok(code) => {
+            output.write_all(&code)?;
+            0
+        }
+        Err(error) => {
+            let sentence = match invalid(&error) {
+                LoadError::Invalid(sentence) => sentence,
+                other => other.to_string(),
+            };
+            output.write_all(sentence.as_bytes())?;
+            EXIT_REFUSED
+        }
+    };
+    output.flush()?;
+    Ok(code)
+}
+
+/// Takes from this process what compiling does not need.
+fn bound(beside_runs: bool) -> std::io::Result<()> {
+    let at_most = |number| Rlimit {
+        current: Some(number),
+        maximum: Some(number),
+    };
+    // All threads together; the time on the clock is the parent's matter.
+    let processor_time = MAX_COMPILING.as_secs() * MOST_THREADS as u64;
+    setrlimit(Resource::As, at_most(MAX_MEMORY))?;
+    setrlimit(Resource::Cpu, at_most(processor_time))?;
+    // No files, and no image of its memory when it crashes.
+    setrlimit(Resource::Fsize, at_most(0))?;
+    setrlimit(Resource::Core, at_most(0))?;
+    if beside_runs {
+        setpriority_process(None, LOWEST_PRIORITY)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a process that ended in this way (a wait status as the system encodes it).
+    fn said(status: i32, output: &str, errors: &str) -> String {
+        match judge(ExitStatus::from_raw(status), output.into(), errors.as_bytes()) {
+            Ok(code) => format!("code: {}", String::from_utf8_lossy(&code)),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn however_the_compiler_ends_there_is_a_sentence() {
+        let refused = i32::from(EXIT_REFUSED) << 8;
+        let out_of_memory = "it was not compiled within 2048 MiB of memory, which no plugin needs";
+        for (status, output, errors, expected) in [
+            (0, "abc", "", "code: abc"),
+            (
+                refused,
+                "odd \u{1b}[1m",
+                "",
+                "it is not a valid component: odd \\u{1b}[1m",
+            ),
+            (
+                refused,
+                "mmap: Cannot allocate memory (os error 12)",
+                "",
+                out_of_memory,
+            ),
+            (6, "", "memory allocation of 1024 bytes failed\n", out_of_memory),
+            (
+                9,
+                "abc",
+                "",
+                "it cannot be compiled: the compiler was ended by signal 9",
+            ),
+            (
+                11,
+                "",
+                "",
+                "it cannot be compiled: the compiler was ended by signal 11",
+            ),
+            (
+                SIGXCPU,
+                "",
+                "",
+                "it was not compiled within 120 s, which no plugin needs",
+            ),
+            (
+                101 << 8,
+                "",
+                "thread panicked",
+                "it cannot be compiled: the compiler failed",
+            ),
+        ] {
+            assert_eq!(said(status, output, errors), expected);
+        }
+    }
+}
