@@ -8,6 +8,7 @@ mod command_line;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use bedcheck_tests::program::guest_plugin;
 use bedcheck_tests::script::{ClosedPort, Peer, Script};
@@ -190,6 +191,83 @@ fn what_never_passed_is_told_with_its_attempts() {
 }
 
 #[test]
+fn a_run_that_is_too_slow_warns_or_fails_everywhere() {
+    let run = |format: &str, thresholds: &str| {
+        // A byte in a millisecond: 40 of them take longer than the thresholds.
+        let server = Script::new()
+            .expect_through("\r\n\r\n")
+            .drip(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup",
+                Duration::from_millis(1),
+            )
+            .hang_up()
+            .serve();
+        run_as(
+            format,
+            &check("slow", server.port(), &format!("thresholds = {thresholds}")),
+        )
+    };
+    let (warns, fails) = ("{ warn = \"10ms\" }", "{ warn = \"10ms\", fail = \"20ms\" }");
+
+    let report = run("json", warns).report();
+    assert_eq!(report["outcome"], "pass");
+    assert_eq!(
+        report["thresholds"],
+        serde_json::json!({"warn_s": 0.01, "fail_s": null})
+    );
+    let warning = report["warnings"][0].as_str().unwrap_or_default();
+    assert!(
+        warning.ends_with("over the threshold of 0.01 s (`thresholds.warn`)"),
+        "{report:#}"
+    );
+    let text = run("text", warns);
+    assert_eq!(text.code, Some(1), "{text:#?}");
+    assert!(text.stdout.contains("1 passed (1 with a warning)"), "{text:#?}");
+    let nagios = run("nagios", warns);
+    assert!(
+        nagios.stdout.starts_with("WARNING - slow: pass in "),
+        "{nagios:#?}"
+    );
+    assert!(nagios.stdout.contains("s;0.01;;0;10 "), "{nagios:#?}");
+
+    let nagios = run("nagios", fails);
+    assert_eq!(nagios.code, Some(2), "{nagios:#?}");
+    assert!(
+        nagios.stdout.contains(", assertion_failed: the run took "),
+        "{nagios:#?}"
+    );
+    assert!(nagios.stdout.contains("s;0.01;0.02;0;10 "), "{nagios:#?}");
+}
+
+#[test]
+fn a_retry_that_the_target_does_not_get_is_told_everywhere() {
+    let refused = |format: &str| {
+        let closed = ClosedPort::new();
+        let retry = "retry = { attempts = 5, backoff = \"1ms\" }";
+        let budget = "[retry_budget]\nshare = 0\nminimum = 1\n";
+        run_as(
+            format,
+            &format!("{}{budget}", check("down", closed.port(), retry)),
+        )
+    };
+    let report = refused("json").report();
+    assert_eq!(report["attempts"].as_array().map(Vec::len), Some(2), "{report:#}");
+    let reason = report["retry_denied"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("the retry budget of `127.0.0.1:") && reason.contains("retries: 1 of 1, runs: 1"),
+        "{report:#}"
+    );
+    for format in ["text", "nagios"] {
+        let shown = refused(format);
+        assert_eq!(shown.code, Some(2), "{shown:#?}");
+        assert!(
+            shown.stdout.contains("not tried again: the retry budget of "),
+            "{shown:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_report_has_the_documented_fields_and_no_others() {
     let closed = ClosedPort::new();
     let server = healthy().serve();
@@ -215,6 +293,7 @@ fn a_report_has_the_documented_fields_and_no_others() {
         "deadline_hit",
         "outcome",
         "error",
+        "warnings",
         "attempts",
         "measurements",
         "usage",
