@@ -21,7 +21,7 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, Resolver, SecretSource};
+use super::{Config, DEFAULT_CONCURRENCY, Log, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 
@@ -83,6 +83,7 @@ impl CommandLine<'_> {
             tls: Tls::default(),
             retry: None,
             breaker: None,
+            heartbeat: None,
             settings,
             is_flawed: false,
             location,
@@ -91,6 +92,9 @@ impl CommandLine<'_> {
         let mut config = Config {
             otlp: None,
             http: None,
+            log: Log::default(),
+            sentry: None,
+            heartbeat: None,
             plugins_dir: None,
             resolver: Resolver::default(),
             disabled: Disabled::default(),

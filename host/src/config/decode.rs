@@ -6,11 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_watching::watching;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
+use super::settings_reader::Reference;
 use super::words::{nearest, quoted};
 use super::{Command, Config, DEFAULT_CONCURRENCY, Http, Otlp, OtlpProtocol, Resolver, SecretSource};
 use crate::budget::Limits;
@@ -22,6 +24,7 @@ const NAME_SERVER_PORT: u16 = 53;
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
     let http = root.table("http", http).flatten();
+    let (watching, references) = watching(root);
     let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
@@ -35,11 +38,15 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .flatten()
         .unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
+    refuse_dangling(&references, &named_secrets);
     let (checks, named_checks) = checks(root, &defaults, &named_secrets);
     let faults = faults(root, &named_checks);
     Config {
         otlp,
         http,
+        log: watching.log,
+        sentry: watching.sentry,
+        heartbeat: watching.heartbeat,
         plugins_dir,
         resolver,
         disabled,
@@ -236,7 +243,16 @@ fn checks(
             (check, references)
         }));
     }
-    for (value, name) in checks.iter().flat_map(|(_, references)| references) {
+    for (_, references) in &checks {
+        refuse_dangling(references, secrets);
+    }
+    let checks = checks.into_iter().map(|(check, _)| check).collect();
+    (checks, seen.into_keys().collect())
+}
+
+/// Refuses references to secrets that there are not.
+fn refuse_dangling(references: &[Reference<'_>], secrets: &BTreeSet<String>) {
+    for (value, name) in references {
         if !secrets.contains(name.as_str()) {
             let near = nearest(name, secrets.iter().map(String::as_str));
             let advice = near
@@ -248,8 +264,6 @@ fn checks(
             ));
         }
     }
-    let checks = checks.into_iter().map(|(check, _)| check).collect();
-    (checks, seen.into_keys().collect())
 }
 
 fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {

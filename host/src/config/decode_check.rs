@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::check::{Breaker, Check};
+use super::decode_watching::heartbeat_url;
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
@@ -57,7 +58,10 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let tls = table.table("tls", tls).unwrap_or_default();
     let retry = table.table("retry", retry);
     let breaker = table.table("breaker", breaker);
-    let (settings, references) = settings(table);
+    let (settings, mut references) = settings(table);
+    let heartbeat = table
+        .table("heartbeat", |table| heartbeat_url(table, &mut references))
+        .flatten();
     let key_locations = PLACED
         .into_iter()
         .filter_map(|key| Some((key, table.get(key)?.location())))
@@ -75,6 +79,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         tls,
         retry,
         breaker,
+        heartbeat,
         settings,
         is_flawed: false,
         location: table.location(),

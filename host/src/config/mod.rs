@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_watching;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod settings_reader;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +50,7 @@ pub use script::parse_script;
 pub use settings::Settings;
 pub use settings_file::read_settings_file;
 pub use source::{MAX_FILE, Source};
+pub use watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
 
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
 use crate::{units, words};
@@ -60,6 +63,12 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// The HTTP endpoints of `serve`.
     pub http: Option<Http>,
+    /// The log of `serve`.
+    pub log: Log,
+    /// The DSN of the Sentry that `serve` reports to; without it, what `SENTRY_DSN` says, or none.
+    pub sentry: Option<Confidential>,
+    /// The heartbeat of `serve` itself.
+    pub heartbeat: Option<Heartbeat>,
     /// The folder of further plugins.
     pub plugins_dir: Option<PathBuf>,
     /// How names are resolved.
