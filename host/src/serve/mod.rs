@@ -1,0 +1,6 @@
+//! The daemon `bedcheck serve`: what runs for months, and what sees to it that it does.
+//!
+//! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
+
+pub mod open;
+pub mod supervise;
