@@ -2,5 +2,6 @@
 //!
 //! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
 
+pub mod notify;
 pub mod open;
 pub mod supervise;
