@@ -2,6 +2,7 @@
 //!
 //! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
 
+pub mod logs;
 pub mod notify;
 pub mod open;
 pub mod supervise;
