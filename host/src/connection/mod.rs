@@ -26,6 +26,7 @@ pub use error::{Error, TlsProblem};
 pub use impairment::{Ending, Impairment};
 pub use network::Network;
 pub use resolve::{Resolution, Resolver};
+pub(crate) use tls::system_roots;
 pub use tls::{TlsClient, TlsInfo};
 pub use trust::{ClientIdentity, Tls, Trust};
 

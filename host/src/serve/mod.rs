@@ -2,7 +2,14 @@
 //!
 //! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
 
+pub mod heartbeat;
 pub mod logs;
 pub mod notify;
 pub mod open;
+mod outbound;
+pub mod sentry;
 pub mod supervise;
+#[cfg(test)]
+mod testing;
+
+pub use outbound::{Outbound, OutboundError};
