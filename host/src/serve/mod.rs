@@ -3,6 +3,7 @@
 //! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
 
 pub mod heartbeat;
+pub mod incidents;
 pub mod logs;
 pub mod notify;
 pub mod open;
@@ -11,5 +12,7 @@ pub mod sentry;
 pub mod supervise;
 #[cfg(test)]
 mod testing;
+pub mod watching;
 
+pub use incidents::unexpected;
 pub use outbound::{Outbound, OutboundError};
