@@ -19,7 +19,7 @@
 //! hostcalls     secret
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   address       capability  text        units, words
+//! clock, tape   open      address       capability  text        units, words
 //! ```
 
 pub mod address;
@@ -36,6 +36,7 @@ pub mod fault;
 pub mod grant;
 pub mod hostcalls;
 pub mod library;
+pub mod open;
 pub mod outcome;
 pub mod phase;
 pub mod policy;

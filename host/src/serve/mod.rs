@@ -6,7 +6,6 @@ pub mod heartbeat;
 pub mod incidents;
 pub mod logs;
 pub mod notify;
-pub mod open;
 mod outbound;
 pub mod sentry;
 pub mod supervise;

@@ -235,6 +235,21 @@ mod tests {
     }
 
     #[test]
+    fn a_full_device_and_a_pipe_without_reader_are_survived() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (reader, pipe) = std::io::pipe().unwrap();
+        drop(reader);
+        for output in [Box::new(full) as Box<dyn Write + Send>, Box::new(pipe)] {
+            let sink = Sink::start(Form::Json, output, Vec::new).unwrap();
+            for _ in 0..3 {
+                sink.write("line\n".to_owned());
+            }
+            assert!(sink.flush(BOUND));
+            assert_eq!(sink.lost(), 3);
+        }
+    }
+
+    #[test]
     fn a_reader_that_does_not_read_holds_nobody_up() {
         let disk = Disk::default();
         disk.set(|state| {

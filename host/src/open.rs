@@ -4,10 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::text::printable;
+
+/// What is open in this process.
+pub fn everywhere() -> &'static Register {
+    static EVERYWHERE: LazyLock<Register> = LazyLock::new(Register::default);
+    &EVERYWHERE
+}
 
 /// What is open now. Clones are the same register.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +61,6 @@ impl Kind {
 }
 
 /// Keeps its thing in the register until it is dropped.
-#[derive(Debug)]
 #[must_use = "dropping it says that the thing is closed"]
 pub struct Opened {
     register: Register,
@@ -106,6 +111,12 @@ impl Register {
 
     fn things(&self) -> MutexGuard<'_, Things> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Opened({})", self.number)
     }
 }
 
