@@ -17,9 +17,9 @@ main() {
     only_in 'host/src/config/' host/src \
         "$(crate 'toml')" \
         'only host/src/config knows TOML'
-    only_in 'host/src/(connection|demo|telemetry)/' host/src \
+    only_in 'host/src/(connection|demo|serve|telemetry)/' host/src \
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
-        'only connection, demo and telemetry in host/src open sockets or know TLS'
+        'only connection, demo, serve and telemetry in host/src open sockets or know TLS'
 
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy* host/src/schedule*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \

@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! cli, demo
+//! serve
 //! sweep
 //! recording
 //! runner        library       telemetry   render
@@ -18,7 +19,7 @@
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   address       capability  text        units, words
+//! clock, tape   open      address       capability  text        units, words
 //! ```
 
 pub mod address;
@@ -35,6 +36,7 @@ pub mod fault;
 pub mod grant;
 pub mod hostcalls;
 pub mod library;
+pub mod open;
 pub mod outcome;
 pub mod phase;
 pub mod policy;
@@ -45,6 +47,7 @@ pub mod runner;
 pub mod sandbox;
 pub mod schedule;
 pub mod secret;
+pub mod serve;
 pub mod sweep;
 pub mod switches;
 pub mod tape;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::name::CheckName;
 use super::problem::Location;
 use super::settings::Settings;
+use super::watching::Confidential;
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::connection::Tls;
@@ -46,6 +47,8 @@ pub struct Check {
     pub state: StateSettings,
     /// When to leave a sick target alone.
     pub breaker: Option<breaker::Settings>,
+    /// Where `serve` tells that a run began and how it ended.
+    pub heartbeat: Option<Confidential>,
     /// What the plugin is given.
     pub settings: Settings,
     pub(super) is_flawed: bool,

@@ -21,7 +21,7 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, PluginChanges, Resolver, SecretSource};
+use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Log, PluginChanges, Resolver, SecretSource};
 use crate::budget::Limits;
 use crate::connection::Tls;
 use crate::policy::RetryBudgetSettings;
@@ -88,6 +88,7 @@ impl CommandLine<'_> {
             thresholds: None,
             state: StateSettings::default(),
             breaker: None,
+            heartbeat: None,
             settings,
             is_flawed: false,
             location,
@@ -96,6 +97,9 @@ impl CommandLine<'_> {
         let mut config = Config {
             otlp: None,
             http: None,
+            log: Log::default(),
+            sentry: None,
+            heartbeat: None,
             plugins_dir: None,
             plugin_changes: PluginChanges::default(),
             resolver: Resolver::default(),

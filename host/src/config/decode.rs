@@ -9,11 +9,13 @@ use super::decode_check::{check, limits};
 use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
 use super::decode_serve::serve;
+use super::decode_watching::watching;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
+use super::settings_reader::Reference;
 use super::words::{nearest, quoted};
 use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Http, Otlp, OtlpProtocol, Resolver};
 use super::{SecretSource, decode_schedule};
@@ -28,6 +30,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let http = root.table("http", http).flatten();
     let serve = root.table("serve", serve).unwrap_or_default();
     let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
+    let (watching, references) = watching(root);
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
     let runner = root
@@ -43,11 +46,15 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .flatten()
         .unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
+    refuse_dangling(&references, &named_secrets);
     let (checks, named_checks) = checks(root, &defaults, &named_secrets);
     let faults = faults(root, &named_checks);
     Config {
         otlp,
         http,
+        log: watching.log,
+        sentry: watching.sentry,
+        heartbeat: watching.heartbeat,
         plugins_dir,
         serve,
         plugin_changes,
@@ -250,7 +257,16 @@ fn checks(
             (check, references)
         }));
     }
-    for (value, name) in checks.iter().flat_map(|(_, references)| references) {
+    for (_, references) in &checks {
+        refuse_dangling(references, secrets);
+    }
+    let checks = checks.into_iter().map(|(check, _)| check).collect();
+    (checks, seen.into_keys().collect())
+}
+
+/// Refuses references to secrets that there are not.
+fn refuse_dangling(references: &[Reference<'_>], secrets: &BTreeSet<String>) {
+    for (value, name) in references {
         if !secrets.contains(name.as_str()) {
             let near = nearest(name, secrets.iter().map(String::as_str));
             let advice = near
@@ -262,8 +278,6 @@ fn checks(
             ));
         }
     }
-    let checks = checks.into_iter().map(|(check, _)| check).collect();
-    (checks, seen.into_keys().collect())
 }
 
 fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {

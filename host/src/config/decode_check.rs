@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::check::Check;
 use super::decode_policy::{retry, state, thresholds};
 use super::decode_schedule::{breaker, jitter};
+use super::decode_watching::heartbeat_url;
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
@@ -62,7 +63,10 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let thresholds = table.table("thresholds", thresholds);
     let state = table.table("state", state).unwrap_or_default();
     let breaker = table.table("breaker", breaker);
-    let (settings, references) = settings(table);
+    let (settings, mut references) = settings(table);
+    let heartbeat = table
+        .table("heartbeat", |table| heartbeat_url(table, &mut references))
+        .flatten();
     let key_locations = PLACED
         .into_iter()
         .filter_map(|key| Some((key, table.get(key)?.location())))
@@ -83,6 +87,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         thresholds,
         state,
         breaker,
+        heartbeat,
         settings,
         is_flawed: false,
         location: table.location(),

@@ -17,6 +17,7 @@ mod decode_plugins;
 mod decode_policy;
 mod decode_schedule;
 mod decode_serve;
+mod decode_watching;
 mod disable;
 mod fault;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod settings_reader;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -52,6 +54,7 @@ pub use script::parse_script;
 pub use settings::Settings;
 pub use settings_file::read_settings_file;
 pub use source::{MAX_FILE, Source};
+pub use watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
 
 use crate::policy::RetryBudgetSettings;
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
@@ -65,6 +68,12 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// The HTTP endpoints of `serve`.
     pub http: Option<Http>,
+    /// The log of `serve`.
+    pub log: Log,
+    /// The DSN of the Sentry that `serve` reports to; without it, what `SENTRY_DSN` says, or none.
+    pub sentry: Option<Confidential>,
+    /// The heartbeat of `serve` itself.
+    pub heartbeat: Option<Heartbeat>,
     /// The folder of further plugins.
     pub plugins_dir: Option<PathBuf>,
     /// How the daemon ends and notices changes.

@@ -26,9 +26,11 @@ pub use error::{Error, TlsProblem};
 pub use impairment::{Ending, Impairment};
 pub use network::Network;
 pub use resolve::{Resolution, Resolver};
+pub(crate) use tls::system_roots;
 pub use tls::{TlsClient, TlsInfo};
 pub use trust::{ClientIdentity, Tls, Trust};
 
+use crate::open::{self, Kind, Opened};
 use impairment::Room;
 use scripted::Scripted;
 
@@ -41,6 +43,8 @@ pub struct Connection {
     number: u32,
     certificate: Option<Certificate>,
     impairment: Impairment,
+    /// Has it listed as long as it is open.
+    opened: Option<Opened>,
 }
 
 #[derive(Debug)]
@@ -58,9 +62,13 @@ impl Connection {
     /// # Errors
     ///
     /// When the peer is gone already.
+    #[track_caller]
     pub fn new(stream: TcpStream, host: &str, number: u32) -> Result<Self, Error> {
         let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
-        Ok(Self::over(Transport::Plain(stream), host, peer, number))
+        let opened = open::everywhere().open(Kind::Connection, format!("{host} at {peer}"));
+        let mut connection = Self::over(Transport::Plain(stream), host, peer, number);
+        connection.opened = Some(opened);
+        Ok(connection)
     }
 
     fn scripted(scripted: Scripted, host: &str, peer: SocketAddr, number: u32) -> Self {
@@ -80,6 +88,7 @@ impl Connection {
             number,
             certificate: None,
             impairment: Impairment::default(),
+            opened: None,
         }
     }
 
@@ -225,6 +234,7 @@ impl Connection {
             }
             Transport::Unusable => return Err(UNUSABLE),
         };
+        self.opened = None;
         match told.map_err(|error| Error::from(&error)) {
             Ok(()) | Err(Error::Closed | Error::Reset) => Ok(()),
             Err(error) => Err(error),
@@ -246,5 +256,29 @@ fn refuse_early_plaintext(stream: &TcpStream) -> Result<(), Error> {
         Err(error) => Err(Error::from(&error)),
         Ok(0) => Err(Error::Tls(TlsProblem::Handshake, CLOSED_BEFORE_TLS.into())),
         Ok(_) => Err(Error::Tls(TlsProblem::Handshake, EARLY_PLAINTEXT.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_listed_while_it_is_open_with_who_opened_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).await.unwrap();
+        let line = line!() + 1;
+        let mut connection = Connection::new(stream, "localhost", 0).unwrap();
+        let name = format!("connection `localhost at {peer}`");
+        // Other tests open connections too.
+        let listed = || {
+            let lines = open::everywhere().lines(usize::MAX);
+            lines.into_iter().find(|line| line.starts_with(&name))
+        };
+        let place = format!("opened at {}:{line}:", file!());
+        assert!(listed().unwrap().contains(&place), "{:?}", listed());
+        connection.close().await.unwrap();
+        assert_eq!(listed(), None);
     }
 }

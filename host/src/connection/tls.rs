@@ -243,7 +243,7 @@ fn certificates_from(file: &Path) -> Result<Vec<CertificateDer<'static>>, String
 
 /// The system's authorities; where a machine has none, as in an empty container, Mozilla's, which
 /// are built in. Read once: there are some hundred.
-fn system_roots() -> Arc<RootCertStore> {
+pub(crate) fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let read = || {
         let mut roots = RootCertStore::empty();

@@ -18,7 +18,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
 }
 
 /// Such characters stand in strings only: outside, JSON is plain ASCII.
-fn escaped(line: &str) -> String {
+pub(crate) fn escaped(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for character in line.chars() {
         if is_dangerous(character) {

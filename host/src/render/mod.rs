@@ -23,9 +23,10 @@ mod units;
 mod waterfall;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 
 pub use exit::{ExitStatus, exit_code};
+pub(crate) use json::escaped as harmless_json;
 pub use json::json;
 pub use look::{Charset, Look, Palette};
 pub use nagios::nagios;

@@ -35,7 +35,7 @@ use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
 use crate::outcome::{
     Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
-    Outcome, Report,
+    Outcome, Report, hexadecimal,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -121,6 +121,10 @@ impl Runner {
             let report = Self::skipped(prepared, ErrorType::Cancelled, conclusion::NOT_BEGUN, course.lag);
             return (report, course);
         }
+        // Where the log has a span for the run, whatever is logged in it carries the ids from now on.
+        let span = tracing::Span::current();
+        span.record("run_id", hexadecimal(&course.run_id.0));
+        span.record("trace_id", hexadecimal(&course.trace_id.0));
         (self.take(prepared, &course).await.0, course)
     }
 

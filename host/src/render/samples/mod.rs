@@ -12,7 +12,7 @@ use crate::outcome::{
 };
 
 /// A login that went well, far from its deadline.
-pub(super) fn pass() -> Report {
+pub(crate) fn pass() -> Report {
     let phases = played(
         0,
         at(5_000_000),
@@ -44,7 +44,7 @@ pub(super) fn pass() -> Report {
 }
 
 /// A server that greets and then says nothing more.
-pub(super) fn hang_after_banner() -> Report {
+pub(crate) fn hang_after_banner() -> Report {
     let deadline = at(300_000);
     let late = || {
         Some(error(
@@ -78,7 +78,7 @@ pub(super) fn hang_after_banner() -> Report {
 }
 
 /// A server that refuses the password; the plugin saw something odd, too.
-pub(super) fn wrong_password() -> Report {
+pub(crate) fn wrong_password() -> Report {
     let refused = || {
         Some(error(
             ErrorType::AuthRejected,
@@ -115,7 +115,7 @@ pub(super) fn wrong_password() -> Report {
 }
 
 /// One mailbox of two is missing; the plugin goes on.
-pub(super) fn mailbox_missing() -> Report {
+pub(crate) fn mailbox_missing() -> Report {
     let missing = || {
         Some(error(
             ErrorType::ProtocolUnexpectedResponse,
@@ -148,7 +148,7 @@ pub(super) fn mailbox_missing() -> Report {
 }
 
 /// Nobody listened at first; the second attempt passed.
-pub(super) fn retry() -> Report {
+pub(crate) fn retry() -> Report {
     let refused = || {
         Some(error(
             ErrorType::ConnectionRefused,
@@ -183,7 +183,7 @@ pub(super) fn retry() -> Report {
 }
 
 /// One mailbox was slow and the next one reset, both on purpose.
-pub(super) fn injected() -> Report {
+pub(crate) fn injected() -> Report {
     let reset = || {
         let mut reset = error(ErrorType::ConnectionReset, "the peer reset the connection");
         reset.injected = true;
@@ -221,7 +221,7 @@ pub(super) fn injected() -> Report {
 }
 
 /// A plugin that panicked.
-pub(super) fn trap() -> Report {
+pub(crate) fn trap() -> Report {
     let trapped = error(ErrorType::PluginTrap, "unreachable executed in `dialogue::take`");
     let steps = [
         ("resolve", None, 300, None),
@@ -238,7 +238,7 @@ pub(super) fn trap() -> Report {
 }
 
 /// A check whose breaker is open.
-pub(super) fn skipped() -> Report {
+pub(crate) fn skipped() -> Report {
     let open = error(ErrorType::CircuitOpen, "5 runs failed in a row, next try in 25 s");
     let mut report = finished("mail-sick", at(5_000_000), Vec::new());
     report.outcome = open.error_type.outcome();
@@ -297,7 +297,7 @@ pub(super) fn too_slow() -> Report {
 }
 
 /// Everything from outside tries to break the terminal, and every text is long.
-pub(super) fn hostile() -> Report {
+pub(crate) fn hostile() -> Report {
     let evil = "\x1b[2J\u{9b}31m\r\n| 'evil'=\"1\"; \u{202e}日本語 ".repeat(12);
     let refused = || Some(error(ErrorType::Own("imap.\nover_quota".repeat(5)), &evil));
     let mut report = wrong_password();

@@ -1,0 +1,121 @@
+//! Heartbeats against a server of a few lines on loopback.
+
+use std::time::Instant;
+
+use super::*;
+use crate::render::samples;
+use crate::serve::testing::{Heard, Server};
+
+const BOUND: Duration = Duration::from_secs(10);
+
+fn heartbeats(pauses: usize) -> (Outbound, Heartbeats) {
+    let outbound = Outbound::start().unwrap();
+    let pauses = vec![Duration::from_millis(10); pauses];
+    (outbound.clone(), Heartbeats::with_pauses(outbound, pauses))
+}
+
+fn paths(heard: &[Heard]) -> Vec<&str> {
+    heard
+        .iter()
+        .map(|heard| heard.target.split('?').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_run_is_a_start_and_its_end_with_the_same_mark() {
+    let server = Server::start(&[]);
+    let (outbound, heartbeats) = heartbeats(0);
+    let url = format!("{}/ping/0a0b?create=1", server.url());
+    let heartbeat = heartbeats.at("mail", &url).unwrap();
+    let mark = heartbeat.started();
+    heartbeat.finished(mark, &samples::pass());
+    let second = heartbeat.started();
+    heartbeat.finished(second, &samples::wrong_password());
+    heartbeat.finished(second, &samples::skipped());
+    assert!(outbound.flush(BOUND));
+    let heard = server.heard();
+    assert_eq!(
+        paths(&heard),
+        [
+            "/ping/0a0b/start",
+            "/ping/0a0b",
+            "/ping/0a0b/start",
+            "/ping/0a0b/fail"
+        ]
+    );
+    assert!(heard.iter().all(|heard| heard.method == "POST"));
+    assert_eq!(heard[0].target, format!("/ping/0a0b/start?create=1&rid={mark}"));
+    assert_eq!(heard[1].target, format!("/ping/0a0b?create=1&rid={mark}"));
+    assert_eq!(heard[3].target, format!("/ping/0a0b/fail?create=1&rid={second}"));
+    assert!(heard[3].body.contains("auth.rejected"), "{}", heard[3].body);
+    assert_eq!(heartbeats.counts().delivered, 4);
+}
+
+#[test]
+fn what_fails_is_tried_again_and_what_is_refused_is_not() {
+    let server = Server::start(&[503, 500, 200, 404, 503, 503, 503]);
+    let (outbound, heartbeats) = heartbeats(2);
+    let heartbeat = heartbeats.at("mail", server.url()).unwrap();
+    for _ in 0..3 {
+        heartbeat.succeeded(None);
+        assert!(outbound.flush(BOUND));
+    }
+    assert_eq!(server.heard().len(), 7);
+    let counts = heartbeats.counts();
+    assert_eq!((counts.delivered, counts.failed), (1, 2));
+}
+
+#[test]
+fn a_service_that_does_not_answer_holds_nobody_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (outbound, heartbeats) = heartbeats(0);
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let heartbeat = heartbeats.at("mail", &url).unwrap();
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        heartbeat.succeeded(None);
+    }
+    // A thousand without one answer, each of which may take 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let dropped = heartbeats.counts().dropped;
+    assert!(
+        (1000 - MAX_WAITING as u64 - 1..1000).contains(&dropped),
+        "{dropped}"
+    );
+    assert!(!outbound.flush(Duration::from_millis(20)));
+}
+
+#[test]
+fn the_runner_tells_how_it_is_until_nobody_wants_to_know() {
+    let server = Server::start(&[]);
+    let (_outbound, heartbeats) = heartbeats(0);
+    let heartbeat = heartbeats.at("the runner", server.url()).unwrap();
+    let asked = AtomicU64::new(0);
+    let health = move || match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("the task `agenda` is about to be begun anew".to_owned()),
+    };
+    let keeper = heartbeat.keep(Duration::from_millis(5), health);
+    let heard = server.wait_for(3);
+    assert_eq!(paths(&heard[..3]), ["/start", "/", "/fail"]);
+    assert_eq!(heard[2].body, "the task `agenda` is about to be begun anew");
+    drop(keeper);
+}
+
+#[test]
+fn a_text_has_a_bound_and_a_url_is_not_repeated() {
+    let server = Server::start(&[]);
+    let (outbound, heartbeats) = heartbeats(0);
+    let heartbeat = heartbeats.at("mail", server.url()).unwrap();
+    heartbeat.failed(None, &"日".repeat(MAX_TEXT));
+    assert!(outbound.flush(BOUND));
+    let length = server.heard()[0].body.len();
+    assert!((MAX_TEXT - 3..=MAX_TEXT).contains(&length), "{length}");
+    for text in ["hc-ping.com/secret", "ftp://hc/secret", "", "http://"] {
+        let sentence = heartbeats.at("mail", text).err().unwrap();
+        assert_eq!(
+            sentence,
+            "the heartbeat of `mail`: wanted an `http` or `https` URL"
+        );
+    }
+}
