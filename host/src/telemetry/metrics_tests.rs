@@ -1,5 +1,7 @@
 //! Tests of what a report adds to the metrics.
 
+use std::collections::BTreeSet;
+
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::*;
@@ -217,4 +219,29 @@ fn refused_calls_are_counted_by_their_reason() {
         .filter(|point| point.starts_with("denied_calls"))
         .collect();
     assert_eq!(denied, ["denied_calls{denial=grant,name=mail-login,type=imap} 4"]);
+}
+
+#[test]
+fn a_removed_check_leaves_its_histograms_and_nothing_else_behind() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    let other = Report {
+        check: "page".into(),
+        ..passing()
+    };
+    metrics.record(&passing());
+    metrics.record(&other);
+    metrics.set_checks(HashSet::from(["page".to_owned()]));
+    // A run that was under way when its check was removed.
+    metrics.record(&passing());
+    let of_removed: BTreeSet<String> = points(&metrics)
+        .into_iter()
+        .filter(|point| point.contains("name=mail-login"))
+        .map(|point| point.split('{').next().unwrap_or_default().to_owned())
+        .collect();
+    let histograms = ["deadline.utilization", "duration", "phase.duration"];
+    assert_eq!(of_removed, histograms.map(str::to_owned).into());
+    let kept = points(&metrics)
+        .into_iter()
+        .filter(|point| point.contains("name=page"));
+    assert_eq!(kept.count(), 10);
 }
