@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_http::http;
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
 use super::words::{nearest, quoted};
-use super::{Command, Config, DEFAULT_CONCURRENCY, Http, Otlp, OtlpProtocol, Resolver, SecretSource};
+use super::{Command, Config, DEFAULT_CONCURRENCY, Otlp, OtlpProtocol, Resolver, SecretSource};
 use crate::budget::Limits;
 
 /// The standard port of name servers (RFC 1035 section 4.2).
@@ -21,7 +22,6 @@ const NAME_SERVER_PORT: u16 = 53;
 /// The root table.
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
-    let http = root.table("http", http).flatten();
     let plugins_dir = root.table("plugins", |table| table.get("dir")?.path()).flatten();
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
@@ -35,6 +35,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .flatten()
         .unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
+    let http = root.table("http", |table| http(table, &named_secrets)).flatten();
     let (checks, named_checks) = checks(root, &defaults, &named_secrets);
     let faults = faults(root, &named_checks);
     Config {
@@ -105,13 +106,6 @@ fn otlp_headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
     }
     headers
-}
-
-fn http(table: &mut Table<'_>) -> Option<Http> {
-    let value = table.require("listen", "listen = \"127.0.0.1:9315\"")?;
-    let listen = value.string()?.parse().ok();
-    let listen = listen.or_else(|| value.unwanted("an address and a port, such as `\"127.0.0.1:9315\"`"))?;
-    Some(Http { listen })
 }
 
 fn resolver(table: &mut Table<'_>) -> Resolver {

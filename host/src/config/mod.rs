@@ -13,10 +13,12 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_http;
 mod disable;
 mod fault;
 #[cfg(test)]
 mod fuzz;
+mod http;
 mod name;
 mod problem;
 mod reader;
@@ -41,6 +43,7 @@ pub use check::{Breaker, Check};
 pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
+pub use http::{Http, HttpTls};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
@@ -58,7 +61,7 @@ use crate::{units, words};
 pub struct Config {
     /// Where spans and metrics are sent; without it, where the `OTEL_*` variables say, or nowhere.
     pub otlp: Option<Otlp>,
-    /// The HTTP endpoints of `serve`.
+    /// The HTTP endpoints of `serve`; without it there are none.
     pub http: Option<Http>,
     /// The folder of further plugins.
     pub plugins_dir: Option<PathBuf>,
@@ -150,13 +153,6 @@ pub enum OtlpProtocol {
     Grpc,
     /// `http/protobuf`.
     HttpProtobuf,
-}
-
-/// The HTTP endpoints (`[http]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Http {
-    /// The address and port to listen at.
-    pub listen: SocketAddr,
 }
 
 /// How names are resolved (`[resolver]`).
