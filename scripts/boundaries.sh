@@ -17,9 +17,13 @@ main() {
     only_in 'host/src/config/' host/src \
         "$(crate 'toml')" \
         'only host/src/config knows TOML'
-    only_in 'host/src/(connection|demo|telemetry)/' host/src \
+    only_in 'host/src/(connection|demo|telemetry|serve/http)/' host/src \
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
-        'only connection, demo and telemetry in host/src open sockets or know TLS'
+        'only connection, demo, telemetry and serve/http in host/src open sockets or know TLS'
+
+    only_in 'host/src/serve/' host/src \
+        "$(crate 'axum')" \
+        'only host/src/serve knows the server of the endpoints'
 
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \

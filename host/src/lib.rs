@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! cli, demo
-//! sweep
+//! sweep         serve
 //! recording
 //! runner        library       telemetry   render
 //! sandbox       config
@@ -44,6 +44,7 @@ pub mod render;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
+pub mod serve;
 pub mod sweep;
 pub mod switches;
 pub mod tape;
