@@ -20,6 +20,9 @@ main() {
     only_in 'host/src/(connection|demo|serve|telemetry)/' host/src \
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
         'only connection, demo, serve and telemetry in host/src open sockets or know TLS'
+    only_in 'host/src/serve/' host/src \
+        "$(crate 'axum')" \
+        'only host/src/serve knows the server of the endpoints'
 
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy* host/src/schedule*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \

@@ -63,6 +63,30 @@ impl Switches {
         CheckSwitches(scopes.map(|scope| (self.off(&scope), scope)).into())
     }
 
+    /// What is switched off, and where, in order.
+    pub fn disabled(&self) -> Vec<(Scope, Capability)> {
+        let of_names = |names: &Mutex<BTreeMap<String, Arc<Off>>>, scope: fn(String) -> Scope| {
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            let entries = names.iter();
+            entries
+                .map(|(name, off)| (scope(name.clone()), Arc::clone(off)))
+                .collect::<Vec<_>>()
+        };
+        let everywhere = [(Scope::Everywhere, Arc::clone(&self.everywhere))];
+        let scopes = everywhere
+            .into_iter()
+            .chain(of_names(&self.plugins, Scope::Plugin))
+            .chain(of_names(&self.checks, Scope::Check));
+        scopes
+            .flat_map(|(scope, off)| {
+                let disabled = Capability::ALL
+                    .into_iter()
+                    .filter(move |capability| off.contains(*capability));
+                disabled.map(move |capability| (scope.clone(), capability))
+            })
+            .collect()
+    }
+
     fn off(&self, scope: &Scope) -> Arc<Off> {
         let of_name = |names: &Mutex<BTreeMap<String, Arc<Off>>>, name: &String| {
             // A map of switches is whole at any moment, whoever panicked.
@@ -150,6 +174,10 @@ mod tests {
         assert_eq!(
             page.disabled(Capability::Secrets),
             Some(&Scope::Check("page".into()))
+        );
+        assert_eq!(
+            switches.disabled(),
+            [(Scope::Check("page".into()), Capability::Secrets)]
         );
         switches.enable(&Scope::Check("page".into()), Capability::Secrets);
         assert_eq!(page.disabled(Capability::Secrets), None);

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_http::http;
 use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
 use super::decode_serve::serve;
@@ -17,7 +18,7 @@ use super::problem::Location;
 use super::reader::{Table, Value};
 use super::settings_reader::Reference;
 use super::words::{nearest, quoted};
-use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Http, Otlp, OtlpProtocol, Resolver};
+use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Otlp, OtlpProtocol, Resolver};
 use super::{SecretSource, decode_schedule};
 use crate::budget::Limits;
 
@@ -47,6 +48,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
     refuse_dangling(&references, &named_secrets);
+    let http = root.table("http", |table| http(table, &named_secrets)).flatten();
     let (checks, named_checks) = checks(root, &defaults, &named_secrets);
     let faults = faults(root, &named_checks);
     Config {
@@ -126,13 +128,6 @@ fn otlp_headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
     }
     headers
-}
-
-fn http(table: &mut Table<'_>) -> Option<Http> {
-    let value = table.require("listen", "listen = \"127.0.0.1:9315\"")?;
-    let listen = value.string()?.parse().ok();
-    let listen = listen.or_else(|| value.unwanted("an address and a port, such as `\"127.0.0.1:9315\"`"))?;
-    Some(Http { listen })
 }
 
 fn resolver(table: &mut Table<'_>) -> Resolver {

@@ -13,6 +13,7 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_http;
 mod decode_plugins;
 mod decode_policy;
 mod decode_schedule;
@@ -22,6 +23,7 @@ mod disable;
 mod fault;
 #[cfg(test)]
 mod fuzz;
+mod http;
 mod name;
 mod problem;
 mod reader;
@@ -47,6 +49,7 @@ pub use check::Check;
 pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
+pub use http::{Http, HttpTls};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
@@ -66,7 +69,7 @@ use crate::{units, words};
 pub struct Config {
     /// Where spans and metrics are sent; without it, where the `OTEL_*` variables say, or nowhere.
     pub otlp: Option<Otlp>,
-    /// The HTTP endpoints of `serve`.
+    /// The HTTP endpoints of `serve`; without it there are none.
     pub http: Option<Http>,
     /// The log of `serve`.
     pub log: Log,
@@ -177,13 +180,6 @@ pub enum OtlpProtocol {
     Grpc,
     /// `http/protobuf`.
     HttpProtobuf,
-}
-
-/// The HTTP endpoints (`[http]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Http {
-    /// The address and port to listen at.
-    pub listen: SocketAddr,
 }
 
 /// The daemon itself (`[serve]`).

@@ -336,3 +336,15 @@ fn no_damage_to_a_file_causes_a_panic() {
         }
     }
 }
+
+#[test]
+fn endpoints_are_on_loopback_and_open_unless_the_file_says_otherwise() {
+    let http = |file: &str| Config::parse(&source(&data().join(file))).unwrap().http.unwrap();
+    let plain = http("valid/http-by-default.toml");
+    assert_eq!((plain.listen, plain.tls, plain.token), (Http::LISTEN, None, None));
+    let guarded = http("valid/http.toml");
+    assert_eq!(guarded.token.unwrap().as_str(), "api-token");
+    let tls = guarded.tls.unwrap();
+    assert!(tls.certificate.ends_with("certificates/http.pem"), "{tls:?}");
+    assert!(tls.key.ends_with("certificates/http-key.pem"), "{tls:?}");
+}

@@ -14,11 +14,12 @@ use crate::text::is_dangerous;
 ///
 /// When the report's start lies outside the years 0 to 9999.
 pub fn json(report: &Report) -> Result<String, serde_json::Error> {
-    serde_json::to_string(report).map(|line| escaped(&line))
+    serde_json::to_string(report).map(|line| harmless_json(&line))
 }
 
-/// Such characters stand in strings only: outside, JSON is plain ASCII.
-pub(crate) fn escaped(line: &str) -> String {
+/// JSON without characters that could steer a terminal, which means the same. They stand in strings only:
+/// outside, JSON is plain ASCII.
+pub fn harmless_json(line: &str) -> String {
     let mut safe = String::with_capacity(line.len());
     for character in line.chars() {
         if is_dangerous(character) {

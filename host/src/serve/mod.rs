@@ -1,8 +1,11 @@
-//! The daemon `bedcheck serve`: what runs for months, and what sees to it that it does.
-//!
-//! What it is made of stands here side by side; what runs checks is `runner`'s, when they run is `schedule`'s.
+//! The daemon `bedcheck serve`: it runs each check at its interval, takes up new plugins and a new configuration while
+//! it runs, tells over HTTP, in its log and over OpenTelemetry what it found, and sees to it that it does so for
+//! months. When and whether a run starts is decided in [`schedule`](crate::schedule), what a run is in
+//! [`runner`](crate::runner).
 
+pub mod board;
 pub mod heartbeat;
+pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod notify;

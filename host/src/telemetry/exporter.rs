@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::delivery;
+use super::meters::Meters;
 use super::metrics::Metrics;
 use super::queue::Queue;
 use super::resource::resource;
@@ -38,6 +39,20 @@ impl Exporter {
     ///
     /// When a file of the settings cannot be used.
     pub fn start(settings: &Settings, runtime: &Handle) -> Result<Self, StartError> {
+        Self::start_of(settings, None, runtime)
+    }
+
+    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself: these are exported, and a
+    /// report that is recorded here becomes spans only.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Exporter::start`].
+    pub fn start_with(settings: &Settings, meters: &Meters, runtime: &Handle) -> Result<Self, StartError> {
+        Self::start_of(settings, Some(meters), runtime)
+    }
+
+    fn start_of(settings: &Settings, meters: Option<&Meters>, runtime: &Handle) -> Result<Self, StartError> {
         let _entered = runtime.enter();
         let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
@@ -57,8 +72,14 @@ impl Exporter {
         }
         if let Some(destination) = &settings.metrics {
             let outlet = transport::metrics(destination)?;
-            let metrics = Arc::new(Metrics::new(resource));
-            exporter.metrics = Some(Arc::clone(&metrics));
+            let metrics = match meters {
+                Some(meters) => meters.metrics(),
+                None => {
+                    let metrics = Arc::new(Metrics::new(resource));
+                    exporter.metrics = Some(Arc::clone(&metrics));
+                    metrics
+                }
+            };
             let interval = settings.metric_interval;
             let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
             exporter.deliveries.push(runtime.spawn(delivery));

@@ -1,11 +1,15 @@
 //! Report → metrics: the instruments, and what a report adds to each. How metrics leave the process
-//! does not live here.
+//! does not live here, nor what the runner counts about itself.
+//!
+//! Counters and gauges are kept in [`Series`] and so forgotten with their check. Histograms are the SDK's,
+//! which keeps them until the process ends.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -16,7 +20,8 @@ use opentelemetry_sdk::metrics::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::measurements::Measurements;
+use super::measurements::{self, Measurements};
+use super::series::Series;
 use super::{names, spans};
 use crate::outcome::{Attempt, AttributeValue, ErrorReport, Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
@@ -29,25 +34,26 @@ const PHASE_BUCKETS: [f64; 14] = [
 ];
 /// Where a deadline becomes tight.
 const UTILIZATION_BUCKETS: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
-/// Attribute sets of an instrument: 10,000 checks with two outcomes each. What is over the limit is
-/// added up under `otel.metric.overflow`.
-const CARDINALITY: usize = 20_000;
-/// Attribute sets of the phase histogram: 10,000 checks, 5 phases, two outcomes.
-const PHASE_CARDINALITY: usize = 100_000;
+/// Attribute sets of an instrument: 100,000 checks, or the phases of 10,000 with 5 phases and two outcomes.
+/// What is over the limit is added up under `otel.metric.overflow`.
+pub(super) const CARDINALITY: usize = 100_000;
 
 /// The instruments, and the reader that collects what they hold.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    runs: Counter<u64>,
+    runs: Arc<Series<u64>>,
     duration: Histogram<f64>,
     phase_duration: Histogram<f64>,
-    attempts: Counter<u64>,
-    denied_calls: Counter<u64>,
-    up: Gauge<u64>,
-    last_run: Gauge<f64>,
+    attempts: Arc<Series<u64>>,
+    denied_calls: Arc<Series<u64>>,
+    up: Arc<Series<u64>>,
+    last_run: Arc<Series<f64>>,
     deadline_utilization: Histogram<f64>,
-    certificate_time_left: Gauge<f64>,
+    certificate_time_left: Arc<Series<f64>>,
     measurements: Measurements,
+    /// The checks there are; with none said, all are.
+    checks: RwLock<Option<HashSet<String>>>,
+    meter: Meter,
     reader: Reader,
     // Instruments record nothing once their provider is gone.
     _provider: SdkMeterProvider,
@@ -56,7 +62,7 @@ pub(super) struct Metrics {
 impl Metrics {
     /// Instruments under this resource, cumulative.
     pub(super) fn new(resource: Resource) -> Self {
-        let reader = Reader(Arc::new(ManualReader::builder().build()));
+        let reader = Reader::default();
         let provider = SdkMeterProvider::builder()
             .with_resource(resource)
             .with_reader(reader.clone())
@@ -91,13 +97,12 @@ impl Metrics {
                 "{call}",
                 "Calls that a missing grant or capability refused, by the reason.",
             ),
-            up: meter
-                .u64_gauge(names::METRIC_UP)
-                .with_unit("{check}")
-                .with_description(
-                    "1 after a pass, 0 after a fail; left as it was by errors and skipped runs.",
-                )
-                .build(),
+            up: gauge(
+                &meter,
+                names::METRIC_UP,
+                "{check}",
+                "1 after a pass, 0 after a fail; left as it was by errors and skipped runs.",
+            ),
             last_run: seconds_gauge(
                 &meter,
                 names::METRIC_LAST_RUN,
@@ -115,24 +120,60 @@ impl Metrics {
                 names::METRIC_CERTIFICATE_TIME_LEFT,
                 "Until the server's certificate expires.",
             ),
-            measurements: Measurements::new(meter),
+            measurements: Measurements::new(meter.clone()),
+            checks: RwLock::default(),
+            meter,
             reader,
             _provider: provider,
         }
     }
 
+    /// Makes further instruments, of whoever counts other things than reports.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Says which checks there are: what is kept of others is forgotten, and their reports are not taken.
+    pub(super) fn set_checks(&self, checks: HashSet<String>) {
+        let is_known = |name: &str| checks.contains(name);
+        // Before anything is forgotten, so that no report that comes now brings it back.
+        let mut known = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        for counts in [&self.runs, &self.attempts, &self.denied_calls, &self.up] {
+            counts.retain(is_known);
+        }
+        for values in [&self.last_run, &self.certificate_time_left] {
+            values.retain(is_known);
+        }
+        self.measurements.retain(is_known);
+        *known = Some(checks);
+    }
+
+    /// Whether a check is one of those that were said, if any were.
+    pub(super) fn is_known(&self, check: &str) -> bool {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        checks.as_ref().is_none_or(|checks| checks.contains(check))
+    }
+
     /// Adds a report.
     pub(super) fn record(&self, report: &Report) {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        if checks
+            .as_ref()
+            .is_some_and(|checks| !checks.contains(&report.check))
+        {
+            return;
+        }
+        let check = &report.check;
         // What was injected is counted apart: it says nothing about the target.
         let injected = spans::injected_attribute(report.is_injected());
         let base = with(&spans::base_attributes(report), injected);
         let by_outcome = with(&base, [outcome(report.outcome)]);
         let more = error_type(report.error.as_ref()).into_iter();
         let more = more.chain(spans::retried_attribute(report));
-        self.runs.add(1, &with(&by_outcome, more));
+        self.runs.add(check, &with(&by_outcome, more), 1);
         let ended = report.started + report.duration;
         let since_1970 = ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.last_run.record(since_1970.as_secs_f64(), &by_outcome);
+        self.last_run.set(check, &by_outcome, since_1970.as_secs_f64());
         if report.outcome == Outcome::Skipped {
             return;
         }
@@ -142,27 +183,27 @@ impl Metrics {
             self.deadline_utilization.record(share, &base);
         }
         match report.outcome {
-            Outcome::Pass => self.up.record(1, &base),
-            Outcome::Fail => self.up.record(0, &base),
+            Outcome::Pass => self.up.set(check, &base, 1),
+            Outcome::Fail => self.up.set(check, &base, 0),
             Outcome::Error | Outcome::Skipped => {}
         }
         for attempt in &report.attempts {
-            self.record_attempt(attempt, &base);
+            self.record_attempt(check, attempt, &base);
         }
         for (denial, count) in report.usage.denied_calls.iter() {
             let reason = KeyValue::new(names::DENIAL, denial.as_str());
-            self.denied_calls.add(count, &with(&base, [reason]));
+            self.denied_calls.add(check, &with(&base, [reason]), count);
         }
         if let Some(time_left) = certificate_time_left(report) {
-            self.certificate_time_left.record(time_left, &base);
+            self.certificate_time_left.set(check, &base, time_left);
         }
-        self.measurements.record(&report.measurements, &base);
+        self.measurements.record(check, &report.measurements, &base);
     }
 
-    fn record_attempt(&self, attempt: &Attempt, base: &[KeyValue]) {
+    fn record_attempt(&self, check: &str, attempt: &Attempt, base: &[KeyValue]) {
         let by_outcome = with(base, [outcome(attempt.outcome)]);
-        self.attempts
-            .add(1, &with(&by_outcome, error_type(attempt.error.as_ref())));
+        let by_error = with(&by_outcome, error_type(attempt.error.as_ref()));
+        self.attempts.add(check, &by_error, 1);
         for phase in &attempt.phases {
             let Some(duration) = phase.duration else { continue };
             let name = KeyValue::new(names::PHASE, phase.name.clone());
@@ -220,15 +261,44 @@ fn with(attributes: &[KeyValue], more: impl IntoIterator<Item = KeyValue>) -> Ve
     attributes.iter().cloned().chain(more).collect()
 }
 
-fn counter(meter: &Meter, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
-    meter
-        .u64_counter(name)
+/// Counts that belong to checks or targets, cumulative.
+pub(super) fn counter(
+    meter: &Meter,
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> Arc<Series<u64>> {
+    let counts = Series::new(CARDINALITY);
+    let shown = Arc::clone(&counts);
+    let _shown_by_the_sdk = meter
+        .u64_observable_counter(name)
         .with_unit(unit)
         .with_description(description)
-        .build()
+        .with_callback(move |observer| shown.observe(|value, attributes| observer.observe(value, attributes)))
+        .build();
+    counts
 }
 
-fn histogram(
+/// Whole numbers that belong to checks or targets.
+pub(super) fn gauge(
+    meter: &Meter,
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> Arc<Series<u64>> {
+    let values = Series::new(CARDINALITY);
+    let shown = Arc::clone(&values);
+    let _shown_by_the_sdk = meter
+        .u64_observable_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_callback(move |observer| shown.observe(|value, attributes| observer.observe(value, attributes)))
+        .build();
+    values
+}
+
+/// A histogram with these bounds.
+pub(super) fn histogram(
     meter: &Meter,
     name: &'static str,
     unit: &'static str,
@@ -242,28 +312,33 @@ fn histogram(
     builder.with_boundaries(buckets.to_vec()).build()
 }
 
-fn seconds_gauge(meter: &Meter, name: &'static str, description: &'static str) -> Gauge<f64> {
-    meter
-        .f64_gauge(name)
+fn seconds_gauge(meter: &Meter, name: &'static str, description: &'static str) -> Arc<Series<f64>> {
+    let values = Series::new(CARDINALITY);
+    let shown = Arc::clone(&values);
+    let _shown_by_the_sdk = meter
+        .f64_observable_gauge(name)
         .with_unit("s")
         .with_description(description)
-        .build()
+        .with_callback(move |observer| shown.observe(|value, attributes| observer.observe(value, attributes)))
+        .build();
+    values
 }
 
-/// A view of every instrument that raises the SDK's limit of 2,000 attribute sets.
+/// A view of every instrument that raises the SDK's limit of 2,000 attribute sets: to ours, and one more for
+/// what is over ours.
 fn with_cardinality_limit(instrument: &Instrument) -> Option<Stream> {
-    let limit = if instrument.name() == names::METRIC_PHASE_DURATION {
-        PHASE_CARDINALITY
+    let limit = if instrument.name().starts_with(names::METRIC_MEASUREMENT_PREFIX) {
+        measurements::CARDINALITY
     } else {
         CARDINALITY
     };
-    Stream::builder().with_cardinality_limit(limit).build().ok()
+    Stream::builder().with_cardinality_limit(limit + 1).build().ok()
 }
 
 /// A reader that both the SDK and we hold. It is read when we say, so that the result of every export
 /// is ours; the SDK's periodic reader keeps it to itself and cannot be bounded.
-#[derive(Debug, Clone)]
-struct Reader(Arc<ManualReader>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reader(Arc<ManualReader>);
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {

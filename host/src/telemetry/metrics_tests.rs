@@ -1,5 +1,7 @@
 //! Tests of what a report adds to the metrics.
 
+use std::collections::BTreeSet;
+
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::*;
@@ -243,4 +245,29 @@ fn a_run_that_passed_on_a_later_attempt_is_counted_apart() {
             "attempts{name=mail-login,outcome=pass,type=imap} 2",
         ]
     );
+}
+
+#[test]
+fn a_removed_check_leaves_its_histograms_and_nothing_else_behind() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    let other = Report {
+        check: "page".into(),
+        ..passing()
+    };
+    metrics.record(&passing());
+    metrics.record(&other);
+    metrics.set_checks(HashSet::from(["page".to_owned()]));
+    // A run that was under way when its check was removed.
+    metrics.record(&passing());
+    let of_removed: BTreeSet<String> = points(&metrics)
+        .into_iter()
+        .filter(|point| point.contains("name=mail-login"))
+        .map(|point| point.split('{').next().unwrap_or_default().to_owned())
+        .collect();
+    let histograms = ["deadline.utilization", "duration", "phase.duration"];
+    assert_eq!(of_removed, histograms.map(str::to_owned).into());
+    let kept = points(&metrics)
+        .into_iter()
+        .filter(|point| point.contains("name=page"));
+    assert_eq!(kept.count(), 10);
 }

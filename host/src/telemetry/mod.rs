@@ -7,23 +7,34 @@
 //! again yields the same spans, and the outcome of every export is known.
 //!
 //! Metrics are cumulative, so that a collector that was away for a while misses nothing but
-//! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type.
+//! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type. A process
+//! that serves has [`Meters`], which it exports, shows as text, or both.
 
 mod delivery;
 mod environment;
 mod exporter;
+mod exposition;
 mod http_client;
 mod measurements;
+mod meters;
 mod metrics;
 mod names;
+mod process;
 mod queue;
 mod resource;
+mod runner_metrics;
+mod series;
 mod settings;
 mod spans;
 #[cfg(test)]
 mod specimen;
+#[cfg(test)]
+pub(crate) mod strict;
+mod translation;
 mod transport;
 
 pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
+pub use exposition::Exposition;
+pub use meters::{CheckLabels, Meters};
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
 pub use transport::StartError;

@@ -102,3 +102,48 @@ pub(super) const METRIC_DENIED_CALLS: &str = "synthetic.check.denied_calls";
 pub(super) const METRIC_CERTIFICATE_TIME_LEFT: &str = "synthetic.check.tls.certificate.time_left";
 /// What plugins measure is a gauge of this and the measurement's name, in the measurement's unit.
 pub(super) const METRIC_MEASUREMENT_PREFIX: &str = "synthetic.check.measurement.";
+/// What a check's runs go to, `host:port`; checks of the same share a breaker and a retry budget.
+pub(super) const TARGET: &str = "synthetic.check.target";
+/// `unknown`, `passing`, `warning` or `failing`.
+pub(super) const CHECK_STATE: &str = "synthetic.check.state";
+/// `closed`, `open` or `half_open`.
+pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
+/// The name of a task of the runner.
+pub(super) const TASK: &str = "synthetic.runner.task";
+/// `user` or `system`. OpenTelemetry's own name.
+pub(super) const CPU_MODE: &str = "cpu.mode";
+
+/// 1 for the state that a check is in, 0 for the others: gauge, `{check}`.
+pub(super) const METRIC_CHECK_STATE: &str = "synthetic.check.state";
+/// 1 for the state that a breaker is in, 0 for the others: gauge, `{circuit}`.
+pub(super) const METRIC_CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
+/// Changes of a breaker into a state: counter, `{transition}`.
+pub(super) const METRIC_CIRCUIT_TRANSITIONS: &str = "synthetic.check.circuit.transitions";
+/// Retries that a target's retry budget did not allow: counter, `{retry}`.
+pub(super) const METRIC_RETRIES_DENIED: &str = "synthetic.check.retries_denied";
+/// How late runs began: histogram, `s`.
+pub(super) const METRIC_SCHEDULE_DELAY: &str = "synthetic.runner.schedule.delay";
+/// Runs whose time passed without them: counter, `{run}`.
+pub(super) const METRIC_SCHEDULE_MISSED: &str = "synthetic.runner.schedule.missed";
+/// Runs under way: up-down counter, `{run}`.
+pub(super) const METRIC_ACTIVE_RUNS: &str = "synthetic.runner.runs.active";
+/// 1 when the last load of the configuration was taken, else 0: gauge.
+pub(super) const METRIC_RELOAD_SUCCESS: &str = "synthetic.runner.config.last_reload.success";
+/// When the last one that was taken happened: gauge, `s` since 1970.
+pub(super) const METRIC_RELOAD_TIME: &str = "synthetic.runner.config.last_reload.time";
+/// Plugin files that were refused: counter, `{plugin}`.
+pub(super) const METRIC_PLUGIN_REFUSED: &str = "synthetic.runner.plugin.refused";
+/// Plugins that were replaced: counter, `{plugin}`.
+pub(super) const METRIC_PLUGIN_SWAPPED: &str = "synthetic.runner.plugin.swapped";
+/// Tasks that were started again: counter, `{restart}`.
+pub(super) const METRIC_TASK_RESTARTS: &str = "synthetic.runner.task.restarts";
+/// Panics: counter, `{panic}`.
+pub(super) const METRIC_PANICS: &str = "synthetic.runner.panics";
+/// When the process began: gauge, `s` since 1970. Prometheus' own name, once translated.
+pub(super) const METRIC_PROCESS_START: &str = "process.start_time";
+/// Processor time: counter, `s`. OpenTelemetry's own name, as the following.
+pub(super) const METRIC_PROCESS_CPU: &str = "process.cpu.time";
+/// Resident memory: up-down counter, `By`.
+pub(super) const METRIC_PROCESS_MEMORY: &str = "process.memory.usage";
+/// Open file descriptors: up-down counter, `{file_descriptor}`.
+pub(super) const METRIC_PROCESS_FILES: &str = "process.open_file_descriptor.count";

@@ -1,0 +1,74 @@
+//! The HTTP endpoints of the daemon (`[http]`), as they are configured. Serving them is `serve::http`'s.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::SecretName;
+
+/// The HTTP endpoints (`[http]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// The address and port to listen at. Default: [`Http::LISTEN`].
+    pub listen: SocketAddr,
+    /// Speaks TLS, and nothing else.
+    pub tls: Option<HttpTls>,
+    /// The secret that whoever asks has to know, sent as a bearer token (RFC 6750).
+    pub token: Option<SecretName>,
+}
+
+/// A certificate and its key. They are read again when the files change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpTls {
+    /// The certificate, with those between it and the authority's, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+impl Http {
+    /// Loopback, because what is known of checks is nobody else's business unless somebody says so. The port
+    /// is the one that the design names; it is registered to no other service of this kind.
+    pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9315);
+
+    /// What is to be noted of addresses that others can reach while nothing keeps them out.
+    pub fn note(&self) -> Option<String> {
+        if self.listen.ip().to_canonical().is_loopback() {
+            return None;
+        }
+        let lacking = match (&self.token, &self.tls) {
+            (None, None) => "without `token` and `tls`: whoever reaches it can read and reload everything",
+            (None, Some(_)) => "without `token`: whoever reaches it can read and reload everything",
+            (Some(_), None) => "without `tls`: the token crosses the network in the clear",
+            (Some(_), Some(_)) => return None,
+        };
+        Some(format!(
+            "`http.listen` is `{}`, not loopback, {lacking}",
+            self.listen
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_can_reach_is_noted_unless_it_is_kept_from_them() {
+        let http = |listen: &str, token: bool, tls: bool| Http {
+            listen: listen.parse().unwrap(),
+            tls: tls.then(|| HttpTls {
+                certificate: "c.pem".into(),
+                key: "k.pem".into(),
+            }),
+            token: token.then(|| "token".parse().unwrap()),
+        };
+        for loopback in ["127.0.0.1:0", "[::1]:9315", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(http(loopback, false, false).note(), None);
+        }
+        let note = |token, tls| http("0.0.0.0:9315", token, tls).note();
+        assert!(note(false, false).is_some_and(|note| note.contains("without `token` and `tls`")));
+        assert!(note(true, false).is_some_and(|note| note.contains("in the clear")));
+        assert!(note(false, true).is_some_and(|note| note.contains("without `token`:")));
+        assert_eq!(note(true, true), None);
+    }
+}

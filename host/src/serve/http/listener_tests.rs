@@ -1,0 +1,236 @@
+//! Tests of the bounds of connections: slow and large requests, too many, TLS, the end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::tests::client::{PATIENCE, Server, exchange};
+use super::{Bounds, Listener, StartError, TlsError};
+use crate::config::{Http, HttpTls};
+
+fn router() -> Router {
+    Router::new().route("/", get(async || "here"))
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut rest)).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_head_is_dropped_and_the_others_are_served() {
+    let bounds = Bounds {
+        head_time: Duration::from_millis(300),
+        connections: 4,
+        ..Bounds::default()
+    };
+    let server = Server::start(router(), bounds).await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = server.connect().await;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx-")
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    // All places are taken: this one waits until a slow one has used up its time.
+    assert_eq!(server.get("/").await.body, "here");
+    for stream in &mut slow {
+        assert!(is_closed(stream).await);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = Server::start(router(), Bounds::default()).await;
+    let large = "x".repeat(64 * 1024);
+    let answer = server.request("GET", "/", &[("x-large", &large)], "").await;
+    assert_eq!(answer.status, 431);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_used_again_and_again_comes_to_its_end() {
+    let bounds = Bounds {
+        life: Duration::from_millis(200),
+        ..Bounds::default()
+    };
+    let server = Server::start(router(), bounds).await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(is_closed(&mut stream).await);
+}
+
+#[tokio::test]
+async fn the_end_waits_for_an_answer_under_way_and_not_for_idle_connections() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let slow = get(async move || {
+        tell.notify_one();
+        wait.notified().await;
+        "done"
+    });
+    let server = Server::start(router().route("/slow", slow), Bounds::default()).await;
+    let mut idle = server.connect().await;
+    let stream = server.connect().await;
+    let answer = tokio::spawn(exchange(stream, "GET", "/slow", &[], ""));
+    begun.notified().await;
+    server.begin_to_stop(PATIENCE);
+    assert!(is_closed(&mut idle).await);
+    go_on.notify_one();
+    assert_eq!(answer.await.unwrap().body, "done");
+    assert!(server.stop(PATIENCE).await < PATIENCE / 2);
+}
+
+#[tokio::test]
+async fn the_end_comes_in_its_time_whatever_is_under_way() {
+    let begun = Arc::new(Notify::new());
+    let tell = Arc::clone(&begun);
+    let stuck = get(async move || {
+        tell.notify_one();
+        std::future::pending::<()>().await;
+    });
+    let server = Server::start(router().route("/stuck", stuck), Bounds::default()).await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"GET /stuck HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    begun.notified().await;
+    assert!(server.stop(Duration::from_millis(50)).await < PATIENCE / 2);
+    assert!(is_closed(&mut stream).await);
+}
+
+#[tokio::test]
+async fn an_idle_server_ends_at_once() {
+    let server = Server::start(router(), Bounds::default()).await;
+    let _idle = server.connect().await;
+    assert!(server.stop(PATIENCE).await < PATIENCE / 2);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_said() {
+    let server = Server::start(router(), Bounds::default()).await;
+    let http = Http {
+        listen: server.address,
+        tls: None,
+        token: None,
+    };
+    let error = Listener::bind(&http, Bounds::default()).await.unwrap_err();
+    let expected = format!(
+        "http.listen: cannot listen at `{}`: Address already in use",
+        server.address
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+/// Writes a new certificate for `localhost`; gives it for trusting.
+fn certify(folder: &Path) -> rustls_pki_types::CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("c.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("k.pem"), made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}
+
+async fn over_tls(
+    server: &Server,
+    trusted: &rustls_pki_types::CertificateDer<'static>,
+) -> Result<String, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, server.connect().await).await;
+    let stream = stream.map_err(|error| error.to_string())?;
+    Ok(exchange(stream, "GET", "/", &[], "").await.body)
+}
+
+fn files(folder: &Path) -> HttpTls {
+    HttpTls {
+        certificate: folder.join("c.pem"),
+        key: folder.join("k.pem"),
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_changes_is_shown_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = certify(folder.path());
+    let server = Server::start_with(router(), Bounds::default(), Some(files(folder.path()))).await;
+    assert_eq!(over_tls(&server, &first).await.as_deref(), Ok("here"));
+    let second = certify(folder.path());
+    let shown = async {
+        while over_tls(&server, &second).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, shown).await.unwrap();
+    std::fs::write(
+        folder.path().join("c.pem"),
+        "not a certificate, and longer than nothing",
+    )
+    .unwrap();
+    // Looked at once a second at most: this is after the next look.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(over_tls(&server, &second).await.as_deref(), Ok("here"));
+    // Who speaks no TLS gets no answer.
+    let mut plain = server.connect().await;
+    plain
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    assert!(!answer.starts_with(b"HTTP"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let http = |tls| Http {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: Some(tls),
+        token: None,
+    };
+    let refused = async |tls| Listener::bind(&http(tls), Bounds::default()).await.unwrap_err();
+    let missing = refused(files(folder.path())).await;
+    assert!(
+        matches!(missing, StartError::Tls(TlsError::Unreadable { .. })),
+        "{missing}"
+    );
+    certify(folder.path());
+    let swapped = HttpTls {
+        certificate: folder.path().join("k.pem"),
+        key: folder.path().join("c.pem"),
+    };
+    let swapped = refused(swapped).await.to_string();
+    assert!(swapped.ends_with("wanted certificates in PEM"), "{swapped}");
+    let other = tempfile::tempdir().unwrap();
+    certify(other.path());
+    let mixed = HttpTls {
+        certificate: folder.path().join("c.pem"),
+        key: other.path().join("k.pem"),
+    };
+    let mixed = refused(mixed).await;
+    assert!(
+        matches!(mixed, StartError::Tls(TlsError::Unusable { .. })),
+        "{mixed}"
+    );
+}

@@ -1,0 +1,113 @@
+//! What the board knows, as the JSON of the API. Pure but for the clocks that moments are told by.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::outcome::hexadecimal;
+use crate::serve::board::{BreakerFacts, CheckSnapshot, LastReload, LastRun, PluginFacts};
+
+/// A moment as reports write it.
+pub(super) fn rfc3339(moment: SystemTime) -> Option<String> {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    OffsetDateTime::from(moment).format(format).ok()
+}
+
+/// A moment by the clock of intervals, as the clock on the wall will show it, or did.
+fn on_the_wall(moment: Instant) -> Option<String> {
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    let moment = match moment.checked_duration_since(now) {
+        Some(ahead) => wall.checked_add(ahead),
+        None => wall.checked_sub(now.saturating_duration_since(moment)),
+    };
+    rfc3339(moment?)
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
+}
+
+/// A check, without its report.
+pub(super) fn check(check: &CheckSnapshot) -> Value {
+    let facts = &check.facts;
+    let counts = check.outcomes;
+    json!({
+        "name": facts.name,
+        "plugin": facts.plugin,
+        "target": facts.target,
+        "every_s": facts.every.map(seconds),
+        "next_due": check.next_due.and_then(on_the_wall),
+        "running_since": check.running_since.and_then(on_the_wall),
+        "state": check.state,
+        "state_since": check.state_since.and_then(rfc3339),
+        "breaker": check.breaker,
+        "runs": {
+            "pass": counts.pass,
+            "fail": counts.fail,
+            "error": counts.error,
+            "skipped": counts.skipped,
+        },
+        "skipped": check.skipped,
+        "last": check.last.as_ref().map(last_run),
+    })
+}
+
+fn last_run(last: &LastRun) -> Value {
+    json!({
+        "run_id": hexadecimal(&last.run_id),
+        "started": rfc3339(last.started),
+        "duration_s": seconds(last.duration),
+        "outcome": last.outcome,
+        "error_type": last.error_type,
+        "attempts": last.attempts,
+    })
+}
+
+/// A breaker.
+pub(super) fn breaker(breaker: &BreakerFacts) -> Value {
+    json!({
+        "target": breaker.target,
+        "plugin": breaker.plugin,
+        "state": breaker.state,
+        "failures": breaker.failures,
+        "retry_at": breaker.retry_at.and_then(on_the_wall),
+        "checks": breaker.checks,
+    })
+}
+
+/// A plugin.
+pub(super) fn plugin(plugin: &PluginFacts) -> Value {
+    let refusal = plugin.last_refusal.as_ref();
+    json!({
+        "name": plugin.identity.name,
+        "version": plugin.identity.version,
+        "sha256": plugin.identity.sha256,
+        "origin": plugin.origin,
+        "since": rfc3339(plugin.since),
+        "last_refusal": refusal.map(|refusal| json!({
+            "at": rfc3339(refusal.at),
+            "message": refusal.message,
+        })),
+    })
+}
+
+/// A reload.
+pub(super) fn last_reload(reload: &LastReload) -> Value {
+    json!({ "at": rfc3339(reload.at), "ok": reload.ok, "message": reload.message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_ahead_and_past_are_told_by_the_clock_on_the_wall() {
+        let minute = Duration::from_secs(60);
+        let ahead = on_the_wall(Instant::now() + minute).unwrap();
+        let past = on_the_wall(Instant::now() - minute).unwrap();
+        let now = rfc3339(SystemTime::now()).unwrap();
+        assert!(past < now && now < ahead, "{past} {now} {ahead}");
+    }
+}
