@@ -28,15 +28,11 @@ const NAME_SERVER_PORT: u16 = 53;
 /// The root table.
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
-    let http = root.table("http", http).flatten();
     let serve = root.table("serve", serve).unwrap_or_default();
     let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let (watching, references) = watching(root);
     let resolver = root.table("resolver", resolver).unwrap_or_default();
     let disabled = root.table("disable", disabled).unwrap_or_default();
-    let runner = root
-        .table("runner", |table| table.get("concurrency")?.integer(1..=10_000))
-        .flatten();
     let retry_budget = root.table("retry_budget", retry_budget).unwrap_or_default();
     let runner = root.table("runner", decode_schedule::runner);
     let jitter = root.table("schedule", decode_schedule::schedule).flatten();
@@ -62,9 +58,6 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         plugin_changes,
         resolver,
         disabled,
-        concurrency: runner
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(DEFAULT_CONCURRENCY),
         retry_budget,
         concurrency: runner.map_or(DEFAULT_CONCURRENCY, |limits| limits.concurrency),
         per_target: runner.map_or(DEFAULT_PER_TARGET, |limits| limits.per_target),
