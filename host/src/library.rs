@@ -8,7 +8,11 @@ use std::sync::Arc;
 use crate::sandbox::{LoadError, MAX_SIZE, Plugin, Sandbox, SharedPlugin};
 
 /// The built-in plugins: the names they describe themselves by, and their components.
-const BUILT_IN: [(&str, &[u8]); 2] = [
+const BUILT_IN: [(&str, &[u8]); 3] = [
+    (
+        "dns",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_dns.wasm")),
+    ),
     (
         "http",
         include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm")),

@@ -1,9 +1,10 @@
 //! What the tests of the whole program stand on, which are in `tests/tests`, one file per promise.
 //!
 //! - [`program`] runs the built `bedcheck` and reads its reports,
-//! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
+//! - [`dovecot`], [`nginx`] and [`nsd`] are the real servers, from Debian's packages,
 //! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
+//! - [`datagrams`] is a peer that answers datagrams as a test says,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
 //! - [`collector`] is a real OpenTelemetry Collector.
@@ -16,9 +17,11 @@
 pub mod certificates;
 pub mod collector;
 pub mod component;
+pub mod datagrams;
 pub mod dovecot;
 pub mod names;
 pub mod nginx;
+pub mod nsd;
 pub mod program;
 pub mod script;
 

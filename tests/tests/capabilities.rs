@@ -295,7 +295,7 @@ fn names_that_match_nothing_are_refused() {
         ),
         (
             "net.udp",
-            "--disable: found `net.udp`, wanted a capability: `net.connect`, `net.tls` or `secrets`",
+            "--disable: found `net.udp`, wanted a capability: `net.connect`, `net.datagram`, `net.tls` or `secrets`",
         ),
     ] {
         let finished = Program::run(&configuration(""))
