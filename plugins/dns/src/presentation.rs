@@ -2,7 +2,7 @@
 //! the trade write it: `www.example.org.\t300\tIN\tA\t192.0.2.1`. Pure.
 
 use hickory_proto::rr::rdata::NULL;
-use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// A record.
 pub(crate) fn record(record: &Record) -> String {
@@ -11,9 +11,17 @@ pub(crate) fn record(record: &Record) -> String {
         name(&record.name),
         record.ttl,
         record.dns_class,
-        record.record_type(),
+        kind(record.record_type()),
         data(&record.data)
     )
+}
+
+/// The name of a type; of one that is not known here `TYPE65400` (RFC 3597 section 5).
+fn kind(record_type: RecordType) -> String {
+    match record_type {
+        RecordType::Unknown(code) => format!("TYPE{code}"),
+        known => known.to_string(),
+    }
 }
 
 /// The data of a record.
@@ -85,7 +93,6 @@ fn unknown(data: &NULL) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::RecordType;
     use hickory_proto::rr::rdata::{A, CNAME, MX, SOA, TXT};
 
     use super::*;
