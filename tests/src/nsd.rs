@@ -21,7 +21,7 @@ use crate::process::{ServerProcess, copy_into, executable, write};
 pub const SERIAL: u32 = 2_026_010_203;
 
 /// How many texts the name `large` has.
-pub const LARGE: usize = 40;
+pub const LARGE: u32 = 40;
 
 /// A running NSD; it stops when this is dropped.
 #[derive(Debug)]
