@@ -27,6 +27,7 @@ main() {
 missing_packages() {
     [ -x /usr/lib/dovecot/imap ] && command -v dovecot >/dev/null || printf ' dovecot-imapd'
     command -v nginx >/dev/null || printf ' nginx-light'
+    command -v nsd >/dev/null || printf ' nsd'
     command -v openssl >/dev/null || printf ' openssl'
 }
 
@@ -45,6 +46,7 @@ disable_services() {
     [ -d /run/systemd/system ] || return 0
     case $missing in *dovecot*) systemctl --quiet disable dovecot ;; esac
     case $missing in *nginx*) systemctl --quiet disable nginx ;; esac
+    case $missing in *nsd*) systemctl --quiet disable nsd ;; esac
 }
 
 say() {

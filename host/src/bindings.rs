@@ -15,11 +15,15 @@ wasmtime::component::bindgen!({
         "bedcheck:plugin/net.[method]connection.write": async | trappable,
         "bedcheck:plugin/net.[method]connection.send": async | trappable,
         "bedcheck:plugin/net.[method]connection.close": async | trappable,
+        "bedcheck:plugin/net.[static]datagram-socket.connect": async | trappable,
+        "bedcheck:plugin/net.[method]datagram-socket.send": async | trappable,
+        "bedcheck:plugin/net.[method]datagram-socket.receive": async | trappable,
         default: trappable,
     },
     exports: { default: async },
     with: {
         "bedcheck:plugin/net.connection": crate::connection::Connection,
+        "bedcheck:plugin/net.datagram-socket": crate::connection::DatagramSocket,
         "bedcheck:plugin/secrets.secret": crate::secret::Secret,
     },
 });

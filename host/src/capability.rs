@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum Capability {
     /// To resolve names and to connect to what the check grants.
     NetConnect,
+    /// To resolve names and to exchange datagrams with what the check grants.
+    NetDatagram,
     /// To negotiate TLS on a connection.
     NetTls,
     /// To have the secrets sent that the check's settings refer to.
@@ -17,12 +19,13 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 3] = [Self::NetConnect, Self::NetTls, Self::Secrets];
+    pub const ALL: [Self; 4] = [Self::NetConnect, Self::NetDatagram, Self::NetTls, Self::Secrets];
 
     /// Its name in configurations, plugins and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NetConnect => "net.connect",
+            Self::NetDatagram => "net.datagram",
             Self::NetTls => "net.tls",
             Self::Secrets => "secrets",
         }
@@ -37,7 +40,7 @@ impl Display for Capability {
 
 /// A name that no capability has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("found `{}`, wanted a capability: `net.connect`, `net.tls` or `secrets`", .0.escape_debug())]
+#[error("found `{}`, wanted a capability: `net.connect`, `net.datagram`, `net.tls` or `secrets`", .0.escape_debug())]
 pub struct UnknownCapability(String);
 
 impl FromStr for Capability {

@@ -53,7 +53,7 @@ impl Description {
         self
     }
 
-    /// The capabilities the plugin needs: `net.connect`, `net.tls`, `secrets`.
+    /// The capabilities the plugin needs: `net.connect`, `net.datagram`, `net.tls`, `secrets`.
     #[must_use]
     pub fn capabilities<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.0.capabilities = names.into_iter().map(Into::into).collect();

@@ -53,6 +53,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod connection;
+mod datagrams;
 mod description;
 mod failure;
 mod phase;
@@ -65,6 +66,7 @@ pub mod test;
 pub use bindings::bedcheck::plugin::net::{Certificate, TlsInfo, TlsOptions};
 pub use bindings::bedcheck::plugin::types::{CallError, TlsFailure, TlsProblem};
 pub use connection::Connection;
+pub use datagrams::DatagramSocket;
 pub use description::{Description, Target};
 pub use failure::{Failure, Reason};
 pub use phase::{FirstFailure, Planned, phase, phase_of, plan};

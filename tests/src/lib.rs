@@ -1,10 +1,11 @@
 //! What the tests of the whole program stand on, which are in `tests/tests`, one file per promise.
 //!
 //! - [`program`] runs the built `bedcheck` and reads its reports,
-//! - [`dovecot`] and [`nginx`] are the real servers, from Debian's packages,
 //! - [`daemon`] is a running `bedcheck serve`,
+//! - [`dovecot`], [`nginx`] and [`nsd`] are the real servers, from Debian's packages,
 //! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
+//! - [`datagrams`] is a peer that answers datagrams as a test says,
 //! - [`target`] is a web server that is up, down or silent as a test says,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
@@ -19,9 +20,11 @@ pub mod certificates;
 pub mod collector;
 pub mod component;
 pub mod daemon;
+pub mod datagrams;
 pub mod dovecot;
 pub mod names;
 pub mod nginx;
+pub mod nsd;
 pub mod program;
 pub mod script;
 pub mod target;

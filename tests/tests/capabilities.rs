@@ -287,7 +287,7 @@ fn names_that_match_nothing_are_refused() {
         ),
         (
             "plugin:smtp=net.tls",
-            "--disable: found no plugin called `smtp`, wanted `http` or `imap`",
+            "--disable: found no plugin called `smtp`, wanted `dns`, `http` or `imap`",
         ),
         (
             "check:pagee=net.tls",
@@ -295,7 +295,7 @@ fn names_that_match_nothing_are_refused() {
         ),
         (
             "net.udp",
-            "--disable: found `net.udp`, wanted a capability: `net.connect`, `net.tls` or `secrets`",
+            "--disable: found `net.udp`, wanted a capability: `net.connect`, `net.datagram`, `net.tls` or `secrets`",
         ),
     ] {
         let finished = Program::run(&configuration(""))

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bedcheck_tests::component::Component;
 use bedcheck_tests::program::{built_in_plugin, guest_plugin};
 use bedcheck_tests::script::Script;
 use bedcheck_tests::{Program, bedcheck};
@@ -181,4 +182,37 @@ fn what_a_check_may_spend_does_not_decide_what_is_a_plugin() {
         .finish();
     assert_eq!(finished.code, Some(3), "{finished:#?}");
     assert_eq!(finished.report()["error"]["type"], "memory_limit");
+}
+
+#[test]
+fn a_plugin_made_for_an_earlier_version_of_the_contract_is_loaded() {
+    // It exports the check of 1.0.0, and imports a connection as it was then, and as it is in a later version.
+    for version in ["1.0.0", "1.1.0"] {
+        let import = format!(
+            r#"(import "bedcheck:plugin/net@{version}" (instance $net
+                   (export "connection" (type $connection (sub resource)))
+                   (export "[method]connection.peer-address"
+                       (func (param "self" (borrow $connection)) (result string)))))"#
+        );
+        let component = Component::new().imports(&import, "", "").build();
+        let finished = Program::run("plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"odd\"\n")
+            .file("plugins/odd.wasm", component)
+            .finish();
+        assert_eq!(
+            finished.report()["outcome"],
+            "pass",
+            "{version}: {}",
+            finished.stderr
+        );
+    }
+    // What the contract does not have yet is missing, and named.
+    let import = r#"(import "bedcheck:plugin/net@1.9.0" (instance (export "teleport" (func))))"#;
+    let finished = Program::run("plugins.dir = \"plugins\"\n[[check]]\nname = \"a\"\nplugin = \"odd\"\n")
+        .file(
+            "plugins/odd.wasm",
+            Component::new().imports(import, "", "").build(),
+        )
+        .finish();
+    assert_eq!(finished.code, Some(64));
+    assert!(finished.stderr.contains("teleport"), "{}", finished.stderr);
 }

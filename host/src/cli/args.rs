@@ -183,7 +183,7 @@ pub struct RunArguments {
     /// What that check may reach besides its own target, as in `allow` of a file.
     #[arg(long, value_name = "HOST:PORT", requires = "plugin")]
     pub allow: Vec<String>,
-    /// Switch a capability off, to see what becomes of the checks: `net.connect`, `net.tls` or `secrets`,
+    /// Switch a capability off, to see what becomes of the checks: `net.connect`, `net.datagram`, `net.tls` or `secrets`,
     /// or only for some with `plugin:NAME=net.tls` or `check:NAME=net.tls`; can be given several times.
     #[arg(long, value_name = "CAPABILITY")]
     pub disable: Vec<String>,

@@ -134,7 +134,7 @@ fn the_other_options_are_read_as_well() {
         problems,
         "--allow: found `www.example.org`, wanted a port as well, such as `www.example.org:443`\n\
          --deadline: found `5`, wanted a duration with a unit, such as `5s`\n\
-         --disable: found `tls`, wanted a capability: `net.connect`, `net.tls` or `secrets`\n\
+         --disable: found `tls`, wanted a capability: `net.connect`, `net.datagram`, `net.tls` or `secrets`\n\
          --plugin: found `HTTP`, wanted the name of a plugin (lower case letters, digits and hyphens), such as `http`"
     );
 }

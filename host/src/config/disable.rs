@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn options_that_mean_nothing_are_refused() {
-        let capability = "wanted a capability: `net.connect`, `net.tls` or `secrets`";
+        let capability = "wanted a capability: `net.connect`, `net.datagram`, `net.tls` or `secrets`";
         let forms = "wanted `CAPABILITY`, `plugin:NAME=CAPABILITY` or `check:NAME=CAPABILITY`";
         for (option, message) in [
             ("tls", format!("found `tls`, {capability}")),

@@ -17,7 +17,9 @@ use super::problem::Problems;
 use super::reader::{Table, Value, read_root};
 use super::source::Source;
 use super::words::{alternatives, quoted};
-use crate::connection::script::{Names, Pattern, Peer, Script, Step, Template, TlsAnswer, canonical};
+use crate::connection::script::{
+    Names, Pattern, Peer, Script, Step, Template, TlsAnswer, Transport, canonical,
+};
 use crate::connection::{Certificate, Error, TlsInfo, TlsProblem};
 use crate::outcome::hexadecimal;
 
@@ -36,6 +38,8 @@ const DIAL_ERRORS: [&str; 4] = [
     "host-unreachable",
     "network-unreachable",
 ];
+/// The errors of a socket for datagrams, the first once something is sent.
+const DATAGRAM_ERRORS: [&str; 3] = ["connection-refused", "host-unreachable", "network-unreachable"];
 /// The errors of a handshake.
 const TLS_ERRORS: [&str; 4] = [
     "tls-handshake",
@@ -148,6 +152,7 @@ fn repeats(table: &mut Table<'_>, is_last: bool) -> bool {
 }
 
 fn peer(table: &mut Table<'_>, number: usize, names: &Names) -> Peer {
+    let transport = transport(table);
     let port = table.get("port").and_then(|value| value.integer(1..=65_535));
     let error = table.get("error");
     let steps = table.get("steps");
@@ -156,7 +161,11 @@ fn peer(table: &mut Table<'_>, number: usize, names: &Names) -> Peer {
     }
     let error = error.and_then(|value| {
         let peer = || format!("connection {number} of the script");
-        Some(match word(&value, &DIAL_ERRORS)? {
+        let known = match transport {
+            Transport::Tcp => &DIAL_ERRORS[..],
+            Transport::Udp => &DATAGRAM_ERRORS[..],
+        };
+        Some(match word(&value, known)? {
             "connection-reset" => Error::Reset,
             "host-unreachable" => Error::HostUnreachable(peer()),
             "network-unreachable" => Error::NetworkUnreachable(peer()),
@@ -165,14 +174,32 @@ fn peer(table: &mut Table<'_>, number: usize, names: &Names) -> Peer {
     });
     let steps = match error {
         Some(error) => Err(error),
-        None => Ok(steps.map_or_else(|| Arc::from([]), |value| self::steps(&value, names))),
+        None => Ok(steps.map_or_else(|| Arc::from([]), |value| self::steps(&value, names, transport))),
     };
     let port = port.and_then(|port| u16::try_from(port).ok());
-    Peer { port, steps }
+    Peer {
+        transport,
+        port,
+        steps,
+    }
 }
 
-fn steps(value: &Value<'_>, names: &Names) -> Arc<[Step]> {
-    let mut seen = Seen::default();
+/// Over what the peer is talked to.
+fn transport(table: &mut Table<'_>) -> Transport {
+    let given = table
+        .get("transport")
+        .and_then(|value| word(&value, &["tcp", "udp"]));
+    match given {
+        Some("udp") => Transport::Udp,
+        _ => Transport::Tcp,
+    }
+}
+
+fn steps(value: &Value<'_>, names: &Names, transport: Transport) -> Arc<[Step]> {
+    let mut seen = Seen {
+        transport,
+        ..Seen::default()
+    };
     let mut steps = Vec::new();
     for element in value
         .elements("an array of steps, such as `[{ send = \"hello\\r\\n\" }]`")
@@ -190,6 +217,7 @@ fn steps(value: &Value<'_>, names: &Names) -> Arc<[Step]> {
 /// What a step may depend on: what came before it.
 #[derive(Default)]
 struct Seen {
+    transport: Transport,
     captured: BTreeSet<String>,
     last: Option<&'static str>,
     has_tls: bool,
@@ -202,6 +230,13 @@ impl Seen {
             let _: Option<()> = place.refuse(&format!(
                 "found a step behind `{last}`, wanted none: it is not reached"
             ));
+        }
+        if self.transport == Transport::Udp && matches!(step, Step::StartTls(_) | Step::HangUp | Step::Reset)
+        {
+            let _: Option<()> = place.refuse(
+                "found a step of a connection, wanted one of datagrams: `expect`, `expect_until`, `expect_bytes`, \
+                 `send`, `send_base64`, `stall` or `silence`",
+            );
         }
         let referred: Vec<&str> = match step {
             Step::Expect(pattern) => pattern.referred().collect(),

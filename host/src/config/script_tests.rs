@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Config, SettingsSchema, Source, parse_script};
-use crate::connection::script::{Next, Script};
+use crate::connection::script::{Arrival, Next, Script};
 use crate::connection::{Error, TlsProblem};
 
 fn parse(text: &str) -> Script {
@@ -25,7 +25,7 @@ fn peer(port: u16) -> SocketAddr {
 fn built_in_scripts() -> Vec<(PathBuf, PathBuf)> {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     let mut scripts = Vec::new();
-    for plugin in ["imap", "http"] {
+    for plugin in ["imap", "http", "dns"] {
         for entry in plugins.join(plugin).join("peers").read_dir().unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
@@ -44,7 +44,7 @@ fn built_in_scripts() -> Vec<(PathBuf, PathBuf)> {
 #[test]
 fn the_scripts_of_the_built_in_plugins_can_be_read() {
     let scripts = built_in_scripts();
-    assert_eq!(scripts.len(), 5);
+    assert_eq!(scripts.len(), 8);
     for (script, _) in scripts {
         let script = parse_script(&Source::read(&script).unwrap()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(script.latency(), Duration::from_millis(1));
@@ -60,7 +60,7 @@ fn the_examples_of_the_documentation_can_be_read() {
         .filter_map(|rest| rest.split("```").next())
         .filter(|example| example.contains("[[connection]]"))
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let mut mail = parse(examples[0]).dial(0, peer(993)).unwrap();
     assert!(mail.start_tls().is_ok());
     let mut web = parse(examples[1]).dial(0, peer(80)).unwrap();
@@ -70,6 +70,30 @@ fn the_examples_of_the_documentation_can_be_read() {
     assert!(matches!(web.next(1000), Next::Wait(_)));
     assert_eq!(web.next(1000), Next::Bytes(b"{\"status\":\"up\"}".to_vec()));
     assert_eq!(web.complaint(), None);
+    let mut names = parse(examples[2]).open_datagrams(0, peer(53)).unwrap();
+    assert!(names.sent(b"\n\xff\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03org\0\0\x01\0\x01"));
+    assert!(matches!(names.next(), Arrival::Datagram(answer) if answer.starts_with(b"\n\xff\x81\x80")));
+    assert_eq!(names.complaint(), None);
+}
+
+#[test]
+fn steps_of_connections_are_none_of_datagrams() {
+    let said = problems(
+        "[[connection]]\ntransport = \"udp\"\nsteps = [{ start_tls = {} }, { hang_up = true }]\n\
+         [[connection]]\ntransport = \"udp\"\nerror = \"connection-reset\"\n\
+         [[connection]]\ntransport = \"sctp\"\n",
+    );
+    assert_eq!(
+        said.matches("found a step of a connection, wanted one of datagrams")
+            .count(),
+        2,
+        "{said}"
+    );
+    assert!(
+        said.contains("found `connection-reset`, wanted `connection-refused`"),
+        "{said}"
+    );
+    assert!(said.contains("found `sctp`, wanted `tcp` or `udp`"), "{said}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ async fn late_addresses(late: &mut Option<Lookup>) -> Vec<IpAddr> {
 }
 
 /// Families in turns, IPv6 first, each in the order of the answer (RFC 8305 section 4).
-fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+pub(super) fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
     let longest = v6.len().max(v4.len());
     (0..longest)

@@ -2,6 +2,7 @@
 //! WebAssembly, no grants and no deadline: whoever calls drops the future when time is up.
 
 mod certificate;
+mod datagrams;
 mod dial;
 mod error;
 mod impairment;
@@ -22,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 pub use certificate::Certificate;
+pub use datagrams::{DatagramSocket, MAX_DATAGRAM};
 pub use error::{Error, TlsProblem};
 pub use impairment::{Ending, Impairment};
 pub use network::Network;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::dial::dial;
 use super::script::Script;
-use super::scripted::{Scripted, wait};
-use super::{Connection, Error, Resolution, Resolver};
+use super::scripted::{Scripted, ScriptedDatagrams, wait};
+use super::{Connection, DatagramSocket, Error, Resolution, Resolver};
 use crate::clock::Clock;
 
 /// Where names and connections lead. Clones lead to the same.
@@ -60,8 +60,7 @@ impl Network {
             Self::Scripted(script) => {
                 let latency = script.latency();
                 wait(clock, latency).await;
-                let address = resolution.addresses.first().copied();
-                let peer = SocketAddr::new(address.ok_or_else(|| Error::NoAddress(host.to_owned()))?, port);
+                let peer = scripted_peer(host, &resolution, port)?;
                 let dialogue = script.dial(usize::try_from(nth).unwrap_or(usize::MAX), peer)?;
                 let scripted = Scripted::new(dialogue, clock.clone(), latency);
                 Ok(Connection::scripted(scripted, host, peer, nth))
@@ -69,4 +68,38 @@ impl Network {
             Self::Nowhere => Err(Error::NetworkUnreachable("there is no network".into())),
         }
     }
+    /// Makes a socket for datagrams with one of a host's addresses; connections and sockets are counted
+    /// together.
+    ///
+    /// # Errors
+    ///
+    /// When there is a route to no address.
+    pub async fn open_datagrams(
+        &self,
+        nth: u32,
+        host: &str,
+        resolution: Resolution,
+        port: u16,
+        clock: &Clock,
+        allowed: impl Fn(IpAddr) -> bool,
+    ) -> Result<DatagramSocket, Error> {
+        match self {
+            Self::Live(_) => DatagramSocket::open(resolution, port, nth, allowed).await,
+            Self::Scripted(script) => {
+                let peer = scripted_peer(host, &resolution, port)?;
+                let exchange = script.open_datagrams(usize::try_from(nth).unwrap_or(usize::MAX), peer)?;
+                let scripted = ScriptedDatagrams::new(exchange, peer, clock.clone(), script.latency());
+                Ok(DatagramSocket::scripted(scripted, peer, nth))
+            }
+            Self::Nowhere => Err(Error::NetworkUnreachable("there is no network".into())),
+        }
+    }
+}
+
+fn scripted_peer(host: &str, resolution: &Resolution, port: u16) -> Result<SocketAddr, Error> {
+    let address = resolution.addresses.first().copied();
+    Ok(SocketAddr::new(
+        address.ok_or_else(|| Error::NoAddress(host.to_owned()))?,
+        port,
+    ))
 }

@@ -1,9 +1,10 @@
-//! A connection to a scripted peer: what the script says, in the time of a run's clock.
+//! Connections and datagram sockets to scripted peers: what the script says, in the time of a run's clock.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::script::{Dialogue, Next};
+use super::script::{Arrival, Dialogue, Exchange, Next};
 use super::{Certificate, Error, TlsInfo};
 use crate::clock::Clock;
 
@@ -66,6 +67,55 @@ impl Scripted {
     /// What did not go by the script.
     pub(super) fn complaint(&self) -> Option<&str> {
         self.dialogue.complaint()
+    }
+}
+
+/// One end of an exchange of datagrams with a scripted peer.
+#[derive(Debug)]
+pub(super) struct ScriptedDatagrams {
+    exchange: Exchange,
+    peer: SocketAddr,
+    clock: Clock,
+    latency: Duration,
+}
+
+impl ScriptedDatagrams {
+    pub(super) fn new(exchange: Exchange, peer: SocketAddr, clock: Clock, latency: Duration) -> Self {
+        Self {
+            exchange,
+            peer,
+            clock,
+            latency,
+        }
+    }
+
+    pub(super) fn send(&mut self, datagram: &[u8]) -> Result<(), Error> {
+        match self.exchange.sent(datagram) {
+            true => Ok(()),
+            false => Err(Error::Refused(self.peer.to_string())),
+        }
+    }
+
+    pub(super) async fn receive(&mut self) -> Result<Vec<u8>, Error> {
+        loop {
+            match self.exchange.next() {
+                Arrival::Datagram(datagram) => {
+                    wait(&self.clock, self.latency).await;
+                    return Ok(datagram);
+                }
+                Arrival::Refusal => {
+                    wait(&self.clock, self.latency).await;
+                    return Err(Error::Refused(self.peer.to_string()));
+                }
+                Arrival::Wait(pause) => wait(&self.clock, pause).await,
+                Arrival::Never => pending().await,
+            }
+        }
+    }
+
+    /// What did not go by the script.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.exchange.complaint()
     }
 }
 

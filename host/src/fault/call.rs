@@ -38,6 +38,12 @@ host_calls! {
     NetWrite = "net.write";
     /// To close a connection.
     NetClose = "net.close";
+    /// To resolve a name and to make a socket for datagrams.
+    NetConnectDatagram = "net.connect-datagram";
+    /// To send a datagram.
+    NetSendDatagram = "net.send-datagram";
+    /// To wait for a datagram.
+    NetReceiveDatagram = "net.receive-datagram";
     /// To ask who the peer is.
     NetPeerAddress = "net.peer-address";
     /// To open a secret by its name.
@@ -73,7 +79,20 @@ impl HostCall {
         matches!(
             self,
             Self::NetConnect | Self::NetStartTls | Self::NetRead | Self::NetWrite | Self::NetClose
+        ) || self.is_datagram()
+    }
+
+    /// Whether it is one of the network calls that belong to datagrams.
+    pub(super) fn is_datagram(self) -> bool {
+        matches!(
+            self,
+            Self::NetConnectDatagram | Self::NetSendDatagram | Self::NetReceiveDatagram
         )
+    }
+
+    /// Whether it looks a name up and dials, in the phases `resolve` and `connect`.
+    pub fn dials(self) -> bool {
+        matches!(self, Self::NetConnect | Self::NetConnectDatagram)
     }
 
     /// Whether the call can answer an error of the contract at all.

@@ -114,14 +114,18 @@ impl InjectedError {
             Self::CapabilityDisabled => {
                 call.is_network() || matches!(call, Call::SecretsOpen | Call::CapabilitiesEnabled)
             }
-            Self::GrantDenied
-            | Self::NameNotFound
-            | Self::NameServerFailure
-            | Self::NoAddress
-            | Self::ConnectionRefused => call == Call::NetConnect,
+            Self::GrantDenied | Self::NameNotFound | Self::NameServerFailure | Self::NoAddress => {
+                call.dials()
+            }
+            // A socket for datagrams is there before its peer is asked anything.
+            Self::ConnectionRefused => matches!(
+                call,
+                Call::NetConnect | Call::NetSendDatagram | Call::NetReceiveDatagram
+            ),
             Self::NetworkUnreachable | Self::HostUnreachable => call.is_network() && call != Call::NetClose,
-            Self::ConnectionReset | Self::Other => call.is_network(),
-            Self::ConnectionClosed => call.is_network() && call != Call::NetConnect,
+            Self::Other => call.is_network(),
+            Self::ConnectionReset => call.is_network() && !call.is_datagram(),
+            Self::ConnectionClosed => call.is_network() && !call.is_datagram() && call != Call::NetConnect,
             Self::TlsHandshake | Self::CertificateInvalid | Self::CertificateExpired | Self::NameMismatch => {
                 call == Call::NetStartTls
             }
@@ -144,10 +148,12 @@ impl FaultKind {
     /// | `deadline-exceeded`, `memory-pressure` | all |
     /// | `over-quota`, `invalid` | all that can fail: `net.*` but `net.peer-address`, `secrets.open`, `phases.*`, `measurements.put` |
     /// | `capability-disabled` | the network calls, `secrets.open`, `capabilities.enabled` |
-    /// | `grant-denied`, `name-not-found`, `name-server-failure`, `no-address`, `connection-refused` | `net.connect` |
-    /// | `network-unreachable`, `host-unreachable` | `net.connect`, `net.start-tls`, `net.read`, `net.write` |
-    /// | `connection-reset`, `other` | the network calls: `net.connect`, `net.start-tls`, `net.read`, `net.write`, `net.close` |
-    /// | `connection-closed` | the network calls but `net.connect` |
+    /// | `grant-denied`, `name-not-found`, `name-server-failure`, `no-address` | `net.connect`, `net.connect-datagram` |
+    /// | `connection-refused` | `net.connect`, `net.send-datagram`, `net.receive-datagram` |
+    /// | `network-unreachable`, `host-unreachable` | the network calls but `net.close` |
+    /// | `connection-reset` | the network calls of connections: `net.connect`, `net.start-tls`, `net.read`, `net.write`, `net.close` |
+    /// | `connection-closed` | those but `net.connect` |
+    /// | `other` | the network calls: those, `net.connect-datagram`, `net.send-datagram`, `net.receive-datagram` |
     /// | `tls-handshake`, `certificate-invalid`, `certificate-expired`, `name-mismatch` | `net.start-tls` |
     /// | `secret-missing` | `secrets.open` |
     /// | `delay` | the network calls, `poll` |
@@ -163,8 +169,8 @@ impl FaultKind {
         }
     }
 
-    /// Whether the kind can happen at that step of a call. `net.connect` has two, looking the name up and
-    /// dialling; only errors of names belong to the first alone, and only what has nothing to do with a
+    /// Whether the kind can happen at that step of a call. `net.connect` and `net.connect-datagram` have two,
+    /// looking the name up and dialling; only errors of names belong to the first alone, and only what has nothing to do with a
     /// connection can happen in both. Every other call is one step.
     pub(super) fn fits_step(&self, step: HostPhase) -> bool {
         let of_names = matches!(self, Self::Error(error) if error.is_of_names());
@@ -269,6 +275,22 @@ mod tests {
                 HostCall::NetClose,
                 "deadline-exceeded, over-quota, capability-disabled, connection-reset, connection-closed, \
                  invalid, other, delay 1s, memory-pressure",
+            ),
+            (
+                HostCall::NetConnectDatagram,
+                "deadline-exceeded, over-quota, capability-disabled, grant-denied, name-not-found, \
+                 name-server-failure, no-address, network-unreachable, host-unreachable, invalid, other, \
+                 delay 1s, memory-pressure",
+            ),
+            (
+                HostCall::NetSendDatagram,
+                "deadline-exceeded, over-quota, capability-disabled, connection-refused, \
+                 network-unreachable, host-unreachable, invalid, other, delay 1s, memory-pressure",
+            ),
+            (
+                HostCall::NetReceiveDatagram,
+                "deadline-exceeded, over-quota, capability-disabled, connection-refused, \
+                 network-unreachable, host-unreachable, invalid, other, delay 1s, memory-pressure",
             ),
             (HostCall::NetPeerAddress, asking),
             (

@@ -14,8 +14,8 @@
 //! phase begins, and what lasts (`reset-after`, `truncate`, `memory-pressure`) begins once, each time the
 //! phase begins or in a rule without a phase once in an attempt.
 //!
-//! `net.connect` has two steps, looking a name up and dialling, which are the phases `resolve` and
-//! `connect`. Errors of names fire in the first; everything else in the second, unless the rule says
+//! `net.connect` and `net.connect-datagram` have two steps, looking a name up and dialling, which are the
+//! phases `resolve` and `connect`. Errors of names fire in the first; everything else in the second, unless the rule says
 //! `phase:resolve`.
 
 mod call;
@@ -115,9 +115,10 @@ impl Fault {
     pub fn new(selector: Selector, kind: FaultKind, limits: Limits) -> Result<Self, InvalidFault> {
         selector.validate()?;
         let step = selector.host_phase();
-        let call = step
-            .map(call_of_step)
-            .or_else(|| selector.call.map(|selected| selected.call));
+        let call = selector
+            .call
+            .map(|selected| selected.call)
+            .or_else(|| calls_of_step(step?).first().copied());
         let possible = |kind: &FaultKind| {
             call.is_none_or(|call| kind.applies_to(call)) && step.is_none_or(|step| kind.fits_step(step))
         };
@@ -145,11 +146,11 @@ impl Fault {
     }
 }
 
-/// The host call that a phase of the host's is part of.
-fn call_of_step(step: HostPhase) -> HostCall {
+/// The host calls that a phase of the host's is part of; whatever can happen at any of them can at the first.
+fn calls_of_step(step: HostPhase) -> &'static [HostCall] {
     match step {
-        HostPhase::Resolve | HostPhase::Connect => HostCall::NetConnect,
-        HostPhase::Tls => HostCall::NetStartTls,
+        HostPhase::Resolve | HostPhase::Connect => &[HostCall::NetConnect, HostCall::NetConnectDatagram],
+        HostPhase::Tls => &[HostCall::NetStartTls],
     }
 }
 
@@ -171,7 +172,7 @@ impl Selector {
         let (Some(step), Some(phase)) = (self.host_phase(), &self.phase) else {
             return Ok(());
         };
-        let (name, only) = (step.as_str(), call_of_step(step));
+        let (name, calls) = (step.as_str(), calls_of_step(step));
         if phase.detail.is_some() {
             return Err(InvalidFault(format!(
                 "found {}, wanted `{name}`: the host's phases have no details",
@@ -179,9 +180,10 @@ impl Selector {
             )));
         }
         match self.call {
-            Some(selected) if selected.call != only => Err(InvalidFault(format!(
-                "found `{}` in the phase `{name}`, wanted `{only}`, the only host call in it",
-                selected.call
+            Some(selected) if !calls.contains(&selected.call) => Err(InvalidFault(format!(
+                "found `{}` in the phase `{name}`, wanted a host call that is made in it: {}",
+                selected.call,
+                alternatives(calls.iter().map(|call| call.as_str()))
             ))),
             _ => Ok(()),
         }

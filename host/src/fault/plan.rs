@@ -105,7 +105,7 @@ enum Extent {
 pub struct Site<'a> {
     /// The call.
     pub call: HostCall,
-    /// The phase that the host opens for it: of `net.connect` first `Resolve`, then `Connect`, at one
+    /// The phase that the host opens for it: of a call that dials first `Resolve`, then `Connect`, at one
     /// site each.
     pub host_phase: Option<HostPhase>,
     /// The phase of the guest's that is open, with its detail.
@@ -199,15 +199,15 @@ fn is_meant_without_name(kind: &FaultKind, call: HostCall) -> bool {
     on_network(call) || !HostCall::ALL.into_iter().any(on_network)
 }
 
-/// Whether the fault happens at this step of `net.connect`. Other calls have one step.
+/// Whether the fault happens at this step of a call that dials. Other calls have one step.
 fn is_step(fault: &Fault, site: &Site<'_>) -> bool {
-    match (site.call, site.host_phase) {
-        (HostCall::NetConnect, Some(HostPhase::Resolve)) => {
+    match site.host_phase.filter(|_| site.call.dials()) {
+        Some(HostPhase::Resolve) => {
             fault.selector.host_phase() == Some(HostPhase::Resolve)
                 || !fault.kind.fits_step(HostPhase::Connect)
         }
-        (HostCall::NetConnect, Some(step)) => fault.kind.fits_step(step),
-        _ => true,
+        Some(step) => fault.kind.fits_step(step),
+        None => true,
     }
 }
 

@@ -156,7 +156,7 @@ fn who_errs_in_the_place_is_told_what_was_wanted() {
         ),
         (
             "phase:tls net.read=reset",
-            "found `net.read` in the phase `tls`, wanted `net.start-tls`, the only host call in it",
+            "found `net.read` in the phase `tls`, wanted a host call that is made in it: `net.start-tls`",
         ),
         (
             "phase:tls[x]=reset",

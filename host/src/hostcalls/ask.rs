@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::connection::{Connection, Error};
+use crate::connection::Error;
 use crate::deadline::{Deadline, Exceeded};
 use crate::tape::{Answer, Data};
 
@@ -45,19 +45,17 @@ pub(super) async fn ask_for_bytes(
     taped(deadline, question, write, read).await
 }
 
-/// Asks for a connection to `host`. On the tape is its peer's address.
-pub(super) async fn ask_for_connection(
+/// Asks for a connection or a socket for datagrams. On the tape is its peer's address, from which it is made
+/// again.
+pub(super) async fn ask_for_peer<T>(
     deadline: &Deadline,
-    host: &str,
-    number: u32,
-    question: impl Future<Output = Result<Connection, Error>>,
-) -> Asked<Connection> {
-    let write = |connection: &Connection| Answer::Ok(Value::from(connection.peer().to_string()));
+    question: impl Future<Output = Result<T, Error>>,
+    peer: impl Fn(&T) -> SocketAddr,
+    recorded: impl FnOnce(SocketAddr) -> T,
+) -> Asked<T> {
+    let write = |opened: &T| Answer::Ok(Value::from(peer(opened).to_string()));
     let read = |answer| match answer {
-        Answer::Ok(peer) => {
-            let peer: SocketAddr = peer.as_str()?.parse().ok()?;
-            Some(Connection::recorded(host, peer, number))
-        }
+        Answer::Ok(peer) => Some(recorded(peer.as_str()?.parse().ok()?)),
         _ => None,
     };
     taped(deadline, question, write, read).await

@@ -1,28 +1,69 @@
-//! Looking names up and dialling, within the grants: the phases `resolve` and `connect`.
+//! Looking names up and dialling, within the grants: the phases `resolve` and `connect`, of connections and of
+//! sockets for datagrams.
 
 use std::net::SocketAddr;
 
+use serde_json::json;
+
 use super::RunState;
-use super::ask::{ask, ask_for_connection};
+use super::ask::{ask, ask_for_peer};
 use super::facts::{connect_attributes, resolve_attributes};
 use super::host_phases::Failed;
 use crate::bindings::bedcheck::plugin::types::CallError;
-use crate::connection::{Connection, Resolution};
+use crate::capability::Capability;
+use crate::connection::{Connection, DatagramSocket, Resolution};
 use crate::fault::HostCall;
 use crate::phase::HostPhase;
 
+/// How many connections and sockets a guest may have open at once: a dialogue needs one or two, and each is a file
+/// descriptor of the whole process.
+const MAX_CONNECTIONS: usize = 16;
+
 impl RunState {
+    /// The gate of a call that dials, and the host in the form in which it is looked up.
+    pub(super) fn admit(
+        &mut self,
+        call: HostCall,
+        capability: Capability,
+        host: &str,
+        port: u16,
+    ) -> wasmtime::Result<Result<String, CallError>> {
+        let arguments = || json!({ "host": host, "port": port });
+        if let Err(error) = self.enter(call, capability, arguments)? {
+            let phase = match error {
+                CallError::DeadlineExceeded => HostPhase::Resolve,
+                _ => HostPhase::Connect,
+            };
+            let failed = self.failed(error);
+            return Ok(Err(self.refuse_host_phase(phase, failed)));
+        }
+        if self.connections >= MAX_CONNECTIONS {
+            return Ok(Err(CallError::OverQuota("open connections".into())));
+        }
+        if let Err(refusal) = self.access.grants.permit(host, port) {
+            let failed = self.denied(&refusal);
+            return Ok(Err(self.refuse_host_phase(HostPhase::Connect, failed)));
+        }
+        // Case means nothing in a name, and would be one more thing to write into questions.
+        let host = host.to_ascii_lowercase();
+        if let Err(error) = self.names.admit(&host) {
+            return Ok(Err(
+                self.refuse_host_phase(HostPhase::Resolve, Failed::from(error))
+            ));
+        }
+        Ok(Ok(host))
+    }
+
     /// The phase `resolve`.
-    pub(super) async fn resolve(&mut self, host: &str) -> Result<Resolution, CallError> {
+    pub(super) async fn resolve(&mut self, call: HostCall, host: &str) -> Result<Resolution, CallError> {
         self.begin_host_phase(HostPhase::Resolve)?;
-        let resolution = self.look_up(host).await;
+        let resolution = self.look_up(call, host).await;
         let attributes = resolve_attributes(host, resolution.as_ref().ok());
         self.end_host_phase(resolution, attributes)
     }
 
-    async fn look_up(&mut self, host: &str) -> Result<Resolution, Failed> {
-        self.disturb(HostCall::NetConnect, Some(HostPhase::Resolve), None)
-            .await?;
+    async fn look_up(&mut self, call: HostCall, host: &str) -> Result<Resolution, Failed> {
+        self.disturb(call, Some(HostPhase::Resolve), None).await?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
         // What else is still under way is of no use to a run that is played back.
@@ -33,11 +74,11 @@ impl RunState {
             Ok(resolution.addresses)
         };
         let resolved = ask(&deadline, looked_up).await;
-        let addresses = self.settle(HostCall::NetConnect, begun, resolved)?;
+        let addresses = self.settle(call, begun, resolved)?;
         Ok(Resolution { addresses, pending })
     }
 
-    /// The phase `connect`. Addresses that the grants refuse are left out before anything is sent.
+    /// The phase `connect` of a connection. Addresses that the grants refuse are left out before anything is sent.
     pub(super) async fn dial(
         &mut self,
         host: &str,
@@ -45,13 +86,28 @@ impl RunState {
         mut resolution: Resolution,
     ) -> Result<Connection, CallError> {
         self.begin_host_phase(HostPhase::Connect)?;
-        let refused = self.leave_out_refused(host, port, &mut resolution);
-        let connection = match refused {
+        let connection = match self.leave_out_refused(host, port, &mut resolution) {
             Err(failed) => Err(failed),
             Ok(()) => self.dial_allowed(host, port, resolution).await,
         };
-        let attributes = connect_attributes(host, port, connection.as_ref().ok());
-        self.end_host_phase(connection, attributes)
+        let peer = connection.as_ref().ok().map(Connection::peer);
+        self.end_host_phase(connection, connect_attributes("tcp", host, port, peer))
+    }
+
+    /// The phase `connect` of a socket for datagrams, in the same way.
+    pub(super) async fn dial_datagrams(
+        &mut self,
+        host: &str,
+        port: u16,
+        mut resolution: Resolution,
+    ) -> Result<DatagramSocket, CallError> {
+        self.begin_host_phase(HostPhase::Connect)?;
+        let socket = match self.leave_out_refused(host, port, &mut resolution) {
+            Err(failed) => Err(failed),
+            Ok(()) => self.open_datagrams(host, port, resolution).await,
+        };
+        let peer = socket.as_ref().ok().map(DatagramSocket::peer);
+        self.end_host_phase(socket, connect_attributes("udp", host, port, peer))
     }
 
     fn leave_out_refused(
@@ -96,7 +152,32 @@ impl RunState {
         let dialled = access
             .network
             .dial(nth, host, resolution, port, deadline.clock(), allowed);
-        let dialled = ask_for_connection(&deadline, host, nth, dialled).await;
+        let recorded = |peer| Connection::recorded(host, peer, nth);
+        let dialled = ask_for_peer(&deadline, dialled, Connection::peer, recorded).await;
         self.settle(HostCall::NetConnect, begun, dialled)
+    }
+
+    async fn open_datagrams(
+        &mut self,
+        host: &str,
+        port: u16,
+        resolution: Resolution,
+    ) -> Result<DatagramSocket, Failed> {
+        let call = HostCall::NetConnectDatagram;
+        self.disturb(call, Some(HostPhase::Connect), None).await?;
+        let (deadline, access) = (self.deadline.clone(), self.access.clone());
+        let begun = deadline.elapsed();
+        let nth = self.dialled;
+        self.dialled += 1;
+        let allowed = |address| {
+            let address = SocketAddr::new(address, port);
+            access.grants.allows_address(host, address).is_ok()
+        };
+        let opened = access
+            .network
+            .open_datagrams(nth, host, resolution, port, deadline.clock(), allowed);
+        let recorded = |peer| DatagramSocket::recorded(peer, nth);
+        let opened = ask_for_peer(&deadline, opened, DatagramSocket::peer, recorded).await;
+        self.settle(call, begun, opened)
     }
 }

@@ -7,12 +7,19 @@ use super::RunState;
 use super::host_phases::Failed;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
-use crate::connection::{self, Connection, Ending, TlsProblem};
+use crate::connection::{self, Connection, DatagramSocket, Ending, Impairment, TlsProblem};
 use crate::deadline::Exceeded;
 use crate::fault::{Fault, FaultKind, HostCall, InjectedError, Site};
 use crate::outcome::{DeadlineWhile, InjectedFault};
 use crate::phase::HostPhase;
 use crate::tape::Answer;
+
+/// What a call is made on.
+#[derive(Clone, Copy)]
+pub(super) enum Opened<'r> {
+    Connection(&'r Resource<Connection>),
+    Datagrams(&'r Resource<DatagramSocket>),
+}
 
 impl RunState {
     /// What the faults do to a call that reaches out or waits, before it does.
@@ -20,7 +27,7 @@ impl RunState {
         &mut self,
         call: HostCall,
         step: Option<HostPhase>,
-        connection: Option<&Resource<Connection>>,
+        opened: Option<Opened<'_>>,
     ) -> Result<(), Failed> {
         for fault in self.faults_at(call, step) {
             match fault.kind {
@@ -34,12 +41,12 @@ impl RunState {
                     return Err(CallError::DeadlineExceeded.into());
                 }
                 FaultKind::Error(error) => {
-                    self.break_connection(connection, error);
+                    self.break_connection(opened, error);
                     return Err(failure(error, call));
                 }
                 FaultKind::MemoryPressure => self.memory.freeze(),
                 FaultKind::Drip(_) | FaultKind::ResetAfter(_) | FaultKind::Truncate(_) => {
-                    self.impair(call, connection, fault.kind);
+                    self.impair(call, opened, fault.kind);
                 }
             }
         }
@@ -123,18 +130,25 @@ impl RunState {
     }
 
     /// What an error of the peer's leaves behind: a connection that is of no use any more.
-    fn break_connection(&mut self, connection: Option<&Resource<Connection>>, error: InjectedError) {
-        let Some(lasting) = lasting(error) else { return };
-        let connection = connection.and_then(|connection| self.table.get_mut(connection).ok());
-        if let Some(connection) = connection {
-            connection.impairment().break_with(lasting);
+    fn break_connection(&mut self, opened: Option<Opened<'_>>, error: InjectedError) {
+        if let Some(lasting) = lasting(error)
+            && let Some(impairment) = self.impairment(opened)
+        {
+            impairment.break_with(lasting);
         }
     }
 
-    fn impair(&mut self, call: HostCall, connection: Option<&Resource<Connection>>, kind: FaultKind) {
-        let connection = connection.and_then(|connection| self.table.get_mut(connection).ok());
-        let Some(connection) = connection else { return };
-        let impairment = connection.impairment();
+    fn impairment(&mut self, opened: Option<Opened<'_>>) -> Option<&mut Impairment> {
+        match opened? {
+            Opened::Connection(connection) => Some(self.table.get_mut(connection).ok()?.impairment()),
+            Opened::Datagrams(socket) => Some(self.table.get_mut(socket).ok()?.impairment()),
+        }
+    }
+
+    fn impair(&mut self, call: HostCall, opened: Option<Opened<'_>>, kind: FaultKind) {
+        let Some(impairment) = self.impairment(opened) else {
+            return;
+        };
         match kind {
             FaultKind::Drip(pause) => impairment.drip(pause),
             FaultKind::ResetAfter(bytes) if call == HostCall::NetWrite => {
@@ -176,6 +190,7 @@ fn lasting(error: InjectedError) -> Option<connection::Error> {
     let tls = |problem| Error::Tls(problem, format!("{error} (injected)"));
     let text = || "injected".to_owned();
     match error {
+        InjectedError::ConnectionRefused => Some(Error::Refused("the peer (injected)".to_owned())),
         InjectedError::NetworkUnreachable => Some(Error::NetworkUnreachable(text())),
         InjectedError::HostUnreachable => Some(Error::HostUnreachable(text())),
         InjectedError::ConnectionReset => Some(Error::Reset),
@@ -193,6 +208,9 @@ fn lasting(error: InjectedError) -> Option<connection::Error> {
 fn capability(call: HostCall) -> Capability {
     match call {
         HostCall::NetStartTls => Capability::NetTls,
+        HostCall::NetConnectDatagram | HostCall::NetSendDatagram | HostCall::NetReceiveDatagram => {
+            Capability::NetDatagram
+        }
         HostCall::SecretsOpen | HostCall::SecretsLength => Capability::Secrets,
         _ => Capability::NetConnect,
     }

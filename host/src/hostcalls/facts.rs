@@ -1,9 +1,9 @@
 //! Facts about connections, as the guest and the report get them. Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::bindings::bedcheck::plugin::net::{Certificate, TlsInfo};
-use crate::connection::{self, Connection, Resolution};
+use crate::connection::{self, Resolution};
 use crate::outcome::{AttributeValue, Attributes};
 
 /// How many addresses of a name are listed in the report.
@@ -48,13 +48,19 @@ pub(super) fn resolve_attributes(host: &str, resolution: Option<&Resolution>) ->
     attributes
 }
 
-pub(super) fn connect_attributes(host: &str, port: u16, connection: Option<&Connection>) -> Attributes {
+/// Facts about what was dialled over that transport, `tcp` or `udp`.
+pub(super) fn connect_attributes(
+    transport: &str,
+    host: &str,
+    port: u16,
+    peer: Option<SocketAddr>,
+) -> Attributes {
     let mut attributes = Attributes::from([
-        ("network.transport", AttributeValue::Text("tcp".into())),
+        ("network.transport", AttributeValue::Text(transport.into())),
         ("server.address", AttributeValue::Text(host.into())),
         ("server.port", AttributeValue::Integer(port.into())),
     ]);
-    if let Some(peer) = connection.map(Connection::peer) {
+    if let Some(peer) = peer {
         let family = if peer.is_ipv6() { "ipv6" } else { "ipv4" };
         attributes.insert("network.type", AttributeValue::Text(family.into()));
         attributes.insert(

@@ -5,6 +5,7 @@ mod access;
 mod ask;
 mod blame;
 mod convert;
+mod datagrams;
 mod dialling;
 mod disturb;
 mod facts;

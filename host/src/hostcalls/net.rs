@@ -7,6 +7,7 @@ use wasmtime::component::Resource;
 
 use super::RunState;
 use super::ask::{ask, ask_for_bytes};
+use super::disturb::Opened;
 use super::facts::tls_attributes;
 use super::host_phases::Failed;
 use super::phases::MAX_MESSAGE;
@@ -21,9 +22,6 @@ use crate::fault::HostCall;
 use crate::outcome::Attributes;
 use crate::phase::HostPhase;
 
-/// How many connections a guest may have open at once: a dialogue needs one or two, and each is a file
-/// descriptor of the whole process.
-const MAX_CONNECTIONS: usize = 16;
 /// The most that one read returns, in bytes.
 const MAX_READ: u64 = 64 * 1024;
 /// How many protocols may be offered by ALPN, and how long each name is at most (RFC 7301
@@ -38,30 +36,12 @@ impl HostConnection for RunState {
         host: String,
         port: u16,
     ) -> wasmtime::Result<Result<Resource<Connection>, CallError>> {
-        let arguments = || json!({ "host": host, "port": port });
-        if let Err(error) = self.enter(HostCall::NetConnect, Capability::NetConnect, arguments)? {
-            let phase = match error {
-                CallError::DeadlineExceeded => HostPhase::Resolve,
-                _ => HostPhase::Connect,
-            };
-            let failed = self.failed(error);
-            return Ok(Err(self.refuse_host_phase(phase, failed)));
-        }
-        if self.connections >= MAX_CONNECTIONS {
-            return Ok(Err(CallError::OverQuota("open connections".into())));
-        }
-        if let Err(refusal) = self.access.grants.permit(&host, port) {
-            let failed = self.denied(&refusal);
-            return Ok(Err(self.refuse_host_phase(HostPhase::Connect, failed)));
-        }
-        // Case means nothing in a name, and would be one more thing to write into questions.
-        let host = host.to_ascii_lowercase();
-        if let Err(error) = self.names.admit(&host) {
-            return Ok(Err(
-                self.refuse_host_phase(HostPhase::Resolve, Failed::from(error))
-            ));
-        }
-        let resolution = match self.resolve(&host).await {
+        let call = HostCall::NetConnect;
+        let host = match self.admit(call, Capability::NetConnect, &host, port)? {
+            Ok(host) => host,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let resolution = match self.resolve(call, &host).await {
             Ok(resolution) => resolution,
             Err(error) => return Ok(Err(error)),
         };
@@ -100,7 +80,11 @@ impl HostConnection for RunState {
             return Ok(Err(error));
         }
         let disturbed = self
-            .disturb(HostCall::NetStartTls, Some(HostPhase::Tls), Some(&connection))
+            .disturb(
+                HostCall::NetStartTls,
+                Some(HostPhase::Tls),
+                Some(Opened::Connection(&connection)),
+            )
             .await;
         if let Err(failed) = disturbed {
             return Ok(self.end_host_phase(Err(failed), Attributes::new()));
@@ -139,7 +123,10 @@ impl HostConnection for RunState {
             0 => return Ok(Err(CallError::OverQuota("bytes".into()))),
             left => u64::from(maximum).min(MAX_READ).min(left),
         };
-        if let Err(failed) = self.disturb(HostCall::NetRead, None, Some(&connection)).await {
+        if let Err(failed) = self
+            .disturb(HostCall::NetRead, None, Some(Opened::Connection(&connection)))
+            .await
+        {
             return Ok(Err(failed.error));
         }
         let deadline = self.deadline.clone();
@@ -199,7 +186,10 @@ impl HostConnection for RunState {
         if let Err(error) = self.enter(HostCall::NetClose, Capability::NetConnect, || Value::Null)? {
             return Ok(Err(error));
         }
-        if let Err(failed) = self.disturb(HostCall::NetClose, None, Some(&connection)).await {
+        if let Err(failed) = self
+            .disturb(HostCall::NetClose, None, Some(Opened::Connection(&connection)))
+            .await
+        {
             return Ok(Err(failed.error));
         }
         let deadline = self.deadline.clone();
@@ -230,7 +220,10 @@ impl RunState {
         if bytes.len() as u64 > self.bytes_left() {
             return Ok(Err(CallError::OverQuota("bytes".into())));
         }
-        if let Err(failed) = self.disturb(HostCall::NetWrite, None, Some(connection)).await {
+        if let Err(failed) = self
+            .disturb(HostCall::NetWrite, None, Some(Opened::Connection(connection)))
+            .await
+        {
             return Ok(Err(failed.error));
         }
         let deadline = self.deadline.clone();
@@ -247,7 +240,7 @@ impl RunState {
         Ok(written)
     }
 
-    fn bytes_left(&self) -> u64 {
+    pub(super) fn bytes_left(&self) -> u64 {
         self.limits
             .bytes
             .saturating_sub(self.usage.bytes_read + self.usage.bytes_written)

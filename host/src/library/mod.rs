@@ -15,7 +15,11 @@ use crate::outcome::hexadecimal;
 use crate::sandbox::{LoadError, MAX_SIZE, Plugin, Sandbox, SharedPlugin};
 
 /// The built-in plugins: the names they describe themselves by, and their components.
-const BUILT_IN: [(&str, &[u8]); 2] = [
+const BUILT_IN: [(&str, &[u8]); 4] = [
+    (
+        "dns",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_dns.wasm")),
+    ),
     (
         "http",
         include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm")),
@@ -23,6 +27,10 @@ const BUILT_IN: [(&str, &[u8]); 2] = [
     (
         "imap",
         include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_imap.wasm")),
+    ),
+    (
+        "tcp",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_tcp.wasm")),
     ),
 ];
 

@@ -15,9 +15,10 @@ pub enum Denial {
 
 impl Denial {
     /// Every kind of refusal there is.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Grant,
         Self::Capability(Capability::NetConnect),
+        Self::Capability(Capability::NetDatagram),
         Self::Capability(Capability::NetTls),
         Self::Capability(Capability::Secrets),
     ];

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::RecordedRun;
-use crate::connection::script::{Script, Step, TlsAnswer};
+use crate::connection::script::{Script, Step, TlsAnswer, Transport};
 use crate::connection::{Certificate, Error, TlsInfo};
 use crate::fault::HostCall;
 use crate::tape::{Answer, Entry};
@@ -25,14 +25,14 @@ impl RecordedRun {
         let from = ends.iter().rev().nth(1).map_or(0, |end| end + 1);
         let mut reader = Reader::default();
         self.entries[from..].iter().for_each(|entry| reader.read(entry));
-        Script::from_dialogues(reader.names, reader.connections)
+        Script::from_exchanges(reader.names, reader.connections)
     }
 }
 
 #[derive(Default)]
 struct Reader {
     names: BTreeMap<String, Result<Vec<IpAddr>, Error>>,
-    connections: Vec<Result<Vec<Step>, Error>>,
+    connections: Vec<(Transport, Result<Vec<Step>, Error>)>,
     /// What the next answer is to.
     asked: Asked,
 }
@@ -41,8 +41,8 @@ struct Reader {
 enum Asked {
     #[default]
     Nothing,
-    Addresses(String),
-    Connection,
+    Addresses(String, Transport),
+    Connection(Transport),
     Tls(usize),
 }
 
@@ -51,7 +51,9 @@ impl Reader {
         match entry {
             Entry::Call { name, arguments } => self.asked = asked(name, arguments),
             Entry::Sent(data) => self.push(data.connection, Step::Heard(data.bytes.len().max(1))),
-            Entry::Answer(Answer::Received(data)) if data.bytes.is_empty() => {
+            Entry::Answer(Answer::Received(data))
+                if data.bytes.is_empty() && self.transport(data.connection) == Some(Transport::Tcp) =>
+            {
                 self.push(data.connection, Step::HangUp);
             }
             Entry::Answer(Answer::Received(data)) => {
@@ -65,16 +67,17 @@ impl Reader {
     fn answer(&mut self, answer: &Answer) {
         match std::mem::take(&mut self.asked) {
             Asked::Nothing => {}
-            Asked::Addresses(name) => {
+            Asked::Addresses(name, transport) => {
                 let found: Option<Result<Vec<IpAddr>, Error>> = value_or_error(answer);
                 if matches!(found, Some(Ok(_))) {
-                    self.asked = Asked::Connection;
+                    self.asked = Asked::Connection(transport);
                 }
                 self.names.extend(found.map(|found| (name, found)));
             }
-            Asked::Connection => {
+            Asked::Connection(transport) => {
                 let peer: Option<Result<String, Error>> = value_or_error(answer);
-                self.connections.extend(peer.map(|peer| peer.map(|_| Vec::new())));
+                let peer = peer.map(|peer| (transport, peer.map(|_| Vec::new())));
+                self.connections.extend(peer);
             }
             Asked::Tls(connection) => {
                 type Shaken = (Result<TlsInfo, Error>, Option<Certificate>);
@@ -87,11 +90,17 @@ impl Reader {
         }
     }
 
+    /// Over what a connection was.
+    fn transport(&self, connection: u32) -> Option<Transport> {
+        let connection = self.connections.get(usize::try_from(connection).ok()?);
+        connection.map(|(transport, _)| *transport)
+    }
+
     fn push(&mut self, connection: u32, step: Step) {
         let steps = usize::try_from(connection)
             .ok()
             .and_then(|connection| self.connections.get_mut(connection));
-        if let Some(Ok(steps)) = steps
+        if let Some((_, Ok(steps))) = steps
             && !matches!(steps.last(), Some(Step::HangUp))
         {
             steps.push(step);
@@ -101,9 +110,15 @@ impl Reader {
 
 fn asked(call: &str, arguments: &Value) -> Asked {
     match call.parse() {
-        Ok(HostCall::NetConnect) => {
+        Ok(call) if call.dials() => {
+            let transport = match call {
+                HostCall::NetConnectDatagram => Transport::Udp,
+                _ => Transport::Tcp,
+            };
             let host = arguments.get("host").and_then(Value::as_str);
-            host.map_or(Asked::Nothing, |host| Asked::Addresses(host.to_owned()))
+            host.map_or(Asked::Nothing, |host| {
+                Asked::Addresses(host.to_owned(), transport)
+            })
         }
         Ok(HostCall::NetStartTls) => {
             let number = arguments.get("connection").and_then(Value::as_u64);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -65,6 +65,22 @@ fn echo(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
+/// A peer that sends every datagram back.
+fn datagram_echo() -> SocketAddr {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = socket.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65_535];
+        loop {
+            // An error is the refusal of an answer whose guest is gone.
+            if let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&buffer[..length], from);
+            }
+        }
+    });
+    address
+}
+
 fn silent(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_read_timeout(Some(BUSY))?;
     std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
@@ -116,6 +132,7 @@ impl World {
                 .iter()
                 .filter_map(|name| of(name)),
         );
+        ports.push(datagram_echo().port());
         std::fs::copy(interpreter(), folder.path().join("interpreter.wasm")).expect("the guest is copied");
         std::fs::write(folder.path().join("ca.pem"), servers.authority_pem()).expect("a file is written");
         for (name, secret) in SECRETS {

@@ -36,7 +36,7 @@ const HOSTS: [&str; 8] = [
     "LOCALHOST.",
 ];
 const NUMBERS: [&str; 7] = ["1", "-0.5", "NaN", "inf", "1e308", "9007199254740993", "0"];
-const CAPABILITIES: [&str; 4] = ["net.tls", "net.connect", "secrets", "@read"];
+const CAPABILITIES: [&str; 5] = ["net.tls", "net.connect", "net.datagram", "secrets", "@read"];
 
 /// The program of an input; `ports` are those of the peers.
 pub(super) fn of(input: &[u8], ports: &[u16]) -> Value {
@@ -85,7 +85,7 @@ pub(super) fn some(random: &mut Random) -> Vec<u8> {
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     // Ends with: pass; a failure whose message is what was read last.
     let ends: [&[u8]; 2] = [&[0], &[2, 1, 0, 0]];
-    let dialogues: [&[u8]; 4] = [
+    let dialogues: [&[u8]; 5] = [
         // Connect to the echo, open both secrets, send them, read, log, begin, measure.
         &[
             4, 0, 0, 9, 0, 9, 1, 8, 0, 2, 1, 0, 1, 1, 6, 0, 255, 15, 0, 0, 1, 0, 1, 0, 2, 12, 8, 0, 9, 0,
@@ -94,6 +94,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         &[0, 2, 0, 0, 1, 0, 1, 0, 0, 2, 1, 1, 0, 0, 3, 1, 0, 0],
         // TLS with the demo's server, and its facts.
         &[4, 0, 5, 5, 0, 0, 1, 11, 6, 0, 255, 15, 1, 0],
+        // Datagrams with the echo.
+        &[20, 0, 7, 21, 0, 2, 0, 1, 22, 5, 0, 15, 0, 0],
         // Sleeping past the deadline, then a call.
         &[18, 90, 4, 0, 1, 6, 0, 255, 3, 0, 0],
     ];
@@ -114,7 +116,7 @@ fn end(bytes: &mut Bytes<'_>) -> Value {
 }
 
 fn step(kind: u8, bytes: &mut Bytes<'_>, ports: &[u16]) -> Value {
-    match kind % 21 {
+    match kind % 24 {
         0 => {
             let planned: Vec<Value> = (0..bytes.below(5))
                 .map(|_| json!([phase(bytes), optional(bytes)]))
@@ -156,9 +158,16 @@ fn step(kind: u8, bytes: &mut Bytes<'_>, ports: &[u16]) -> Value {
             2 => json!({"length": bytes.below(8)}),
             _ => json!({"drop-secret": bytes.below(8)}),
         },
+        20 => json!({"connect-datagram": [*bytes.pick(&HOSTS), *bytes.pick(ports)]}),
+        21 => json!({"send-datagram": [bytes.below(8), text(bytes), usize::from(bytes.short() % 3000)]}),
+        22 => match bytes.below(6) {
+            0 => json!({"datagram-peer-address": bytes.below(8)}),
+            1 => json!({"drop-datagram": bytes.below(8)}),
+            _ => json!({"receive-datagram": bytes.below(8)}),
+        },
         _ => {
             let times = bytes.short() % 2000;
-            let kind = bytes.byte() % 20;
+            let kind = bytes.byte() % 23;
             json!({"repeat": [times, step(kind, bytes, ports)]})
         }
     }

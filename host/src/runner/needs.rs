@@ -90,8 +90,11 @@ impl Needs<'_> {
 
     /// The check grants no host and port at all, and does not only seem to.
     fn nothing_granted(&self, check: &Check, own: &[Endpoint]) -> Option<Problem> {
-        let is_needed = self.description.capabilities.contains(&Capability::NetConnect);
-        if !is_needed || check.is_flawed() || check.grants_own_target {
+        let needs = |capability: &&Capability| self.description.capabilities.contains(capability);
+        let needed = [Capability::NetConnect, Capability::NetDatagram]
+            .iter()
+            .find(needs)?;
+        if check.is_flawed() || check.grants_own_target {
             return None;
         }
         let advice = match own {
@@ -99,7 +102,7 @@ impl Needs<'_> {
             own => format!("add {}, or `\"self\"`, to `allow`", alternatives(own)),
         };
         let message = format!(
-            "{} needs `net.connect`; check `{}` grants no `host:port`: {advice}",
+            "{} needs `{needed}`; check `{}` grants no `host:port`: {advice}",
             self.plugin(),
             check.name
         );

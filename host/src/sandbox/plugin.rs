@@ -93,7 +93,7 @@ pub enum LoadError {
     #[error("it is made for `{0}`, and this bedcheck provides version 1 of the contract")]
     OtherVersion(String),
     /// It does not export the contract's interface.
-    #[error("it does not export `bedcheck:plugin/check@1.0.0`, so it is no check plugin")]
+    #[error("it does not export `bedcheck:plugin/check@1`, so it is no check plugin")]
     NoCheck,
     /// `describe` trapped, looped, or said something unusable.
     #[error("its description cannot be used: {0}")]

@@ -46,7 +46,7 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
                 }
             }
             Entry::Answer(Answer::Received(data)) if data.bytes.is_empty() => {
-                if let Some(call) = calls.last_mut() {
+                if let Some(call) = calls.last_mut().filter(|called| called.call == HostCall::NetRead) {
                     call.ended_stream = true;
                 }
             }

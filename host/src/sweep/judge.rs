@@ -266,12 +266,10 @@ impl Expected {
                     ));
                 }
             }
-            None if matches!(trial.at.call, HostCall::NetRead | HostCall::NetWrite) => {
-                problems.push(format!(
-                    "{} is made outside of all phases, so that its failure shows in none",
-                    told(&trial.at)
-                ))
-            }
+            None if is_exchange(trial.at.call) => problems.push(format!(
+                "{} is made outside of all phases, so that its failure shows in none",
+                told(&trial.at)
+            )),
             None => {}
         }
         problems
@@ -321,11 +319,16 @@ fn texts(settings: &str) -> BTreeSet<String> {
     texts
 }
 
+/// Whether bytes or datagrams are exchanged, in a phase of the plugin's own.
+fn is_exchange(call: HostCall) -> bool {
+    matches!(
+        call,
+        HostCall::NetRead | HostCall::NetWrite | HostCall::NetSendDatagram | HostCall::NetReceiveDatagram
+    )
+}
+
 fn connects(calls: &[Called]) -> usize {
-    calls
-        .iter()
-        .filter(|called| called.call == HostCall::NetConnect)
-        .count()
+    calls.iter().filter(|called| called.call.dials()).count()
 }
 
 fn told(at: &Called) -> String {

@@ -57,6 +57,9 @@ pub(super) fn is_vital(call: HostCall) -> bool {
             | HostCall::NetStartTls
             | HostCall::NetRead
             | HostCall::NetWrite
+            | HostCall::NetConnectDatagram
+            | HostCall::NetSendDatagram
+            | HostCall::NetReceiveDatagram
             | HostCall::SecretsOpen
     )
 }

@@ -23,9 +23,7 @@ fn telling(entries: &[Entry], at: usize) -> Option<Vec<u8>> {
     let (before, after) = entries.split_at(at);
     let mut later = sent(after);
     let first = later.next()?;
-    let dialled = before
-        .iter()
-        .rposition(|entry| is_call(entry, HostCall::NetConnect));
+    let dialled = before.iter().rposition(dials);
     let had_dialogue = sent(&before[dialled.unwrap_or(0)..]).next().is_some();
     (later.next().is_some() || !had_dialogue).then(|| first.to_vec())
 }
@@ -44,8 +42,7 @@ pub(super) fn problem(
         .iter()
         .position(|entry| matches!(entry, Entry::Fault(_)))?;
     let after = &entries[failed..];
-    let is_other_try =
-        |entry: &Entry| is_call(entry, HostCall::NetConnect) || is_call(entry, HostCall::NetStartTls);
+    let is_other_try = |entry: &Entry| dials(entry) || is_call(entry, HostCall::NetStartTls);
     let after = &after[..after.iter().position(is_other_try).unwrap_or(after.len())];
     let is_secret = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
@@ -70,6 +67,10 @@ fn sent(entries: &[Entry]) -> impl Iterator<Item = &[u8]> {
 
 fn is_call(entry: &Entry, call: HostCall) -> bool {
     matches!(entry, Entry::Call { name, .. } if name == call.as_str())
+}
+
+fn dials(entry: &Entry) -> bool {
+    is_call(entry, HostCall::NetConnect) || is_call(entry, HostCall::NetConnectDatagram)
 }
 
 #[cfg(test)]

@@ -102,6 +102,21 @@ impl Server {
         self.connection(&peer.render(true))
     }
 
+    /// What happens on the next connection, if it is a socket for datagrams: each `expect` takes a whole datagram, each
+    /// `send` is one. When the plugin sends what nothing expects, nobody listens any more.
+    #[must_use]
+    pub fn on_datagrams(self, steps: impl FnOnce(Peer) -> Peer) -> Self {
+        let peer = steps(Peer::default());
+        self.connection(&format!("transport = \"udp\"\n{}", peer.render(false)))
+    }
+
+    /// The next connection is a socket for datagrams, and fails: `connection-refused`, once something is sent,
+    /// `host-unreachable` or `network-unreachable`.
+    #[must_use]
+    pub fn datagrams_fail_with(self, error: &str) -> Self {
+        self.connection(&format!("transport = \"udp\"\nerror = {}\n", toml::string(error)))
+    }
+
     /// The next connection cannot be made: `connection-refused`, `connection-reset`, `host-unreachable` or
     /// `network-unreachable`.
     #[must_use]
@@ -143,8 +158,8 @@ impl Server {
 /// The server's side of a connection, step by step. After the last step it is silent.
 ///
 /// Texts can capture and repeat: `expect("{tag} NOOP\r\n")` takes any word for `{tag}`, which `send("{tag} OK\r\n")`
-/// repeats; `{name:rest}` takes anything up to the end of the line, `{name:same}` only what was captured before,
-/// and `{{` and `}}` are braces.
+/// repeats; `{name:rest}` takes anything up to the end of the line, `{name:2}` exactly two bytes, `{name:same}` only
+/// what was captured before, `{0xC00C}` are these bytes, and `{{` and `}}` are braces.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
     port: Option<u16>,
@@ -314,6 +329,8 @@ mod tests {
                     .hang_up()
             })
             .connect_fails_with("connection-refused")
+            .on_datagrams(|peer| peer.expect("{id:2}?").send("{id}{0xff}"))
+            .datagrams_fail_with("connection-refused")
             .on_every_connect(|peer| {
                 peer.start_tls(Tls::new())
                     .expect_until("\r\n\r\n")
@@ -341,6 +358,17 @@ steps = [
 ]
 
 [[connection]]
+error = "connection-refused"
+
+[[connection]]
+transport = "udp"
+steps = [
+    { expect = "{id:2}?" },
+    { send = "{id}{0xff}" },
+]
+
+[[connection]]
+transport = "udp"
 error = "connection-refused"
 
 [[connection]]

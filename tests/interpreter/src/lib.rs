@@ -7,7 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use bedcheck_sdk::bindings::bedcheck::plugin::log::Level;
-use bedcheck_sdk::bindings::bedcheck::plugin::net::Connection;
+use bedcheck_sdk::bindings::bedcheck::plugin::net::{Connection, DatagramSocket};
 use bedcheck_sdk::bindings::bedcheck::plugin::secrets::{Part, Secret, Sendable};
 use bedcheck_sdk::bindings::bedcheck::plugin::{budget, capabilities, log, measurements, net, phases, types};
 use bedcheck_sdk::{CallError, Check, Description, Failure, Reason, TlsOptions};
@@ -20,7 +20,7 @@ struct Settings {
     end: End,
 }
 
-/// One host call; connections and secrets by the order in which they were opened.
+/// One host call; connections, sockets for datagrams and secrets by the order in which they were opened.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Step {
@@ -37,6 +37,12 @@ enum Step {
     Close(usize),
     PeerAddress(usize),
     Drop(usize),
+    ConnectDatagram(String, u16),
+    /// A text, so many times over.
+    SendDatagram(usize, String, usize),
+    ReceiveDatagram(usize),
+    DatagramPeerAddress(usize),
+    DropDatagram(usize),
     OpenSecret(String),
     Length(usize),
     DropSecret(usize),
@@ -94,6 +100,7 @@ enum Why {
 #[derive(Default)]
 struct Machine {
     connections: Vec<Option<Connection>>,
+    sockets: Vec<Option<DatagramSocket>>,
     secrets: Vec<Option<Secret>>,
     read: String,
     last: Option<CallError>,
@@ -107,7 +114,7 @@ impl Check for Interpreter {
     fn describe() -> Description {
         Description::new("interpreter", "0.1.0", "makes the host calls of its settings")
             .phases(["resolve", "connect", "tls", "first", "second", "third"])
-            .capabilities(["net.connect", "net.tls", "secrets"])
+            .capabilities(["net.connect", "net.datagram", "net.tls", "secrets"])
             .settings_schema("{}")
     }
 
@@ -191,6 +198,11 @@ impl Machine {
             | Step::Close(_)
             | Step::PeerAddress(_)
             | Step::Drop(_) => self.network(step),
+            Step::ConnectDatagram(..)
+            | Step::SendDatagram(..)
+            | Step::ReceiveDatagram(_)
+            | Step::DatagramPeerAddress(_)
+            | Step::DropDatagram(_) => self.datagrams(step),
             _ => {
                 self.ask(step);
                 Ok(())
@@ -242,6 +254,34 @@ impl Machine {
                 }
             }
             Step::Drop(index) => take(&mut self.connections, *index),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn datagrams(&mut self, step: &Step) -> Result<(), CallError> {
+        match step {
+            Step::ConnectDatagram(host, port) => {
+                let socket = DatagramSocket::connect(&self.text(host), *port)?;
+                self.sockets.push(Some(socket));
+            }
+            Step::SendDatagram(index, text, times) => {
+                if let Some(socket) = chosen(&self.sockets, *index) {
+                    socket.send(self.text(text).repeat(*times).as_bytes())?;
+                }
+            }
+            Step::ReceiveDatagram(index) => {
+                if let Some(socket) = chosen(&self.sockets, *index) {
+                    let received = socket.receive()?;
+                    self.read = String::from_utf8_lossy(&received).into_owned();
+                }
+            }
+            Step::DatagramPeerAddress(index) => {
+                if let Some(socket) = chosen(&self.sockets, *index) {
+                    self.read = socket.peer_address();
+                }
+            }
+            Step::DropDatagram(index) => take(&mut self.sockets, *index),
             _ => {}
         }
         Ok(())

@@ -5,6 +5,7 @@
 mod dialogue;
 #[cfg(test)]
 mod dialogue_tests;
+mod exchange;
 mod pattern;
 mod step;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use dialogue::{Dialogue, Next};
+pub use exchange::{Arrival, Exchange};
 pub use pattern::{Captures, Pattern, Template};
 pub use step::{Step, TlsAnswer};
 
@@ -35,9 +37,21 @@ pub struct Script {
     latency: Duration,
 }
 
-/// Who answers one connection.
+/// Over what a peer is talked to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// A connection.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// Who answers one connection, or the datagrams of one socket.
 #[derive(Debug, Clone)]
 pub struct Peer {
+    /// Over what.
+    pub transport: Transport,
     /// The only port it answers on; any without it.
     pub port: Option<u16>,
     /// What it does, or why there is no connection.
@@ -62,12 +76,22 @@ impl Script {
         names: impl IntoIterator<Item = (String, Result<Vec<IpAddr>, Error>)>,
         connections: impl IntoIterator<Item = Result<Vec<Step>, Error>>,
     ) -> Self {
+        let of_tcp = |steps| (Transport::Tcp, steps);
+        Self::from_exchanges(names, connections.into_iter().map(of_tcp))
+    }
+
+    /// The same from connections and sockets for datagrams, in the order in which they were opened.
+    pub fn from_exchanges(
+        names: impl IntoIterator<Item = (String, Result<Vec<IpAddr>, Error>)>,
+        peers: impl IntoIterator<Item = (Transport, Result<Vec<Step>, Error>)>,
+    ) -> Self {
         let names = names.into_iter().map(|(name, found)| (canonical(&name), found));
-        let peer = |steps: Result<Vec<Step>, Error>| Peer {
+        let peer = |(transport, steps): (Transport, Result<Vec<Step>, Error>)| Peer {
+            transport,
             port: None,
             steps: steps.map(Arc::from),
         };
-        Self::new(names.collect(), connections.into_iter().map(peer).collect())
+        Self::new(names.collect(), peers.into_iter().map(peer).collect())
     }
 
     /// The same with the last peer for all later connections too.
@@ -110,6 +134,24 @@ impl Script {
     /// The one that the script has for the connection; refused, when it has none of that number or the peer
     /// answers on another port.
     pub fn dial(&self, nth: usize, address: SocketAddr) -> Result<Dialogue, Error> {
+        let steps = self.peer(nth, address, Transport::Tcp)?.steps.as_ref();
+        Ok(Dialogue::new(Arc::clone(steps.map_err(Error::clone)?), nth + 1))
+    }
+
+    /// The `nth` connection of a run, if it is a socket for datagrams.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::dial`]; a peer that refuses does so once it is sent something.
+    pub fn open_datagrams(&self, nth: usize, address: SocketAddr) -> Result<Exchange, Error> {
+        match &self.peer(nth, address, Transport::Udp)?.steps {
+            Ok(steps) => Ok(Exchange::new(Arc::clone(steps), nth + 1)),
+            Err(Error::Refused(_)) => Ok(Exchange::refused(nth + 1)),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    fn peer(&self, nth: usize, address: SocketAddr, transport: Transport) -> Result<&Peer, Error> {
         let peer = match self.peers.get(nth) {
             Some(peer) => Some(peer),
             None if self.repeats_last => self.peers.last(),
@@ -128,8 +170,17 @@ impl Script {
                 nth + 1
             )));
         }
-        let steps = peer.steps.as_ref().map_err(Error::clone)?;
-        Ok(Dialogue::new(Arc::clone(steps), nth + 1))
+        if peer.transport != transport {
+            let words = match peer.transport {
+                Transport::Tcp => "over TCP",
+                Transport::Udp => "over UDP",
+            };
+            return Err(Error::Refused(format!(
+                "{address}: connection {} of the script is {words}",
+                nth + 1
+            )));
+        }
+        Ok(peer)
     }
 }
 
@@ -190,6 +241,7 @@ mod tests {
     #[test]
     fn a_peer_answers_on_its_own_port_only() {
         let peer = Peer {
+            transport: Transport::Tcp,
             port: Some(993),
             steps: Ok(Arc::from([])),
         };

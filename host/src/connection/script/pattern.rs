@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// The most that a message repeats of what was written, in bytes.
 const MAX_QUOTED: usize = 80;
 
+/// The most bytes that a capture may be said to have: a whole datagram.
+const MAX_COUNTED: usize = 65_535;
+
 /// What was captured, by name.
 pub type Captures = BTreeMap<String, Vec<u8>>;
 
@@ -13,7 +16,9 @@ pub type Captures = BTreeMap<String, Vec<u8>>;
 ///
 /// - `{NAME}` takes one or more characters other than space, CR and LF;
 /// - `{NAME:rest}` takes anything up to the end of the line, perhaps nothing;
+/// - `{NAME:2}` takes exactly that many bytes, whatever they are;
 /// - `{NAME:same}` is what was captured under that name by an expectation before;
+/// - `{0xC00C 0001}` is these bytes;
 /// - `{{` and `}}` are braces.
 ///
 /// A capture ends before the first place where the text behind it in the pattern stands. A name that comes
@@ -24,8 +29,8 @@ pub struct Pattern {
     parts: Vec<Part>,
 }
 
-/// A text to send, such as `{tag} OK done\r\n`: `{NAME}` is what was captured last under that name, `{{` and
-/// `}}` are braces.
+/// A text to send, such as `{tag} OK done\r\n`: `{NAME}` is what was captured last under that name, `{0xC00C}`
+/// are these bytes, `{{` and `}}` are braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -41,6 +46,7 @@ enum Part {
 enum Extent {
     Word,
     Rest,
+    Bytes(usize),
     Same,
 }
 
@@ -67,7 +73,8 @@ impl Pattern {
             let Part::Capture(name, extent) = part else {
                 continue;
             };
-            if *extent != Extent::Same && !matches!(parts.get(index + 1), Some(Part::Literal(_))) {
+            let ends_itself = matches!(extent, Extent::Same | Extent::Bytes(_));
+            if !ends_itself && !matches!(parts.get(index + 1), Some(Part::Literal(_))) {
                 return Err(format!(
                     "found nothing behind `{{{name}}}`, wanted the text that ends it, such as `\\r\\n`"
                 ));
@@ -114,6 +121,10 @@ impl Pattern {
                     };
                     match (known, self.parts.get(index + 1)) {
                         (Some(known), _) => starts(rest, known),
+                        (None, _) if let Extent::Bytes(count) = *extent => match rest.len() < count {
+                            true => Start::Undecided,
+                            false => Start::Whole(count),
+                        },
                         (None, Some(Part::Literal(end))) if *extent != Extent::Same => {
                             capture(rest, *extent, end)
                         }
@@ -196,6 +207,12 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
             rest = &after[1..];
         } else if brace == b'{'
             && let Some((inside, after)) = after.split_once('}')
+            && let Some(digits) = inside.strip_prefix("0x")
+        {
+            literal.extend(bytes_of(digits)?);
+            rest = after;
+        } else if brace == b'{'
+            && let Some((inside, after)) = after.split_once('}')
             && let Some(capture) = capture_named(inside)
         {
             if !literal.is_empty() {
@@ -223,13 +240,35 @@ fn capture_named(inside: &str) -> Option<Part> {
         None => (inside, Extent::Word),
         Some((name, "rest")) => (name, Extent::Rest),
         Some((name, "same")) => (name, Extent::Same),
-        Some(_) => return None,
+        Some((name, count)) => {
+            let count = count
+                .parse()
+                .ok()
+                .filter(|count| (1..=MAX_COUNTED).contains(count))?;
+            (name, Extent::Bytes(count))
+        }
     };
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     is_name.then(|| Part::Capture(name.to_owned(), extent))
+}
+
+/// The bytes of hexadecimal digits, perhaps with spaces between them.
+fn bytes_of(digits: &str) -> Result<Vec<u8>, String> {
+    let compact = digits.replace(' ', "");
+    let refused = || format!("found `{{0x{digits}}}`, wanted two hexadecimal digits for each byte");
+    if compact.is_empty()
+        || !compact.len().is_multiple_of(2)
+        || !compact.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
+        return Err(refused());
+    }
+    (0..compact.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&compact[at..at + 2], 16).map_err(|_| refused()))
+        .collect()
 }
 
 enum Start {
@@ -252,7 +291,7 @@ fn starts(bytes: &[u8], wanted: &[u8]) -> Start {
 fn capture(bytes: &[u8], extent: Extent, end: &[u8]) -> Start {
     let (least, stops): (usize, &[u8]) = match extent {
         Extent::Word => (1, b" \r\n"),
-        Extent::Rest | Extent::Same => (0, b"\r\n"),
+        Extent::Rest | Extent::Bytes(_) | Extent::Same => (0, b"\r\n"),
     };
     for length in 0..=bytes.len() {
         let rest = &bytes[length..];
@@ -275,6 +314,24 @@ fn capture(bytes: &[u8], extent: Extent, end: &[u8]) -> Start {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_written_in_hexadecimal_and_captured_by_their_number() {
+        let pattern = Pattern::parse("{id:2}{0x01 00}x").unwrap();
+        let taken = Captures::from([("id".to_owned(), b"\n\xff".to_vec())]);
+        let before = Captures::new();
+        assert_eq!(
+            pattern.compare(b"\n\xff\x01\0x", &before),
+            Match::Fits(5, taken.clone())
+        );
+        assert_eq!(pattern.compare(b"\n", &before), Match::Undecided);
+        assert_eq!(pattern.compare(b"\n\xff\x02", &before), Match::Differs);
+        let template = Template::parse("{id}{0x8180}").unwrap();
+        assert_eq!(template.fill(&taken), Some(b"\n\xff\x81\x80".to_vec()));
+        for text in ["{0x}", "{0x1}", "{0xzz}", "{0x+1}", "{id:0}"] {
+            assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+    }
 
     fn compare(pattern: &str, bytes: &str) -> Match {
         let before = Captures::from([("old".to_owned(), b"x1".to_vec())]);

@@ -1,0 +1,281 @@
+//! What is expected of the answer, and what is wrong with one that is otherwise. Pure.
+//!
+//! The regular expressions are those of blackbox_exporter's DNS prober, with its meaning, so that its
+//! configurations can be taken over: they are held against records in the form of `presentation`.
+
+use bedcheck_sdk::Failure;
+use hickory_proto::rr::{Record, RecordType};
+use regex_lite::Regex;
+use serde::Deserialize;
+
+use crate::answer::Answer;
+use crate::{presentation, rcode};
+
+/// How many regular expressions a list may have: each is compiled in every run.
+const MAX_REGEXPS: usize = 32;
+/// How much of a record a message repeats, in bytes.
+const MAX_SHOWN: usize = 200;
+
+/// What is expected.
+#[derive(Debug)]
+pub(crate) struct Expectations {
+    codes: Vec<u16>,
+    authoritative: Option<bool>,
+    min_answers: usize,
+    min_ttl: u32,
+    answers: Vec<String>,
+    exact_answers: Option<Vec<String>>,
+    /// The type of the records that `answers` and `exact_answers` speak of.
+    record_type: RecordType,
+    sections: [Rules; 3],
+}
+
+/// The expectations as they are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Written {
+    rcodes: Option<Vec<String>>,
+    authoritative: Option<bool>,
+    min_answers: u16,
+    min_ttl: u32,
+    answers: Vec<String>,
+    exact_answers: Option<Vec<String>>,
+    validate_answer: WrittenRules,
+    validate_authority: WrittenRules,
+    validate_additional: WrittenRules,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenRules {
+    fail_if_matches_regexp: Vec<String>,
+    fail_if_all_match_regexp: Vec<String>,
+    fail_if_not_matches_regexp: Vec<String>,
+    fail_if_none_matches_regexp: Vec<String>,
+}
+
+/// The regular expressions for a section.
+#[derive(Debug)]
+struct Rules {
+    section: &'static str,
+    matches: Vec<Regex>,
+    all_match: Vec<Regex>,
+    not_matches: Vec<Regex>,
+    none_matches: Vec<Regex>,
+}
+
+impl Written {
+    /// The finished expectations of a question for records of that type.
+    pub(crate) fn finish(self, record_type: RecordType) -> Result<Expectations, String> {
+        let codes = match self.rcodes {
+            None => vec![rcode::NOERROR],
+            Some(written) if written.is_empty() => {
+                return Err("expect.rcodes: found none, wanted at least one response code".into());
+            }
+            Some(written) => written
+                .iter()
+                .map(|code| rcode::parse(code).map_err(|error| format!("expect.rcodes: {error}")))
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Expectations {
+            codes,
+            authoritative: self.authoritative,
+            min_answers: self.min_answers.into(),
+            min_ttl: self.min_ttl,
+            answers: self.answers,
+            exact_answers: self.exact_answers,
+            record_type,
+            sections: [
+                self.validate_answer.finish("answer")?,
+                self.validate_authority.finish("authority")?,
+                self.validate_additional.finish("additional")?,
+            ],
+        })
+    }
+}
+
+impl WrittenRules {
+    fn finish(self, section: &'static str) -> Result<Rules, String> {
+        let compiled = |key: &str, written: Vec<String>| {
+            let place = format!("expect.validate_{section}.{key}");
+            if written.len() > MAX_REGEXPS {
+                return Err(format!(
+                    "{place}: found {}, wanted at most {MAX_REGEXPS}",
+                    written.len()
+                ));
+            }
+            let compile = |text: &String| {
+                Regex::new(text).map_err(|error| {
+                    format!("{place}: found `{text}`, which is no regular expression: {error}")
+                })
+            };
+            written.iter().map(compile).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Rules {
+            section,
+            matches: compiled("fail_if_matches_regexp", self.fail_if_matches_regexp)?,
+            all_match: compiled("fail_if_all_match_regexp", self.fail_if_all_match_regexp)?,
+            not_matches: compiled("fail_if_not_matches_regexp", self.fail_if_not_matches_regexp)?,
+            none_matches: compiled("fail_if_none_matches_regexp", self.fail_if_none_matches_regexp)?,
+        })
+    }
+}
+
+impl Expectations {
+    /// Holds an answer against them.
+    ///
+    /// # Errors
+    ///
+    /// The first expectation that is not met.
+    pub(crate) fn judge(&self, answer: &Answer) -> Result<(), Failure> {
+        self.problem(answer)
+            .map_or(Ok(()), |problem| Err(Failure::assertion_failed(problem)))
+    }
+
+    fn problem(&self, answer: &Answer) -> Option<String> {
+        if !self.codes.contains(&answer.code()) {
+            let wanted: Vec<String> = self
+                .codes
+                .iter()
+                .map(|code| quoted(&rcode::name(*code)))
+                .collect();
+            let found = quoted(&rcode::name(answer.code()));
+            return Some(format!(
+                "the response code is {found}, wanted {}",
+                wanted.join(" or ")
+            ));
+        }
+        if let Some(wanted) = self.authoritative
+            && wanted != answer.is_authoritative()
+        {
+            let (found, wanted) = match wanted {
+                true => ("is not", "one that is"),
+                false => ("is", "one that is not"),
+            };
+            return Some(format!("the answer {found} authoritative, wanted {wanted}"));
+        }
+        let found = answer.answers().len();
+        if found < self.min_answers {
+            let wanted = self.min_answers;
+            return Some(format!(
+                "the answer has {found} records, wanted at least {wanted}"
+            ));
+        }
+        self.wrong_ttl(answer)
+            .or_else(|| self.wrong_data(answer))
+            .or_else(|| {
+                let sections = [answer.answers(), answer.authorities(), answer.additionals()];
+                let mut rules = self.sections.iter().zip(sections);
+                rules.find_map(|(rules, records)| rules.problem(records))
+            })
+    }
+
+    fn wrong_ttl(&self, answer: &Answer) -> Option<String> {
+        let short = answer.answers().iter().find(|record| record.ttl < self.min_ttl)?;
+        Some(format!(
+            "the record {} may be kept for {} s, wanted at least {} s",
+            shown(&presentation::record(short)),
+            short.ttl,
+            self.min_ttl
+        ))
+    }
+
+    fn wrong_data(&self, answer: &Answer) -> Option<String> {
+        let of_type = |record: &&Record| {
+            self.record_type == RecordType::ANY || record.record_type() == self.record_type
+        };
+        let found: Vec<String> = answer
+            .answers()
+            .iter()
+            .filter(of_type)
+            .map(|record| presentation::data(&record.data))
+            .collect();
+        let has = |texts: &[String], wanted: &str| texts.iter().any(|text| is_same(text, wanted));
+        let exact = self.exact_answers.as_deref().unwrap_or_default();
+        let missing = self
+            .answers
+            .iter()
+            .chain(exact)
+            .find(|wanted| !has(&found, wanted));
+        if let Some(missing) = missing {
+            let found = match found.as_slice() {
+                [] => "nothing".to_owned(),
+                found => shown(&found.join(", ")),
+            };
+            return Some(format!("the answer holds {found}, wanted {}", shown(missing)));
+        }
+        let surplus = found.iter().find(|found| !has(exact, found))?;
+        self.exact_answers.as_ref()?;
+        Some(format!(
+            "the answer holds {} as well, wanted nothing but {}",
+            shown(surplus),
+            shown(&exact.join(", "))
+        ))
+    }
+}
+
+impl Rules {
+    fn problem(&self, records: &[Record]) -> Option<String> {
+        let section = self.section;
+        let texts: Vec<String> = records.iter().map(presentation::record).collect();
+        if let Some((text, regexp)) = first(&texts, &self.matches, true) {
+            return Some(format!("the {section} record {} matches `{regexp}`", shown(text)));
+        }
+        if let Some((text, regexp)) = first(&texts, &self.not_matches, false) {
+            return Some(format!(
+                "the {section} record {} does not match `{regexp}`",
+                shown(text)
+            ));
+        }
+        if let Some(regexp) = self.not_matches.first().filter(|_| texts.is_empty()) {
+            return Some(format!(
+                "there is no {section} record, wanted one that matches `{regexp}`"
+            ));
+        }
+        if !self.all_match.is_empty() && first(&texts, &self.all_match, false).is_none() {
+            return Some(format!("all {section} records match {}", listed(&self.all_match)));
+        }
+        if !self.none_matches.is_empty() && first(&texts, &self.none_matches, true).is_none() {
+            return Some(format!(
+                "no {section} record matches {}",
+                listed(&self.none_matches)
+            ));
+        }
+        None
+    }
+}
+
+/// The first text that matches an expression, or that does not.
+fn first<'t>(texts: &'t [String], regexps: &'t [Regex], wanted: bool) -> Option<(&'t str, &'t Regex)> {
+    let all = texts
+        .iter()
+        .flat_map(|text| regexps.iter().map(move |regexp| (text.as_str(), regexp)));
+    all.into_iter()
+        .find(|(text, regexp)| regexp.is_match(text) == wanted)
+}
+
+/// Whether data is the same: in most types there are names, which differ neither by case nor by the dot at their
+/// end.
+fn is_same(found: &str, wanted: &str) -> bool {
+    let bare = |text: &str| text.strip_suffix('.').unwrap_or(text).to_owned();
+    match found.starts_with('"') {
+        true => found == wanted,
+        false => bare(found).eq_ignore_ascii_case(&bare(wanted)),
+    }
+}
+
+fn listed(regexps: &[Regex]) -> String {
+    let quoted: Vec<String> = regexps.iter().map(|regexp| quoted(regexp.as_str())).collect();
+    quoted.join(" or ")
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// A text of the server's, with spaces for tabs and not too long.
+fn shown(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_SHOWN);
+    let dots = if end < text.len() { "..." } else { "" };
+    quoted(&format!("{}{dots}", text[..end].replace('\t', " ")))
+}

@@ -1,0 +1,63 @@
+//! The question, as it goes out. Pure but for its number, which nobody is to guess (RFC 5452 section 9.2).
+
+use bedcheck_sdk::Failure;
+use hickory_proto::op;
+use hickory_proto::rr::{DNSClass, Name, RecordType};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// The name, fully qualified.
+    pub(crate) name: Name,
+    /// The type of the records that are wanted.
+    pub(crate) record_type: RecordType,
+    /// Their class.
+    pub(crate) class: DNSClass,
+    /// Whether the server is to ask others.
+    pub(crate) recursion_desired: bool,
+}
+
+/// A question with its number, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Query {
+    id: u16,
+    question: op::Query,
+    bytes: Vec<u8>,
+}
+
+impl Query {
+    /// The question, under a random number.
+    pub(crate) fn new(question: &Question) -> Result<Self, Failure> {
+        let mut message = op::Message::query();
+        message.metadata.recursion_desired = question.recursion_desired;
+        let mut asked = op::Query::query(question.name.clone(), question.record_type);
+        asked.set_query_class(question.class);
+        message.add_query(asked.clone());
+        let bytes = message
+            .to_vec()
+            .map_err(|error| Failure::settings_invalid(format!("the question cannot be asked: {error}")))?;
+        Ok(Self {
+            id: message.metadata.id,
+            question: asked,
+            bytes,
+        })
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// The message.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether another question is the same; names do not differ by case (RFC 4343).
+    pub(crate) fn asks(&self, other: &op::Query) -> bool {
+        let asked = &self.question;
+        asked.query_type() == other.query_type()
+            && asked.query_class() == other.query_class()
+            && asked.name().eq_ignore_root(other.name())
+    }
+}
