@@ -11,9 +11,10 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The packages of the built-in plugins and the names of their files.
-const PLUGINS: [(&str, &str); 2] = [
+const PLUGINS: [(&str, &str); 3] = [
     ("bedcheck-imap", "bedcheck_imap"),
     ("bedcheck-http", "bedcheck_http"),
+    ("bedcheck-tcp", "bedcheck_tcp"),
 ];
 
 fn main() -> ExitCode {

@@ -17,6 +17,9 @@ main() {
     only_in 'host/src/config/' host/src \
         "$(crate 'toml')" \
         'only host/src/config knows TOML'
+    only_in 'host/src/import/' host/src \
+        "$(crate 'saphyr_parser')" \
+        'only host/src/import knows YAML'
     only_in 'host/src/(connection|demo|telemetry)/' host/src \
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
         'only connection, demo and telemetry in host/src open sockets or know TLS'
@@ -24,6 +27,9 @@ main() {
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
         'fault, grant, outcome, phase and policy are pure: no runtime, files, processes or threads'
+    nowhere_in 'host/src/import*' \
+        "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
+        'import is pure: no runtime, files, processes or threads'
     nowhere_in 'plugins' \
         'wit[-_]bindgen' \
         'a plugin sees only the SDK, never the generated bindings'

@@ -14,7 +14,7 @@
 //! sweep
 //! recording
 //! runner        library       telemetry   render
-//! sandbox       config
+//! sandbox       config        import
 //! hostcalls     secret
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
@@ -34,6 +34,7 @@ pub mod demo;
 pub mod fault;
 pub mod grant;
 pub mod hostcalls;
+pub mod import;
 pub mod library;
 pub mod outcome;
 pub mod phase;

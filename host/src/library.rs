@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::sandbox::{LoadError, MAX_SIZE, Plugin, Sandbox, SharedPlugin};
 
 /// The built-in plugins: the names they describe themselves by, and their components.
-const BUILT_IN: [(&str, &[u8]); 2] = [
+const BUILT_IN: [(&str, &[u8]); 3] = [
     (
         "http",
         include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm")),
@@ -16,6 +16,10 @@ const BUILT_IN: [(&str, &[u8]); 2] = [
     (
         "imap",
         include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_imap.wasm")),
+    ),
+    (
+        "tcp",
+        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_tcp.wasm")),
     ),
 ];
 
