@@ -8,7 +8,7 @@ set shell := ["sh", "-eu", "-c"]
 set positional-arguments
 
 # The packages which are compiled to WebAssembly, and the SDK they stand on.
-guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-dns --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty"
+guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-tcp --package bedcheck-dns --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty"
 
 [private]
 default:

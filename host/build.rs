@@ -11,10 +11,11 @@ use std::process::{Command, ExitCode};
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The packages of the built-in plugins and the names of their files.
-const PLUGINS: [(&str, &str); 3] = [
+const PLUGINS: [(&str, &str); 4] = [
     ("bedcheck-imap", "bedcheck_imap"),
     ("bedcheck-http", "bedcheck_http"),
     ("bedcheck-dns", "bedcheck_dns"),
+    ("bedcheck-tcp", "bedcheck_tcp"),
 ];
 
 fn main() -> ExitCode {

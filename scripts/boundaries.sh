@@ -17,6 +17,9 @@ main() {
     only_in 'host/src/config/' host/src \
         "$(crate 'toml')" \
         'only host/src/config knows TOML'
+    only_in 'host/src/import/' host/src \
+        "$(crate 'saphyr_parser')" \
+        'only host/src/import knows YAML'
     only_in 'host/src/(connection|demo|serve|telemetry)/' host/src \
         "$(crate '(tokio_|hyper_)?rustls')|tokio::(net|\{.*net)" \
         'only connection, demo, serve and telemetry in host/src open sockets or know TLS'
@@ -27,6 +30,9 @@ main() {
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy* host/src/schedule*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
         'fault, grant, outcome, phase, policy and schedule are pure: no runtime, files, processes or threads'
+    nowhere_in 'host/src/import*' \
+        "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
+        'import is pure: no runtime, files, processes or threads'
     nowhere_in 'plugins' \
         'wit[-_]bindgen' \
         'a plugin sees only the SDK, never the generated bindings'

@@ -6,7 +6,7 @@ set -eu
 
 case " $* " in
 *' --target wasm32'* | *' --crate-name build_script_build '*) exec "$@" ;;
-*' --crate-name bedcheck '* | *' --crate-name bedcheck_imap '* | *' --crate-name bedcheck_http '* | *' --crate-name bedcheck_dns '*)
+*' --crate-name bedcheck '* | *' --crate-name bedcheck_imap '* | *' --crate-name bedcheck_http '* | *' --crate-name bedcheck_tcp '* | *' --crate-name bedcheck_dns '*)
     exec "$@" -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=3 \
         -C llvm-args=-sanitizer-coverage-inline-8bit-counters
     ;;

@@ -15,7 +15,7 @@
 //! sweep
 //! recording
 //! runner        library       telemetry   render
-//! sandbox       config
+//! sandbox       config        import
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
@@ -35,6 +35,7 @@ pub mod demo;
 pub mod fault;
 pub mod grant;
 pub mod hostcalls;
+pub mod import;
 pub mod library;
 pub mod open;
 pub mod outcome;

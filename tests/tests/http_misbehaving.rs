@@ -408,7 +408,7 @@ fn the_request_is_what_the_settings_say() {
     for field in [
         format!("host: 127.0.0.1:{port}"),
         "accept: text/html".into(),
-        "accept-encoding: gzip".into(),
+        "accept-encoding: gzip, deflate".into(),
         "connection: close".into(),
         "content-length: 14".into(),
         format!("x-key: {TOKEN}"),

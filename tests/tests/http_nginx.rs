@@ -90,6 +90,7 @@ fn http_goes_through_its_phases_and_measures_the_response() {
         [
             "http.response.status_code{} 200 {status_code}",
             "http.response.body.size{} 15 By",
+            "http.response.content_length{} 15 By",
             "http.response.version{} 1.1 {version}",
             "http.redirects{} 0 {redirect}",
         ]
@@ -210,6 +211,14 @@ fn a_compressed_body_is_judged_decoded_and_measured_as_sent() {
     assert_eq!(verdict(&report), "pass", "{report:#}");
     let sent = measured(&report, "http.response.body.size");
     assert!(sent > 0.0 && sent < PAGE_BYTES as f64 / 2.0, "{report:#}");
+    let decoded = measured(&report, "http.response.body.uncompressed_size");
+    assert_eq!(decoded, PAGE_BYTES as f64, "{report:#}");
+    // Another coding was not asked for, and this is no plain body.
+    let settings = r#"expect = { encoding = "deflate" }"#;
+    let report = http(&nginx, "/page", settings);
+    assert_eq!(verdict(&report), "fail target assertion_failed", "{report:#}");
+    let told = "body is encoded as `gzip`, expected `deflate`";
+    assert_eq!(message(&report), told, "{report:#}");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Turn a configuration of blackbox_exporter into one of bedcheck, and say what could not be turned.
+    Import(ImportArguments),
     /// Look into plugins, and make new ones.
     Plugin {
         /// What to do with a plugin.
@@ -53,6 +55,31 @@ pub enum Command {
         shell: Shell,
     },
 }
+
+/// `bedcheck import`.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct ImportArguments {
+    /// The configuration of blackbox_exporter, such as `blackbox.yml`.
+    pub file: PathBuf,
+    /// Write to this file, which must not be there yet, instead of the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What every module may be asked to probe, as in `allow`; can be given several times. blackbox_exporter has
+    /// no such list: without it the modules refuse every target until one is written down.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub targets: Vec<String>,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  bedcheck import blackbox.yml --output bedcheck.toml --targets '*.example.org:443'
+  bedcheck validate bedcheck.toml
+
+Passwords and tokens are not copied: they become names of secrets, and it is told what to put where.
+
+Exit codes: 0 everything was turned, 1 something was left out (each is told on the standard error and in a
+comment), 64 the file cannot be read.";
 
 /// What can be done with plugins.
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@ mod args;
 mod demo;
 
 mod export;
+mod import;
 mod inspect;
 mod matrix;
 mod new;
@@ -40,6 +41,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Run(arguments) => on_runtime(run::run(*arguments)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::Validate { file } => on_runtime(validate(file)),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Plugin {
             command: PluginCommand::Inspect { plugin },
         } => on_runtime(inspect::inspect(plugin)),

@@ -1,16 +1,18 @@
 //! The content of a response: received under a cap, and decoded under the same cap. No I/O but through
 //! the [`Transport`].
 
+use std::fmt;
 use std::io::Read;
 
 use bedcheck_sdk::Failure;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use ureq_proto::BodyMode;
 use ureq_proto::client::Call;
 use ureq_proto::client::state::RecvBody;
 
 use crate::exchange::Transport;
+use crate::quote::quote;
 
 /// How much is unwrapped of its transfer coding at a time, in bytes: a read of the host.
 const CHUNK: usize = 16 * 1024;
@@ -104,6 +106,8 @@ pub(crate) enum Coding {
     Identity,
     /// Gzip (RFC 1952).
     Gzip,
+    /// Deflate, which is the zlib format (RFC 1950).
+    Deflate,
     /// A coding, or several, that was not asked for: as the header field says.
     Unknown(String),
 }
@@ -122,26 +126,58 @@ impl Coding {
             [] => Self::Identity,
             // `x-gzip` is the same coding (RFC 9110 section 8.4.1.3).
             [coding] if coding == "gzip" || coding == "x-gzip" => Self::Gzip,
+            [coding] if coding == "deflate" => Self::Deflate,
             _ => Self::Unknown(codings.join(", ")),
         }
     }
 }
 
-/// Decodes a gzip body.
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("`identity`"),
+            Self::Gzip => f.write_str("`gzip`"),
+            Self::Deflate => f.write_str("`deflate`"),
+            Self::Unknown(coding) => f.write_str(&quote(coding.as_bytes())),
+        }
+    }
+}
+
+/// Decodes a body; one in a coding that was not asked for is taken as it is.
 ///
 /// # Errors
 ///
-/// More than `limit` bytes of content; or that it is no gzip.
-pub(crate) fn gunzip(encoded: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut decoded = Vec::new();
+/// More than `limit` bytes of content; or that it is not what its coding says.
+pub(crate) fn decode(coding: &Coding, encoded: Vec<u8>, limit: usize) -> Result<Vec<u8>, Failure> {
     // Servers label empty bodies too.
     if encoded.is_empty() {
-        return Ok(decoded);
+        return Ok(encoded);
     }
-    MultiGzDecoder::new(encoded)
+    match coding {
+        Coding::Identity | Coding::Unknown(_) => Ok(encoded),
+        Coding::Gzip => inflate(MultiGzDecoder::new(encoded.as_slice()), "gzip", limit),
+        // What some servers send by that name is without the frame of zlib (RFC 9110 section 8.4.1.2).
+        Coding::Deflate if has_zlib_header(&encoded) => {
+            inflate(ZlibDecoder::new(encoded.as_slice()), "deflate", limit)
+        }
+        Coding::Deflate => inflate(DeflateDecoder::new(encoded.as_slice()), "deflate", limit),
+    }
+}
+
+/// Whether data begins as zlib does: the method 8, and a check of the first two bytes (RFC 1950 section 2.2).
+fn has_zlib_header(encoded: &[u8]) -> bool {
+    match encoded {
+        [method, flags, ..] => method & 0x0f == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0,
+        _ => false,
+    }
+}
+
+fn inflate(decoder: impl Read, coding: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut decoded = Vec::new();
+    decoder
         .take(limit as u64 + 1)
         .read_to_end(&mut decoded)
-        .map_err(|error| Failure::unexpected_response(format!("the body is not valid gzip: {error}")))?;
+        .map_err(|error| Failure::unexpected_response(format!("the body is not valid {coding}: {error}")))?;
     if decoded.len() > limit {
         return Err(too_large("is longer when decoded", limit));
     }
@@ -154,7 +190,7 @@ mod tests {
 
     use bedcheck_sdk::Reason;
     use flate2::Compression;
-    use flate2::write::GzEncoder;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use http::HeaderValue;
 
     use super::*;
@@ -163,6 +199,10 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(content).expect("writing to memory");
         encoder.finish().expect("writing to memory")
+    }
+
+    fn gunzip(encoded: Vec<u8>, limit: usize) -> Result<Vec<u8>, Failure> {
+        decode(&Coding::Gzip, encoded, limit)
     }
 
     fn coding(values: &[&'static str]) -> Coding {
@@ -181,6 +221,7 @@ mod tests {
         assert_eq!(coding(&["identity"]), Coding::Identity);
         assert_eq!(coding(&["GZip"]), Coding::Gzip);
         assert_eq!(coding(&["x-gzip"]), Coding::Gzip);
+        assert_eq!(coding(&["Deflate"]), Coding::Deflate);
         assert_eq!(coding(&["br"]), Coding::Unknown("br".into()));
         assert_eq!(coding(&["br, gzip"]), Coding::Unknown("br, gzip".into()));
         assert_eq!(coding(&["gzip", "gzip"]), Coding::Unknown("gzip, gzip".into()));
@@ -188,17 +229,37 @@ mod tests {
 
     #[test]
     fn gzip_is_decoded() {
-        assert_eq!(gunzip(&gzip(b"all is well"), 11).expect("gzip"), b"all is well");
-        assert_eq!(gunzip(b"", 11).expect("nothing"), b"");
+        assert_eq!(gunzip(gzip(b"all is well"), 11).expect("gzip"), b"all is well");
+        assert_eq!(gunzip(Vec::new(), 11).expect("nothing"), b"");
         let members = [gzip(b"all is "), gzip(b"well")].concat();
-        assert_eq!(gunzip(&members, 11).expect("two members"), b"all is well");
+        assert_eq!(gunzip(members, 11).expect("two members"), b"all is well");
+    }
+
+    #[test]
+    fn deflate_is_decoded_with_and_without_its_frame() {
+        let mut framed = ZlibEncoder::new(Vec::new(), Compression::default());
+        framed.write_all(b"all is well").expect("writing to memory");
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
+        raw.write_all(b"all is well").expect("writing to memory");
+        for encoded in [framed.finish(), raw.finish()] {
+            let encoded = encoded.expect("writing to memory");
+            let decoded = decode(&Coding::Deflate, encoded.clone(), 11).expect("deflate");
+            assert_eq!(decoded, b"all is well");
+            let failure = decode(&Coding::Deflate, encoded, 10).expect_err("too large");
+            assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
+        }
+        let failure = decode(&Coding::Deflate, b"\xff\xff\xff".to_vec(), 11).expect_err("no deflate");
+        assert!(
+            failure.message().starts_with("the body is not valid deflate"),
+            "{failure}"
+        );
     }
 
     #[test]
     fn a_bomb_is_too_large() {
         let bomb = gzip(&vec![0; 8 << 20]);
         assert!(bomb.len() < 16 * 1024, "a bomb is small: {}", bomb.len());
-        let failure = gunzip(&bomb, 1 << 20).expect_err("a bomb");
+        let failure = gunzip(bomb, 1 << 20).expect_err("a bomb");
         assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
         assert_eq!(
             failure.message(),
@@ -210,7 +271,7 @@ mod tests {
     fn what_is_no_gzip_is_unexpected() {
         let whole = gzip(b"all is well");
         for broken in [b"all is well".as_slice(), &whole[..whole.len() - 3]] {
-            let failure = gunzip(broken, 100).expect_err("broken");
+            let failure = gunzip(broken.to_vec(), 100).expect_err("broken");
             assert!(
                 matches!(failure.reason(), Reason::UnexpectedResponse),
                 "{failure}"

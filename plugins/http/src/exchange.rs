@@ -68,7 +68,7 @@ pub(crate) struct Response {
     pub(crate) version: Version,
     /// The header fields.
     pub(crate) headers: HeaderMap,
-    /// The content, decoded if it was gzip.
+    /// The content, decoded if it was gzip or deflate.
     pub(crate) body: Vec<u8>,
     /// The size of the content as it was sent, in bytes: without chunk framing, before decoding.
     pub(crate) received: usize,
@@ -127,7 +127,7 @@ fn plain_request(request: &Request) -> Result<http::Request<()>, ureq_proto::Err
     let headers = plain.headers_mut();
     headers.insert(header::USER_AGENT, USER_AGENT);
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some(length) = content_length(request) {
         headers.insert(header::CONTENT_LENGTH, length.into());
@@ -283,21 +283,18 @@ fn no_http(error: &ureq_proto::Error, received: &[u8]) -> Failure {
 }
 
 impl Answer {
-    /// Receives the body, and decodes it if it is gzip: neither form may exceed `limit` bytes.
+    /// Receives the body, and decodes it if it is gzip or deflate: neither form may exceed `limit` bytes.
     ///
     /// # Errors
     ///
-    /// As [`body::receive`] and [`body::gunzip`].
+    /// As [`body::receive`] and [`body::decode`].
     pub(crate) fn finish(self, transport: &mut impl Transport, limit: usize) -> Result<Response, Failure> {
         let encoded = match self.body {
             Some(mut call) => body::receive(&mut call, transport, self.rest, limit)?,
             None => Vec::new(),
         };
         let received = encoded.len();
-        let body = match Coding::of(&self.headers) {
-            Coding::Gzip => body::gunzip(&encoded, limit)?,
-            Coding::Identity | Coding::Unknown(_) => encoded,
-        };
+        let body = body::decode(&Coding::of(&self.headers), encoded, limit)?;
         Ok(Response {
             status: self.status,
             version: self.version,

@@ -2,7 +2,7 @@
 //! is expected of it.
 //!
 //! Here live the description and the course of a run; the protocol is in the modules below, which know
-//! no sandbox but for `wire`. A request goes over a connection of its own by HTTP/1.1, and asks for gzip.
+//! no sandbox but for `wire`. A request goes over a connection of its own by HTTP/1.1, and asks for gzip or deflate.
 //!
 //! # Phases
 //!
@@ -22,6 +22,9 @@
 //! | --- | --- | --- |
 //! | `http.response.status_code` | `{status_code}` | the final status |
 //! | `http.response.body.size` | `By` | the final body as it was sent: before decoding, without chunk framing |
+//! | `http.response.body.uncompressed_size` | `By` | the final body as it was decoded; only where it was encoded |
+//! | `http.response.content_length` | `By` | what `Content-Length` says; only where it is there |
+//! | `http.response.last_modified` | `s` | what `Last-Modified` says, in seconds since 1970; only where it is there |
 //! | `http.response.version` | `{version}` | `1.0` or `1.1` |
 //! | `http.redirects` | `{redirect}` | how many redirects were followed |
 //! | `tls.server.certificate.time_left` | `s` | how long the certificate is still valid, negative once it has expired; `https` only |
@@ -43,7 +46,7 @@ mod wire;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bedcheck_sdk::{Check, Description, Failure, Planned, Target, measure, plan, warning};
-use http::{StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version, header};
 
 use crate::body::Coding;
 use crate::expect::Expectations;
@@ -113,6 +116,16 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
         &[],
     )?;
     measure("http.response.body.size", response.received as f64, "By", &[])?;
+    if Coding::of(&response.headers) != Coding::Identity {
+        let size = response.body.len() as f64;
+        measure("http.response.body.uncompressed_size", size, "By", &[])?;
+    }
+    if let Some(length) = content_length(&response.headers) {
+        measure("http.response.content_length", length as f64, "By", &[])?;
+    }
+    if let Some(modified) = last_modified(&response.headers) {
+        measure("http.response.last_modified", modified as f64, "s", &[])?;
+    }
     measure("http.response.version", version, "{version}", &[])?;
     measure("http.redirects", fetched.redirects.into(), "{redirect}", &[])?;
     if let Some(tls) = &fetched.tls {
@@ -130,6 +143,28 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// The length that a response says its body has (RFC 9110 section 8.6).
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// When a response says it was last changed (RFC 9110 section 8.8.2), in seconds since 1970; none for a date that is
+/// none.
+fn last_modified(headers: &HeaderMap) -> Option<u64> {
+    let date = headers.get(header::LAST_MODIFIED)?.to_str().ok()?;
+    let modified = httpdate::parse_http_date(date.trim()).ok()?;
+    modified
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .map(|since| since.as_secs())
 }
 
 /// What the run comes to: all that is not met, in one message. Credentials that a server answers with
@@ -151,11 +186,9 @@ fn verdict(expect: &Expectations, fetched: &Fetched, now: i64) -> Result<(), Fai
 
 #[cfg(test)]
 mod tests {
-    use bedcheck_sdk::Reason;
-    use http::HeaderMap;
-
     use super::*;
     use crate::exchange::Response;
+    use bedcheck_sdk::Reason;
 
     fn judged(expect: &str, status: StatusCode, authorized: bool) -> Result<(), Failure> {
         let settings = format!(r#"{{"url": "https://example.org/", "expect": {expect}}}"#);
@@ -216,6 +249,19 @@ mod tests {
             failure.expect_err("503").message(),
             "status 503, expected 2xx; body does not contain `ok`; body is `no`"
         );
+    }
+
+    #[test]
+    fn headers_with_numbers_and_dates_are_read() {
+        let read = |name: header::HeaderName, value: &'static str| {
+            let headers = HeaderMap::from_iter([(name, header::HeaderValue::from_static(value))]);
+            (content_length(&headers), last_modified(&headers))
+        };
+        assert_eq!(read(header::CONTENT_LENGTH, "12"), (Some(12), None));
+        assert_eq!(read(header::CONTENT_LENGTH, "many"), (None, None));
+        let epoch = "Thu, 01 Jan 1970 00:00:07 GMT";
+        assert_eq!(read(header::LAST_MODIFIED, epoch), (None, Some(7)));
+        assert_eq!(read(header::LAST_MODIFIED, "yesterday"), (None, None));
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn a_plain_request_has_the_usual_fields() {
     assert_eq!(
         fields,
         [
-            "accept-encoding: gzip",
+            "accept-encoding: gzip, deflate",
             "accept: */*",
             "connection: close",
             "host: example.org:8080",

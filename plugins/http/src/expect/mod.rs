@@ -1,18 +1,21 @@
 //! What a check expects of the final response, and what of that is not met. Pure: the clock is read by
 //! the caller.
 
+mod header;
 mod settings;
 
 use std::fmt;
 
 use bedcheck_sdk::TlsInfo;
-use http::{HeaderName, StatusCode};
+use http::{StatusCode, Version};
 use regex_lite::Regex;
 use serde_json::Value;
 
+use crate::body::Coding;
 use crate::exchange::Response;
 use crate::quote::quote;
 
+use header::HeaderExpectation;
 pub(crate) use settings::RawExpectations;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
@@ -22,8 +25,16 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 pub(crate) struct Expectations {
     /// Any of these.
     status: Vec<StatusPattern>,
-    /// Each is to be there and to match.
-    headers: Vec<(HeaderName, Regex)>,
+    /// Any of these; any at all if there are none.
+    http_version: Vec<Version>,
+    /// Whether the final response is to come over TLS.
+    tls: Option<bool>,
+    /// Some value of each is to match.
+    headers: Vec<HeaderExpectation>,
+    /// No value of each is to match.
+    headers_not_match: Vec<HeaderExpectation>,
+    /// How the body is to be encoded.
+    encoding: Option<Coding>,
     body_contains: Vec<String>,
     body_matches: Vec<Regex>,
     body_not_matches: Vec<Regex>,
@@ -56,10 +67,18 @@ impl Expectations {
     pub(crate) fn unmet(&self, response: &Response, tls: Option<&TlsInfo>, now: i64) -> Vec<String> {
         let mut unmet = Vec::new();
         unmet.extend(self.unmet_status(response.status));
-        self.unmet_headers(response, &mut unmet);
+        unmet.extend(self.unmet_version(response.version));
+        for header in &self.headers {
+            header.unmet_match(response, &mut unmet);
+        }
+        for header in &self.headers_not_match {
+            header.unmet_mismatch(response, &mut unmet);
+        }
+        unmet.extend(self.unmet_encoding(response));
         self.unmet_text(&response.body, &mut unmet);
         self.unmet_json(&response.body, &mut unmet);
         self.unmet_size(response.body.len() as u64, &mut unmet);
+        unmet.extend(self.unmet_tls(tls));
         unmet.extend(self.unmet_certificate(tls, now));
         unmet.extend(self.unmet_tls_version(tls));
         unmet
@@ -79,26 +98,29 @@ impl Expectations {
         Some(format!("status {status}, expected {}", wanted.join(" or ")))
     }
 
-    fn unmet_headers(&self, response: &Response, unmet: &mut Vec<String>) {
-        for (name, pattern) in &self.headers {
-            let mut values = response
-                .headers
-                .get_all(name)
-                .iter()
-                .map(|value| value.as_bytes())
-                .peekable();
-            let Some(first) = values.peek().copied() else {
-                unmet.push(format!(
-                    "no header `{name}`, expected one that matches `{pattern}`"
-                ));
-                continue;
-            };
-            if !values.any(|value| pattern.is_match(&String::from_utf8_lossy(value))) {
-                unmet.push(format!(
-                    "header `{name}` is {}, expected a match of `{pattern}`",
-                    quote(first)
-                ));
-            }
+    fn unmet_version(&self, version: Version) -> Option<String> {
+        if self.http_version.is_empty() || self.http_version.contains(&version) {
+            return None;
+        }
+        let wanted: Vec<_> = self
+            .http_version
+            .iter()
+            .map(|wanted| format!("{wanted:?}"))
+            .collect();
+        Some(format!("version {version:?}, expected {}", wanted.join(" or ")))
+    }
+
+    fn unmet_encoding(&self, response: &Response) -> Option<String> {
+        let wanted = self.encoding.as_ref()?;
+        let found = Coding::of(&response.headers);
+        (found != *wanted).then(|| format!("body is encoded as {found}, expected {wanted}"))
+    }
+
+    fn unmet_tls(&self, tls: Option<&TlsInfo>) -> Option<String> {
+        match (self.tls, tls) {
+            (Some(true), None) => Some("the response came without TLS, expected it over TLS".into()),
+            (Some(false), Some(_)) => Some("the response came over TLS, expected it without".into()),
+            _ => None,
         }
     }
 

@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderName;
+use http::Version;
 use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::header::HeaderExpectation;
 use super::{Expectations, StatusPattern, TlsVersion};
+use crate::body::Coding;
 
 /// The key `expect` as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawExpectations {
     status: Option<OneOrMany<StatusOrPattern>>,
-    headers: BTreeMap<String, String>,
+    http_version: OneOrMany<String>,
+    tls: Option<bool>,
+    headers: BTreeMap<String, RawHeader>,
+    headers_not_match: BTreeMap<String, RawHeader>,
+    encoding: Option<String>,
     body_contains: OneOrMany<String>,
     body_matches: OneOrMany<String>,
     body_not_matches: OneOrMany<String>,
@@ -33,6 +39,21 @@ enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+/// What is expected of a header: patterns, or a table in which it can be left open whether the header is there.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum RawHeader {
+    Patterns(OneOrMany<String>),
+    Table(RawHeaderTable),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHeaderTable {
+    matches: OneOrMany<String>,
+    required: Option<bool>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum StatusOrPattern {
@@ -49,7 +70,11 @@ impl RawExpectations {
     pub(crate) fn finish(self) -> Result<Expectations, String> {
         Ok(Expectations {
             status: statuses(self.status)?,
-            headers: self.headers.into_iter().map(header).collect::<Result<_, _>>()?,
+            http_version: versions(self.http_version.into_vec())?,
+            tls: self.tls,
+            headers: headers("expect.headers", self.headers, true)?,
+            headers_not_match: headers("expect.headers_not_match", self.headers_not_match, false)?,
+            encoding: self.encoding.map(encoding).transpose()?,
             body_contains: self.body_contains.into_vec(),
             body_matches: regexes("expect.body_matches", self.body_matches)?,
             body_not_matches: regexes("expect.body_not_matches", self.body_not_matches)?,
@@ -89,12 +114,48 @@ fn status(raw: StatusOrPattern) -> Result<StatusPattern, String> {
     })
 }
 
-fn header((name, pattern): (String, String)) -> Result<(HeaderName, Regex), String> {
-    let key = format!("expect.headers.{name}");
-    let name = name
-        .parse()
-        .map_err(|_| format!("expect.headers: `{name}` is not a header name"))?;
-    Ok((name, regex(&key, &pattern)?))
+/// Expectations of headers, which have to be there where nothing is said if `is_required`.
+fn headers(
+    key: &str,
+    raw: BTreeMap<String, RawHeader>,
+    is_required: bool,
+) -> Result<Vec<HeaderExpectation>, String> {
+    let finish = |(name, raw): (String, RawHeader)| {
+        let (patterns, required) = match raw {
+            RawHeader::Patterns(patterns) => (patterns, None),
+            RawHeader::Table(RawHeaderTable { matches, required }) => (matches, required),
+        };
+        Ok(HeaderExpectation {
+            patterns: regexes(&format!("{key}.{name}"), patterns)?,
+            is_required: required.unwrap_or(is_required),
+            name: name
+                .parse()
+                .map_err(|_| format!("{key}: `{name}` is not a header name"))?,
+        })
+    };
+    raw.into_iter().map(finish).collect()
+}
+
+fn versions(names: Vec<String>) -> Result<Vec<Version>, String> {
+    let version = |name: String| match name.as_str() {
+        "1.0" => Ok(Version::HTTP_10),
+        "1.1" => Ok(Version::HTTP_11),
+        _ => Err(format!(
+            "expect.http_version: `{name}` is not spoken, wanted `1.0` or `1.1`"
+        )),
+    };
+    names.into_iter().map(version).collect()
+}
+
+fn encoding(name: String) -> Result<Coding, String> {
+    match name.as_str() {
+        "gzip" => Ok(Coding::Gzip),
+        "deflate" => Ok(Coding::Deflate),
+        "identity" => Ok(Coding::Identity),
+        _ => Err(format!(
+            "expect.encoding: `{name}` is not known, wanted `gzip`, `deflate` or `identity`"
+        )),
+    }
 }
 
 fn regexes(key: &str, patterns: OneOrMany<String>) -> Result<Vec<Regex>, String> {

@@ -1,6 +1,6 @@
 //! Every expectation, met and not met.
 
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::*;
@@ -71,6 +71,67 @@ fn headers() {
             "header `via` is `1.1 one`, expected a match of `three`",
             "no header `x-cache`, expected one that matches `HIT`",
         ]
+    );
+}
+
+#[test]
+fn headers_that_may_miss_and_headers_that_must_not_match() {
+    assert_met(
+        json!({
+            "headers": { "x-cache": { "matches": "HIT", "required": false }, "via": ["one", "two"] },
+            "headers_not_match": { "x-cache": ".*", "via": "three", "content-type": ["json", "xml"] },
+        }),
+        "",
+    );
+    assert_eq!(
+        unmet(
+            json!({
+                "headers": { "via": ["one", "three"] },
+                "headers_not_match": {
+                    "content-type": ["utf", "^text"], "x-cache": { "matches": "HIT", "required": true },
+                },
+            }),
+            ""
+        ),
+        [
+            "header `via` is `1.1 one`, expected a match of `three`",
+            "header `content-type` matches `utf`: `text/html; charset=utf-8`",
+            "header `content-type` matches `^text`: `text/html; charset=utf-8`",
+            "no header `x-cache`",
+        ]
+    );
+}
+
+#[test]
+fn version_and_encoding() {
+    assert_met(
+        json!({ "http_version": ["1.0", "1.1"], "encoding": "identity" }),
+        "",
+    );
+    assert_eq!(
+        unmet(json!({ "http_version": "1.0", "encoding": "gzip" }), ""),
+        [
+            "version HTTP/1.1, expected HTTP/1.0",
+            "body is encoded as `identity`, expected `gzip`"
+        ]
+    );
+}
+
+#[test]
+fn tls_or_none() {
+    let unmet = |wanted: bool, has_tls: bool| {
+        let tls = has_tls.then(|| tls_info("1.3", NOW));
+        expectations(json!({ "tls": wanted })).unmet(&response(""), tls.as_ref(), NOW)
+    };
+    assert_eq!(unmet(true, true), Vec::<String>::new());
+    assert_eq!(unmet(false, false), Vec::<String>::new());
+    assert_eq!(
+        unmet(true, false),
+        ["the response came without TLS, expected it over TLS"]
+    );
+    assert_eq!(
+        unmet(false, true),
+        ["the response came over TLS, expected it without"]
     );
 }
 

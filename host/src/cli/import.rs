@@ -1,0 +1,82 @@
+//! `bedcheck import`: reads a configuration of blackbox_exporter, writes ours, and says what could not be turned.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::args::ImportArguments;
+use super::{output, refuse};
+use crate::config::MAX_FILE;
+use crate::import::import;
+use crate::text::printable;
+
+/// Something could not be turned.
+const EXIT_LEFT_OUT: u8 = 1;
+
+/// Does what the arguments ask for.
+pub(super) fn run(arguments: &ImportArguments) -> ExitCode {
+    let file = arguments.file.display();
+    let text = match read(&arguments.file) {
+        Ok(text) => text,
+        Err(error) => return refuse(&format!("{file}: {error}")),
+    };
+    for target in &arguments.targets {
+        if let Err(error) = target.parse::<crate::grant::Grant>() {
+            return refuse(&format!("--targets {target}: {error}"));
+        }
+    }
+    let imported = match import(&text, &file.to_string(), &arguments.targets) {
+        Ok(imported) => imported,
+        Err(error) => return refuse(&format!("{file}: {}", printable(&error.to_string()))),
+    };
+    match &arguments.output {
+        Some(output) => {
+            if let Err(error) = write_new(output, &imported.toml) {
+                return refuse(&format!("{}: {error}", output.display()));
+            }
+        }
+        None => output::say(&imported.toml),
+    }
+    for note in &imported.notes {
+        output::complain(&format!("{file}: {}", printable(&note.to_string())));
+    }
+    let left_out = imported.notes.iter().filter(|note| note.is_left_out).count();
+    let number = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    output::complain(&format!(
+        "{file}: {} turned, {} left out",
+        number(imported.modules, "module"),
+        number(left_out, "thing")
+    ));
+    if imported.is_whole() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_LEFT_OUT)
+    }
+}
+
+/// Reads a file of text: no more of it than is needed to see that it is too large.
+fn read(file: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)
+        .and_then(|opened| opened.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!(
+            "found more than {MAX_FILE} bytes, wanted a configuration of blackbox_exporter"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|_| "found bytes that are no UTF-8, wanted YAML".to_owned())
+}
+
+/// Writes a file that is not there yet: an edited one is not written over.
+fn write_new(file: &Path, text: &str) -> Result<(), String> {
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).create_new(true).open(file);
+    opened
+        .and_then(|mut opened| opened.write_all(text.as_bytes()))
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => "found something there, wanted a file to make".to_owned(),
+            _ => error.to_string(),
+        })
+}

@@ -1,0 +1,243 @@
+//! The conversation with a server: what each step does with the bytes, and what is said when a server does not
+//! answer as is expected. Which phases there are is decided in `check.rs`.
+
+use bedcheck_sdk::{CallError, Failure, Reason, TlsInfo};
+use regex_lite::Regex;
+
+use crate::host::{Fragment, Recorder, Transport};
+use crate::receive::Receiver;
+use crate::settings::{Expect, Piece};
+use crate::template::Matched;
+use crate::text::quote;
+
+/// A connection on which the server is talked to.
+pub(crate) struct Dialogue<'r, T, R> {
+    transport: T,
+    recorder: &'r R,
+    receiver: Receiver,
+    matched: Matched,
+    /// Whether the server has ended the stream.
+    has_ended: bool,
+}
+
+impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
+    /// A dialogue over a connection that is open.
+    pub(crate) fn new(transport: T, recorder: &'r R) -> Self {
+        Self {
+            transport,
+            recorder,
+            receiver: Receiver::default(),
+            matched: Matched::default(),
+            has_ended: false,
+        }
+    }
+
+    /// Reads lines until one matches, and reports what it matched. A line that must not come is looked for
+    /// first, so that an answer such as `NO OK is what you wanted` fails.
+    ///
+    /// What the server leaves without an end of line when it closes the connection may be half a line. It is taken
+    /// for one in the last step only, where nothing more is wanted of the server.
+    pub(crate) fn expect(&mut self, expect: &Expect, is_last: bool) -> Result<(), Failure> {
+        let mut last: Option<Vec<u8>> = None;
+        let mut count = 0_u32;
+        loop {
+            let Some(line) = self.next_line(expect, last.as_deref())? else {
+                return self.expect_of_rest(expect, last, is_last);
+            };
+            if let Some(fail_if) = unwanted(expect, &line) {
+                return Err(expect.fail_as.failure(format!(
+                    "the server answers {}, which matches `{fail_if}`; wanted a match of `{}`",
+                    quote(&line),
+                    expect.pattern
+                )));
+            }
+            if self.matches(expect, &line) {
+                return self.report(expect);
+            }
+            count = count.saturating_add(1);
+            if expect.lines.is_some_and(|lines| count >= lines) {
+                return Err(too_many(expect, count, &line));
+            }
+            last = Some(line);
+        }
+    }
+
+    /// The end of the stream, with what stands there without an end of line.
+    fn expect_of_rest(
+        &mut self,
+        expect: &Expect,
+        last: Option<Vec<u8>>,
+        is_last: bool,
+    ) -> Result<(), Failure> {
+        let rest = self.receiver.last_line();
+        if let Some(rest) = rest.as_deref().filter(|_| is_last)
+            && unwanted(expect, rest).is_none()
+            && self.matches(expect, rest)
+        {
+            return self.report(expect);
+        }
+        Err(closed(expect, rest.or(last).as_deref()))
+    }
+
+    /// Whether a line matches; what it matched is kept.
+    fn matches(&mut self, expect: &Expect, line: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(line);
+        let Some(captures) = expect.pattern.captures(&text) else {
+            return false;
+        };
+        self.matched.take(&expect.pattern, &captures);
+        self.recorder.debug(&format!("matched {}", quote(line)));
+        true
+    }
+
+    /// Reads exactly these bytes. The first byte that differs ends the step: more is not waited for.
+    pub(crate) fn expect_bytes(&mut self, wanted: &[u8]) -> Result<(), Failure> {
+        loop {
+            let pending = self.receiver.pending();
+            let differs = pending.iter().zip(wanted).any(|(came, wanted)| came != wanted);
+            if differs {
+                return Err(Failure::assertion_failed(format!(
+                    "the server answers {}, wanted the bytes {}",
+                    quote(pending),
+                    quote(wanted)
+                )));
+            }
+            if self.receiver.take(wanted.len())?.is_some() {
+                return Ok(());
+            }
+            if self.receive()? == 0 {
+                return Err(Failure::connection_closed(format!(
+                    "the server closed the connection after {}, wanted the bytes {}",
+                    quote(self.receiver.pending()),
+                    quote(wanted)
+                )));
+            }
+        }
+    }
+
+    /// Sends pieces in one go.
+    pub(crate) fn send(&mut self, pieces: &[Piece]) -> Result<(), Failure> {
+        let message: Vec<Fragment> = pieces.iter().map(|piece| self.fragment(piece)).collect();
+        self.transport.send(&message)
+    }
+
+    /// Refuses what the server has said in the clear and was not read when TLS is to begin: somebody in between
+    /// may have put it there.
+    pub(crate) fn require_silence(&self) -> Result<(), Failure> {
+        if self.receiver.pending().is_empty() {
+            return Ok(());
+        }
+        Err(Failure::unexpected_response(format!(
+            "the server sends {} in the clear ahead of the TLS handshake",
+            quote(self.receiver.pending())
+        )))
+    }
+
+    /// Begins TLS.
+    pub(crate) fn start_tls(&mut self) -> Result<TlsInfo, Failure> {
+        self.transport.start_tls()
+    }
+
+    /// The next whole line; none at the end of the stream.
+    fn next_line(&mut self, expect: &Expect, last: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            if let Some(line) = self.receiver.line()? {
+                return Ok(Some(line));
+            }
+            let received = self.receive();
+            let said = last.or(Some(self.receiver.pending()).filter(|pending| !pending.is_empty()));
+            if received.map_err(|failure| late(failure, expect, said))? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for bytes, and says how many came: none at the end of the stream.
+    fn receive(&mut self) -> Result<usize, Failure> {
+        if self.has_ended {
+            return Ok(0);
+        }
+        let received = self.transport.receive()?;
+        self.has_ended = received.is_empty();
+        self.receiver.push(&received);
+        Ok(received.len())
+    }
+
+    /// Reports the named groups of the match and the labels of the step, one measurement for all of them.
+    fn report(&self, expect: &Expect) -> Result<(), Failure> {
+        let labels: Vec<(&str, String)> = expect
+            .labels
+            .iter()
+            .map(|(name, template)| (name.as_str(), template.fill(&self.matched)))
+            .collect();
+        let groups = expect
+            .pattern
+            .capture_names()
+            .flatten()
+            .filter(|name| !expect.labels.contains_key(*name))
+            .filter_map(|name| Some((name, self.matched.get(name)?)));
+        let attributes: Vec<(&str, &str)> = labels
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .chain(groups)
+            .collect();
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        self.recorder.measure("tcp.capture", 1.0, "1", &attributes)
+    }
+
+    fn fragment(&self, piece: &Piece) -> Fragment {
+        match piece {
+            Piece::Text(template) => Fragment::Bytes(template.fill(&self.matched).into_bytes()),
+            Piece::Bytes(bytes) => Fragment::Bytes(bytes.clone()),
+            Piece::Secret(name) => Fragment::Secret(name.as_str().to_owned()),
+            Piece::Base64(pieces) => {
+                Fragment::Base64(pieces.iter().map(|piece| self.fragment(piece)).collect())
+            }
+        }
+    }
+}
+
+/// The expression that a line must not match, if it does.
+fn unwanted<'e>(expect: &'e Expect, line: &[u8]) -> Option<&'e Regex> {
+    let text = String::from_utf8_lossy(line);
+    expect.fail_if.as_ref().filter(|pattern| pattern.is_match(&text))
+}
+
+fn too_many(expect: &Expect, count: u32, line: &[u8]) -> Failure {
+    let (pattern, line) = (&expect.pattern, quote(line));
+    Failure::assertion_failed(if count == 1 {
+        format!("the server answers {line}, wanted a match of `{pattern}`")
+    } else {
+        format!("none of {count} lines matches `{pattern}`; the last is {line}")
+    })
+}
+
+/// The deadline, with what was waited for and what had come by then.
+fn late(failure: Failure, expect: &Expect, said: Option<&[u8]>) -> Failure {
+    if !matches!(failure.reason(), Reason::Call(CallError::DeadlineExceeded)) {
+        return failure;
+    }
+    let message = format!(
+        "the deadline has passed without a line that matches `{}`; {}",
+        expect.pattern,
+        last_words(said)
+    );
+    Failure::new(failure.reason().clone(), message)
+}
+
+fn closed(expect: &Expect, last: Option<&[u8]>) -> Failure {
+    Failure::connection_closed(format!(
+        "the server closed the connection without a line that matches `{}`; {}",
+        expect.pattern,
+        last_words(last)
+    ))
+}
+
+fn last_words(said: Option<&[u8]>) -> String {
+    said.map_or_else(
+        || "it said nothing".to_owned(),
+        |said| format!("it said {} last", quote(said)),
+    )
+}

@@ -1,0 +1,205 @@
+//! The promise: `bedcheck import` turns a configuration of blackbox_exporter into ours, copies no secret, tells with
+//! its line whatever it could not turn, and ends with a code that says whether that was anything.
+
+use bedcheck_tests::Program;
+
+/// A configuration in which everything can be turned.
+const WHOLE: &str = r#"
+modules:
+  page:
+    prober: http
+    timeout: 5s
+    http:
+      method: GET
+      fail_if_not_ssl: true
+      basic_auth: {username: ann, password: hunter2}
+  banner:
+    prober: tcp
+    tcp:
+      query_response:
+      - expect: "^SSH-2.0-([^ -]+)"
+        labels: [{name: version, value: "${1}"}]
+"#;
+
+/// One in which something cannot.
+const PARTLY: &str = "modules:\n  ping:\n    prober: icmp\n  page:\n    prober: http\n";
+
+/// One with most of what can be told to the probers `http` and `tcp`.
+const BROAD: &str = r#"
+modules:
+  everything:
+    prober: http
+    timeout: 1500ms
+    http:
+      valid_http_versions: ["HTTP/1.1", "HTTP/2.0"]
+      valid_status_codes: [200, 301]
+      method: POST
+      headers: {Host: front.example.org, Cookie: id=1}
+      http_headers:
+        Accept-Language: {values: [en]}
+        X-Key: {secrets: [hunter2]}
+      body: '{"a": "b\\c"}'
+      body_size_limit: 5MB
+      follow_redirects: false
+      fail_if_not_ssl: true
+      fail_if_body_matches_regexp: ['it''s "down"', 'a\s+b']
+      fail_if_body_not_matches_regexp: ["welcome\n"]
+      fail_if_header_matches:
+      - {header: Set-Cookie, regexp: '.*', allow_missing: true}
+      - {header: Server, regexp: 'old'}
+      fail_if_header_not_matches:
+      - {header: Content-Type, regexp: '^text/'}
+      - {header: Content-Type, regexp: 'utf-8'}
+      - {header: Age, regexp: '^\d+$', allow_missing: true}
+      basic_auth: {username: ann, password: hunter2}
+      compression: deflate
+      tls_config: {insecure_skip_verify: true, server_name: front.example.org, min_version: TLS13}
+  nothing:
+    prober: http
+  bearer:
+    prober: http
+    http: {bearer_token: hunter2}
+  dialogue:
+    prober: tcp
+    tcp:
+      query_response:
+      - expect: '^220 (?P<host>[^ ]+) "ESMTP"'
+        labels: [{name: Host, value: "$host"}]
+        send: "EHLO $host $$\r"
+      - send: "AUTH PLAIN hunter2"
+      - send: !!binary AAT/
+      - expect_bytes: S
+      - expect_bytes: !!binary AAT/
+      - starttls: true
+  over_tls:
+    prober: tcp
+    tcp: {tls: true}
+  connect:
+    prober: tcp
+"#;
+
+/// The modules of an output as checks with a target, which is what probing makes of them.
+fn as_checks(toml: &str) -> String {
+    let mut checks = String::new();
+    for module in toml.split("[[module]]\n").skip(1) {
+        let (module, secrets) = module.split_once("\n[secrets]\n").unwrap_or((module, ""));
+        let (keys, settings) = module.split_once("[module.settings]\n").unwrap_or((module, ""));
+        let target = if keys.contains("plugin = \"http\"") {
+            "url = \"https://www.example.org/\""
+        } else {
+            "host = \"www.example.org\"\nport = 443"
+        };
+        let keys = keys.replace("targets = []", "allow = [\"self\"]");
+        checks += &format!("[[check]]\n{keys}\n[check.settings]\n{target}\n{settings}\n");
+        if !secrets.is_empty() {
+            checks += &format!("[secrets]\n{secrets}");
+        }
+    }
+    checks
+}
+
+fn import(yaml: &str) -> Program {
+    Program::new(["import", "blackbox.yml"]).file("blackbox.yml", yaml)
+}
+
+#[test]
+fn a_file_that_can_be_turned_as_a_whole_ends_with_0() {
+    let finished = import(WHOLE).argument("--targets=*.example.org:443").finish();
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    for line in [
+        r#"name = "page""#,
+        r#"budget.deadline = "5s""#,
+        r#"targets = ["*.example.org:443"]"#,
+        r#"basic = { user = "ann", password = { secret = "page-password" } }"#,
+        r#"page-password = { env = "PAGE_PASSWORD" }"#,
+        r#"  { expect = "^SSH-2.0-([^ -]+)", labels = { version = "${1}" } },"#,
+    ] {
+        assert!(
+            finished.stdout.lines().any(|found| found == line),
+            "{line}: {finished:#?}"
+        );
+    }
+    assert!(!finished.mentions("hunter2"), "{finished:#?}");
+    let told = "blackbox.yml: line 9: module `page`: note: the password is not copied: put it into the environment \
+                variable `PAGE_PASSWORD`\nblackbox.yml: 2 modules turned, 0 things left out\n";
+    assert_eq!(finished.stderr, told);
+}
+
+#[test]
+fn what_is_left_out_is_told_twice_and_ends_with_1() {
+    let finished = import(PARTLY).finish();
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    let why = "the module: its prober is `icmp`, and raw sockets are nothing that a sandboxed plugin gets";
+    let told = format!("blackbox.yml: line 3: module `ping`: left out: {why}\n");
+    assert!(finished.stderr.contains(&told), "{finished:#?}");
+    assert!(
+        finished.stdout.contains(&format!("# line 3: left out: {why}\n")),
+        "{finished:#?}"
+    );
+    assert!(finished.stdout.contains("targets = []\n"), "{finished:#?}");
+}
+
+#[test]
+fn what_comes_out_is_a_configuration() {
+    let finished = import(BROAD).finish();
+    // The label has a capital letter.
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(
+        finished.stderr.ends_with("6 modules turned, 1 thing left out\n"),
+        "{finished:#?}"
+    );
+    assert!(!finished.mentions("hunter2"), "{finished:#?}");
+    let variables = [
+        "EVERYTHING_COOKIE",
+        "EVERYTHING_X_KEY",
+        "EVERYTHING_PASSWORD",
+        "BEARER_TOKEN",
+        "DIALOGUE_SEND_3",
+    ];
+    let validate = Program::new(["validate", "ours.toml"]).file("ours.toml", as_checks(&finished.stdout));
+    let validated = variables
+        .into_iter()
+        .fold(validate, |program, variable| program.env(variable, "a secret"))
+        .finish();
+    assert_eq!(validated.code, Some(0), "{validated:#?}\n{}", finished.stdout);
+    assert!(
+        validated.stdout.contains("6 checks, nothing wrong"),
+        "{validated:#?}"
+    );
+}
+
+#[test]
+fn the_output_is_a_new_file() {
+    let finished = import(WHOLE).argument("--output=ours.toml").finish();
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(0), ""),
+        "{finished:#?}"
+    );
+    let finished = import(WHOLE)
+        .file("ours.toml", "# edited")
+        .argument("--output=ours.toml")
+        .finish();
+    assert_eq!(finished.code, Some(64), "{finished:#?}");
+    assert_eq!(
+        finished.stderr,
+        "ours.toml: found something there, wanted a file to make\n"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_64() {
+    for (yaml, told) in [
+        ("modules:\n  a: b: c", "blackbox.yml: line 2: not YAML"),
+        ("check: []", "blackbox.yml: line 1: found no key `modules`"),
+    ] {
+        let finished = import(yaml).finish();
+        assert_eq!(finished.code, Some(64), "{finished:#?}");
+        assert!(finished.stderr.contains(told), "{finished:#?}");
+    }
+    let missing = Program::new(["import", "missing.yml"]).finish();
+    assert_eq!(missing.code, Some(64), "{missing:#?}");
+    let wrong = import(WHOLE).argument("--targets=*:443").finish();
+    assert_eq!(wrong.code, Some(64), "{wrong:#?}");
+    assert!(wrong.stderr.starts_with("--targets *:443: "), "{wrong:#?}");
+}
