@@ -199,6 +199,31 @@ fn a_check_without_a_breaker_runs_beside_an_open_one() {
 }
 
 #[test]
+fn another_plugin_or_another_target_has_a_breaker_of_its_own() {
+    let imap = Scheduled {
+        plugin: "imap".to_owned(),
+        ..guarded("imap", EVERY, SETTINGS)
+    };
+    let elsewhere = Scheduled {
+        target: TargetKey::of_check("elsewhere"),
+        ..guarded("elsewhere", EVERY, SETTINGS)
+    };
+    let mut scheduler = scheduler(UNLIMITED, vec![guarded("sick", EVERY, SETTINGS), imap, elsewhere]);
+    for _ in 0..3 {
+        let (now, decisions) = next(&mut scheduler);
+        let name = started(&decisions)[0].to_owned();
+        let verdict = if name == "sick" { refused() } else { passed() };
+        scheduler.finished(&name, &verdict, now);
+    }
+    let decisions: Vec<Decision> = (0..3).flat_map(|_| next(&mut scheduler).1).collect();
+    let mut names = started(&decisions);
+    names.sort_unstable();
+    assert_eq!(names, ["elsewhere", "imap"]);
+    let open = scheduler.breakers().filter(|view| view.state == State::Open);
+    assert_eq!((scheduler.breakers().count(), open.count()), (3, 1));
+}
+
+#[test]
 fn unchanged_checks_keep_everything() {
     let checks = || vec![guarded("a", EVERY, SETTINGS), check("b", EVERY)];
     let mut scheduler = scheduler(UNLIMITED, checks());
