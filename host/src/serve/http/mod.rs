@@ -1,5 +1,5 @@
 //! The HTTP endpoints: metrics, health, and what is known of the checks. Connections are bounded in
-//! [`listener`], who may ask in [`guard`]; what is answered is read from the [`Board`](super::board::Board)
+//! `listener`, who may ask in `guard`; what is answered is read from the [`Board`]
 //! and the [`Meters`]. Nothing is decided here: what an endpoint sets off is behind [`Actions`].
 //!
 //! ```text
