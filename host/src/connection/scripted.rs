@@ -98,7 +98,7 @@ impl ScriptedDatagrams {
 
     pub(super) async fn receive(&mut self) -> Result<Vec<u8>, Error> {
         loop {
-            match self.exchange.next() {
+            match self.exchange.arrival() {
                 Arrival::Datagram(datagram) => {
                     wait(&self.clock, self.latency).await;
                     return Ok(datagram);

@@ -23,7 +23,7 @@ pub(crate) trait Peer {
     fn receive(&mut self) -> Result<Vec<u8>, Failure>;
 }
 
-/// Where a run is recorded.
+/// Where a run is recorded, and its chance comes from.
 pub(crate) trait Recorder {
     /// Says which phases the run goes through.
     fn plan(&self, phases: &[&str]) -> Result<(), Failure>;
@@ -35,6 +35,9 @@ pub(crate) trait Recorder {
         detail: Option<&str>,
         body: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure>;
+
+    /// A number for a question, which nobody is to guess (RFC 5452 section 9.2).
+    fn number(&self) -> u16;
 
     /// Keeps a number.
     fn measure(&self, name: &str, value: f64, unit: &str) -> Result<(), Failure>;
@@ -76,7 +79,7 @@ fn ask<P: Peer, R: Recorder>(
     peer: &mut P,
     recorder: &R,
 ) -> Result<Answer, Failure> {
-    let query = Query::new(&settings.question)?;
+    let query = Query::new(&settings.question, recorder.number())?;
     match transport {
         Transport::Udp => {
             peer.send(query.bytes())?;

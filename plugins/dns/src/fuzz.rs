@@ -1,7 +1,7 @@
 //! Fuzzing whole runs: what a name server answers, and what must hold whatever it is.
 //!
 //! An input is a byte for the transport and then messages, divided by [`MESSAGE`]. The number of each is put on top of
-//! that of the question, which is random, so that zeros in its place answer it.
+//! that of the question, so that zeros in its place answer it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;

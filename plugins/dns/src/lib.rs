@@ -27,6 +27,8 @@ use bedcheck_sdk::{
     phase, phase_of, plan,
 };
 
+use hickory_proto::op::Message;
+
 use check::{Peer, Recorder};
 use settings::{PORT, SCHEMA, Settings, TLS_PORT, Transport};
 
@@ -118,6 +120,11 @@ impl Recorder for HostRecorder {
             Some(detail) => phase_of(name, detail, body),
             None => phase(name, body),
         }
+    }
+
+    fn number(&self) -> u16 {
+        // The codec begins every query with a random one.
+        Message::query().metadata.id
     }
 
     fn measure(&self, name: &str, value: f64, unit: &str) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! The question, as it goes out. Pure but for its number, which nobody is to guess (RFC 5452 section 9.2).
+//! The question, as it goes out. Pure.
 
 use bedcheck_sdk::Failure;
 use hickory_proto::op;
@@ -26,9 +26,9 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// The question, under a random number.
-    pub(crate) fn new(question: &Question) -> Result<Self, Failure> {
-        let mut message = op::Message::query();
+    /// The question, under this number.
+    pub(crate) fn new(question: &Question, id: u16) -> Result<Self, Failure> {
+        let mut message = op::Message::new(id, op::MessageType::Query, op::OpCode::Query);
         message.metadata.recursion_desired = question.recursion_desired;
         let mut asked = op::Query::query(question.name.clone(), question.record_type);
         asked.set_query_class(question.class);
@@ -37,7 +37,7 @@ impl Query {
             .to_vec()
             .map_err(|error| Failure::settings_invalid(format!("the question cannot be asked: {error}")))?;
         Ok(Self {
-            id: message.metadata.id,
+            id,
             question: asked,
             bytes,
         })

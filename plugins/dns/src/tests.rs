@@ -57,6 +57,10 @@ impl Recorder for Kept {
         result
     }
 
+    fn number(&self) -> u16 {
+        0x1234
+    }
+
     fn measure(&self, name: &str, value: f64, unit: &str) -> Result<(), Failure> {
         self.0.borrow_mut().push(format!("{name} {value} {unit}"));
         Ok(())

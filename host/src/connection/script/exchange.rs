@@ -88,7 +88,7 @@ impl Exchange {
     }
 
     /// What a wait for a datagram gives.
-    pub fn next(&mut self) -> Arrival {
+    pub fn arrival(&mut self) -> Arrival {
         self.listen();
         match &mut self.standing {
             Standing::Listening => {}
@@ -233,10 +233,10 @@ mod tests {
             Step::Send(Vec::new()),
         ]);
         assert!(peer.sent(b"\n\xff hello"));
-        assert_eq!(peer.next(), Arrival::Datagram(b"\n\xff hi".to_vec()));
-        assert_eq!(peer.next(), Arrival::Wait(Duration::from_secs(1)));
-        assert_eq!(peer.next(), Arrival::Datagram(Vec::new()));
-        assert_eq!(peer.next(), Arrival::Never);
+        assert_eq!(peer.arrival(), Arrival::Datagram(b"\n\xff hi".to_vec()));
+        assert_eq!(peer.arrival(), Arrival::Wait(Duration::from_secs(1)));
+        assert_eq!(peer.arrival(), Arrival::Datagram(Vec::new()));
+        assert_eq!(peer.arrival(), Arrival::Never);
         assert_eq!(peer.complaint(), None);
     }
 
@@ -244,7 +244,7 @@ mod tests {
     fn a_datagram_fits_as_a_whole_or_not_at_all() {
         let mut peer = exchange(vec![expect("a"), Step::Send(b"b".to_vec())]);
         assert!(peer.sent(b"ab"));
-        assert_eq!(peer.next(), Arrival::Refusal);
+        assert_eq!(peer.arrival(), Arrival::Refusal);
         assert_eq!(
             peer.complaint(),
             Some("step 1 of connection 1: found `ab`, wanted `a`")
@@ -255,17 +255,17 @@ mod tests {
     fn what_a_later_step_wants_is_answered_from_there() {
         let mut peer = exchange(vec![expect("one"), send("1"), expect("two"), send("2")]);
         assert!(peer.sent(b"two"));
-        assert_eq!(peer.next(), Arrival::Datagram(b"2".to_vec()));
+        assert_eq!(peer.arrival(), Arrival::Datagram(b"2".to_vec()));
         assert!(peer.complaint().is_some());
     }
 
     #[test]
     fn a_refusal_comes_once_for_each_datagram() {
         let mut peer = Exchange::refused(1);
-        assert_eq!(peer.next(), Arrival::Never);
+        assert_eq!(peer.arrival(), Arrival::Never);
         assert!(peer.sent(b"one"));
-        assert_eq!(peer.next(), Arrival::Refusal);
-        assert_eq!(peer.next(), Arrival::Never);
+        assert_eq!(peer.arrival(), Arrival::Refusal);
+        assert_eq!(peer.arrival(), Arrival::Never);
         assert!(peer.sent(b"two"));
         assert!(!peer.sent(b"three"));
     }
@@ -273,12 +273,12 @@ mod tests {
     #[test]
     fn who_waits_while_the_peer_waits_gets_nothing() {
         let mut peer = exchange(vec![Step::Heard(3), Step::Send(b"answer".to_vec())]);
-        assert_eq!(peer.next(), Arrival::Never);
+        assert_eq!(peer.arrival(), Arrival::Never);
         assert_eq!(
             peer.complaint(),
             Some("step 1 of connection 1: found a wait for a datagram, wanted 3 bytes")
         );
         assert!(peer.sent(b"four"));
-        assert_eq!(peer.next(), Arrival::Datagram(b"answer".to_vec()));
+        assert_eq!(peer.arrival(), Arrival::Datagram(b"answer".to_vec()));
     }
 }
