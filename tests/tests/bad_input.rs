@@ -78,7 +78,7 @@ fn an_unknown_plugin_is_refused_with_those_there_are() {
     let said = refused("[[check]]\nname = \"a\"\nplugin = \"smtp\"\n");
     assert_eq!(
         problems(&said),
-        ["bedcheck.toml:3:10: found no plugin called `smtp`, wanted one of `dns`, `http`, `imap`"]
+        ["bedcheck.toml:3:10: found no plugin called `smtp`, wanted one of `dns`, `http`, `imap`, `tcp`"]
     );
 }
 

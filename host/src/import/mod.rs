@@ -19,6 +19,8 @@ mod write;
 mod yaml;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
@@ -30,6 +32,9 @@ use secrets::Secrets;
 use table::Table;
 use write::{Value, comment, line};
 use yaml::Entry;
+
+/// How many characters a number takes that tells names apart, its hyphen included.
+const MAX_NUMBER: usize = 8;
 
 /// A file that is no configuration of blackbox_exporter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,19 +137,20 @@ fn modules(text: &str) -> Result<Modules, Unreadable> {
 /// What a module is called here: its name, with what no name of ours has replaced.
 fn free_name(entry: &Entry, taken: &mut BTreeSet<String>, notes: &mut Notes) -> String {
     let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    let mut name: String = entry
+    let mut base: String = entry
         .key
         .chars()
         .map(|letter| if is_allowed(letter) { letter } else { '-' })
         .take(crate::config::MAX_NAME)
         .collect();
-    if name.is_empty() {
-        name.push('-');
+    if base.is_empty() {
+        base.push('-');
     }
-    while taken.contains(&name) {
-        name.truncate(crate::config::MAX_NAME - 2);
-        name.push_str("-2");
-    }
+    let start = &base[..base.len().min(crate::config::MAX_NAME - MAX_NUMBER)];
+    let name = std::iter::once(base.clone())
+        .chain((2_u32..).map(|number| format!("{start}-{number}")))
+        .find(|name| !taken.contains(name))
+        .unwrap_or_else(|| base.clone());
     if name != entry.key {
         notes.left_out(
             entry.line,

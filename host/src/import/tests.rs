@@ -329,6 +329,22 @@ fn probers_that_are_not_ours_leave_a_comment() {
 }
 
 #[test]
+fn names_are_told_apart() {
+    let long = "x".repeat(120);
+    let imported = turned(&format!(
+        "modules: {{a b: {{prober: tcp}}, a-b: {{prober: tcp}}, a/b: {{prober: tcp}}, {long}y: {{prober: tcp}}, {long}z: {{prober: tcp}}}}"
+    ));
+    let names: Vec<&str> = imported
+        .toml
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = "))
+        .collect();
+    let (whole, numbered) = ("x".repeat(100), "x".repeat(92) + "-2");
+    let wanted = ["a-b", "a-b-2", "a-b-3", &whole, &numbered].map(|name| format!("\"{name}\""));
+    assert_eq!(names, wanted);
+}
+
+#[test]
 fn targets_are_given_to_every_module() {
     let targets = ["*.example.org:443".to_owned(), "192.0.2.0/24:80".to_owned()];
     let imported = import(

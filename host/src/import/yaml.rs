@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 /// How deep nodes may be in one another: a configuration of blackbox_exporter is six deep.
 const MAX_DEPTH: usize = 64;
 /// The most nodes, those that an alias stands for counted each time: thousands of modules.
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 50_000;
 
 /// A node of the document.
 #[derive(Debug)]
@@ -85,6 +85,8 @@ struct Builder {
     open: Vec<(Open, usize, usize)>,
     anchors: HashMap<usize, Rc<Node>>,
     root: Option<Rc<Node>>,
+    /// How many nodes were read.
+    count: usize,
 }
 
 /// Reads the first document of a text; none if there is nothing in it.
@@ -177,6 +179,10 @@ impl Builder {
 
     /// Puts a node where it belongs: into what is open, as a key or as a value.
     fn add(&mut self, node: Rc<Node>, anchor: usize) -> Result<(), Unreadable> {
+        self.count += 1;
+        if self.count > MAX_NODES {
+            return unreadable(node.line, format!("more than {MAX_NODES} values"));
+        }
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
@@ -298,7 +304,12 @@ mod tests {
             ("[1]: 2", 1, "no text"),
             ("a:\n  <<: 1", 2, "`<<` merges"),
             (&deep, 1, "nested more than 64 deep"),
-            (&laughs, 6, "more than 200000 values"),
+            (&laughs, 6, "more than 50000 values"),
+            (
+                &"- x\n".repeat(MAX_NODES + 1),
+                MAX_NODES,
+                "more than 50000 values",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.message.contains(message), "{text}: {error:?}");
