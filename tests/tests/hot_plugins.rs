@@ -35,7 +35,10 @@ fn damaged_code_is_noticed_and_the_plugin_is_compiled_anew() {
     flipped[whole.len() / 2] ^= 1;
     for (damaged, why) in [
         (flipped, "its digest is another"),
-        (whole[..whole.len() / 2].to_vec(), "it does not end as such files do"),
+        (
+            whole[..whole.len() / 2].to_vec(),
+            "it does not end as such files do",
+        ),
         (Vec::new(), "it does not end as such files do"),
     ] {
         fs::write(&file, damaged).expect("ours");
