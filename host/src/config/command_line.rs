@@ -21,7 +21,9 @@ use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
 use super::words::quoted;
-use super::{Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Log, PluginChanges, Resolver, SecretSource};
+use super::{
+    Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Log, PluginChanges, Resolver, SecretSource, Serve,
+};
 use crate::budget::Limits;
 use crate::connection::Tls;
 use crate::policy::RetryBudgetSettings;
@@ -95,6 +97,7 @@ impl CommandLine<'_> {
             key_locations: BTreeMap::from([("allow", Location::option("--allow"))]),
         };
         let mut config = Config {
+            serve: Serve::default(),
             otlp: None,
             http: None,
             log: Log::default(),

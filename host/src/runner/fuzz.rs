@@ -144,7 +144,12 @@ impl World {
         let preparation = runtime
             .block_on(preparation)
             .unwrap_or_else(|problems| panic!("{problems}"));
-        let prepared = preparation.checks.into_iter().next().expect("one check");
+        let prepared = preparation
+            .checks
+            .into_iter()
+            .next()
+            .and_then(std::sync::Arc::into_inner);
+        let prepared = prepared.expect("one check");
         Self {
             runtime,
             runner: Runner::new(preparation.sandbox, 1),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmtime::Engine;
 
@@ -22,8 +22,8 @@ use crate::text::told;
 const COMMAND: [&str; 2] = ["plugin", "compile"];
 /// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
 pub(super) const MAX_COMPILING: Duration = Duration::from_secs(120);
-/// The most memory that it may take, in bytes, as address space: the largest component that is no bomb, an
-/// interpreter of 20 MiB, needs a third of this.
+/// The most memory that it may take, in bytes, as address space: thirty times what the built-in plugins take. A
+/// single function of some megabytes, which no language's compiler makes, takes more.
 pub(super) const MAX_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
 /// How many threads compile when nothing else is to be done.
 const MOST_THREADS: usize = 4;
@@ -171,17 +171,24 @@ pub fn serve_compilation(
 
 /// Takes from this process what compiling does not need.
 fn bound(beside_runs: bool) -> std::io::Result<()> {
-    let at_most = |number| Rlimit {
-        current: Some(number),
-        maximum: Some(number),
+    let bound_to = |resource, number: u64| {
+        // Whoever started us may have bounded us more.
+        let most = getrlimit(resource)
+            .maximum
+            .map_or(number, |most| most.min(number));
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit)
     };
     // All threads together; the time on the clock is the parent's matter.
     let processor_time = MAX_COMPILING.as_secs() * MOST_THREADS as u64;
-    setrlimit(Resource::As, at_most(MAX_MEMORY))?;
-    setrlimit(Resource::Cpu, at_most(processor_time))?;
+    bound_to(Resource::As, MAX_MEMORY)?;
+    bound_to(Resource::Cpu, processor_time)?;
     // No files, and no image of its memory when it crashes.
-    setrlimit(Resource::Fsize, at_most(0))?;
-    setrlimit(Resource::Core, at_most(0))?;
+    bound_to(Resource::Fsize, 0)?;
+    bound_to(Resource::Core, 0)?;
     if beside_runs {
         setpriority_process(None, LOWEST_PRIORITY)?;
     }

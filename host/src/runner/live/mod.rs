@@ -285,8 +285,12 @@ impl LivePlugins {
             }
         }
         let old = replaced.map(|held| held.plugin.identity().clone());
-        if old.as_ref().is_some_and(|old| old.sha256 == new.sha256) {
+        if let Some(same) = replaced.filter(|held| held.plugin.identity().sha256 == new.sha256) {
             // The same under another name of the file.
+            library = preparation.library.with(Held {
+                origin: held.origin.clone(),
+                ..same.clone()
+            });
             changed.clear();
         }
         let is_first = old.as_ref().is_none();
