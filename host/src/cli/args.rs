@@ -34,6 +34,12 @@ true.";
 pub enum Command {
     /// Run checks once, now.
     Run(Box<RunArguments>),
+    /// Run checks again and again, each at its interval, until told to end.
+    #[command(after_help = SERVE_HELP)]
+    Serve {
+        /// The configuration file.
+        file: PathBuf,
+    },
     /// Say everything that is wrong with a configuration, and run nothing.
     Validate {
         /// The configuration file.
@@ -80,6 +86,12 @@ Passwords and tokens are not copied: they become names of secrets, and it is tol
 
 Exit codes: 0 everything was turned, 1 something was left out (each is told on the standard error and in a
 comment), 64 the file cannot be read.";
+
+const SERVE_HELP: &str = "\
+TERM and INT end it, after the runs under way or `serve.drain`; a second one at once. HUP loads the configuration
+again. The log is on standard error; `[http]` in the file adds metrics, health and an API.
+
+Exit codes: 0 ended by TERM or INT, 64 bad configuration, 70 something of its own failed.";
 
 /// What can be done with plugins.
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod output;
 mod rehearse;
 mod replay;
 mod run;
+mod serve;
 mod trace;
 
 use std::future::Future;
@@ -36,9 +37,13 @@ const EXIT_UNKNOWN: u8 = 3;
 
 /// Does what the command line asks for.
 pub fn execute(arguments: Arguments) -> ExitCode {
-    trace::start();
+    // The daemon has a log of its own.
+    if !matches!(arguments.command, Command::Serve { .. }) {
+        trace::start();
+    }
     match arguments.command {
         Command::Run(arguments) => on_runtime(run::run(*arguments)),
+        Command::Serve { file } => on_runtime(serve::serve(file)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::Validate { file } => on_runtime(validate(file)),
         Command::Import(arguments) => import::run(&arguments),

@@ -216,6 +216,11 @@ impl Runner {
 }
 
 impl Orphan {
+    /// The check as it ran last.
+    pub fn last(&self) -> &Arc<Prepared> {
+        &self.last
+    }
+
     /// The check's name.
     pub fn name(&self) -> &str {
         &self.last.name

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use course::Course;
+pub use live::{LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
 pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;

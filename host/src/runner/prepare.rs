@@ -158,6 +158,11 @@ impl Preparation {
         ground.with_all_checks(problems, &broken)
     }
 
+    /// Strikes out the secrets of all checks.
+    pub fn redactor(&self) -> Redactor {
+        self.secrets.redactor()
+    }
+
     /// Prepares all checks on this ground, which has none yet.
     pub(super) fn with_all_checks(
         mut self,

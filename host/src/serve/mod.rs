@@ -2,15 +2,33 @@
 //! it runs, tells over HTTP, in its log and over OpenTelemetry what it found, and sees to it that it does so for
 //! months. When and whether a run starts is decided in [`schedule`](crate::schedule), what a run is in
 //! [`runner`](crate::runner).
+//!
+//! ```text
+//! file, plugin folder -> changes -> generation
+//!                                       |
+//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: board, meters, spans, log, heartbeats
+//!                                       ^
+//! supervise: watches all tasks          stage: serving, draining, cancelling
+//! ```
 
 pub mod board;
+mod changes;
+mod control;
+mod daemon;
+mod file_watch;
+mod generation;
 pub mod heartbeat;
 pub mod http;
 pub mod incidents;
 pub mod logs;
 pub mod notify;
 mod outbound;
+mod publisher;
 pub mod sentry;
+mod shutdown;
+mod signals;
+mod stage;
+mod start;
 pub mod supervise;
 #[cfg(test)]
 mod testing;
@@ -18,3 +36,16 @@ pub mod watching;
 
 pub use incidents::unexpected;
 pub use outbound::{Outbound, OutboundError};
+pub use start::serve;
+pub use supervise::EXIT_FAILED;
+
+/// How a daemon ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It was asked to, by TERM or INT.
+    Asked,
+    /// It never began, because of its configuration or of what that asks for: everything that is wrong.
+    Refused(String),
+    /// Something of its own failed: what.
+    Failed(String),
+}

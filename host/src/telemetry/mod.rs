@@ -10,6 +10,7 @@
 //! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type. A process
 //! that serves has [`Meters`], which it exports, shows as text, or both.
 
+mod configured;
 mod delivery;
 mod environment;
 mod exporter;

@@ -47,6 +47,16 @@ pub struct Refreshed {
     pub preparation: Option<Preparation>,
 }
 
+impl Refreshed {
+    /// Nothing happened.
+    pub fn nothing() -> Self {
+        Self {
+            events: Vec::new(),
+            preparation: None,
+        }
+    }
+}
+
 /// A file that is not used.
 #[derive(Debug)]
 struct Refusal {

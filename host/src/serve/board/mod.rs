@@ -144,6 +144,13 @@ impl Board {
         });
     }
 
+    /// Runs whose time passed without anybody noticing it.
+    pub fn missed(&self, check: &str, runs: u64) {
+        self.with(check, |entry| {
+            *entry.skipped.entry("missed".to_owned()).or_default() += runs
+        });
+    }
+
     /// Says where a breaker stands.
     pub fn breaker(&self, breaker: BreakerFacts) {
         let circuit = (breaker.target.clone(), breaker.plugin.clone());

@@ -16,6 +16,13 @@ pub trait Actions: Send + Sync {
     /// Everything that is wrong with it, whole; then the one before is still in force.
     async fn reload(&self) -> Result<String, String>;
 
+    /// Lets the new version of a plugin take over from the one it runs beside, and says what came of it.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when there is none or it does not fit the checks.
+    async fn promote(&self, plugin: &str) -> Result<String, String>;
+
     /// Whether every task is alive.
     ///
     /// # Errors

@@ -1,0 +1,208 @@
+//! Changes, prepared aside while the daemon goes on: a configuration that is loaded again, plugins that have changed.
+//! One at a time, because each is made from what serves then. Whoever asks for a reload while another is under way
+//! is answered after the next one: the file may have changed since that one was read.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::file_watch::FileWatch;
+use super::generation::{Generation, Lasting};
+use crate::outcome::Report;
+use crate::runner::{LOOK_EVERY, LivePlugins, Prepared, Refreshed};
+
+/// Where it is answered how a change went: a sentence for people, or the whole text of what is wrong.
+pub(super) type Answer = oneshot::Sender<Result<String, String>>;
+
+/// What is to change, and whom to tell how that went, if anybody.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// The configuration is to be loaded again.
+    Reload(Option<Answer>),
+    /// The new version of this plugin is to take over from the one it runs beside.
+    Promote(String, Answer),
+}
+
+/// What has been prepared, and whom to tell.
+pub(super) enum Made {
+    /// A configuration, or all that is wrong with it.
+    Loaded(Result<Box<Generation>, String>, Vec<Answer>),
+    /// What happened in the plugin folder.
+    Refreshed(Refreshed),
+    /// The new version that takes over, or why none does.
+    Promoted(Result<Refreshed, String>, Option<Answer>),
+}
+
+/// Prepares changes.
+pub(super) struct Changes {
+    lasting: Arc<Lasting>,
+    /// Away while a change is under way that needs it; what runs beside an old version is not compared then.
+    plugins: Option<LivePlugins>,
+    file: FileWatch,
+    wishes: VecDeque<Wish>,
+    under_way: Option<JoinHandle<(Made, Option<LivePlugins>)>>,
+    /// Whom to tell if what is under way crashes.
+    asked: Vec<Answer>,
+    next_look: Instant,
+    began: Instant,
+}
+
+impl Changes {
+    /// Changes of this generation and those after it.
+    pub(super) fn new(lasting: Arc<Lasting>, generation: &Generation) -> Self {
+        let now = Instant::now();
+        Self {
+            plugins: LivePlugins::new(generation.config()),
+            file: FileWatch::new(&lasting.file),
+            lasting,
+            wishes: VecDeque::new(),
+            under_way: None,
+            asked: Vec::new(),
+            next_look: now,
+            began: now,
+        }
+    }
+
+    /// Remembers what somebody wants.
+    pub(super) fn wish(&mut self, wish: Wish) {
+        self.wishes.push_back(wish);
+    }
+
+    /// When to look again whether anything has changed.
+    pub(super) fn next_look(&self) -> Instant {
+        self.next_look
+    }
+
+    /// Begins what is wanted next, unless something is under way: a wish, or a look at the files when it is time.
+    pub(super) fn begin(&mut self, generation: &Arc<Generation>) {
+        if Instant::now() >= self.next_look {
+            self.next_look = Instant::now() + LOOK_EVERY;
+            if generation.config().serve.watch_config && self.file.has_changed() {
+                self.wish(Wish::Reload(None));
+            }
+            if self.under_way.is_none() && self.wishes.is_empty() {
+                self.refresh(generation);
+            }
+        }
+        if self.under_way.is_some() {
+            return;
+        }
+        match self.wishes.pop_front() {
+            Some(Wish::Reload(answer)) => self.reload(generation, answer),
+            Some(Wish::Promote(plugin, answer)) => self.promote(generation, plugin, answer),
+            None => {}
+        }
+    }
+
+    /// Waits until what is under way is prepared; for ever if nothing is. Dropping the future loses nothing.
+    pub(super) async fn made(&mut self) -> Made {
+        let Some(under_way) = &mut self.under_way else {
+            return std::future::pending().await;
+        };
+        let ended = under_way.await;
+        self.under_way = None;
+        let asked = std::mem::take(&mut self.asked);
+        match ended {
+            Ok((made, plugins)) => {
+                self.plugins = plugins;
+                made.told_to(asked)
+            }
+            Err(error) => Made::Loaded(Err(format!("preparing the change crashed: {error}")), asked),
+        }
+    }
+
+    /// This generation serves from now on.
+    pub(super) fn took_up(&mut self, generation: &Generation) {
+        let config = generation.config();
+        self.plugins = match self.plugins.take() {
+            Some(plugins) => plugins.again(config),
+            None => LivePlugins::new(config),
+        };
+    }
+
+    /// The check to run beside this one, if a new version of its plugin is being watched.
+    pub(super) fn shadow_of(&self, check: &str) -> Option<Arc<Prepared>> {
+        self.plugins.as_ref()?.shadow_of(check)
+    }
+
+    /// Takes into account how a run of the version in use and one of the new version ended.
+    pub(super) fn compared(&mut self, old: &Report, new: &Report) {
+        if let Some(plugins) = &mut self.plugins {
+            plugins.compared(old, new);
+        }
+    }
+
+    /// Loads the configuration once for all who have asked for it by now.
+    fn reload(&mut self, generation: &Arc<Generation>, answer: Option<Answer>) {
+        self.asked.extend(answer);
+        let mut others = VecDeque::new();
+        for wish in self.wishes.drain(..) {
+            match wish {
+                Wish::Reload(answer) => self.asked.extend(answer),
+                other @ Wish::Promote(..) => others.push_back(other),
+            }
+        }
+        self.wishes = others;
+        self.file = FileWatch::new(&self.lasting.file);
+        let (lasting, before) = (Arc::clone(&self.lasting), Arc::clone(generation));
+        self.prepare(|plugins| async move {
+            let loaded = Generation::load(&lasting, Some(&before)).await;
+            (Made::Loaded(loaded.map(Box::new), Vec::new()), plugins)
+        });
+    }
+
+    fn refresh(&mut self, generation: &Arc<Generation>) {
+        if self.plugins.is_none() {
+            return;
+        }
+        let (generation, now) = (Arc::clone(generation), self.began.elapsed());
+        self.prepare(move |mut plugins| async move {
+            let refreshed = match &mut plugins {
+                Some(plugins) => plugins.refresh(&generation.preparation, now).await,
+                None => Refreshed::nothing(),
+            };
+            (Made::Refreshed(refreshed), plugins)
+        });
+    }
+
+    fn promote(&mut self, generation: &Arc<Generation>, plugin: String, answer: Answer) {
+        self.asked.push(answer);
+        let generation = Arc::clone(generation);
+        self.prepare(move |mut plugins| async move {
+            let promoted = match &mut plugins {
+                Some(plugins) => plugins.promote(&plugin, &generation.preparation).await,
+                None => Err("the plugin folder is not watched, so that nothing runs beside anything".into()),
+            };
+            (Made::Promoted(promoted, None), plugins)
+        });
+    }
+
+    fn prepare<F>(&mut self, change: impl FnOnce(Option<LivePlugins>) -> F)
+    where
+        F: Future<Output = (Made, Option<LivePlugins>)> + Send + 'static,
+    {
+        self.under_way = Some(tokio::spawn(change(self.plugins.take())));
+    }
+}
+
+impl Made {
+    fn told_to(self, asked: Vec<Answer>) -> Self {
+        match self {
+            Self::Loaded(loaded, _) => Self::Loaded(loaded, asked),
+            Self::Promoted(promoted, _) => Self::Promoted(promoted, asked.into_iter().next()),
+            refreshed @ Self::Refreshed(_) => refreshed,
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        if let Some(under_way) = &self.under_way {
+            under_way.abort();
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! What becomes of what the daemon finds out: it is told on the board, in the metrics, as spans, in the log and by
+//! heartbeats, all from this one place. Nothing here waits for anybody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::board::{Board, BreakerFacts, CheckFacts, PluginFacts, Refusal};
+use super::generation::{Generation, Served};
+use super::heartbeat::{Keeper, RunMark};
+use super::http::Endpoints;
+use super::incidents::Incidents;
+use super::logs::{self, Logs};
+use super::notify::Notifier;
+use super::outbound::Outbound;
+use super::supervise::Supervisor;
+use super::watching;
+use crate::library::Origin;
+use crate::outcome::{Outcome, Report};
+use crate::policy::breaker::State;
+use crate::policy::state::{CheckState, Transition as StateTransition};
+use crate::runner::PluginEvent;
+use crate::schedule::{BreakerView, SkipReason, Transition};
+use crate::telemetry::{CheckLabels, Exporter, Meters};
+
+/// Tells everybody.
+pub(super) struct Publisher {
+    outlets: Outlets,
+    /// Tells the runner's own heartbeat.
+    keeper: Option<Keeper>,
+    /// The last refusal of each plugin, by name.
+    refusals: HashMap<String, Refusal>,
+    /// What the service manager is told.
+    status: String,
+    began: Instant,
+}
+
+/// Who is told.
+#[derive(Clone)]
+pub(super) struct Outlets {
+    pub(super) board: Arc<Board>,
+    pub(super) meters: Meters,
+    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) logs: Arc<Logs>,
+    pub(super) notifier: Notifier,
+    pub(super) incidents: Incidents,
+    pub(super) outbound: Outbound,
+    pub(super) supervisor: Supervisor,
+    pub(super) endpoints: Option<Endpoints>,
+}
+
+impl Publisher {
+    /// Tells these of a daemon that begins now.
+    pub(super) fn new(outlets: Outlets) -> Self {
+        Self {
+            outlets,
+            keeper: None,
+            refusals: HashMap::new(),
+            status: String::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// When the daemon began; the times of its schedule count from there.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// A run begins; its mark is for its end.
+    pub(super) fn started(&self, name: &str, served: &Served) -> Option<RunMark> {
+        self.outlets.board.started(name);
+        served
+            .heartbeat
+            .as_ref()
+            .map(super::heartbeat::Heartbeat::started)
+    }
+
+    /// When a check is due next.
+    pub(super) fn due(&self, name: &str, at: Duration) {
+        self.outlets.board.due(name, (self.began + at).into_std());
+    }
+
+    /// A run is over. Where its check is served still: its state since, what that was before if it has changed, and
+    /// the mark of the run.
+    pub(super) fn finished(
+        &self,
+        report: Report,
+        served: Option<&Served>,
+        change: Option<StateTransition>,
+        mark: Option<RunMark>,
+    ) {
+        let state = served.map_or(CheckState::Unknown, |served| served.state.state());
+        if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
+            heartbeat.finished(mark, &report);
+        }
+        self.outlets.meters.lag(report.lag);
+        if let (Some(_), Some(served)) = (&report.retry_denied, served) {
+            self.outlets
+                .meters
+                .retry_denied(served.runs.prepared().target.as_str());
+        }
+        self.outlets
+            .meters
+            .check_state(&report.check, &report.plugin.name, state.as_str());
+        if let Some(change) = change {
+            let (check, from, to) = (&report.check, change.from.as_str(), change.to.as_str());
+            tracing::info!(check, from, to, "check `{check}` is {to}, it was {from}");
+        }
+        self.record(report, state);
+    }
+
+    /// A run did not take place.
+    pub(super) fn skipped(&self, report: Report, state: CheckState) {
+        self.record(report, state);
+    }
+
+    /// Runs whose time passed without anybody noticing it.
+    pub(super) fn missed(&self, name: &str, reason: SkipReason) {
+        if let SkipReason::Missed { runs } = reason {
+            self.outlets.meters.missed(runs);
+            self.outlets.board.missed(name, runs);
+            tracing::warn!(
+                check = name,
+                runs,
+                "check `{name}` missed {runs} runs: the process or the machine stood still"
+            );
+        }
+    }
+
+    /// How many runs are under way.
+    pub(super) fn active_runs(&self, runs: usize) {
+        self.outlets.meters.active_runs(runs);
+    }
+
+    /// The state of a breaker has changed.
+    pub(super) fn transition(&self, transition: &Transition, now: Option<BreakerView>) {
+        let (target, plugin) = (transition.target.as_str(), transition.plugin.as_str());
+        let (from, to) = (transition.from.as_str(), transition.to.as_str());
+        self.outlets.meters.breaker_transition(target, plugin, to);
+        if let Some(now) = now {
+            self.breaker(&now);
+        }
+        let (check, error_type) = (
+            &*transition.check,
+            transition.error.as_ref().map(|error| error.as_str()),
+        );
+        let message = format!("the breaker of `{target}` for the plugin `{plugin}` is {to}, it was {from}");
+        match transition.to {
+            State::Open => tracing::warn!(
+                target_key = target,
+                plugin,
+                from,
+                to,
+                check,
+                error_type,
+                "{message}"
+            ),
+            State::Closed | State::HalfOpen => {
+                tracing::info!(
+                    target_key = target,
+                    plugin,
+                    from,
+                    to,
+                    check,
+                    error_type,
+                    "{message}"
+                );
+            }
+        }
+    }
+
+    /// Where a breaker stands.
+    pub(super) fn breaker(&self, view: &BreakerView) {
+        self.outlets
+            .meters
+            .breaker_state(view.target.as_str(), &view.plugin, view.state.as_str());
+        self.outlets.board.breaker(BreakerFacts {
+            target: view.target.as_str().to_owned(),
+            plugin: view.plugin.clone(),
+            state: view.state.as_str(),
+            failures: view.failures,
+            retry_at: view.retry_at.map(|at| (self.began + at).into_std()),
+            checks: view.checks.iter().map(ToString::to_string).collect(),
+        });
+    }
+
+    /// The configuration is about to be loaded again.
+    pub(super) fn reloading(&self) {
+        self.outlets.notifier.reloading();
+    }
+
+    /// A configuration was loaded, or was to be.
+    pub(super) fn reloaded(&self, result: Result<u64, &str>) {
+        self.outlets.meters.reloaded(result.is_ok());
+        self.outlets.board.reloaded(result.map_err(str::to_owned));
+        self.outlets.notifier.ready(&self.status);
+        match result {
+            Ok(generation) => tracing::info!(generation, "the configuration is loaded"),
+            Err(message) => tracing::error!(
+                "the configuration cannot be loaded, and the one before stays in force: {}",
+                message.trim_end()
+            ),
+        }
+    }
+
+    /// Something happened to a plugin.
+    pub(super) fn plugin(&mut self, event: &PluginEvent) {
+        match event {
+            PluginEvent::Refused {
+                file,
+                plugin,
+                sentence,
+            } => {
+                let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                let name = plugin.clone().or(stem).unwrap_or_default();
+                self.outlets.meters.plugin_refused(&name);
+                tracing::error!(plugin = name, "a plugin is refused: {event}");
+                let refusal = Refusal {
+                    at: SystemTime::now(),
+                    message: format!("`{}`: {sentence}", file.display()),
+                };
+                self.refusals.insert(name, refusal);
+            }
+            PluginEvent::Replaced { new, .. } => {
+                self.outlets.meters.plugin_swapped(&new.name);
+                self.refusals.remove(&new.name);
+                tracing::info!(plugin = new.name, "{event}");
+            }
+            PluginEvent::Kept(_) | PluginEvent::Removed { .. } => tracing::warn!("{event}"),
+            PluginEvent::Added(_) | PluginEvent::Watched(_) | PluginEvent::Notice(_) => {
+                tracing::info!("{event}");
+            }
+        }
+    }
+
+    /// This generation serves from now on.
+    pub(super) fn took_up(&mut self, generation: &Generation, served: &HashMap<Arc<str>, Served>) {
+        let checks = generation.config().checks.iter();
+        let facts = checks.filter_map(|check| {
+            let prepared = served.get(check.name.as_str())?.runs.prepared();
+            Some(CheckFacts {
+                name: prepared.name.clone(),
+                plugin: prepared.plugin.identity().clone(),
+                target: prepared.target.as_str().to_owned(),
+                every: check.every,
+            })
+        });
+        let facts: Vec<_> = facts.collect();
+        self.outlets
+            .meters
+            .set_checks(facts.iter().map(|facts| CheckLabels {
+                name: &facts.name,
+                plugin: &facts.plugin.name,
+                target: &facts.target,
+            }));
+        self.outlets.board.set_checks(facts);
+        self.plugins(generation);
+        self.outlets.logs.set_level(generation.config().log.level);
+        self.status = format!("{} checks, generation {}", served.len(), generation.number);
+        self.outlets.notifier.status(&self.status);
+    }
+
+    /// A configuration was read, the first one or another: who is told of what, and what must not be shown.
+    pub(super) fn configured(&mut self, generation: &Generation) {
+        let environment = |name: &str| std::env::var(name).ok();
+        let sentry = watching::sentry(
+            generation.config(),
+            &generation.secrets,
+            &environment,
+            &self.outlets.outbound,
+        );
+        let sentry = sentry.unwrap_or_else(|sentence| {
+            tracing::error!("{sentence}");
+            None
+        });
+        self.outlets
+            .incidents
+            .configure(sentry, generation.preparation.redactor());
+        let supervisor = self.outlets.supervisor.clone();
+        let runner = generation.heartbeats.runner.as_ref();
+        self.keeper = runner.map(|(heartbeat, every)| heartbeat.keep(*every, move || supervisor.health()));
+        if let (Some(endpoints), Some(http)) = (&self.outlets.endpoints, &generation.config().http) {
+            let token = http.token.as_ref();
+            endpoints.set_token(
+                token
+                    .and_then(|name| generation.secrets.get(name.as_str()))
+                    .cloned(),
+            );
+        }
+        for notice in &generation.preparation.notices {
+            tracing::warn!("{notice}");
+        }
+    }
+
+    /// Which plugins there are, and which files were refused.
+    pub(super) fn plugins(&self, generation: &Generation) {
+        let held = generation.preparation.library.held();
+        let facts = held.map(|(name, held)| PluginFacts {
+            identity: held.plugin.identity().clone(),
+            origin: match &held.origin {
+                Origin::BuiltIn => "built in".to_owned(),
+                Origin::File(file) => file.display().to_string(),
+            },
+            since: held.since,
+            last_refusal: self.refusals.get(name).cloned(),
+        });
+        self.outlets.board.set_plugins(facts.collect());
+    }
+
+    fn record(&self, report: Report, state: CheckState) {
+        self.outlets.meters.record(&report);
+        if let Some(exporter) = &self.outlets.exporter {
+            exporter.record(&report);
+        }
+        logs::run(&report, state.as_str());
+        let report = Arc::new(report);
+        match report.outcome {
+            Outcome::Skipped => self.outlets.board.skipped(report),
+            _ => self.outlets.board.finished(report, state.as_str()),
+        }
+    }
+}

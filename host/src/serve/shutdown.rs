@@ -1,0 +1,145 @@
+//! How the daemon ends: nothing is begun any more, runs under way may end, then they are cancelled, what is to be
+//! told is told, each step within a bound. A shutdown that drags on says what it waits for.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::Ending;
+use super::board::{Board, Readiness};
+use super::logs::Logs;
+use super::notify::Notifier;
+use super::outbound::Outbound;
+use super::signals::{Signals, Wish};
+use super::stage::Stage;
+use super::supervise::Supervisor;
+use crate::open;
+use crate::telemetry::{Exporter, FLUSH_BOUND};
+
+/// After how long a shutdown drags on, and how often it then says what it waits for.
+const SLOW: Duration = Duration::from_secs(30);
+/// How long runs may take to end once they are cancelled: they end at once, this is for a machine that is busy.
+const CANCELLING: Duration = Duration::from_secs(5);
+/// How long answers of the HTTP endpoints may take once the daemon ends.
+const ANSWERING: Duration = Duration::from_secs(1);
+/// How long heartbeats, events for Sentry and the log may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The most open things that are listed.
+const MOST_LISTED: usize = 200;
+
+/// What there is to end.
+pub(super) struct Parts {
+    pub(super) board: Arc<Board>,
+    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) logs: Arc<Logs>,
+    pub(super) notifier: Notifier,
+    pub(super) outbound: Outbound,
+    pub(super) supervisor: Supervisor,
+    pub(super) stage: watch::Sender<Stage>,
+    pub(super) stop_http: watch::Sender<Option<Instant>>,
+    /// Told when no run is under way any more.
+    pub(super) over: oneshot::Receiver<()>,
+    pub(super) drain: Duration,
+}
+
+/// Ends everything: as it was asked to, or because of a failure.
+pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<String>) -> Ending {
+    let _slow = complain_when_slow(&parts);
+    parts.notifier.stopping();
+    parts.board.set_readiness(Readiness::Stopping);
+    parts.supervisor.stop();
+    match &failure {
+        None => tracing::info!(drain_s = parts.drain.as_secs_f64(), "ending"),
+        Some(reason) => tracing::error!("ending because of a failure: {reason}"),
+    }
+    parts.stage.send_replace(Stage::Draining);
+    let drain = if failure.is_some() {
+        Duration::ZERO
+    } else {
+        parts.drain
+    };
+    let asked_again = async { while signals.next().await != Wish::End {} };
+    let mut is_over = drained(&mut parts.over, drain, asked_again).await;
+    if !is_over {
+        tracing::warn!(
+            runs = open::everywhere().count(open::Kind::Run),
+            "cancelling the runs under way"
+        );
+        parts.stage.send_replace(Stage::Cancelling);
+        is_over = timeout(CANCELLING, &mut parts.over).await.is_ok();
+    }
+    parts.stop_http.send_replace(Some(Instant::now() + ANSWERING));
+    flush(&mut parts).await;
+    let failure =
+        failure.or_else(|| (!is_over).then(|| "runs did not end when they were cancelled".to_owned()));
+    match &failure {
+        None => tracing::info!("ended"),
+        Some(reason) => {
+            list_what_is_open(&parts.supervisor);
+            tracing::error!("ended with a failure: {reason}");
+        }
+    }
+    parts.supervisor.finish();
+    let (outbound, logs) = (parts.outbound, parts.logs);
+    let last_words = tokio::task::spawn_blocking(move || {
+        outbound.flush(LAST_WORDS);
+        logs.flush(LAST_WORDS);
+    });
+    // It panics only if the runtime ends before it.
+    let _ = last_words.await;
+    failure.map_or(Ending::Asked, Ending::Failed)
+}
+
+/// Waits until no run is under way, for so long at most or until it is asked for again; whether that is so.
+async fn drained(over: &mut oneshot::Receiver<()>, drain: Duration, asked_again: impl Future) -> bool {
+    tokio::select! {
+        biased;
+        // The daemon that is gone without having told has nothing under way either.
+        _ = over => true,
+        _ = asked_again => false,
+        () = tokio::time::sleep(drain) => false,
+    }
+}
+
+/// Sends the telemetry that is left and waits for the answers under way.
+async fn flush(parts: &mut Parts) {
+    let Some(exporter) = parts.exporter.take().and_then(Arc::into_inner) else {
+        return;
+    };
+    for loss in exporter.shutdown(FLUSH_BOUND).await {
+        tracing::error!("telemetry: {loss}");
+    }
+}
+
+/// Says again and again what is still open, as long as the shutdown takes; until the sender is dropped. On a thread of
+/// its own, because it may be the runtime that does not get on.
+fn complain_when_slow(parts: &Parts) -> Sender<()> {
+    let (ended, end) = channel();
+    let (logs, supervisor) = (Arc::clone(&parts.logs), parts.supervisor.clone());
+    let complain = move || {
+        while end.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout) {
+            logs.to_debug();
+            tracing::warn!("the shutdown drags on; what is open:");
+            list_what_is_open(&supervisor);
+        }
+    };
+    let thread = std::thread::Builder::new().name("slow-shutdown".into());
+    if let Err(error) = thread.spawn(complain) {
+        tracing::error!("no thread can be started to watch the shutdown: {error}");
+    }
+    ended
+}
+
+fn list_what_is_open(supervisor: &Supervisor) {
+    for line in open::everywhere()
+        .lines(MOST_LISTED)
+        .into_iter()
+        .chain(supervisor.lines())
+    {
+        tracing::warn!("open: {line}");
+    }
+}

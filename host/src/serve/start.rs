@@ -1,0 +1,218 @@
+//! From a configuration file to a daemon with everything around it, and its life until it is asked to end. How it
+//! ends is in `shutdown`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Ending;
+use super::board::{Board, Keep, Readiness};
+use super::changes::{Changes, Wish};
+use super::control::{Control, MAX_WISHES};
+use super::daemon::Daemon;
+use super::generation::{Generation, Lasting};
+use super::heartbeat::Heartbeats;
+use super::http::{Bounds, Endpoints, Listener, router};
+use super::incidents::{Incidents, Kind};
+use super::logs::Logs;
+use super::notify::Notifier;
+use super::outbound::Outbound;
+use super::publisher::{Outlets, Publisher};
+use super::shutdown::{self, Parts};
+use super::signals::{Signals, Wish as Signal};
+use super::stage::Stage;
+use super::supervise::{Closeness, Restart, Supervisor};
+use super::watching;
+use crate::config::Otlp;
+use crate::sandbox::Compiling;
+use crate::telemetry::{Exporter, Meters, Settings};
+
+/// Serves the checks of a configuration file until the process is asked to end or something of its own fails.
+pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
+    let signals = Signals::new().map_err(|error| format!("signals cannot be received: {error}"));
+    let outbound = Outbound::start().map_err(|error| format!("no thread can be started: {error}"));
+    let (mut signals, outbound) = match (signals, outbound) {
+        (Ok(signals), Ok(outbound)) => (signals, outbound),
+        (Err(sentence), _) | (_, Err(sentence)) => return Ending::Refused(sentence),
+    };
+    let lasting = Arc::new(Lasting {
+        file,
+        compiling,
+        heartbeats: Heartbeats::new(outbound.clone()),
+    });
+    let begun = tokio::select! {
+        begun = begin(lasting, outbound) => begun,
+        () = asked_to_end(&mut signals) => return Ending::Asked,
+    };
+    match begun {
+        Ok(begun) => begun.live(signals).await,
+        Err(sentences) => Ending::Refused(sentences),
+    }
+}
+
+/// A daemon at work.
+struct Begun {
+    parts: Parts,
+    wishes: mpsc::Sender<Wish>,
+}
+
+/// Begins everything, or says what keeps it from beginning.
+async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, String> {
+    let generation = Generation::load(&lasting, None).await?;
+    let config = generation.config();
+    let logs = Arc::new(Logs::start(config.log)?);
+    let environment = |name: &str| std::env::var(name).ok();
+    watching::sentry(config, &generation.secrets, &environment, &outbound)?;
+    let meters = Meters::new(&Meters::resource_from(&environment));
+    let exporter = exporter(config.otlp.as_ref(), &meters)?;
+    let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
+    let incidents = incidents(&meters);
+    let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
+    let board = Board::new(Keep::default());
+    let (wishes, wished) = mpsc::channel(MAX_WISHES);
+    let control = Control {
+        wishes: wishes.clone(),
+        supervisor: supervisor.clone(),
+        switches: Arc::clone(&generation.preparation.switches),
+    };
+    let (stop_http, http_stops) = watch::channel(None);
+    let mut endpoints = None;
+    if let Some(http) = &config.http {
+        let listener = Listener::bind(http, Bounds::default()).await;
+        let listener = Arc::new(listener.map_err(|error| error.to_string())?);
+        let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), None);
+        endpoints = Some(served.clone());
+        if let Some(note) = http.note() {
+            tracing::warn!("{note}");
+        }
+        tracing::info!(address = %listener.address(), "listening");
+        supervisor.spawn("http", Restart::USUAL, move |pulse| {
+            let (listener, served, stops) = (Arc::clone(&listener), served.clone(), http_stops.clone());
+            async move {
+                pulse.waiting("serving requests");
+                listener.serve(router(served, Router::new()), stops).await;
+                Ok(())
+            }
+        });
+    }
+    let publisher = Publisher::new(Outlets {
+        board: Arc::clone(&board),
+        meters,
+        exporter: exporter.clone(),
+        logs: Arc::clone(&logs),
+        notifier: notifier.clone(),
+        incidents,
+        outbound: outbound.clone(),
+        supervisor: supervisor.clone(),
+        endpoints,
+    });
+    let (stage, stages) = watch::channel(Stage::Serving);
+    let drain = config.serve.drain;
+    let changes = Changes::new(lasting, &generation);
+    let daemon = Daemon::new(generation, changes, wished, stages, publisher);
+    let over = spawn(&supervisor, daemon);
+    board.set_readiness(Readiness::Ready);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    let parts = Parts {
+        board,
+        exporter,
+        logs,
+        notifier,
+        outbound,
+        supervisor,
+        stage,
+        stop_http,
+        over,
+        drain,
+    };
+    Ok(Begun { parts, wishes })
+}
+
+impl Begun {
+    /// Lives until the end is asked for, or something fails.
+    async fn live(self, mut signals: Signals) -> Ending {
+        let supervisor = self.parts.supervisor.clone();
+        let failure = loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::End => break None,
+                    Signal::Reload => {
+                        // A full queue means that a reload waits already.
+                        let _ = self.wishes.try_send(Wish::Reload(None));
+                    }
+                },
+                reason = supervisor.end_demanded() => break Some(reason),
+            }
+        };
+        shutdown::end(self.parts, signals, failure).await
+    }
+}
+
+fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let Some(settings) = Settings::of(otlp, &variable)? else {
+        return Ok(None);
+    };
+    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
+    Ok(Some(Arc::new(exporter)))
+}
+
+fn incidents(meters: &Meters) -> Incidents {
+    let meters = meters.clone();
+    let incidents = Incidents::new(move |kind| {
+        if kind == Kind::Panic {
+            meters.panicked();
+        }
+    });
+    incidents.install();
+    incidents
+}
+
+fn supervisor(
+    incidents: &Incidents,
+    notifier: &Notifier,
+    outbound: &Outbound,
+    logs: &Arc<Logs>,
+    meters: &Meters,
+) -> Result<Supervisor, String> {
+    let usual = Closeness::default();
+    let closeness = Closeness {
+        look_every: notifier.look_every(usual.look_every),
+        ..usual
+    };
+    let meters = meters.clone();
+    let hooks = watching::hooks(
+        incidents.clone(),
+        notifier.clone(),
+        outbound.clone(),
+        Arc::clone(logs),
+        move |task| meters.task_restarted(task),
+    );
+    let supervisor = Supervisor::start(closeness, hooks, Handle::current());
+    supervisor.map_err(|error| format!("no thread can be started: {error}"))
+}
+
+/// Has the daemon run under supervision. It has state that nobody else has, so that the process ends with it.
+fn spawn(supervisor: &Supervisor, daemon: Daemon) -> oneshot::Receiver<()> {
+    let (told, over) = oneshot::channel();
+    let once = Mutex::new(Some((daemon, told)));
+    supervisor.spawn("daemon", Restart::EndProcess, move |pulse| {
+        let taken = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move {
+            let (daemon, told) = taken.ok_or("it cannot be begun twice")?;
+            daemon.run(pulse).await;
+            // Whoever waits for the end may have given up.
+            let _ = told.send(());
+            Ok(())
+        }
+    });
+    over
+}
+
+async fn asked_to_end(signals: &mut Signals) {
+    while signals.next().await != Signal::End {}
+}
