@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! cli, demo
+//! serve
 //! sweep
 //! recording
 //! runner        library       telemetry   render
@@ -44,6 +45,7 @@ pub mod render;
 pub mod runner;
 pub mod sandbox;
 pub mod secret;
+pub mod serve;
 pub mod sweep;
 pub mod switches;
 pub mod tape;

@@ -84,6 +84,7 @@ impl CommandLine<'_> {
             retry: None,
             breaker: None,
             settings,
+            is_module: false,
             is_flawed: false,
             location,
             key_locations: BTreeMap::from([("allow", Location::option("--allow"))]),
@@ -96,6 +97,7 @@ impl CommandLine<'_> {
             disabled: Disabled::default(),
             concurrency: DEFAULT_CONCURRENCY,
             checks: vec![check],
+            modules: Vec::new(),
             secrets: reader.secrets,
             faults: Vec::new(),
         };

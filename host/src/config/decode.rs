@@ -6,13 +6,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode_check::{check, limits};
+use super::decode_module::{modules, probe_limits};
 use super::disable::disabled;
 use super::fault::faults;
 use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
+use super::settings_reader::Reference;
 use super::words::{nearest, quoted};
-use super::{Command, Config, DEFAULT_CONCURRENCY, Http, Otlp, OtlpProtocol, Resolver, SecretSource};
+use super::{
+    Command, Config, DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_OFFSET, Http, Otlp, OtlpProtocol, Resolver,
+    SecretSource,
+};
 use crate::budget::Limits;
 
 /// The standard port of name servers (RFC 1035 section 4.2).
@@ -30,12 +35,21 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         .flatten();
     let defaults = root
         .table("defaults", |table| {
-            table.table("budget", |budget| limits(budget, Limits::default()))
+            table.table("budget", |budget| {
+                let has_deadline = budget.get("deadline").is_some();
+                (limits(budget, Limits::default()), has_deadline)
+            })
         })
-        .flatten()
-        .unwrap_or_default();
+        .flatten();
+    let (defaults, has_deadline) = defaults.unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
-    let (checks, named_checks) = checks(root, &defaults, &named_secrets);
+    let (checks, mut named_checks) = checks(root, &defaults, &named_secrets);
+    let module_defaults = if has_deadline {
+        defaults
+    } else {
+        probe_limits(defaults)
+    };
+    let modules = modules(root, &module_defaults, &named_secrets, &mut named_checks);
     let faults = faults(root, &named_checks);
     Config {
         otlp,
@@ -47,6 +61,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(DEFAULT_CONCURRENCY),
         checks,
+        modules,
         secrets,
         faults,
     }
@@ -111,7 +126,14 @@ fn http(table: &mut Table<'_>) -> Option<Http> {
     let value = table.require("listen", "listen = \"127.0.0.1:9315\"")?;
     let listen = value.string()?.parse().ok();
     let listen = listen.or_else(|| value.unwanted("an address and a port, such as `\"127.0.0.1:9315\"`"))?;
-    Some(Http { listen })
+    let offsets = Duration::ZERO..=Duration::from_secs(60);
+    let offset = table
+        .get("timeout_offset")
+        .and_then(|value| value.duration(offsets));
+    Some(Http {
+        listen,
+        timeout_offset: offset.unwrap_or(DEFAULT_TIMEOUT_OFFSET),
+    })
 }
 
 fn resolver(table: &mut Table<'_>) -> Resolver {
@@ -213,7 +235,9 @@ fn checks(
     secrets: &BTreeSet<String>,
 ) -> (Vec<super::Check>, BTreeSet<String>) {
     let Some(value) = root.get("check") else {
-        root.missing("no check, wanted at least one `[[check]]`");
+        if root.get("module").is_none() {
+            root.missing("no check, wanted at least one `[[check]]`");
+        }
         return (Vec::new(), BTreeSet::new());
     };
     let mut seen: BTreeMap<String, Location> = BTreeMap::new();
@@ -236,7 +260,18 @@ fn checks(
             (check, references)
         }));
     }
-    for (value, name) in checks.iter().flat_map(|(_, references)| references) {
+    let references = checks.iter().flat_map(|(_, references)| references);
+    refuse_unknown_secrets(references, secrets);
+    let checks = checks.into_iter().map(|(check, _)| check).collect();
+    (checks, seen.into_keys().collect())
+}
+
+/// References to secrets that are not in `[secrets]`.
+pub(super) fn refuse_unknown_secrets<'r, 't: 'r>(
+    references: impl Iterator<Item = &'r Reference<'t>>,
+    secrets: &BTreeSet<String>,
+) {
+    for (value, name) in references {
         if !secrets.contains(name.as_str()) {
             let near = nearest(name, secrets.iter().map(String::as_str));
             let advice = near
@@ -248,11 +283,9 @@ fn checks(
             ));
         }
     }
-    let checks = checks.into_iter().map(|(check, _)| check).collect();
-    (checks, seen.into_keys().collect())
 }
 
-fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {
+pub(super) fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {
     let text = name.as_str().unwrap_or_default();
     if let Some(first) = seen.get(text) {
         let line = first.position().map_or(0, |position| position.line);

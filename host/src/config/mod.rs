@@ -13,10 +13,12 @@ mod check;
 mod command_line;
 mod decode;
 mod decode_check;
+mod decode_module;
 mod disable;
 mod fault;
 #[cfg(test)]
 mod fuzz;
+mod module;
 mod name;
 mod problem;
 mod reader;
@@ -41,6 +43,7 @@ pub use check::{Breaker, Check};
 pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
+pub use module::{Module, PROBE_DEADLINE};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
@@ -68,8 +71,10 @@ pub struct Config {
     pub disabled: Disabled,
     /// How many runs go on at once, 1 to 10,000.
     pub concurrency: usize,
-    /// The checks in the order of the file; at least one, each with a name of its own.
+    /// The checks in the order of the file, each with a name of its own; none only where there are modules.
     pub checks: Vec<Check>,
+    /// What `/probe` can be asked for, in the order of the file, each with a name that no check has either.
+    pub modules: Vec<Module>,
     /// The secrets that settings may refer to. All that they do refer to are here.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// The failures to inject, those of the file before those of the command line.
@@ -79,7 +84,17 @@ pub struct Config {
 /// How many runs go on at once by default: a pool of sandboxes that takes some hundred MiB at most.
 pub const DEFAULT_CONCURRENCY: usize = 64;
 
+/// What a probe leaves of its scraper's timeout by default: as blackbox_exporter, so that it can take its place.
+pub const DEFAULT_TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
+
 impl Config {
+    /// The checks, and the checks that modules make of each target, in this order.
+    pub fn checks_and_templates(&self) -> impl Iterator<Item = &Check> + Clone {
+        self.checks
+            .iter()
+            .chain(self.modules.iter().map(|module| &module.template))
+    }
+
     /// Reads a configuration file's text.
     ///
     /// # Errors
@@ -157,6 +172,9 @@ pub enum OtlpProtocol {
 pub struct Http {
     /// The address and port to listen at.
     pub listen: SocketAddr,
+    /// What a probe leaves of its scraper's timeout for the way back, 0 to 1 min. By default
+    /// [`DEFAULT_TIMEOUT_OFFSET`].
+    pub timeout_offset: Duration,
 }
 
 /// How names are resolved (`[resolver]`).

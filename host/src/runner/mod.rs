@@ -1,13 +1,18 @@
 //! A run: budget, attempts, report.
 
+mod aim;
 mod course;
 mod faults;
 #[cfg(test)]
 mod fuzz;
+mod hostname;
+mod kept;
+mod module;
 mod needs;
 mod own_target;
 mod prepare;
 mod rehearsed;
+mod shown;
 mod verdict;
 
 use std::sync::Arc;
@@ -20,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use course::Course;
+pub use module::{Modules, NotAimed, PreparedModule, Request};
 pub use prepare::{DefaultGrant, Preparation, Prepared};
 
 use crate::deadline::Deadline;
@@ -78,6 +84,28 @@ impl Runner {
         let _slot = self.slots.acquire().await.ok();
         let course = Course::live(due.elapsed(), tape);
         (self.take(prepared, &course).await.0, course)
+    }
+
+    /// Runs a check once for somebody who asked at that moment and waits so long after it, and then for the grace.
+    /// `None` when no slot was free in time.
+    pub async fn probe(
+        &self,
+        prepared: &Prepared,
+        asked: Instant,
+        deadline: Duration,
+        grace: Duration,
+    ) -> Option<Report> {
+        let end = asked + deadline;
+        let _slot = tokio::time::timeout_at(end, self.slots.acquire())
+            .await
+            .ok()?
+            .ok();
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        let course = Course::live(asked.elapsed(), Tape::none());
+        Some(self.take(&prepared.within(left, grace), &course).await.0)
     }
 
     /// Runs a check on a given course, at once. Besides the report: what did not go by the script, where

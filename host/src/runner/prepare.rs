@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::faults;
+use super::module::{Modules, PreparedModule, notice, rehearsal};
 use super::needs::Needs;
 use crate::budget::Limits;
-use crate::config::{Check, Config, Location, Problem, Problems, SecretName, SettingsSchema};
+use crate::config::{Check, Config, Location, Module, Problem, Problems, SecretName, SettingsSchema};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
@@ -53,6 +54,8 @@ pub struct Preparation {
     pub sandbox: Arc<Sandbox>,
     /// The checks in the order of the configuration.
     pub checks: Vec<Prepared>,
+    /// What can be aimed at targets.
+    pub modules: Modules,
     /// What is switched off, to begin with as the configuration says.
     pub switches: Arc<Switches>,
     /// What an operator should know.
@@ -81,7 +84,10 @@ impl Preparation {
         cache: Option<PrivateFolder>,
     ) -> Result<Self, Problems> {
         let sandbox = Arc::new(sandbox(config, cache)?);
-        let wanted: BTreeSet<&str> = config.checks.iter().map(|check| check.plugin.as_str()).collect();
+        let wanted: BTreeSet<&str> = config
+            .checks_and_templates()
+            .map(|check| check.plugin.as_str())
+            .collect();
         let (library, unloadable) = Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted).await;
         let broken: BTreeSet<String> = unloadable.iter().filter_map(LibraryError::plugin_name).collect();
         problems.extend(unloadable.iter().map(library_problem));
@@ -106,10 +112,16 @@ impl Preparation {
         for check in &config.checks {
             checks.extend(common.prepare(check, &mut problems, &mut notices));
         }
+        let mut modules = Modules::new();
+        for module in &config.modules {
+            let prepared = common.prepare_module(module, &mut problems, &mut notices);
+            modules.extend(prepared.map(|module| (module.name().to_owned(), Arc::new(module))));
+        }
         Problems::check(problems)?;
         Ok(Self {
             sandbox,
             checks,
+            modules,
             switches,
             notices,
         })
@@ -148,8 +160,8 @@ impl Common<'_> {
         let settings_are_sound = problems.len() == before;
         if check.tls.trust == Trust::DoNotVerify {
             notices.push(format!(
-                "check `{}` verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
-                check.name
+                "{} verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
+                check.title()
             ));
         }
         let needs = Needs {
@@ -186,6 +198,19 @@ impl Common<'_> {
         })
     }
 
+    fn prepare_module(
+        &self,
+        module: &Module,
+        problems: &mut Vec<Problem>,
+        notices: &mut Vec<String>,
+    ) -> Option<PreparedModule> {
+        let plugin = self.plugin(&module.template, problems)?;
+        notices.extend(notice(module));
+        let rehearsal = rehearsal(module, &plugin.description().target, problems);
+        let base = self.prepare(&rehearsal, problems, notices)?;
+        PreparedModule::new(module, base)
+    }
+
     fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<&SharedPlugin> {
         let found = self.library.get(&check.plugin);
         if found.is_none() && !self.broken.contains(&check.plugin) {
@@ -208,8 +233,7 @@ fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Pro
             .unwrap_or(u32::MAX)
             .saturating_add(1),
         memory: config
-            .checks
-            .iter()
+            .checks_and_templates()
             .map(|check| check.limits.memory)
             .max()
             .unwrap_or(0),
@@ -217,8 +241,8 @@ fn sandbox(config: &Config, cache: Option<PrivateFolder>) -> Result<Sandbox, Pro
     };
     Sandbox::new(&settings).map_err(|error| {
         let location = config
-            .checks
-            .first()
+            .checks_and_templates()
+            .next()
             .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
         Problems::new(Problem::new(location, error.to_string()), Vec::new())
     })
@@ -236,7 +260,7 @@ fn switches(config: &Config) -> Switches {
             switches.disable(&scope, capability);
         }
     }
-    for check in &config.checks {
+    for check in config.checks_and_templates() {
         let scope = Scope::Check(check.name.to_string());
         for &capability in &check.disabled {
             switches.disable(&scope, capability);
@@ -260,7 +284,7 @@ fn library_problem(error: &LibraryError) -> Problem {
 /// refers to it.
 async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
     let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
-    for check in &config.checks {
+    for check in config.checks_and_templates() {
         // One that is not in `[secrets]` is a problem of the configuration, found before.
         for name in check
             .settings
