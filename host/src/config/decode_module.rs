@@ -149,11 +149,11 @@ mod tests {
             ),
             (
                 "targets = [\"self\"]",
-                "probes.toml:4:12: `module.targets[0]`: found `self`, wanted a port as well, such as `www.example.org:443`",
+                "probes.toml:4:12: `module.targets`: found `self`, wanted a port as well, such as `www.example.org:443`",
             ),
             (
                 "targets = [\"*:443\"]",
-                "probes.toml:4:12: `module.targets[0]`: found `*:443`, wanted names, and not every host there is: a `*` \
+                "probes.toml:4:12: `module.targets`: found `*:443`, wanted names, and not every host there is: a `*` \
                  stands before a name, such as `*.example.org:443`",
             ),
         ] {
@@ -170,7 +170,7 @@ mod tests {
         );
         assert_eq!(
             parse(&format!("{}{}", module(""), module(""))).unwrap_err(),
-            "probes.toml:5:8: `module.name`: found `http_2xx` twice, the first time in line 2"
+            "probes.toml:6:8: `module.name`: found `http_2xx` twice, the first time in line 2"
         );
     }
 

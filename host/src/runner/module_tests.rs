@@ -107,7 +107,7 @@ async fn settings_are_checked_without_the_target_when_they_are_loaded() {
     assert_eq!(refused("settings.method = \"POST\"").await, "");
     assert_eq!(
         refused("settings.url = \"http://a.example/\"").await,
-        "probes.toml:5:16: `settings.url`: a module does not name its target, which is what `target=` says"
+        "probes.toml:5:10: `settings.url`: a module does not name its target, which is what `target=` says"
     );
     let problem = refused("settings.redirects = 99").await;
     assert!(
