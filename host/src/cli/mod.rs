@@ -108,11 +108,16 @@ async fn validate(file: PathBuf) -> ExitCode {
             for notice in &prepared.notices {
                 output::complain(&format!("note: {notice}"));
             }
-            let checks = match prepared.checks.len() {
-                1 => "1 check".to_owned(),
-                number => format!("{number} checks"),
+            let counted = |number: usize, what: &str| match number {
+                1 => format!("1 {what}"),
+                number => format!("{number} {what}s"),
             };
-            output::say(&format!("{}: {checks}, nothing wrong\n", file.display()));
+            let checks = counted(prepared.checks.len(), "check");
+            let modules = match prepared.modules.len() {
+                0 => String::new(),
+                number => format!(", {}", counted(number, "module")),
+            };
+            output::say(&format!("{}: {checks}{modules}, nothing wrong\n", file.display()));
             ExitCode::SUCCESS
         }
         Err(rendered) => refuse(&rendered),

@@ -70,6 +70,12 @@ async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
             let (mut config, problems, source) = read(file)?;
             // A check that is missing may be one that could not be understood, which is told then.
             if problems.is_empty() {
+                if config.checks.is_empty() {
+                    return Err(format!(
+                        "{}: found modules and no check; modules run when `/probe` is asked for them",
+                        file.display()
+                    ));
+                }
                 select(&mut config, &arguments.check)?;
                 config
                     .disable(&arguments.disable)

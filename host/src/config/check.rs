@@ -51,6 +51,7 @@ pub struct Check {
     pub heartbeat: Option<Confidential>,
     /// What the plugin is given.
     pub settings: Settings,
+    pub(super) is_module: bool,
     pub(super) is_flawed: bool,
     pub(super) location: Location,
     pub(super) key_locations: BTreeMap<&'static str, Location>,
@@ -78,6 +79,12 @@ impl Check {
         format!("{without_places:?}").hash(&mut hasher);
         self.settings.to_json().hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// It, in a sentence: ``check `NAME` ``, or ``module `NAME` `` for what a module makes of a target.
+    pub fn title(&self) -> String {
+        let kind = if self.is_module { "module" } else { "check" };
+        format!("{kind} `{}`", self.name)
     }
 
     /// Whether something in it could not be read, so that what is missing may have been meant.

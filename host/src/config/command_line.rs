@@ -92,6 +92,7 @@ impl CommandLine<'_> {
             breaker: None,
             heartbeat: None,
             settings,
+            is_module: false,
             is_flawed: false,
             location,
             key_locations: BTreeMap::from([("allow", Location::option("--allow"))]),
@@ -112,6 +113,7 @@ impl CommandLine<'_> {
             per_target: DEFAULT_PER_TARGET,
             jitter: Duration::ZERO,
             checks: vec![check],
+            modules: Vec::new(),
             secrets: reader.secrets,
             faults: Vec::new(),
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::decode_check::{check, limits};
 use super::decode_http::http;
+use super::decode_module::{modules, probe_limits};
 use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
 use super::decode_serve::serve;
@@ -38,14 +39,23 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let jitter = root.table("schedule", decode_schedule::schedule).flatten();
     let defaults = root
         .table("defaults", |table| {
-            table.table("budget", |budget| limits(budget, Limits::default()))
+            table.table("budget", |budget| {
+                let has_deadline = budget.get("deadline").is_some();
+                (limits(budget, Limits::default()), has_deadline)
+            })
         })
-        .flatten()
-        .unwrap_or_default();
+        .flatten();
+    let (defaults, has_deadline) = defaults.unwrap_or_default();
     let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
-    refuse_dangling(&references, &named_secrets);
+    refuse_unknown_secrets(references.iter(), &named_secrets);
     let http = root.table("http", |table| http(table, &named_secrets)).flatten();
-    let (checks, named_checks) = checks(root, &defaults, &named_secrets);
+    let (checks, mut named_checks) = checks(root, &defaults, &named_secrets);
+    let module_defaults = if has_deadline {
+        defaults
+    } else {
+        probe_limits(defaults)
+    };
+    let modules = modules(root, &module_defaults, &named_secrets, &mut named_checks);
     let faults = faults(root, &named_checks);
     Config {
         otlp,
@@ -63,6 +73,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         per_target: runner.map_or(DEFAULT_PER_TARGET, |limits| limits.per_target),
         jitter: jitter.unwrap_or_default(),
         checks,
+        modules,
         secrets,
         faults,
     }
@@ -222,7 +233,9 @@ fn checks(
     secrets: &BTreeSet<String>,
 ) -> (Vec<super::Check>, BTreeSet<String>) {
     let Some(value) = root.get("check") else {
-        root.missing("no check, wanted at least one `[[check]]`");
+        if root.get("module").is_none() {
+            root.missing("no check, wanted at least one `[[check]]`");
+        }
         return (Vec::new(), BTreeSet::new());
     };
     let mut seen: BTreeMap<String, Location> = BTreeMap::new();
@@ -245,15 +258,17 @@ fn checks(
             (check, references)
         }));
     }
-    for (_, references) in &checks {
-        refuse_dangling(references, secrets);
-    }
+    let references = checks.iter().flat_map(|(_, references)| references);
+    refuse_unknown_secrets(references, secrets);
     let checks = checks.into_iter().map(|(check, _)| check).collect();
     (checks, seen.into_keys().collect())
 }
 
-/// Refuses references to secrets that there are not.
-fn refuse_dangling(references: &[Reference<'_>], secrets: &BTreeSet<String>) {
+/// References to secrets that are not in `[secrets]`.
+pub(super) fn refuse_unknown_secrets<'r, 't: 'r>(
+    references: impl Iterator<Item = &'r Reference<'t>>,
+    secrets: &BTreeSet<String>,
+) {
     for (value, name) in references {
         if !secrets.contains(name.as_str()) {
             let near = nearest(name, secrets.iter().map(String::as_str));
@@ -268,7 +283,7 @@ fn refuse_dangling(references: &[Reference<'_>], secrets: &BTreeSet<String>) {
     }
 }
 
-fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {
+pub(super) fn refuse_twice(name: &Value<'_>, seen: &mut BTreeMap<String, Location>) {
     let text = name.as_str().unwrap_or_default();
     if let Some(first) = seen.get(text) {
         let line = first.position().map_or(0, |position| position.line);

@@ -89,6 +89,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         breaker,
         heartbeat,
         settings,
+        is_module: false,
         is_flawed: false,
         location: table.location(),
         key_locations,

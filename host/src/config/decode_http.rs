@@ -1,6 +1,7 @@
 //! The table `[http]`: what its keys are, what values they take, and their defaults.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::http::{Http, HttpTls};
 use super::name::SecretName;
@@ -19,10 +20,15 @@ pub(super) fn http(table: &mut Table<'_>, secrets: &BTreeSet<String>) -> Option<
     let tls = table.table("tls", tls).flatten();
     let token = table.get("token");
     let token = token.and_then(|value| secret_reference(&value.conceal(), secrets));
+    let offsets = Duration::ZERO..=Duration::from_secs(60);
+    let offset = table
+        .get("timeout_offset")
+        .and_then(|value| value.duration(offsets));
     Some(Http {
         listen: listen?,
         tls,
         token,
+        timeout_offset: offset.unwrap_or(Http::TIMEOUT_OFFSET),
     })
 }
 

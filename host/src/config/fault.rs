@@ -44,7 +44,7 @@ impl Config {
                     continue;
                 }
             };
-            let names = self.checks.iter().map(|check| check.name.as_str());
+            let names = self.checks_and_templates().map(|check| check.name.as_str());
             match unknown_check(fault.selector.check.as_deref(), names) {
                 Some(message) if checks_are_known => problems.push(Problem::new(place, message)),
                 _ => self.faults.push(ConfiguredFault {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::SecretName;
 
@@ -14,6 +15,9 @@ pub struct Http {
     pub tls: Option<HttpTls>,
     /// The secret that whoever asks has to know, sent as a bearer token (RFC 6750).
     pub token: Option<SecretName>,
+    /// What a probe leaves of its scraper's timeout for the way back, 0 to 1 min. By default
+    /// [`Http::TIMEOUT_OFFSET`].
+    pub timeout_offset: Duration,
 }
 
 /// A certificate and its key. They are read again when the files change.
@@ -29,6 +33,9 @@ impl Http {
     /// Loopback, because what is known of checks is nobody else's business unless somebody says so. The port
     /// is the one that the design names; it is registered to no other service of this kind.
     pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9315);
+
+    /// As blackbox_exporter, so that it can take its place.
+    pub const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
 
     /// What is to be noted of addresses that others can reach while nothing keeps them out.
     pub fn note(&self) -> Option<String> {
@@ -61,6 +68,7 @@ mod tests {
                 key: "k.pem".into(),
             }),
             token: token.then(|| "token".parse().unwrap()),
+            timeout_offset: Http::TIMEOUT_OFFSET,
         };
         for loopback in ["127.0.0.1:0", "[::1]:9315", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(http(loopback, false, false).note(), None);

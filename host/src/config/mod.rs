@@ -14,6 +14,7 @@ mod command_line;
 mod decode;
 mod decode_check;
 mod decode_http;
+mod decode_module;
 mod decode_plugins;
 mod decode_policy;
 mod decode_schedule;
@@ -24,6 +25,7 @@ mod fault;
 #[cfg(test)]
 mod fuzz;
 mod http;
+mod module;
 mod name;
 mod problem;
 mod reader;
@@ -50,6 +52,7 @@ pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
 pub use http::{Http, HttpTls};
+pub use module::{Module, PROBE_DEADLINE};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
@@ -95,8 +98,10 @@ pub struct Config {
     pub per_target: usize,
     /// By how much later a run may be due, at random, up to 1 h, for checks that do not say it themselves.
     pub jitter: Duration,
-    /// The checks in the order of the file; at least one, each with a name of its own.
+    /// The checks in the order of the file, each with a name of its own; none only where there are modules.
     pub checks: Vec<Check>,
+    /// What `/probe` can be asked for, in the order of the file, each with a name that no check has either.
+    pub modules: Vec<Module>,
     /// The secrets that settings may refer to. All that they do refer to are here.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// The failures to inject, those of the file before those of the command line.
@@ -108,8 +113,14 @@ pub const DEFAULT_CONCURRENCY: usize = 64;
 
 /// How many runs go on at one target by default: fewer connections than a browser opens to it.
 pub const DEFAULT_PER_TARGET: usize = 4;
-
 impl Config {
+    /// The checks, and the checks that modules make of each target, in this order.
+    pub fn checks_and_templates(&self) -> impl Iterator<Item = &Check> + Clone {
+        self.checks
+            .iter()
+            .chain(self.modules.iter().map(|module| &module.template))
+    }
+
     /// Reads a configuration file's text.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use super::words::{alternatives, quoted};
 use crate::connection::script::{
     Names, Pattern, Peer, Script, Step, Template, TlsAnswer, Transport, canonical,
 };
-use crate::connection::{Certificate, Error, TlsInfo, TlsProblem};
+use crate::connection::{Certificate, ChainDates, Error, TlsInfo, TlsProblem};
 use crate::outcome::hexadecimal;
 
 /// From no time at all to the longest deadline that can be configured, and for a stall beyond it.
@@ -326,6 +326,7 @@ fn tls_answer(table: &mut Table<'_>, names: &Names) -> TlsAnswer {
         names: texts(table, "names").unwrap_or(known),
         not_before: moment(table, "not_before", "2020-01-01T00:00:00Z"),
         not_after: moment(table, "not_after", "2100-01-01T00:00:00Z"),
+        serial_number: "01".to_owned(),
     };
     let versions = ["1.2", "1.3"];
     let version = table.get("version").and_then(|value| word(&value, &versions));
@@ -346,6 +347,11 @@ fn tls_answer(table: &mut Table<'_>, names: &Names) -> TlsAnswer {
                 version: version.into(),
                 cipher,
                 alpn,
+                chain: Some(ChainDates {
+                    earliest_not_after: certificate.not_after,
+                    not_after: certificate.not_after,
+                }),
+                is_verified: true,
                 certificate,
             }),
         },

@@ -52,6 +52,14 @@ impl Settings {
         }
     }
 
+    /// The same with other values under some keys of the whole. What has no place of its own then stands where
+    /// the settings stand.
+    pub fn with(&self, values: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let mut settings = self.clone();
+        settings.values.extend(values);
+        settings
+    }
+
     /// The settings as a JSON object.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values

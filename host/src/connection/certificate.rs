@@ -28,6 +28,48 @@ pub struct Certificate {
     pub not_after: i64,
     /// SHA-256 of the DER form.
     pub sha256: String,
+    /// The serial number, in hexadecimal digits without leading zero bytes.
+    #[serde(default)]
+    pub serial_number: String,
+}
+
+/// When the certificates expire that a peer showed, in seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainDates {
+    /// The first of all of them, those that lead nowhere included.
+    pub earliest_not_after: i64,
+    /// The first of those that lead from the peer's own certificate upwards; of two that lead there, the one that
+    /// lasts longer counts.
+    pub not_after: i64,
+}
+
+impl ChainDates {
+    /// Reads the certificates of a peer, its own first. `None` when none can be parsed.
+    pub fn read(shown: &[CertificateDer<'_>]) -> Option<Self> {
+        let parsed: Vec<_> = shown
+            .iter()
+            .filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1))
+            .collect();
+        let not_after = |certificate: &X509Certificate<'_>| certificate.validity().not_after.timestamp();
+        let mut link = parsed.first()?;
+        let mut chain = not_after(link);
+        // A loop of certificates that signed each other ends with the number of them.
+        for _ in 1..parsed.len() {
+            if link.subject() == link.issuer() {
+                break;
+            }
+            let issuers = parsed.iter().filter(|other| other.subject() == link.issuer());
+            let Some(issuer) = issuers.max_by_key(|issuer| not_after(issuer)) else {
+                break;
+            };
+            chain = chain.min(not_after(issuer));
+            link = issuer;
+        }
+        Some(Self {
+            earliest_not_after: parsed.iter().map(not_after).min()?,
+            not_after: chain,
+        })
+    }
 }
 
 impl Certificate {
@@ -43,6 +85,7 @@ impl Certificate {
                 not_before: 0,
                 not_after: 0,
                 sha256,
+                serial_number: String::new(),
             };
         };
         Self {
@@ -52,8 +95,18 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             sha256,
+            serial_number: serial_number(parsed.raw_serial()),
         }
     }
+}
+
+/// At most 20 octets are allowed (RFC 5280 section 4.1.2.2), and some more are shown.
+fn serial_number(octets: &[u8]) -> String {
+    let significant = octets
+        .iter()
+        .position(|&octet| octet != 0)
+        .unwrap_or(octets.len());
+    hexadecimal(&octets[significant..octets.len().min(significant + 32)])
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, ChainDates};
 pub use datagrams::{DatagramSocket, MAX_DATAGRAM};
 pub use error::{Error, TlsProblem};
 pub use impairment::{Ending, Impairment};

@@ -17,13 +17,15 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::verify::{Judge, Witness};
-use super::{Certificate, ClientIdentity, Error, Tls, TlsProblem, Trust};
+use super::{Certificate, ChainDates, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
 #[derive(Debug, Clone)]
 pub struct TlsClient {
     setup: Option<Setup>,
     server_name: Option<String>,
+    /// The only host that is to have that name; without it, every one.
+    named_host: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +54,12 @@ pub struct TlsInfo {
     pub alpn: Option<String>,
     /// The peer's own certificate.
     pub certificate: Certificate,
+    /// When what leads to it expires.
+    #[serde(default)]
+    pub chain: Option<ChainDates>,
+    /// Whether the certificate was held against the authorities, and not only looked at.
+    #[serde(default)]
+    pub is_verified: bool,
 }
 
 impl TlsClient {
@@ -94,6 +102,7 @@ impl TlsClient {
                 provider,
             }),
             server_name: settings.server_name.clone(),
+            named_host: None,
         })
     }
 
@@ -102,12 +111,25 @@ impl TlsClient {
         Self {
             setup: None,
             server_name: None,
+            named_host: None,
         }
     }
 
     /// The name that would be verified, given the plugin's wish and the host dialled.
     pub fn server_name<'a>(&'a self, wished: Option<&'a str>, host: &'a str) -> &'a str {
-        self.server_name.as_deref().or(wished).unwrap_or(host)
+        let is_named = self.named_host.as_deref().is_none_or(|named| named == host);
+        let own = self.server_name.as_deref().filter(|_| is_named);
+        own.or(wished).unwrap_or(host)
+    }
+
+    /// The same for a peer that goes by another name than the host it is dialled at. Whoever else is dialled goes
+    /// by their own names.
+    pub fn naming(&self, server_name: String, host: Option<String>) -> Self {
+        Self {
+            server_name: Some(server_name),
+            named_host: host,
+            ..self.clone()
+        }
     }
 
     pub(super) async fn handshake(
@@ -132,7 +154,10 @@ impl TlsClient {
         config
             .dangerous()
             .set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
-        let result = connect(Arc::new(config), stream, server_name).await;
+        let mut result = connect(Arc::new(config), stream, server_name).await;
+        if let Ok((_, info)) = &mut result {
+            info.is_verified = !matches!(*setup.judge, Judge::Lenient);
+        }
         Handshake {
             result,
             certificate: witness.shown().as_ref().map(Certificate::read),
@@ -165,10 +190,8 @@ impl TlsInfo {
             _ => "1.3",
         };
         let suite = session.negotiated_cipher_suite().ok_or_else(incomplete)?.suite();
-        let certificate = session
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .ok_or_else(incomplete)?;
+        let shown = session.peer_certificates().unwrap_or_default();
+        let certificate = shown.first().ok_or_else(incomplete)?;
         Ok(Self {
             version: Cow::Borrowed(version),
             cipher: suite.as_str().map_or_else(|| format!("{suite:?}"), str::to_owned),
@@ -176,6 +199,8 @@ impl TlsInfo {
                 .alpn_protocol()
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
             certificate: Certificate::read(certificate),
+            chain: ChainDates::read(shown),
+            is_verified: false,
         })
     }
 }

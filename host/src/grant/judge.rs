@@ -7,7 +7,11 @@ use crate::address::{Class, canonical, embedded_ipv4};
 
 /// Everything a check may reach. Empty, the default, is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants(Vec<Grant>);
+pub struct Grants {
+    dialled: Vec<Grant>,
+    /// What, besides, names that are granted may lead to.
+    behind_names: Vec<Grant>,
+}
 
 /// Why something may not be reached, in a sentence that says what would have to be granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,17 +61,31 @@ pub enum Refusal {
 impl Grants {
     /// These grants and no others.
     pub fn new(grants: Vec<Grant>) -> Self {
-        Self(grants)
+        Self {
+            dialled: grants,
+            behind_names: Vec::new(),
+        }
+    }
+
+    /// A part of these grants: only that is granted, but the names in it may lead to every address that is
+    /// granted here.
+    #[must_use]
+    pub fn narrowed(&self, part: impl Iterator<Item = Grant>) -> Self {
+        let behind_names = self.dialled.iter().chain(&self.behind_names);
+        Self {
+            dialled: part.collect(),
+            behind_names: behind_names.cloned().collect(),
+        }
     }
 
     /// The grants in the order in which they were given.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Grant> {
-        self.0.iter()
+        self.dialled.iter()
     }
 
     /// Whether nothing at all is granted.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.dialled.is_empty()
     }
 
     /// Whether a host (a name, or an address without brackets) and port are granted.
@@ -86,7 +104,7 @@ impl Grants {
             host: host.to_owned(),
             port,
         })?;
-        if self.has(endpoint.host(), port) {
+        if has(&self.dialled, endpoint.host(), port) {
             return Ok(());
         }
         Err(Refusal::NotGranted {
@@ -121,7 +139,7 @@ impl Grants {
             Class::Public => Ok(()),
             Class::Loopback if name.is_localhost() => Ok(()),
             Class::Loopback | Class::Private
-                if self.has(&Host::Address(part), port) || self.has(&Host::Address(whole), port) =>
+                if self.may_be_behind_a_name(part, port) || self.may_be_behind_a_name(whole, port) =>
             {
                 Ok(())
             }
@@ -144,23 +162,28 @@ impl Grants {
         }
     }
 
-    fn has(&self, host: &Host, port: u16) -> bool {
-        self.0.iter().any(|grant| grant.names(host, port))
-            || (self.0.iter().any(|grant| grant.includes(host, port)) && self.is_meant(host, port))
+    fn may_be_behind_a_name(&self, address: IpAddr, port: u16) -> bool {
+        let address = Host::Address(address);
+        has(&self.dialled, &address, port) || has(&self.behind_names, &address, port)
     }
+}
 
-    /// Whether a wildcard or a range that includes a host can be meant to grant it. Cloud metadata is
-    /// granted by its own address only: whoever grants a network hardly means the keys to it. An address
-    /// that packets leave as another one is granted if that one is.
-    fn is_meant(&self, host: &Host, port: u16) -> bool {
-        let Host::Address(address) = host else { return true };
-        Class::of(*address) != Class::CloudMetadata
-            && embedded_ipv4(*address).is_none_or(|inner| match Class::of(inner) {
-                Class::Public => true,
-                Class::Loopback | Class::Private => self.has(&Host::Address(inner), port),
-                _ => false,
-            })
-    }
+fn has(grants: &[Grant], host: &Host, port: u16) -> bool {
+    grants.iter().any(|grant| grant.names(host, port))
+        || (grants.iter().any(|grant| grant.includes(host, port)) && is_meant(grants, host, port))
+}
+
+/// Whether a wildcard or a range that includes a host can be meant to grant it. Cloud metadata is
+/// granted by its own address only: whoever grants a network hardly means the keys to it. An address
+/// that packets leave as another one is granted if that one is.
+fn is_meant(grants: &[Grant], host: &Host, port: u16) -> bool {
+    let Host::Address(address) = host else { return true };
+    Class::of(*address) != Class::CloudMetadata
+        && embedded_ipv4(*address).is_none_or(|inner| match Class::of(inner) {
+            Class::Public => true,
+            Class::Loopback | Class::Private => has(grants, &Host::Address(inner), port),
+            _ => false,
+        })
 }
 
 #[cfg(test)]

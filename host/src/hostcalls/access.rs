@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::switches::CheckSwitches;
 
 /// What the runs of a check may do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Access {
     /// The plugin's name, the prefix of its own error types.
     pub plugin: String,

@@ -8,6 +8,8 @@ use crate::outcome::{AttributeValue, Attributes};
 
 /// How many addresses of a name are listed in the report.
 const MAX_LISTED_ADDRESSES: usize = 16;
+/// How many names of a certificate are listed in the report: most have some, those of large hosters a hundred.
+const MAX_LISTED_NAMES: usize = 32;
 
 impl From<connection::TlsInfo> for TlsInfo {
     fn from(info: connection::TlsInfo) -> Self {
@@ -18,6 +20,7 @@ impl From<connection::TlsInfo> for TlsInfo {
             not_before,
             not_after,
             sha256,
+            serial_number: _,
         } = info.certificate;
         Self {
             version: info.version.into_owned(),
@@ -85,11 +88,21 @@ pub(super) fn tls_attributes(
         if let Some(alpn) = &info.alpn {
             attributes.insert("tls.next_protocol", text(alpn));
         }
+        if let Some(chain) = info.chain {
+            let earliest = rfc3339(chain.earliest_not_after).map(AttributeValue::Text);
+            attributes.extend(earliest.map(|moment| ("tls.server.chain.earliest_not_after", moment)));
+            let expiry = rfc3339(chain.not_after).filter(|_| info.is_verified);
+            attributes
+                .extend(expiry.map(|moment| ("tls.server.chain.not_after", AttributeValue::Text(moment))));
+        }
     }
     if let Some(certificate) = certificate {
         attributes.insert("tls.server.subject", text(&certificate.subject));
         attributes.insert("tls.server.issuer", text(&certificate.issuer));
         attributes.insert("tls.server.hash.sha256", text(&certificate.sha256));
+        let names = certificate.names.iter().take(MAX_LISTED_NAMES).cloned();
+        attributes.insert("tls.server.names", AttributeValue::List(names.collect()));
+        attributes.insert("tls.server.serial_number", text(&certificate.serial_number));
         if let Some(not_after) = rfc3339(certificate.not_after) {
             attributes.insert("tls.server.not_after", AttributeValue::Text(not_after));
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::prepare::{self, Orphan};
-use super::{Preparation, Prepared, Runner, faults};
+use super::prepare::{self, Common, Orphan};
+use super::{Modules, Preparation, Prepared, Runner, faults};
 use crate::config::{Check, Config, Location, Problem, Problems};
 use crate::connection::Network;
 use crate::library::{Held, Library, LibraryError, Origin};
@@ -50,6 +50,7 @@ impl Preparation {
             sandbox: Arc::clone(&sandbox),
             checks: Vec::new(),
             orphans: Vec::new(),
+            modules: Modules::new(),
             switches: Arc::clone(&self.switches),
             notices: Vec::new(),
             library,
@@ -138,6 +139,7 @@ impl Preparation {
             prepared.runs = Arc::clone(&last.runs);
             checks.push(Arc::new(prepared));
         }
+        let modules = self.modules_with(&mut common, &library, changed)?;
         if let Some(problem) = faults::unknown_phases(&self.config, &library).first() {
             return Err(problem.to_string());
         }
@@ -152,6 +154,7 @@ impl Preparation {
             sandbox: Arc::clone(&self.sandbox),
             checks,
             orphans,
+            modules,
             switches: Arc::clone(&self.switches),
             notices: self.notices.clone(),
             library,
@@ -162,6 +165,34 @@ impl Preparation {
             faults: self.faults.clone(),
             retry_budgets: Arc::clone(&self.retry_budgets),
         })
+    }
+
+    /// The modules, those of changed plugins prepared anew. One whose plugin is gone cannot be probed.
+    fn modules_with(
+        &self,
+        common: &mut Common<'_>,
+        library: &Library,
+        changed: &BTreeSet<&str>,
+    ) -> Result<Modules, String> {
+        let mut modules = Modules::new();
+        for module in &self.config.modules {
+            let (name, plugin) = (module.template.name.as_str(), module.template.plugin.as_str());
+            if !changed.contains(plugin) {
+                let same = self.modules.get(name);
+                modules.extend(same.map(|same| (name.to_owned(), Arc::clone(same))));
+                continue;
+            }
+            if library.get(plugin).is_none() {
+                continue;
+            }
+            let mut problems = Vec::new();
+            let prepared = common.prepare_module(module, &mut problems, &mut Vec::new());
+            let Some(prepared) = prepared.filter(|_| problems.is_empty()) else {
+                return Err(does_not_fit(&module.template, &problems));
+            };
+            modules.insert(name.to_owned(), Arc::new(prepared));
+        }
+        Ok(modules)
     }
 
     /// The checks by name, those without a plugin as they ran last.

@@ -208,7 +208,7 @@ async fn checks_of_a_target_share_its_retries() {
     let (listener, port) = listen();
     drop(listener);
     let more = "retry = { attempts = 3, backoff = \"1ms\" }\n[retry_budget]\nshare = 0\nminimum = 3\n";
-    let mut preparation = prepare(port, more).await;
+    let preparation = prepare(port, more).await;
     assert_eq!(preparation.checks[0].target.as_str(), format!("127.0.0.1:{port}"));
     let runner = Runner::new(Arc::clone(&preparation.sandbox), 1);
     let attempts = async |check: &Prepared| {
@@ -221,13 +221,12 @@ async fn checks_of_a_target_share_its_retries() {
         format!("the retry budget of `127.0.0.1:{port}` is used up: retries: 3 of 3, runs: 2, in 1m");
     assert_eq!(attempts(&preparation.checks[0]).await, (2, Some(denied)));
 
-    // What the process has counted stays when the configuration is read again.
-    let budgets = RetryBudgets::new(RetryBudgetSettings {
+    // What was counted stays when the configuration is read again, by other numbers.
+    preparation.retry_budgets.configure(RetryBudgetSettings {
         minimum: 0,
         share: 0.0,
         ..RetryBudgetSettings::default()
     });
-    preparation.share_retry_budgets(&budgets);
     assert_eq!(attempts(&preparation.checks[0]).await.0, 1);
 }
 

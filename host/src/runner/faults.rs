@@ -42,8 +42,7 @@ fn unknown_phase(configured: &ConfiguredFault, config: &Config, library: &Librar
     let phase = selector.phase.as_ref()?.name.as_str();
     let is_meant = |check: &str| selector.check.as_deref().is_none_or(|name| name == check);
     let plugins: BTreeSet<&str> = config
-        .checks
-        .iter()
+        .checks_and_templates()
         .filter(|check| is_meant(check.name.as_str()))
         .map(|check| check.plugin.as_str())
         .collect();

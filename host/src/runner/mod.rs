@@ -1,6 +1,7 @@
 //! A run: budget, attempts, report.
 
 mod again;
+mod aim;
 #[cfg(test)]
 #[path = "cancel_tests.rs"]
 mod cancel_tests;
@@ -9,12 +10,16 @@ mod course;
 mod faults;
 #[cfg(test)]
 mod fuzz;
+mod hostname;
+mod kept;
 pub mod live;
+mod module;
 mod needs;
 mod own_target;
 mod prepare;
 mod rehearsed;
 mod retry_budgets;
+mod shown;
 mod verdict;
 
 use std::sync::Arc;
@@ -28,6 +33,7 @@ use tokio::time::Instant;
 
 pub use course::Course;
 pub use live::{LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
+pub use module::{Modules, NotAimed, PreparedModule, Request};
 pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
@@ -127,6 +133,28 @@ impl Runner {
         span.record("run_id", hexadecimal(&course.run_id.0));
         span.record("trace_id", hexadecimal(&course.trace_id.0));
         (self.take(prepared, &course).await.0, course)
+    }
+
+    /// Runs a check once for somebody who asked at that moment and waits so long after it, and then for the grace.
+    /// `None` when no slot was free in time.
+    pub async fn probe(
+        &self,
+        prepared: &Prepared,
+        asked: Instant,
+        deadline: Duration,
+        grace: Duration,
+    ) -> Option<Report> {
+        let end = asked + deadline;
+        let _slot = tokio::time::timeout_at(end, self.slots.acquire())
+            .await
+            .ok()?
+            .ok();
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        let course = Course::live(asked.elapsed(), Tape::none());
+        Some(self.take(&prepared.within(left, grace), &course).await.0)
     }
 
     /// Runs a check on a given course, at once. Besides the report: what did not go by the script, where

@@ -50,10 +50,10 @@ impl Needs<'_> {
             return None;
         }
         let message = format!(
-            "{} needs {}; check `{}` grants {}",
+            "{} needs {}; {} grants {}",
             self.plugin(),
             listed(missing),
-            check.name,
+            check.title(),
             listed(granted)
         );
         Some(Problem::new(check.key_location("capabilities").clone(), message))
@@ -64,8 +64,8 @@ impl Needs<'_> {
         let surplus: BTreeSet<_> = granted.difference(&self.description.capabilities).collect();
         (!surplus.is_empty()).then(|| {
             format!(
-                "check `{}` grants {}, which {} does not need",
-                check.name,
+                "{} grants {}, which {} does not need",
+                check.title(),
                 listed(surplus),
                 self.plugin()
             )

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::faults;
+use super::module::{Modules, PreparedModule, notice, rehearsal};
 use super::needs::Needs;
 use super::own_target::target_key;
 use super::retry_budgets::{RetryBudgets, TargetBudget};
 use crate::budget::Limits;
 use crate::capability::Capability;
-use crate::config::{Check, Config, Location, Problem, Problems, SchemaError, SecretName, SettingsSchema};
+use crate::config::{
+    Check, Config, Location, Module, Problem, Problems, SchemaError, SecretName, SettingsSchema,
+};
 use crate::connection::{Network, Resolver, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
@@ -67,6 +70,8 @@ pub struct Preparation {
     pub checks: Vec<Arc<Prepared>>,
     /// The checks whose plugin was taken away while they were in use; in no other case there are any.
     pub orphans: Vec<Arc<Orphan>>,
+    /// What can be aimed at targets.
+    pub modules: Modules,
     /// What is switched off, to begin with as the configuration says.
     pub switches: Arc<Switches>,
     /// What an operator should know.
@@ -145,6 +150,7 @@ impl Preparation {
             sandbox,
             checks: Vec::new(),
             orphans: Vec::new(),
+            modules: Modules::new(),
             switches,
             notices: Vec::new(),
             library,
@@ -180,8 +186,13 @@ impl Preparation {
         for check in &self.config.checks {
             checks.extend(common.prepare(check, &mut problems, &mut notices).map(Arc::new));
         }
+        let mut modules = Modules::new();
+        for module in &self.config.modules {
+            let prepared = common.prepare_module(module, &mut problems, &mut notices);
+            modules.extend(prepared.map(|module| (module.name().to_owned(), Arc::new(module))));
+        }
         Problems::check(problems)?;
-        (self.checks, self.notices) = (checks, notices);
+        (self.checks, self.modules, self.notices) = (checks, modules, notices);
         Ok(self)
     }
 
@@ -240,8 +251,8 @@ impl Common<'_> {
         let settings_are_sound = problems.len() == before;
         if check.tls.trust == Trust::DoNotVerify {
             notices.push(format!(
-                "check `{}` verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
-                check.name
+                "{} verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
+                check.title()
             ));
         }
         let needs = Needs {
@@ -283,6 +294,20 @@ impl Common<'_> {
         })
     }
 
+    /// The module, ready to be aimed at targets, unless there is no saying what it would be.
+    pub(super) fn prepare_module(
+        &mut self,
+        module: &Module,
+        problems: &mut Vec<Problem>,
+        notices: &mut Vec<String>,
+    ) -> Option<PreparedModule> {
+        let plugin = self.plugin(&module.template, problems)?;
+        notices.extend(notice(module));
+        let rehearsal = rehearsal(module, &plugin.description().target, problems);
+        let base = self.prepare(&rehearsal, problems, notices)?;
+        PreparedModule::new(module, base)
+    }
+
     fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<SharedPlugin> {
         let found = self.library.get(&check.plugin).cloned();
         if found.is_none() && !self.broken.contains(&check.plugin) {
@@ -314,7 +339,8 @@ fn unreachable_threshold(check: &Check) -> Option<String> {
 
 /// The plugins that checks name.
 pub(super) fn wanted(config: &Config) -> BTreeSet<&str> {
-    config.checks.iter().map(|check| check.plugin.as_str()).collect()
+    let checks = config.checks_and_templates();
+    checks.map(|check| check.plugin.as_str()).collect()
 }
 
 /// How many runs there can be at once: one more than the slots, for asking plugins what they are.
@@ -326,7 +352,7 @@ pub(super) fn concurrency(config: &Config) -> u32 {
 
 /// The most memory that any check may have.
 pub(super) fn memory(config: &Config) -> u64 {
-    let memories = config.checks.iter().map(|check| check.limits.memory);
+    let memories = config.checks_and_templates().map(|check| check.limits.memory);
     memories.max().unwrap_or(0)
 }
 
@@ -338,8 +364,8 @@ pub(super) fn sandbox(config: &Config, compiling: Compiling) -> Result<Sandbox, 
     };
     Sandbox::new(&settings).map_err(|error| {
         let location = config
-            .checks
-            .first()
+            .checks_and_templates()
+            .next()
             .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
         Problems::new(Problem::new(location, error.to_string()), Vec::new())
     })
@@ -354,7 +380,7 @@ pub(super) fn switched_off(config: &Config) -> BTreeSet<(Scope, Capability)> {
         let capabilities = disabled.capabilities.iter();
         capabilities.map(move |&capability| (scope.clone(), capability))
     });
-    let checks = config.checks.iter().flat_map(|check| {
+    let checks = config.checks_and_templates().flat_map(|check| {
         let scope = Scope::Check(check.name.to_string());
         let capabilities = check.disabled.iter();
         capabilities.map(move |&capability| (scope.clone(), capability))
@@ -377,7 +403,7 @@ pub(super) fn library_problem(error: &LibraryError) -> Problem {
 /// refers to it.
 pub(super) async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
     let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
-    for check in &config.checks {
+    for check in config.checks_and_templates() {
         // One that is not in `[secrets]` is a problem of the configuration, found before.
         for name in check
             .settings

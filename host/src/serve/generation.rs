@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::heartbeat::{Heartbeat, Heartbeats};
 use super::watching::ConfiguredHeartbeats;
-use crate::config::{Check, Config, SecretName, Source};
+use crate::config::{Check, Config, Http, SecretName, Source};
 use crate::outcome::Report;
 use crate::policy::state::{StateSettings, StateTracker, Transition};
 use crate::runner::{DefaultGrant, Orphan, Preparation, Prepared, Runner};
@@ -109,6 +109,12 @@ impl Generation {
     /// The configuration.
     pub(super) fn config(&self) -> &Config {
         &self.preparation.config
+    }
+
+    /// What a probe leaves of its scraper's timeout.
+    pub(super) fn timeout_offset(&self) -> Duration {
+        let http = self.config().http.as_ref();
+        http.map_or(Http::TIMEOUT_OFFSET, |http| http.timeout_offset)
     }
 
     /// How many runs go on at once.

@@ -23,6 +23,7 @@ pub mod incidents;
 pub mod logs;
 pub mod notify;
 mod outbound;
+pub mod probe;
 mod publisher;
 pub mod sentry;
 mod shutdown;

@@ -15,6 +15,7 @@ use super::incidents::Incidents;
 use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
+use super::probe::Probes;
 use super::supervise::Supervisor;
 use super::watching;
 use crate::library::Origin;
@@ -49,6 +50,7 @@ pub(super) struct Outlets {
     pub(super) outbound: Outbound,
     pub(super) supervisor: Supervisor,
     pub(super) endpoints: Option<Endpoints>,
+    pub(super) probes: Arc<Probes>,
 }
 
 impl Publisher {
@@ -256,6 +258,11 @@ impl Publisher {
                 target: &facts.target,
             }));
         self.outlets.board.set_checks(facts);
+        self.outlets.probes.set(
+            Arc::clone(&generation.runner),
+            generation.preparation.modules.clone(),
+            generation.timeout_offset(),
+        );
         self.plugins(generation);
         self.outlets.logs.set_level(generation.config().log.level);
         self.status = format!("{} checks, generation {}", served.len(), generation.number);

@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,9 +16,10 @@ use super::generation::{Generation, Lasting};
 use super::heartbeat::Heartbeats;
 use super::http::{Bounds, Endpoints, Listener, router};
 use super::incidents::{Incidents, Kind};
-use super::logs::Logs;
+use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
+use super::probe::{self, Probes};
 use super::publisher::{Outlets, Publisher};
 use super::shutdown::{self, Parts};
 use super::signals::{Signals, Wish as Signal};
@@ -27,6 +27,8 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::watching;
 use crate::config::Otlp;
+use crate::outcome::Report;
+use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
 use crate::telemetry::{Exporter, Meters, Settings};
 
@@ -79,6 +81,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         switches: Arc::clone(&generation.preparation.switches),
     };
     let (stop_http, http_stops) = watch::channel(None);
+    let probes = Arc::new(probes(&generation, &meters, exporter.clone()));
     let mut endpoints = None;
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, Bounds::default()).await;
@@ -89,11 +92,13 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
             tracing::warn!("{note}");
         }
         tracing::info!(address = %listener.address(), "listening");
+        let probed = Arc::clone(&probes);
         supervisor.spawn("http", Restart::USUAL, move |pulse| {
-            let (listener, served, stops) = (Arc::clone(&listener), served.clone(), http_stops.clone());
+            let (listener, stops) = (Arc::clone(&listener), http_stops.clone());
+            let routes = router(served.clone(), probe::routes(Arc::clone(&probed)));
             async move {
                 pulse.waiting("serving requests");
-                listener.serve(router(served, Router::new()), stops).await;
+                listener.serve(routes, stops).await;
                 Ok(())
             }
         });
@@ -108,6 +113,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         outbound: outbound.clone(),
         supervisor: supervisor.clone(),
         endpoints,
+        probes,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
     let drain = config.serve.drain;
@@ -159,6 +165,24 @@ fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>
     let exporter = Exporter::start_with(&settings, meters, &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
+}
+
+/// What can be probed, and who is told of each probe.
+fn probes(generation: &Generation, meters: &Meters, exporter: Option<Arc<Exporter>>) -> Probes {
+    let meters = meters.clone();
+    let observer = move |report: &Report| {
+        meters.record(report);
+        if let Some(exporter) = &exporter {
+            exporter.record(report);
+        }
+        logs::run(report, CheckState::Unknown.as_str());
+    };
+    Probes::new(
+        Arc::clone(&generation.runner),
+        generation.preparation.modules.clone(),
+        generation.timeout_offset(),
+        Box::new(observer),
+    )
 }
 
 fn incidents(meters: &Meters) -> Incidents {

@@ -28,6 +28,8 @@ fn info() -> TlsInfo {
         version: "1.3".into(),
         cipher: "TLS13_AES_128_GCM_SHA256".into(),
         alpn: None,
+        chain: None,
+        is_verified: true,
         certificate: Certificate {
             subject: "CN=mail.example.org".into(),
             issuer: String::new(),
@@ -35,6 +37,7 @@ fn info() -> TlsInfo {
             not_before: 0,
             not_after: 1,
             sha256: String::new(),
+            serial_number: "01".into(),
         },
     }
 }

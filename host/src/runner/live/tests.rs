@@ -91,6 +91,7 @@ impl Preparation {
             sandbox: Arc::clone(&self.sandbox),
             checks: self.checks.clone(),
             orphans: self.orphans.clone(),
+            modules: self.modules.clone(),
             switches: Arc::clone(&self.switches),
             notices: self.notices.clone(),
             library: self.library.clone(),
@@ -99,6 +100,7 @@ impl Preparation {
             network: self.network.clone(),
             default_grant: self.default_grant,
             faults: self.faults.clone(),
+            retry_budgets: Arc::clone(&self.retry_budgets),
         }
     }
 }

@@ -33,6 +33,7 @@ impl Server {
             listen: ([127, 0, 0, 1], 0).into(),
             tls,
             token: None,
+            timeout_offset: Http::TIMEOUT_OFFSET,
         };
         let listener = Listener::bind(&http, bounds).await.unwrap();
         let address = listener.address();

@@ -126,6 +126,7 @@ async fn a_port_that_is_taken_is_said() {
         listen: server.address,
         tls: None,
         token: None,
+        timeout_offset: Http::TIMEOUT_OFFSET,
     };
     let error = Listener::bind(&http, Bounds::default()).await.unwrap_err();
     let expected = format!(
@@ -208,6 +209,7 @@ async fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
         listen: ([127, 0, 0, 1], 0).into(),
         tls: Some(tls),
         token: None,
+        timeout_offset: Http::TIMEOUT_OFFSET,
     };
     let refused = async |tls| Listener::bind(&http(tls), Bounds::default()).await.unwrap_err();
     let missing = refused(files(folder.path())).await;

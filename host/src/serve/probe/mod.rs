@@ -1,0 +1,153 @@
+//! `/probe?target=&module=`: one run now, its report as metrics, in the manner of blackbox_exporter, so that
+//! Prometheus needs no other configuration to scrape it.
+//!
+//! ```text
+//! query, headers -> question -> module, target -> runner -> Report -> translate -> exposition
+//!                                                                  -> debug
+//! ```
+//!
+//! Whoever asks decides when a probe runs: there is no schedule, no breaker and no retry budget. What it has in
+//! common with checks are the slots of the runner.
+
+mod debug;
+mod exposition;
+mod question;
+mod route;
+#[cfg(test)]
+mod tests;
+mod translate;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+pub use route::routes;
+
+use self::exposition::Format;
+use self::question::{Question, Refused, Time};
+use crate::outcome::Report;
+use crate::runner::{Modules, NotAimed, Prepared, PreparedModule, Runner};
+
+/// Told of every report.
+pub type Observer = Box<dyn Fn(&Report) + Send + Sync>;
+
+/// What can be probed, and what runs it.
+pub struct Probes {
+    probed: RwLock<Arc<Probed>>,
+    observer: Observer,
+}
+
+/// What can be probed at the moment.
+struct Probed {
+    runner: Arc<Runner>,
+    modules: Modules,
+    timeout_offset: Duration,
+}
+
+/// An answer: its text is small enough to be there at once.
+type Answer = Response<String>;
+
+impl Probes {
+    /// Probes of these modules. `timeout_offset` is what is left of a scraper's timeout for the way back
+    /// (`http.timeout_offset`).
+    pub fn new(runner: Arc<Runner>, modules: Modules, timeout_offset: Duration, observer: Observer) -> Self {
+        Self {
+            probed: RwLock::new(Arc::new(Probed {
+                runner,
+                modules,
+                timeout_offset,
+            })),
+            observer,
+        }
+    }
+
+    /// Probes these modules there from now on. Probes under way end as they began.
+    pub fn set(&self, runner: Arc<Runner>, modules: Modules, timeout_offset: Duration) {
+        *self.probed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Probed {
+            runner,
+            modules,
+            timeout_offset,
+        });
+    }
+
+    /// Answers a request for a probe. Dropping the answer ends the run.
+    pub async fn answer(&self, request: &Parts) -> Answer {
+        let asked = Instant::now();
+        match self.try_answer(request, asked).await {
+            Ok(answer) => answer,
+            Err(refused) => plain(refused.status(), &format!("{refused}\n")),
+        }
+    }
+
+    async fn try_answer(&self, request: &Parts, asked: Instant) -> Result<Answer, Refused> {
+        let question = Question::read(request.uri.query().unwrap_or_default());
+        let probed = Arc::clone(&self.probed.read().unwrap_or_else(PoisonError::into_inner));
+        let unknown = || Refused::UnknownModule(question.module.clone());
+        let module = probed.modules.get(&question.module).ok_or_else(unknown)?;
+        let time = Time::for_probe(
+            &request.headers,
+            probed.timeout_offset,
+            module.deadline(),
+            module.grace(),
+        )?;
+        let target = question.request()?;
+        let prepared = module.aim(&target).map_err(|reason| match reason {
+            NotAimed::Unusable(sentence) => Refused::Unusable(sentence),
+            NotAimed::NotAllowed(_) => Refused::NotAllowed(reason.to_string()),
+        })?;
+        let report = probed.run(prepared, time, asked).await?;
+        (self.observer)(&report);
+        Ok(shown(&report, time, module, &question, request))
+    }
+}
+
+impl Probed {
+    /// One run, the wait for its slot within its time. It is a task of its own, so that a panic is one of this run
+    /// alone; that it is owned here ends it with whoever waits for it.
+    async fn run(&self, prepared: Arc<Prepared>, time: Time, asked: Instant) -> Result<Report, Refused> {
+        let runner = Arc::clone(&self.runner);
+        let kept = Arc::clone(&prepared);
+        let mut task = JoinSet::new();
+        drop(task.spawn(async move { runner.probe(&kept, asked, time.deadline, time.grace).await }));
+        match task.join_next().await {
+            Some(Ok(Some(report))) => Ok(report),
+            Some(Ok(None)) => Err(Refused::NoSlot(time.deadline)),
+            Some(Err(crash)) => Ok(Runner::report_crash(&prepared, &crash.to_string())),
+            None => Ok(Runner::report_crash(&prepared, "it never began")),
+        }
+    }
+}
+
+fn shown(
+    report: &Report,
+    time: Time,
+    module: &PreparedModule,
+    question: &Question,
+    request: &Parts,
+) -> Answer {
+    let families = translate::families(report, time.deadline);
+    if question.debug {
+        return plain(StatusCode::OK, &debug::text(report, module, &families));
+    }
+    let format = Format::accepted(&request.headers);
+    let text = exposition::text(&families, format);
+    with_type(StatusCode::OK, format.content_type(), text)
+}
+
+fn plain(status: StatusCode, text: &str) -> Answer {
+    with_type(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Answer {
+    let mut answer = Response::new(text);
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}

@@ -1,0 +1,23 @@
+//! The route of `/probe`. The only file here that knows the router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::get;
+
+use super::Probes;
+
+/// `GET /probe`, and `HEAD`, which runs a probe as well and leaves its metrics out. Who may ask is for a layer
+/// around it.
+pub fn routes(probes: Arc<Probes>) -> Router {
+    Router::new().route("/probe", get(answer)).with_state(probes)
+}
+
+/// The future is dropped when the client hangs up, and the run with it.
+async fn answer(State(probes): State<Arc<Probes>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    probes.answer(&parts).await.map(Body::from)
+}

@@ -1,0 +1,365 @@
+//! A finished report as the gauges that blackbox_exporter has, and those of every plugin. Pure.
+//!
+//! One thing is told otherwise: a phase that was never reached has no duration here. blackbox_exporter says that it
+//! took 0 s, and so nobody can tell a connection that was refused from one that took no time.
+
+mod facts;
+mod http;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::facts::{attribute, measured, sum_of_phases};
+use super::exposition::{Family, Point};
+use crate::outcome::{AttributeValue, ErrorType, Measurement, Outcome, Report};
+use crate::phase::PhaseStatus;
+
+/// What the plugin `tcp` reports the named groups of a match as: 1, the groups as attributes.
+const CAPTURE: &str = "tcp.capture";
+
+/// The gauges of a run that had so much time, the wait for its slot included.
+pub(super) fn families(report: &Report, time: Duration) -> Vec<Family> {
+    let mut families = vec![
+        one(
+            "probe_success",
+            "Whether the probe succeeded.",
+            f64::from(u8::from(report.outcome == Outcome::Pass)),
+        ),
+        one(
+            "probe_duration_seconds",
+            "How long the probe took, in seconds.",
+            report.duration.as_secs_f64(),
+        ),
+        one(
+            "probe_timeout_seconds",
+            "How much time the probe had, in seconds.",
+            time.as_secs_f64(),
+        ),
+        one(
+            "probe_attempts",
+            "How many attempts the probe made.",
+            count(report.attempts.len()),
+        ),
+    ];
+    families.extend(reached(report));
+    match report.plugin.name.as_str() {
+        "http" => families.extend(http::families(report)),
+        "tcp" => families.extend(tcp(report)),
+        "dns" => families.extend(dns(report)),
+        _ => {}
+    }
+    families.extend(tls::families(report));
+    families.extend(phases(report));
+    families.push(failure(report));
+    families.push(measurements(report));
+    families
+}
+
+/// A gauge without labels.
+fn one(name: &'static str, help: &'static str, value: f64) -> Family {
+    Family {
+        name,
+        help,
+        points: vec![Point {
+            labels: Vec::new(),
+            value,
+        }],
+    }
+}
+
+/// A gauge that says something by a label: its value is 1.
+fn info(name: &'static str, help: &'static str, labels: Vec<(&'static str, String)>) -> Family {
+    let labels = labels
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect();
+    Family {
+        name,
+        help,
+        points: vec![Point { labels, value: 1.0 }],
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact below 2^53, and no report has as many of anything"
+)]
+fn count(number: usize) -> f64 {
+    number as f64
+}
+
+/// The host that was probed: how long its name took, and which address it led to. 0 where none is known.
+fn reached(report: &Report) -> Vec<Family> {
+    let phases = report.phases();
+    let lookup = phases
+        .iter()
+        .find(|phase| phase.name == "resolve")
+        .and_then(|phase| phase.duration);
+    let address = facts::address(report);
+    let protocol = address.map_or(0.0, |address| if address.is_ipv6() { 6.0 } else { 4.0 });
+    let mut families = vec![
+        one(
+            "probe_ip_protocol",
+            "The version of IP that the target was probed by: 4 or 6.",
+            protocol,
+        ),
+        one(
+            "probe_ip_addr_hash",
+            "A hash of the target's address, which changes when the address does.",
+            address.map_or(0.0, |address| f64::from(facts::hash(address))),
+        ),
+    ];
+    families.extend(lookup.map(|lookup| {
+        one(
+            "probe_dns_lookup_time_seconds",
+            "How long the target's name took to resolve, in seconds.",
+            lookup.as_secs_f64(),
+        )
+    }));
+    families
+}
+
+fn tcp(report: &Report) -> Vec<Family> {
+    let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    for capture in report
+        .measurements
+        .iter()
+        .filter(|measured| measured.name == CAPTURE)
+    {
+        labels.extend(
+            capture
+                .attributes
+                .iter()
+                .map(|(name, value)| (label_name(name), value.clone())),
+        );
+    }
+    let has_any = !labels.is_empty();
+    let point = Point {
+        labels: labels
+            .into_iter()
+            .map(|(name, value)| (Cow::Owned(name), value))
+            .collect(),
+        value: 1.0,
+    };
+    vec![
+        failed_due_to_regex(has_assertion_failed(report)),
+        Family {
+            name: "probe_expect_info",
+            help: "What was captured from the peer's answers, as labels.",
+            points: has_any.then_some(point).into_iter().collect(),
+        },
+    ]
+}
+
+/// Whether the target answered, and not what the module expects.
+fn has_assertion_failed(report: &Report) -> bool {
+    let error = report.error.as_ref();
+    error.is_some_and(|error| error.error_type == ErrorType::AssertionFailed)
+}
+
+fn failed_due_to_regex(failed: bool) -> Family {
+    one(
+        "probe_failed_due_to_regex",
+        "Whether the probe failed because of a regular expression.",
+        f64::from(u8::from(failed)),
+    )
+}
+
+fn dns(report: &Report) -> Vec<Family> {
+    let records = |name: &'static str, help: &'static str, measurement: &str| {
+        one(name, help, measured(report, measurement).unwrap_or(0.0))
+    };
+    let mut families = vec![
+        by_phase(
+            report,
+            "probe_dns_duration_seconds",
+            "How long each phase of the query took, in seconds.",
+            &["resolve", "connect", "request"],
+        ),
+        records(
+            "probe_dns_answer_rrs",
+            "Resource records in the answer section.",
+            "dns.answer.records",
+        ),
+        records(
+            "probe_dns_authority_rrs",
+            "Resource records in the authority section.",
+            "dns.authority.records",
+        ),
+        records(
+            "probe_dns_additional_rrs",
+            "Resource records in the additional section.",
+            "dns.additional.records",
+        ),
+        one(
+            "probe_dns_query_succeeded",
+            "Whether the name server answered at all.",
+            f64::from(u8::from(measured(report, "dns.answer.records").is_some())),
+        ),
+    ];
+    families.extend(
+        measured(report, "dns.soa.serial")
+            .map(|serial| one("probe_dns_serial", "The serial number of the zone.", serial)),
+    );
+    families
+}
+
+/// How long the phases of these names took that were reached, of all redirects together.
+fn by_phase(report: &Report, name: &'static str, help: &'static str, phases: &[&'static str]) -> Family {
+    let points = phases.iter().filter_map(|&phase| {
+        Some(Point {
+            labels: vec![("phase".into(), phase.to_owned())],
+            value: sum_of_phases(report, phase)?.as_secs_f64(),
+        })
+    });
+    Family {
+        name,
+        help,
+        points: points.collect(),
+    }
+}
+
+/// How each phase ended and how long it took. Of several phases of one name the worst counts, and their durations
+/// together.
+fn phases(report: &Report) -> [Family; 2] {
+    let mut names: Vec<&str> = Vec::new();
+    for phase in report.phases() {
+        if !names.contains(&phase.name.as_str()) {
+            names.push(&phase.name);
+        }
+    }
+    let of_phase = |name: &str| ("phase".into(), name.to_owned());
+    let status = |name: &&str| {
+        let of_name = report.phases().iter().filter(|phase| phase.name == *name);
+        let worst = of_name
+            .map(|phase| phase.status)
+            .min_by_key(|&status| badness(status))?;
+        Some(Point {
+            labels: vec![of_phase(name), ("status".into(), worst.as_str().to_owned())],
+            value: 1.0,
+        })
+    };
+    let duration = |name: &&str| {
+        Some(Point {
+            labels: vec![of_phase(name)],
+            value: sum_of_phases(report, name)?.as_secs_f64(),
+        })
+    };
+    [
+        Family {
+            name: "probe_phase_status",
+            help: "How each phase of the last attempt ended; the value is 1.",
+            points: names.iter().filter_map(status).collect(),
+        },
+        Family {
+            name: "probe_phase_duration_seconds",
+            help: "How long each phase of the last attempt took that was reached, in seconds.",
+            points: names.iter().filter_map(duration).collect(),
+        },
+    ]
+}
+
+/// The worst is least.
+fn badness(status: PhaseStatus) -> u8 {
+    match status {
+        PhaseStatus::Failed => 0,
+        PhaseStatus::DeadlineExceeded => 1,
+        PhaseStatus::Denied => 2,
+        PhaseStatus::Interrupted => 3,
+        PhaseStatus::NotReached => 4,
+        PhaseStatus::Ok => 5,
+    }
+}
+
+fn failure(report: &Report) -> Family {
+    let point = report.error.as_ref().map(|error| Point {
+        labels: vec![
+            ("phase".into(), error.phase.clone().unwrap_or_default()),
+            ("reason".into(), error.error_type.as_str().to_owned()),
+        ],
+        value: 1.0,
+    });
+    Family {
+        name: "probe_failure_info",
+        help: "Why the probe did not succeed, and in which phase; the value is 1.",
+        points: point.into_iter().collect(),
+    }
+}
+
+/// Everything else that the plugin measured. Of two measurements with the same labels the later one counts.
+fn measurements(report: &Report) -> Family {
+    let mut points: Vec<Point> = Vec::new();
+    for measurement in report
+        .measurements
+        .iter()
+        .filter(|measured| measured.name != CAPTURE)
+    {
+        let labels = measurement_labels(measurement);
+        match points.iter_mut().find(|point| point.labels == labels) {
+            Some(point) => point.value = measurement.value,
+            None => points.push(Point {
+                labels,
+                value: measurement.value,
+            }),
+        }
+    }
+    Family {
+        name: "probe_measurement",
+        help: "What the plugin measured, by the measurement's name.",
+        points,
+    }
+}
+
+fn measurement_labels(measurement: &Measurement) -> Vec<(Cow<'static, str>, String)> {
+    let mut attributes: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in &measurement.attributes {
+        let name = match label_name(name).as_str() {
+            own @ ("name" | "unit") => format!("attribute_{own}"),
+            other => other.to_owned(),
+        };
+        attributes.insert(name, value.clone());
+    }
+    let own = [
+        (Cow::Borrowed("name"), measurement.name.clone()),
+        (Cow::Borrowed("unit"), measurement.unit.clone()),
+    ];
+    let attributes = attributes
+        .into_iter()
+        .map(|(name, value)| (Cow::Owned(name), value));
+    own.into_iter().chain(attributes).collect()
+}
+
+/// A name as a label can have it; two underscores in front belong to Prometheus.
+fn label_name(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let plain = if plain.starts_with("__") {
+        plain.trim_start_matches('_').to_owned()
+    } else {
+        plain
+    };
+    match plain.chars().next() {
+        Some(first) if !first.is_ascii_digit() => plain,
+        _ => format!("_{plain}"),
+    }
+}
+
+/// A text among the facts of a phase.
+fn text_of<'r>(phase: &'r crate::outcome::PhaseReport, name: &str) -> Option<&'r str> {
+    match attribute(phase, name)? {
+        AttributeValue::Text(text) => Some(text),
+        _ => None,
+    }
+}
