@@ -7,6 +7,7 @@ mod report;
 pub use denial::{Denial, DeniedCalls};
 pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
 pub use report::{
-    Attempt, AttributeValue, Attributes, DeadlineHit, ErrorReport, InjectedFault, LogLevel, LogLine,
-    Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage, hexadecimal,
+    Attempt, AttributeValue, Attributes, CircuitChange, DeadlineHit, ErrorReport, InjectedFault, LogLevel,
+    LogLine, Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage,
+    hexadecimal,
 };

@@ -60,6 +60,9 @@ pub struct Report {
     pub usage: Usage,
     /// Lines the plugin wrote.
     pub log: Vec<LogLine>,
+    /// How the breaker of its target changed with this run; absent when it did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub circuit: Vec<CircuitChange>,
     /// The failures that were injected, in their order, at most [`InjectedFault::MOST_KEPT`].
     pub faults: Vec<InjectedFault>,
 }
@@ -84,6 +87,18 @@ impl Report {
     pub fn is_injected(&self) -> bool {
         !self.faults.is_empty()
     }
+}
+
+/// A change of the breaker of a run's target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CircuitChange {
+    /// The state before: `closed`, `open` or `half-open`.
+    pub from: &'static str,
+    /// The state since.
+    pub to: &'static str,
+    /// When, from the start of the run.
+    #[serde(rename = "at_s", serialize_with = "seconds")]
+    pub at: Duration,
 }
 
 /// Which plugin ran: name and version as it describes itself, and the file's digest.

@@ -86,6 +86,7 @@ pub(super) fn report(
         measurements: gathered.measurements,
         usage: gathered.spent.usage,
         log: gathered.log,
+        circuit: Vec::new(),
         faults: gathered.faults,
     }
 }

@@ -18,10 +18,10 @@ use super::stage::Stage;
 use super::supervise::Pulse;
 use super::{incidents, logs};
 use crate::open::{self, Kind};
-use crate::outcome::Report;
+use crate::outcome::{CircuitChange, Report};
 use crate::policy::breaker::{State, Verdict};
 use crate::runner::{self, CancellationToken, Orphan, Prepared, Refreshed, Runner};
-use crate::schedule::{Decision, Scheduler, SkipReason};
+use crate::schedule::{Decision, Scheduler, SkipReason, Transition};
 
 /// How long one round of the loop may take: a hundred times what it takes when 100,000 checks are due at once.
 const ROUND: Duration = Duration::from_secs(20);
@@ -50,6 +50,8 @@ struct UnderWay {
     prepared: Arc<Prepared>,
     runner: Arc<Runner>,
     mark: Option<RunMark>,
+    /// How the breaker changed for it to begin.
+    circuit: Vec<CircuitChange>,
 }
 
 impl Daemon {
@@ -123,20 +125,23 @@ impl Daemon {
 
     fn begin_what_is_due(&mut self) {
         let now = self.now();
+        // The run that probes a target comes right after the change that allows it.
+        let mut changes = Vec::new();
         for decision in self.scheduler.tick(now) {
             match decision {
-                Decision::Start { name, due, .. } => self.begin(&name, due),
+                Decision::Start { name, due, .. } => self.begin(&name, due, std::mem::take(&mut changes)),
                 Decision::Skip { name, due, reason } => self.skip(&name, due, reason, now),
                 Decision::Transition(transition) => {
                     let view = self.scheduler.breaker(&transition.target, &transition.plugin);
                     self.publisher.transition(&transition, view);
+                    changes.push(change(&transition, Duration::ZERO));
                 }
             }
         }
         self.publisher.active_runs(self.runs.len());
     }
 
-    fn begin(&mut self, name: &Arc<str>, due: Duration) {
+    fn begin(&mut self, name: &Arc<str>, due: Duration, circuit: Vec<CircuitChange>) {
         self.told_when_due(name);
         let Some(served) = self.served.get(name) else {
             return;
@@ -163,6 +168,7 @@ impl Daemon {
             prepared,
             runner,
             mark,
+            circuit,
         };
         self.under_way.insert(task.id(), under_way);
     }
@@ -192,15 +198,21 @@ impl Daemon {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some(under_way) = self.under_way.remove(&id) else {
+        let Some(mut under_way) = self.under_way.remove(&id) else {
             return;
         };
-        let report = match ended {
+        let mut report = match ended {
             Ok((_, report)) => report,
             Err(error) => Runner::report_crash(&under_way.prepared, &error.to_string()),
         };
-        let (name, now) = (&*under_way.name, self.now());
+        let (name, now) = (Arc::clone(&under_way.name), self.now());
+        let name = &*name;
         let transition = self.scheduler.finished(name, &Verdict::from(&report), now);
+        report.circuit = std::mem::take(&mut under_way.circuit);
+        let at_end = transition
+            .as_ref()
+            .map(|transition| change(transition, report.duration));
+        report.circuit.extend(at_end);
         self.run_beside(&under_way, &report);
         let served = self.served.get_mut(name);
         let change = served.and_then(|served| served.record(&report, now));
@@ -317,6 +329,14 @@ impl Daemon {
         for name in self.served.keys() {
             self.told_when_due(name);
         }
+    }
+}
+
+fn change(transition: &Transition, at: Duration) -> CircuitChange {
+    CircuitChange {
+        from: transition.from.as_str(),
+        to: transition.to.as_str(),
+        at,
     }
 }
 

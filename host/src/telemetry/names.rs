@@ -108,6 +108,10 @@ pub(super) const TARGET: &str = "synthetic.check.target";
 pub(super) const CHECK_STATE: &str = "synthetic.check.state";
 /// `closed`, `open` or `half_open`.
 pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
+/// The same, of the state before.
+pub(super) const CIRCUIT_STATE_BEFORE: &str = "synthetic.check.circuit.state.before";
+/// The breaker of the run's target changed its state.
+pub(super) const EVENT_CIRCUIT_CHANGED: &str = "circuit.changed";
 /// The name of a task of the runner.
 pub(super) const TASK: &str = "synthetic.runner.task";
 /// `user` or `system`. OpenTelemetry's own name.

@@ -14,7 +14,9 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use sha2::{Digest, Sha256};
 
 use super::names;
-use crate::outcome::{Attempt, AttributeValue, ErrorReport, InjectedFault, Outcome, PhaseReport, Report};
+use crate::outcome::{
+    Attempt, AttributeValue, CircuitChange, ErrorReport, InjectedFault, Outcome, PhaseReport, Report,
+};
 use crate::phase::PhaseStatus;
 
 /// The name under which everything is exported: the program's.
@@ -77,6 +79,10 @@ impl Trace<'_> {
         span.events
             .events
             .extend(events.map(|fault| fault_event(report, fault)));
+        let changes = report.circuit.iter();
+        span.events
+            .events
+            .extend(changes.map(|change| circuit_event(report, change)));
         self.spans.push(span);
     }
 
@@ -287,6 +293,19 @@ fn deadline_event(report: &Report) -> Option<Event> {
         attributes,
         0,
     ))
+}
+
+fn circuit_event(report: &Report, change: &CircuitChange) -> Event {
+    let label = |state: &str| state.replace('-', "_");
+    Event::new(
+        names::EVENT_CIRCUIT_CHANGED,
+        report.started + change.at,
+        vec![
+            KeyValue::new(names::CIRCUIT_STATE_BEFORE, label(change.from)),
+            KeyValue::new(names::CIRCUIT_STATE, label(change.to)),
+        ],
+        0,
+    )
 }
 
 /// Absent where nothing was injected, so that nobody has to ask for `false`.

@@ -244,3 +244,48 @@ fn a_run_that_was_cancelled_is_no_error_but_for_what_failed_before() {
     }
     assert_ne!(spans[1].status, Status::Unset);
 }
+
+#[test]
+fn changes_of_the_breaker_are_events_of_the_root() {
+    let mut report = passing();
+    report.circuit = vec![
+        CircuitChange {
+            from: "open",
+            to: "half-open",
+            at: Duration::ZERO,
+        },
+        CircuitChange {
+            from: "half-open",
+            to: "closed",
+            at: report.duration,
+        },
+    ];
+    let root = spans(&report).remove(0);
+    let told: Vec<_> = root
+        .events
+        .events
+        .iter()
+        .map(|event| {
+            let values = event
+                .attributes
+                .iter()
+                .map(|attribute| attribute.value.to_string());
+            (
+                event.name.to_string(),
+                event.timestamp,
+                values.collect::<Vec<_>>(),
+            )
+        })
+        .collect();
+    let changed = |at, before: &str, now: &str| {
+        let states = vec![before.to_owned(), now.to_owned()];
+        ("circuit.changed".to_owned(), report.started + at, states)
+    };
+    assert_eq!(
+        told,
+        [
+            changed(Duration::ZERO, "open", "half_open"),
+            changed(report.duration, "half_open", "closed"),
+        ]
+    );
+}

@@ -57,6 +57,7 @@ pub(super) fn passing() -> Report {
             ..Usage::default()
         },
         log: Vec::new(),
+        circuit: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -155,6 +155,7 @@ pub(super) fn finished(check: &str, deadline: Duration, attempts: Vec<Attempt>) 
         measurements: Vec::new(),
         usage: Usage::default(),
         log: Vec::new(),
+        circuit: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -98,6 +98,7 @@ fn passed(check: &str, number: u8) -> Report {
         measurements: Vec::new(),
         usage: Usage::default(),
         log: Vec::new(),
+        circuit: Vec::new(),
         faults: Vec::new(),
     }
 }

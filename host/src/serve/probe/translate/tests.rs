@@ -67,6 +67,7 @@ fn report(plugin: &str, phases: Vec<PhaseReport>, error: Option<(ErrorType, &str
         measurements: Vec::new(),
         usage: Usage::default(),
         log: Vec::new(),
+        circuit: Vec::new(),
         faults: Vec::new(),
     }
 }
