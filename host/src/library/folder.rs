@@ -11,7 +11,7 @@
 //!
 //! A file that is gone must stay away for that time, so that one which is deleted and written anew is replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -133,22 +133,32 @@ impl Stamp {
     }
 }
 
-/// The `*.wasm` files of a folder. One that vanishes meanwhile is not there.
+/// What the folder has under names that end with `.wasm`, by name, whether it can be read or not.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn names(folder: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            names.insert(path);
+        }
+    }
+    Ok(names)
+}
+
+/// The `*.wasm` files of a folder. One that vanishes meanwhile, or leads nowhere, is not there.
 ///
 /// # Errors
 ///
 /// When the folder cannot be read.
 pub fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm")
-            && let Some(stamp) = stamp(&path)
-        {
-            files.insert(path, stamp);
-        }
-    }
-    Ok(files)
+    let names = names(folder)?.into_iter();
+    Ok(names
+        .filter_map(|path| stamp(&path).map(|stamp| (path, stamp)))
+        .collect())
 }
 
 /// The stamp of a file, if it is there.

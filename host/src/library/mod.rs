@@ -226,7 +226,7 @@ impl Library {
         previous: Option<&Self>,
         problems: &mut Vec<LibraryError>,
     ) {
-        let files = match folder::files(folder) {
+        let files = match folder::names(folder) {
             Ok(files) => files,
             Err(error) => {
                 problems.push(LibraryError::Folder {
@@ -236,7 +236,7 @@ impl Library {
                 return;
             }
         };
-        for file in files.into_keys() {
+        for file in files {
             let held = match hold_file(sandbox, &file, previous).await {
                 Ok(held) => held,
                 Err(problem) => {
