@@ -287,7 +287,7 @@ fn names_that_match_nothing_are_refused() {
         ),
         (
             "plugin:smtp=net.tls",
-            "--disable: found no plugin called `smtp`, wanted `dns`, `http` or `imap`",
+            "--disable: found no plugin called `smtp`, wanted `dns`, `http`, `imap` or `tcp`",
         ),
         (
             "check:pagee=net.tls",
