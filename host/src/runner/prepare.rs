@@ -12,7 +12,7 @@ use super::retry_budgets::{RetryBudgets, TargetBudget};
 use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::config::{Check, Config, Location, Problem, Problems, SchemaError, SecretName, SettingsSchema};
-use crate::connection::{Network, Resolver, TlsClient, Trust};
+use crate::connection::{Network, Resolver, Tls, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -196,6 +196,7 @@ impl Preparation {
             faults: &self.faults,
             retry_budgets: &self.retry_budgets,
             schemas: BTreeMap::new(),
+            tls: BTreeMap::new(),
         }
     }
 }
@@ -212,6 +213,8 @@ pub(super) struct Common<'c> {
     retry_budgets: &'c RetryBudgets,
     /// The schemas of the plugins met so far, by the plugins' names: thousands of checks may share one.
     schemas: BTreeMap<String, Result<SettingsSchema, SchemaError>>,
+    /// What the ways met so far to do TLS come to: certificates are read once, not for each check.
+    tls: BTreeMap<Tls, Result<TlsClient, String>>,
 }
 
 impl Common<'_> {
@@ -222,8 +225,9 @@ impl Common<'_> {
         problems: &mut Vec<Problem>,
         notices: &mut Vec<String>,
     ) -> Option<Prepared> {
-        let tls = TlsClient::new(&check.tls)
-            .map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
+        let tls = self.tls(&check.tls);
+        let tls =
+            tls.map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
         let plugin = self.plugin(check, problems)?;
         let before = problems.len();
         let schema = self
@@ -281,6 +285,15 @@ impl Common<'_> {
             faults: self.faults.for_check(check.name.as_str()),
             runs: Arc::default(),
         })
+    }
+
+    fn tls(&mut self, settings: &Tls) -> Result<TlsClient, String> {
+        if let Some(known) = self.tls.get(settings) {
+            return known.clone();
+        }
+        let new = TlsClient::new(settings);
+        self.tls.insert(settings.clone(), new.clone());
+        new
     }
 
     fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<SharedPlugin> {

@@ -123,9 +123,18 @@ impl Daemon {
 
     fn begin_what_is_due(&mut self) {
         let now = self.now();
+        let mut missed = Vec::new();
         for decision in self.scheduler.tick(now) {
             match decision {
                 Decision::Start { name, due, .. } => self.begin(&name, due),
+                Decision::Skip {
+                    name,
+                    reason: SkipReason::Missed { runs },
+                    ..
+                } => {
+                    self.told_when_due(&name);
+                    missed.push((name, runs));
+                }
                 Decision::Skip { name, due, reason } => self.skip(&name, due, reason, now),
                 Decision::Transition(transition) => {
                     let view = self.scheduler.breaker(&transition.target, &transition.plugin);
@@ -133,6 +142,7 @@ impl Daemon {
                 }
             }
         }
+        self.publisher.missed(&missed);
         self.publisher.active_runs(self.runs.len());
     }
 
@@ -173,7 +183,7 @@ impl Daemon {
             return;
         };
         let Some(error_type) = reason.error_type() else {
-            return self.publisher.missed(name, reason);
+            return;
         };
         let lag = now.saturating_sub(due);
         let report = Runner::skipped(served.runs.prepared(), error_type, &reason.message(now), lag);
