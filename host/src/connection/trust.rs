@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// How a check does TLS: the operator's choice, never the plugin's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tls {
     /// Whose word is taken for the peer's certificate.
     pub trust: Trust,
@@ -14,7 +14,7 @@ pub struct Tls {
 }
 
 /// Whose word is taken for a peer's certificate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
     /// The authorities that the system trusts.
     #[default]
@@ -26,7 +26,7 @@ pub enum Trust {
 }
 
 /// A client certificate and its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientIdentity {
     /// The certificate chain, PEM.
     pub certificate: PathBuf,

@@ -15,7 +15,7 @@ use crate::capability::Capability;
 use crate::config::{
     Check, Config, Location, Module, Problem, Problems, SchemaError, SecretName, SettingsSchema,
 };
-use crate::connection::{Network, Resolver, TlsClient, Trust};
+use crate::connection::{Network, Resolver, Tls, TlsClient, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -207,6 +207,7 @@ impl Preparation {
             faults: &self.faults,
             retry_budgets: &self.retry_budgets,
             schemas: BTreeMap::new(),
+            tls: BTreeMap::new(),
         }
     }
 }
@@ -223,6 +224,8 @@ pub(super) struct Common<'c> {
     retry_budgets: &'c RetryBudgets,
     /// The schemas of the plugins met so far, by the plugins' names: thousands of checks may share one.
     schemas: BTreeMap<String, Result<SettingsSchema, SchemaError>>,
+    /// What the ways met so far to do TLS come to: certificates are read once, not for each check.
+    tls: BTreeMap<Tls, Result<TlsClient, String>>,
 }
 
 impl Common<'_> {
@@ -233,8 +236,9 @@ impl Common<'_> {
         problems: &mut Vec<Problem>,
         notices: &mut Vec<String>,
     ) -> Option<Prepared> {
-        let tls = TlsClient::new(&check.tls)
-            .map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
+        let tls = self.tls(&check.tls);
+        let tls =
+            tls.map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
         let plugin = self.plugin(check, problems)?;
         let before = problems.len();
         let schema = self
@@ -306,6 +310,15 @@ impl Common<'_> {
         let rehearsal = rehearsal(module, &plugin.description().target, problems);
         let base = self.prepare(&rehearsal, problems, notices)?;
         PreparedModule::new(module, base)
+    }
+
+    fn tls(&mut self, settings: &Tls) -> Result<TlsClient, String> {
+        if let Some(known) = self.tls.get(settings) {
+            return known.clone();
+        }
+        let new = TlsClient::new(settings);
+        self.tls.insert(settings.clone(), new.clone());
+        new
     }
 
     fn plugin(&self, check: &Check, problems: &mut Vec<Problem>) -> Option<SharedPlugin> {

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmtime::Engine;
@@ -31,6 +33,8 @@ const MOST_THREADS: usize = 4;
 const LOWEST_PRIORITY: i32 = 19;
 /// How the compiler ends when the component is no good; the sentence is on its standard output.
 const EXIT_REFUSED: u8 = 65;
+/// How the compiler ends when whoever wanted the code is gone. Nobody sees it.
+const EXIT_UNWANTED: i32 = 1;
 /// How much of what the compiler says is kept, in bytes.
 const MAX_SAID: u64 = 4096;
 
@@ -147,6 +151,7 @@ pub fn serve_compilation(
     output: &mut impl Write,
 ) -> std::io::Result<u8> {
     bound(beside_runs)?;
+    end_when_unwanted()?;
     let mut component = Vec::new();
     input.take(MAX_SIZE as u64 + 1).read_to_end(&mut component)?;
     let compiled =
@@ -167,6 +172,22 @@ pub fn serve_compilation(
     };
     output.flush()?;
     Ok(code)
+}
+
+/// Ends this process as soon as nobody reads its output any more: whoever started it was killed, and code for nobody
+/// is not worth minutes of a processor.
+fn end_when_unwanted() -> std::io::Result<()> {
+    let wait = || {
+        let output = std::io::stdout();
+        // Without an event that is asked for, only the reader's end is told.
+        let mut reader = [PollFd::new(&output, PollFlags::empty())];
+        while poll(&mut reader, None) == Err(Errno::INTR) {}
+        std::process::exit(EXIT_UNWANTED);
+    };
+    std::thread::Builder::new()
+        .name("unwanted".into())
+        .spawn(wait)
+        .map(|_| ())
 }
 
 /// Takes from this process what compiling does not need.

@@ -54,8 +54,8 @@ pub struct BreakerView {
     pub retry_at: Option<Duration>,
     /// The check whose run is probing the target, while it is half-open.
     pub probing: Option<Arc<str>>,
-    /// The checks that share it, by name.
-    pub checks: Vec<Arc<str>>,
+    /// The checks that share it, by name: a list of its own would cost each run as much as there are checks.
+    pub checks: Arc<[Arc<str>]>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ pub(super) struct Circuits {
 #[derive(Debug)]
 struct Shared {
     breaker: Breaker,
-    checks: Vec<Arc<str>>,
+    checks: Arc<[Arc<str>]>,
 }
 
 impl Circuits {
@@ -88,6 +88,7 @@ impl Circuits {
             let mut breaker = kept.unwrap_or_else(|| Breaker::new(settings));
             breaker.set(settings);
             checks.sort();
+            let checks = checks.into();
             self.all.insert(circuit, Shared { breaker, checks });
         }
     }
@@ -152,6 +153,6 @@ fn view((target, plugin): &Circuit, shared: &Shared) -> BreakerView {
         failures: shared.breaker.failures(),
         retry_at: shared.breaker.retry_at(),
         probing: shared.breaker.probing().cloned(),
-        checks: shared.checks.clone(),
+        checks: Arc::clone(&shared.checks),
     }
 }

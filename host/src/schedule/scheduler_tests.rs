@@ -152,7 +152,7 @@ fn an_open_breaker_skips_and_then_lets_one_run_through() {
         (view.state, view.probing.as_ref()),
         (State::HalfOpen, Some(&probe))
     );
-    assert_eq!(view.checks, ["a".into(), "b".into()]);
+    assert_eq!(*view.checks, ["a".into(), "b".into()]);
     let transition = scheduler.finished(&probe, &passed(), now).unwrap();
     assert_eq!(transition.to, State::Closed);
     assert_eq!(started(&next(&mut scheduler).1).len(), 1);

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -157,6 +158,10 @@ impl Changes {
 
     fn refresh(&mut self, generation: &Arc<Generation>) {
         if self.plugins.is_none() {
+            // What was known of the folder is lost when a change crashes; watching it goes on all the same.
+            self.plugins = LivePlugins::new(generation.config());
+        }
+        if self.plugins.is_none() {
             return;
         }
         let (generation, now) = (Arc::clone(generation), self.began.elapsed());
@@ -181,12 +186,20 @@ impl Changes {
         });
     }
 
+    /// Prepares a change on a thread of its own: to read the settings of many thousand checks takes a processor for
+    /// seconds, which no run and no request may wait for.
     fn prepare<F>(&mut self, change: impl FnOnce(Option<LivePlugins>) -> F)
     where
         F: Future<Output = (Made, Option<LivePlugins>)> + Send + 'static,
     {
-        self.under_way = Some(tokio::spawn(change(self.plugins.take())));
+        self.under_way = Some(aside(change(self.plugins.take())));
     }
+}
+
+/// Has something done on a thread that may be busy for long. The runtime does not wait for it when it ends.
+pub(super) fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work))
 }
 
 impl Made {

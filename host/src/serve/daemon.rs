@@ -125,11 +125,20 @@ impl Daemon {
 
     fn begin_what_is_due(&mut self) {
         let now = self.now();
+        let mut missed = Vec::new();
         // The run that probes a target comes right after the change that allows it.
         let mut changes = Vec::new();
         for decision in self.scheduler.tick(now) {
             match decision {
                 Decision::Start { name, due, .. } => self.begin(&name, due, std::mem::take(&mut changes)),
+                Decision::Skip {
+                    name,
+                    reason: SkipReason::Missed { runs },
+                    ..
+                } => {
+                    self.told_when_due(&name);
+                    missed.push((name, runs));
+                }
                 Decision::Skip { name, due, reason } => self.skip(&name, due, reason, now),
                 Decision::Transition(transition) => {
                     let view = self.scheduler.breaker(&transition.target, &transition.plugin);
@@ -138,6 +147,7 @@ impl Daemon {
                 }
             }
         }
+        self.publisher.missed(&missed);
         self.publisher.active_runs(self.runs.len());
     }
 
@@ -179,7 +189,7 @@ impl Daemon {
             return;
         };
         let Some(error_type) = reason.error_type() else {
-            return self.publisher.missed(name, reason);
+            return;
         };
         let lag = now.saturating_sub(due);
         let report = Runner::skipped(served.runs.prepared(), error_type, &reason.message(now), lag);

@@ -23,7 +23,7 @@ use crate::outcome::{Outcome, Report};
 use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::PluginEvent;
-use crate::schedule::{BreakerView, SkipReason, Transition};
+use crate::schedule::{BreakerView, Transition};
 use crate::telemetry::{CheckLabels, Exporter, Meters};
 
 /// Tells everybody.
@@ -118,16 +118,27 @@ impl Publisher {
         self.record(report, state);
     }
 
-    /// Runs whose time passed without anybody noticing it.
-    pub(super) fn missed(&self, name: &str, reason: SkipReason) {
-        if let SkipReason::Missed { runs } = reason {
-            self.outlets.meters.missed(runs);
-            self.outlets.board.missed(name, runs);
-            tracing::warn!(
-                check = name,
+    /// Runs whose time passed without anybody noticing it: of each check how many. One line of the log tells of all,
+    /// because after a suspend it is all checks that missed some.
+    pub(super) fn missed(&self, missed: &[(Arc<str>, u64)]) {
+        for (name, runs) in missed {
+            self.outlets.meters.missed(*runs);
+            self.outlets.board.missed(name, *runs);
+            tracing::debug!(check = &**name, runs, "check `{name}` missed {runs} runs");
+        }
+        let (checks, runs) = (missed.len(), missed.iter().map(|(_, runs)| runs).sum::<u64>());
+        match missed {
+            [] => {}
+            [(name, _)] => tracing::warn!(
+                check = &**name,
                 runs,
                 "check `{name}` missed {runs} runs: the process or the machine stood still"
-            );
+            ),
+            _ => tracing::warn!(
+                checks,
+                runs,
+                "{checks} checks missed {runs} runs: the process or the machine stood still"
+            ),
         }
     }
 
@@ -184,7 +195,7 @@ impl Publisher {
             state: view.state.as_str(),
             failures: view.failures,
             retry_at: view.retry_at.map(|at| (self.began + at).into_std()),
-            checks: view.checks.iter().map(ToString::to_string).collect(),
+            checks: Arc::clone(&view.checks),
         });
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Ending;
 use super::board::{Board, Keep, Readiness};
-use super::changes::{Changes, Wish};
+use super::changes::{self, Changes, Wish};
 use super::control::{Control, MAX_WISHES};
 use super::daemon::Daemon;
 use super::generation::{Generation, Lasting};
@@ -63,7 +63,10 @@ struct Begun {
 
 /// Begins everything, or says what keeps it from beginning.
 async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, String> {
-    let generation = Generation::load(&lasting, None).await?;
+    let loading = Arc::clone(&lasting);
+    // The end may be asked for meanwhile, and many thousand checks take a while.
+    let loaded = changes::aside(async move { Generation::load(&loading, None).await }).await;
+    let generation = loaded.map_err(|error| format!("preparing the checks crashed: {error}"))??;
     let config = generation.config();
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();

@@ -4,7 +4,9 @@
 //! Counters and gauges are kept in [`Series`] and so forgotten with their check. Histograms are the SDK's,
 //! which keeps them until the process ends.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -37,6 +39,11 @@ const UTILIZATION_BUCKETS: [f64; 7] = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
 /// Attribute sets of an instrument: 100,000 checks, or the phases of 10,000 with 5 phases and two outcomes.
 /// What is over the limit is added up under `otel.metric.overflow`.
 pub(super) const CARDINALITY: usize = 100_000;
+/// The same where a check or a breaker has a set for each of its states, of which there are four at most.
+const STATES_CARDINALITY: usize = 4 * CARDINALITY;
+/// Up to how many checks the histograms are of each check. The three of a check are nine tenths of what a page of
+/// metrics says of it: 20 kB, 200 MB for so many checks. With more, they are of each plugin.
+pub(super) const MOST_WITH_HISTOGRAMS: usize = 10_000;
 
 /// The instruments, and the reader that collects what they hold.
 #[derive(Debug)]
@@ -53,6 +60,8 @@ pub(super) struct Metrics {
     measurements: Measurements,
     /// The checks there are; with none said, all are.
     checks: RwLock<Option<HashSet<String>>>,
+    /// Whether the histograms are of each check.
+    each_check: AtomicBool,
     meter: Meter,
     reader: Reader,
     // Instruments record nothing once their provider is gone.
@@ -122,6 +131,7 @@ impl Metrics {
             ),
             measurements: Measurements::new(meter.clone()),
             checks: RwLock::default(),
+            each_check: AtomicBool::new(true),
             meter,
             reader,
             _provider: provider,
@@ -145,6 +155,8 @@ impl Metrics {
             values.retain(is_known);
         }
         self.measurements.retain(is_known);
+        self.each_check
+            .store(checks.len() <= MOST_WITH_HISTOGRAMS, Ordering::Relaxed);
         *known = Some(checks);
     }
 
@@ -177,10 +189,11 @@ impl Metrics {
         if report.outcome == Outcome::Skipped {
             return;
         }
-        self.duration.record(report.duration.as_secs_f64(), &by_outcome);
+        self.duration
+            .record(report.duration.as_secs_f64(), &self.of_histogram(&by_outcome));
         if !report.deadline.is_zero() {
             let share = report.duration.as_secs_f64() / report.deadline.as_secs_f64();
-            self.deadline_utilization.record(share, &base);
+            self.deadline_utilization.record(share, &self.of_histogram(&base));
         }
         match report.outcome {
             Outcome::Pass => self.up.set(check, &base, 1),
@@ -208,8 +221,18 @@ impl Metrics {
             let Some(duration) = phase.duration else { continue };
             let name = KeyValue::new(names::PHASE, phase.name.clone());
             let attributes = with(base, [name, outcome(phase_outcome(phase, attempt))]);
-            self.phase_duration.record(duration.as_secs_f64(), &attributes);
+            self.phase_duration
+                .record(duration.as_secs_f64(), &self.of_histogram(&attributes));
         }
+    }
+
+    /// The attributes as a histogram has them: without the check, where there are too many.
+    fn of_histogram<'a>(&self, attributes: &'a [KeyValue]) -> Cow<'a, [KeyValue]> {
+        if self.each_check.load(Ordering::Relaxed) {
+            return attributes.into();
+        }
+        let others = attributes.iter().filter(|pair| pair.key.as_str() != names::CHECK);
+        others.cloned().collect()
     }
 
     /// What the instruments hold now.
@@ -268,7 +291,7 @@ pub(super) fn counter(
     unit: &'static str,
     description: &'static str,
 ) -> Arc<Series<u64>> {
-    let counts = Series::new(CARDINALITY);
+    let counts = Series::new(cardinality(name));
     let shown = Arc::clone(&counts);
     let _shown_by_the_sdk = meter
         .u64_observable_counter(name)
@@ -286,7 +309,7 @@ pub(super) fn gauge(
     unit: &'static str,
     description: &'static str,
 ) -> Arc<Series<u64>> {
-    let values = Series::new(CARDINALITY);
+    let values = Series::new(cardinality(name));
     let shown = Arc::clone(&values);
     let _shown_by_the_sdk = meter
         .u64_observable_gauge(name)
@@ -313,7 +336,7 @@ pub(super) fn histogram(
 }
 
 fn seconds_gauge(meter: &Meter, name: &'static str, description: &'static str) -> Arc<Series<f64>> {
-    let values = Series::new(CARDINALITY);
+    let values = Series::new(cardinality(name));
     let shown = Arc::clone(&values);
     let _shown_by_the_sdk = meter
         .f64_observable_gauge(name)
@@ -324,14 +347,19 @@ fn seconds_gauge(meter: &Meter, name: &'static str, description: &'static str) -
     values
 }
 
+/// How many attribute sets an instrument of this name has at most.
+fn cardinality(name: &str) -> usize {
+    match name {
+        names::METRIC_CHECK_STATE | names::METRIC_CIRCUIT_STATE => STATES_CARDINALITY,
+        name if name.starts_with(names::METRIC_MEASUREMENT_PREFIX) => measurements::CARDINALITY,
+        _ => CARDINALITY,
+    }
+}
+
 /// A view of every instrument that raises the SDK's limit of 2,000 attribute sets: to ours, and one more for
 /// what is over ours.
 fn with_cardinality_limit(instrument: &Instrument) -> Option<Stream> {
-    let limit = if instrument.name().starts_with(names::METRIC_MEASUREMENT_PREFIX) {
-        measurements::CARDINALITY
-    } else {
-        CARDINALITY
-    };
+    let limit = cardinality(instrument.name());
     Stream::builder().with_cardinality_limit(limit + 1).build().ok()
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Series<T> {
 
 #[derive(Debug)]
 struct Held<T> {
-    by_owner: HashMap<String, HashMap<Vec<KeyValue>, T>>,
+    by_owner: HashMap<String, HashMap<Arc<[KeyValue]>, T>>,
     count: usize,
 }
 
@@ -48,12 +48,18 @@ impl<T: Copy> Series<T> {
         held.count = held.by_owner.values().map(HashMap::len).sum();
     }
 
-    /// Shows every value with its attributes.
+    /// Shows every value with its attributes. Runs go on counting meanwhile: with many thousand checks it takes
+    /// seconds.
     pub(super) fn observe(&self, mut observe: impl FnMut(T, &[KeyValue])) {
-        for values in self.lock().by_owner.values() {
-            for (attributes, value) in values {
-                observe(*value, attributes);
-            }
+        let held: Vec<(Arc<[KeyValue]>, T)> = {
+            let held = self.lock();
+            let values = held.by_owner.values().flatten();
+            values
+                .map(|(attributes, value)| (Arc::clone(attributes), *value))
+                .collect()
+        };
+        for (attributes, value) in held {
+            observe(value, &attributes);
         }
     }
 
@@ -69,9 +75,9 @@ impl<T: Copy> Series<T> {
         let is_over = held.count >= self.limit;
         held.count += usize::from(!is_over);
         let (owner, attributes) = if is_over {
-            (NOBODY, vec![KeyValue::new("otel.metric.overflow", true)])
+            (NOBODY, Arc::from([KeyValue::new("otel.metric.overflow", true)]))
         } else {
-            (owner, attributes.to_vec())
+            (owner, Arc::from(attributes))
         };
         let values = held.by_owner.entry(owner.to_owned()).or_default();
         values.entry(attributes).and_modify(change).or_insert(first);

@@ -33,7 +33,7 @@ pub struct BreakerFacts {
     /// When a run may probe the target; none while it is closed.
     pub retry_at: Option<Instant>,
     /// The checks that share it.
-    pub checks: Vec<String>,
+    pub checks: Arc<[Arc<str>]>,
 }
 
 /// A plugin that is loaded.

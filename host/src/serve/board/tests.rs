@@ -94,7 +94,7 @@ fn a_check_keeps_its_past_and_a_removed_one_leaves_nothing() {
             state: "open",
             failures: 5,
             retry_at: None,
-            checks: vec![name.into()],
+            checks: Arc::from([name.into()]),
         });
     }
     let mut page = check("page");

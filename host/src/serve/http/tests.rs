@@ -64,7 +64,7 @@ fn board() -> Arc<Board> {
         state: "half-open",
         failures: 5,
         retry_at: Some(std::time::Instant::now()),
-        checks: vec!["page".into()],
+        checks: Arc::from(["page".into()]),
     });
     board.set_plugins(vec![PluginFacts {
         identity: plugin(),

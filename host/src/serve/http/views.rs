@@ -73,7 +73,7 @@ pub(super) fn breaker(breaker: &BreakerFacts) -> Value {
         "state": breaker.state,
         "failures": breaker.failures,
         "retry_at": breaker.retry_at.and_then(on_the_wall),
-        "checks": breaker.checks,
+        "checks": breaker.checks.iter().map(|check| &**check).collect::<Vec<_>>(),
     })
 }
 

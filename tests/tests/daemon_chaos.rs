@@ -1,0 +1,229 @@
+//! The promise: whatever happens around the daemon, it says so, goes on, and begins again: it is killed in the middle
+//! of everything, stands still, its files go away, its log is full.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bedcheck_tests::daemon::{Daemon, WITHIN, replace};
+use bedcheck_tests::program;
+use bedcheck_tests::target::{Health, Target};
+use serde_json::Value;
+
+/// So many checks of one target, ten times a second each.
+fn configuration(port: u16, checks: usize) -> String {
+    let check = |number: usize| {
+        format!(
+            r#"
+            [[check]]
+            name = "check-{number}"
+            plugin = "http"
+            every = "100ms"
+            budget.deadline = "5s"
+            allow = ["127.0.0.1:{port}"]
+            settings = {{ url = "http://127.0.0.1:{port}/" }}
+            "#
+        )
+    };
+    let head = r#"
+        [http]
+        listen = "127.0.0.1:0"
+        [runner]
+        per_target = 64
+        [plugins]
+        dir = "plugins"
+        [serve]
+        drain = "1s"
+    "#;
+    let checks: Vec<_> = (0..checks).map(check).collect();
+    format!("{head}{}", checks.join(""))
+}
+
+/// Waits until something is so, and fails after [`WITHIN`].
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let give_up = Instant::now() + WITHIN;
+    while !is_so() {
+        assert!(Instant::now() < give_up, "{what}: not within {WITHIN:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The lines of the log that tell of something that is wrong with the daemon itself.
+fn errors(log: &[String]) -> Vec<Value> {
+    let events = log.iter().filter_map(|line| serde_json::from_str(line).ok());
+    events.filter(|event: &Value| event["level"] == "ERROR").collect()
+}
+
+#[test]
+fn a_compiler_ends_when_nobody_waits_for_its_code() {
+    let mut compiler = Command::new(program::executable())
+        .args(["plugin", "compile", "--memory", "1048576"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    // Whoever started it is gone, and it does not come to write anything: its input does not end.
+    let input = compiler.stdin.take().expect("its input");
+    drop(compiler.stdout.take());
+    let mut ended = None;
+    wait_until("the compiler ends", || {
+        ended = compiler.try_wait().expect("a child");
+        ended.is_some()
+    });
+    drop(input);
+    assert_eq!(ended.and_then(|status| status.code()), Some(1));
+}
+
+#[test]
+fn killed_at_any_moment_it_begins_again() {
+    let target = Target::start(Health::Up);
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    // Before it is ready, when it has just begun, and in the middle of things.
+    for (round, moment) in [0, 20, 100, 200, 400, 800].into_iter().enumerate() {
+        let starting = Daemon::with(&configuration(target.port(), 50))
+            .file("plugins/.keep", "")
+            .env("BEDCHECK_CACHE", &cache.display().to_string());
+        let daemon = starting.launch();
+        thread::sleep(Duration::from_millis(moment));
+        daemon.signal("HUP");
+        let asked = if round % 2 == 0 { "KILL" } else { "TERM" };
+        let ended = daemon.end(asked);
+        if asked == "TERM" && moment > 100 {
+            assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+        }
+    }
+    let starting = Daemon::with(&configuration(target.port(), 50))
+        .file("plugins/.keep", "")
+        .env("BEDCHECK_CACHE", &cache.display().to_string());
+    let ended = starting.start().end("TERM");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert_eq!(errors(&ended.log), Vec::<Value>::new());
+}
+
+#[test]
+fn a_process_that_stood_still_starts_no_burst_and_says_what_it_missed() {
+    const CHECKS: u64 = 20;
+    let target = Target::start(Health::Up);
+    let checks = usize::try_from(CHECKS).expect("few");
+    let mut daemon = Daemon::with(&configuration(target.port(), checks))
+        .file("plugins/.keep", "")
+        .start();
+    daemon.wait_until("checks run", |_| (target.asked() > CHECKS).then_some(()));
+    daemon.signal("STOP");
+    let before = target.asked();
+    // Thirty intervals.
+    thread::sleep(Duration::from_secs(3));
+    daemon.signal("CONT");
+    let missed = |daemon: &Daemon| {
+        let missed = |event: &Value| event["runs"].as_u64().filter(|runs| *runs > 20 * CHECKS);
+        daemon.events().iter().find_map(missed)
+    };
+    let from = Instant::now();
+    let runs = daemon.wait_until("what was missed is told in one line", missed);
+    assert!(runs <= 60 * CHECKS, "{runs}: no more than twice what there were");
+    // Runs that were due in the last second before may run, each check once; after that it is as ever.
+    let asked = target.asked() - before;
+    let usual = (from.elapsed().as_millis() as u64 / 100 + 2) * CHECKS;
+    assert!(asked <= usual + CHECKS, "{asked} runs at once, {usual} are usual");
+    let ended = daemon.end("TERM");
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(errors(&ended.log), Vec::<Value>::new(), "nothing is wrong with any task");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_no_check() {
+    let target = Target::start(Health::Up);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("plugins")).expect("made");
+    let file = folder.path().join("bedcheck.toml");
+    let written = File::create(&file).and_then(|mut file| {
+        let configuration = configuration(target.port(), 10);
+        file.write_all(configuration.as_bytes())
+    });
+    written.expect("written");
+    // A disk that is always full.
+    let full = File::options().write(true).open("/dev/full").expect("opened");
+    let mut daemon = Command::new(program::executable())
+        .args(["serve", "bedcheck.toml"])
+        .current_dir(folder.path())
+        .stderr(full)
+        .spawn()
+        .expect("started");
+    wait_until("many runs go on", || target.asked() > 200);
+    assert!(daemon.try_wait().expect("a child").is_none());
+    let id = daemon.id().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().expect("sent");
+    let mut ended = None;
+    wait_until("it ends", || {
+        ended = daemon.try_wait().expect("a child");
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
+
+#[test]
+fn files_that_go_away_and_come_back_are_told_and_stop_no_check() {
+    let target = Target::start(Health::Up);
+    let mut daemon = Daemon::with(&configuration(target.port(), 10))
+        .file("plugins/.keep", "")
+        .start();
+    let (configuration, plugins) = (daemon.path("bedcheck.toml"), daemon.path("plugins"));
+    let away = |path: &std::path::Path| path.with_extension("away");
+    std::fs::rename(&plugins, away(&plugins)).expect("renamed");
+    std::fs::rename(&configuration, away(&configuration)).expect("renamed");
+    daemon.wait_until("the folder is missed", |daemon| {
+        let told = |line: &String| line.contains("plugin folder") && line.contains("cannot be read");
+        daemon.log().iter().any(told).then_some(())
+    });
+    let refused = daemon.post("/-/reload");
+    assert_eq!(refused.status, 500, "{}", refused.body);
+    assert!(refused.body.contains("cannot be read"), "{}", refused.body);
+    let asked = target.asked();
+    daemon.wait_until("checks go on", |_| (target.asked() > asked + 50).then_some(()));
+
+    std::fs::rename(away(&plugins), &plugins).expect("renamed");
+    std::fs::rename(away(&configuration), &configuration).expect("renamed");
+    let taken = daemon.post("/-/reload");
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    replace(&daemon.path("plugins/broken.wasm"), b"no component");
+    daemon.wait_until("the folder is watched again", |daemon| {
+        let told = |line: &String| line.contains("a plugin is refused");
+        daemon.log().iter().any(told).then_some(())
+    });
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+#[test]
+fn without_free_descriptors_it_goes_on_and_recovers() {
+    let target = Target::start(Health::Up);
+    let mut daemon = Daemon::with(&configuration(target.port(), 50))
+        .file("plugins/.keep", "")
+        .start();
+    daemon.wait_until("checks run", |_| (target.asked() > 100).then_some(()));
+    let limit = |most: u64| {
+        let process = rustix::process::Pid::from_raw(daemon.process().cast_signed());
+        let now = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let limit = rustix::process::Rlimit {
+            current: Some(most),
+            maximum: now.maximum,
+        };
+        rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).expect("limited");
+    };
+    let _ = TcpListener::bind("127.0.0.1:0");
+    limit(4);
+    let failed = |daemon: &Daemon| {
+        let failed = |event: &Value| event["outcome"] == "error" || event["outcome"] == "fail";
+        daemon.events().iter().any(failed).then_some(())
+    };
+    daemon.wait_until("runs say that they cannot", failed);
+    limit(1024);
+    let asked = target.asked();
+    daemon.wait_until("checks go on", |_| (target.asked() > asked + 100).then_some(()));
+    assert_eq!(daemon.get("/-/ready").status, 200);
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
