@@ -222,12 +222,11 @@ async fn checks_of_a_target_share_its_retries() {
     assert_eq!(attempts(&preparation.checks[0]).await, (2, Some(denied)));
 
     // What the process has counted stays when the configuration is read again.
-    let budgets = RetryBudgets::new(RetryBudgetSettings {
+    preparation.retry_budgets.configure(RetryBudgetSettings {
         minimum: 0,
         share: 0.0,
         ..RetryBudgetSettings::default()
     });
-    preparation.share_retry_budgets(&budgets);
     assert_eq!(attempts(&preparation.checks[0]).await.0, 1);
 }
 

@@ -99,6 +99,7 @@ impl Preparation {
             network: self.network.clone(),
             default_grant: self.default_grant,
             faults: self.faults.clone(),
+            retry_budgets: Arc::clone(&self.retry_budgets),
         }
     }
 }

@@ -367,11 +367,7 @@ async fn a_web_page_changes_nothing() {
         ("origin", "http://evil.example.org"),
         ("content-type", "application/json"),
     ];
-    for path in [
-        "/-/reload",
-        "/api/v1/switches",
-        "/api/v1/plugins/http/promote",
-    ] {
+    for path in ["/-/reload", "/api/v1/switches", "/api/v1/plugins/http/promote"] {
         assert_eq!(
             server.request("POST", path, &origin, "{}").await.status,
             403,
