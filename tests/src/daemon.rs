@@ -235,16 +235,18 @@ impl Daemon {
     ///
     /// When the daemon does not answer.
     pub fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> std::io::Result<Answer> {
-        let mut stream = TcpStream::connect(self.address())?;
+        exchange(self.connect()?, method, path, headers, body)
+    }
+
+    /// Connects to where it listens.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached.
+    pub fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address())?;
         stream.set_read_timeout(Some(WITHIN))?;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: daemon\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-        )?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes)?;
-        answer(&bytes).ok_or_else(|| std::io::Error::other("no answer in HTTP"))
+        Ok(stream)
     }
 
     /// The answer to `GET`.
@@ -256,6 +258,42 @@ impl Daemon {
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path, "", "")
             .unwrap_or_else(|error| panic!("GET {path}: {error}; {:#?}", self.log()))
+    }
+
+    /// What the API says of a check; null if there is none of this name.
+    ///
+    /// # Panics
+    ///
+    /// When the daemon does not answer.
+    #[must_use]
+    pub fn check(&self, name: &str) -> Value {
+        let answer = self.get(&format!("/api/v1/checks/{name}"));
+        if answer.status == 200 {
+            answer.json()
+        } else {
+            Value::Null
+        }
+    }
+
+    /// The value of the first sample on the page of metrics that begins with this name and has all of these labels,
+    /// written as `name="value"`.
+    ///
+    /// # Panics
+    ///
+    /// When the daemon does not answer.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let page = self.get("/metrics").body;
+        let mut lines = page.lines().filter(|line| line.starts_with(name));
+        let line = lines.find(|line| labels.iter().all(|label| line.contains(label)))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// The lines of runs of a check in the log, in order.
+    #[must_use]
+    pub fn run_lines(&self, check: &str) -> Vec<Value> {
+        let is_run = |event: &Value| event["target"] == "bedcheck::run" && event["check"] == check;
+        self.events().into_iter().filter(is_run).collect()
     }
 
     /// The answer to `POST`.
@@ -362,6 +400,29 @@ impl Daemon {
     pub fn configure(&self, configuration: &str) {
         replace(&self.path("bedcheck.toml"), configuration.as_bytes());
     }
+}
+
+/// Sends a request over a connection and reads the whole answer.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<Answer> {
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: daemon\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    )?;
+    stream.flush()?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    answer(&bytes).ok_or_else(|| std::io::Error::other("no answer in HTTP"))
 }
 
 /// Replaces a file as a whole, by a rename.

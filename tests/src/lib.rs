@@ -7,6 +7,7 @@
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
 //! - [`datagrams`] is a peer that answers datagrams as a test says,
 //! - [`target`] is a web server that is up, down or silent as a test says,
+//! - [`hook`] is a web server that keeps what it is sent,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
 //! - [`collector`] is a real OpenTelemetry Collector.
@@ -22,6 +23,7 @@ pub mod component;
 pub mod daemon;
 pub mod datagrams;
 pub mod dovecot;
+pub mod hook;
 pub mod names;
 pub mod nginx;
 pub mod nsd;

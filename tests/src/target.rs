@@ -21,7 +21,14 @@ pub enum Health {
     Down = 1,
     /// It accepts, and says nothing.
     Silent = 2,
+    /// It answers `200` after [`SLOWNESS`].
+    Slow = 3,
+    /// It is down and up by turns, one connection after the other; the next one finds it down.
+    Flaky = 4,
 }
+
+/// How long a slow target takes: longer than a quick one does on a busy machine.
+pub const SLOWNESS: Duration = Duration::from_millis(300);
 
 /// A server on loopback. It ends when it is dropped.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Target {
 struct Shared {
     health: AtomicU8,
     asked: AtomicU64,
+    /// The connections while it was flaky.
+    turns: AtomicU64,
     ended: AtomicBool,
     hanging: Mutex<Vec<TcpStream>>,
 }
@@ -54,6 +63,7 @@ impl Target {
         let shared = Arc::new(Shared {
             health: AtomicU8::new(health as u8),
             asked: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             hanging: Mutex::default(),
         });
@@ -98,6 +108,17 @@ fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
         match shared.health.load(Ordering::SeqCst) {
             health if health == Health::Up as u8 => {
                 thread::spawn(move || respond(stream));
+            }
+            health if health == Health::Slow as u8 => {
+                thread::spawn(move || {
+                    thread::sleep(SLOWNESS);
+                    respond(stream);
+                });
+            }
+            health if health == Health::Flaky as u8 => {
+                if shared.turns.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
+                    thread::spawn(move || respond(stream));
+                }
             }
             health if health == Health::Silent as u8 => shared
                 .hanging

@@ -31,7 +31,7 @@ fn breaker(daemon: &Daemon) -> Value {
 }
 
 fn outcomes(daemon: &Daemon, name: &str) -> Value {
-    daemon.get(&format!("/api/v1/checks/{name}")).json()["outcomes"].clone()
+    daemon.get(&format!("/api/v1/checks/{name}")).json()["runs"].clone()
 }
 
 #[test]

@@ -132,7 +132,11 @@ fn a_process_that_stood_still_starts_no_burst_and_says_what_it_missed() {
     assert!(asked <= usual + CHECKS, "{asked} runs at once, {usual} are usual");
     let ended = daemon.end("TERM");
     assert_eq!(ended.code, Some(0));
-    assert_eq!(errors(&ended.log), Vec::<Value>::new(), "nothing is wrong with any task");
+    assert_eq!(
+        errors(&ended.log),
+        Vec::<Value>::new(),
+        "nothing is wrong with any task"
+    );
 }
 
 #[test]

@@ -29,11 +29,11 @@ fn starting() -> Starting {
 
 fn digest(daemon: &Daemon) -> Option<String> {
     let check = daemon.get("/api/v1/checks/odd").json();
-    Some(check["latest"]["plugin"]["sha256"].as_str()?.to_owned())
+    Some(check["report"]["plugin"]["sha256"].as_str()?.to_owned())
 }
 
 fn outcomes(daemon: &Daemon) -> Value {
-    daemon.get("/api/v1/checks/odd").json()["outcomes"].clone()
+    daemon.get("/api/v1/checks/odd").json()["runs"].clone()
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_plugin_that_is_dropped_can_be_used_after_a_reload() {
     daemon.configure(&more);
     assert_eq!(daemon.post("/-/reload").status, 200);
     daemon.wait_until("it runs", |daemon| {
-        let passed = daemon.get("/api/v1/checks/even").json()["outcomes"]["pass"].as_u64()?;
+        let passed = daemon.get("/api/v1/checks/even").json()["runs"]["pass"].as_u64()?;
         (passed >= 1).then_some(())
     });
 }

@@ -27,7 +27,7 @@ fn passes(daemon: &Daemon, name: &str) -> u64 {
     if status.status == 404 {
         return 0;
     }
-    status.json()["outcomes"]["pass"].as_u64().unwrap_or(0)
+    status.json()["runs"]["pass"].as_u64().unwrap_or(0)
 }
 
 fn last_reload(daemon: &Daemon) -> Value {

@@ -26,7 +26,7 @@ fn state(daemon: &Daemon, name: &str) -> Value {
 }
 
 fn runs(daemon: &Daemon, name: &str, outcome: &str) -> u64 {
-    state(daemon, name)["outcomes"][outcome].as_u64().unwrap_or(0)
+    state(daemon, name)["runs"][outcome].as_u64().unwrap_or(0)
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_run_under_way_is_cancelled_after_the_drain_and_told() {
     let collector = Collector::start();
     let configuration = format!(
         "otlp.endpoint = \"{}\"\n{}",
-        collector.grpc_endpoint(),
+        collector.http_endpoint(),
         configuration(silent.port(), "100ms", "300ms")
     );
     let mut daemon = Daemon::with(&configuration).start();
@@ -74,7 +74,11 @@ fn a_run_under_way_is_cancelled_after_the_drain_and_told() {
         log.contains("\"outcome\":\"skipped\"") && log.contains("cancelled"),
         "{log}"
     );
-    assert!(collector.received_text().contains("cancelled"));
+    assert!(
+        collector.received_text().contains("cancelled"),
+        "{} {log}",
+        collector.received_text()
+    );
 }
 
 #[test]

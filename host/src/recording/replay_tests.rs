@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{Config, Source};
 use crate::outcome::{ErrorType, Outcome};
 use crate::runner::{CancellationToken, DefaultGrant, Preparation, Runner};
-use crate::sandbox::PrivateFolder;
+use crate::sandbox::Compiling;
 use crate::tape::Tape;
 
 async fn prepare(port: u16, more: &str) -> Preparation {
@@ -33,7 +33,7 @@ async fn again(preparation: &Preparation) -> (Report, Replayed) {
     let path = folder.path().join("run.jsonl");
     recording.write(&path).unwrap();
     let read = Recording::read(&path).unwrap();
-    let mut replayed = replay(&read, None::<PrivateFolder>.into()).await.unwrap();
+    let mut replayed = replay(&read, Compiling::default()).await.unwrap();
     (report, replayed.remove(0))
 }
 

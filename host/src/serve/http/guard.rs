@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use subtle::ConstantTimeEq;
 
-use super::{Endpoints, answer};
+use super::{Endpoints, Peer, answer};
 
 /// Paths that the token is not asked for: what asks them has often no place for one, and learns one bit.
 const OPEN: [&str; 2] = ["/-/healthy", "/-/ready"];
@@ -35,6 +35,14 @@ pub(super) async fn guard(State(endpoints): State<Endpoints>, request: Request, 
         );
     }
     next.run(request).await
+}
+
+/// The answer to somebody elsewhere who wants to do what only this machine may while no token is asked for; none if
+/// they may. `what` is a verb.
+pub(super) fn refusal_from_afar(endpoints: &Endpoints, peer: Peer, what: &str) -> Option<Response> {
+    let may = endpoints.token().is_some() || peer.0.ip().to_canonical().is_loopback();
+    let message = || format!("without `token` in `[http]` only this machine may {what}");
+    (!may).then(|| answer::refusal(StatusCode::FORBIDDEN, &message()))
 }
 
 /// In the time that it takes to compare, however much of it is right.

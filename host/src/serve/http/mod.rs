@@ -13,6 +13,7 @@ mod api;
 mod guard;
 mod listener;
 mod monitoring;
+mod promoting;
 #[cfg(test)]
 pub(crate) mod samples;
 mod switching;
@@ -92,6 +93,7 @@ pub fn router(endpoints: Endpoints, more: Router) -> Router {
         .route("/api/v1/checks/{name}/reports", get(api::reports))
         .route("/api/v1/breakers", get(api::breakers))
         .route("/api/v1/plugins", get(api::plugins))
+        .route("/api/v1/plugins/{name}/promote", post(promoting::promote))
         .route("/api/v1/switches", get(switching::list).post(switching::switch))
         .route("/api/v1/openapi.json", get(api::openapi))
         .with_state(endpoints)

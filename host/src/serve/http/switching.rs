@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Endpoints, Peer, answer};
+use super::{Endpoints, Peer, answer, guard};
 use crate::capability::Capability;
 use crate::switches::{Scope, Switches};
 
@@ -40,9 +40,8 @@ pub(super) async fn switch(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    if endpoints.token().is_none() && !peer.0.ip().to_canonical().is_loopback() {
-        let message = "without `token` in `[http]` only this machine may switch";
-        return answer::refusal(StatusCode::FORBIDDEN, message);
+    if let Some(refusal) = guard::refusal_from_afar(&endpoints, peer, "switch") {
+        return refusal;
     }
     let media_type = request.headers().get(header::CONTENT_TYPE);
     if !media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {

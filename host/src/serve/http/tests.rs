@@ -22,6 +22,8 @@ struct Daemon {
     switches: Arc<Switches>,
     reload: Option<String>,
     sick: Option<String>,
+    /// The plugin beside which a new version runs.
+    shadow: Option<String>,
 }
 
 #[async_trait]
@@ -34,9 +36,9 @@ impl Actions for Daemon {
     }
 
     async fn promote(&self, plugin: &str) -> Result<String, String> {
-        match plugin {
-            "imap" => Ok("the new version has taken over".to_owned()),
-            other => Err(format!("there is no new version of the plugin `{other}`")),
+        match &self.shadow {
+            Some(shadow) if shadow == plugin => Ok("the new version has taken over".to_owned()),
+            _ => Err(format!("there is no new version of the plugin `{plugin}`")),
         }
     }
 
@@ -340,13 +342,32 @@ async fn capabilities_are_switched_off_and_on_again() {
 }
 
 #[tokio::test]
+async fn a_new_version_of_a_plugin_is_promoted() {
+    let daemon = Daemon {
+        shadow: Some("http".into()),
+        ..Daemon::default()
+    };
+    for (daemon, plugin, status, schema) in [
+        (daemon, "http", 200, "Done"),
+        (Daemon::default(), "http", 409, "Error"),
+        (Daemon::default(), "other", 404, "Error"),
+    ] {
+        let server = serve(daemon, None).await;
+        let path = format!("/api/v1/plugins/{plugin}/promote");
+        let answer = server.request("POST", &path, &[], "").await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert_valid(&server, &answer, schema).await;
+    }
+}
+
+#[tokio::test]
 async fn a_web_page_changes_nothing() {
     let server = serve(Daemon::default(), None).await;
     let origin = [
         ("origin", "http://evil.example.org"),
         ("content-type", "application/json"),
     ];
-    for path in ["/-/reload", "/api/v1/switches"] {
+    for path in ["/-/reload", "/api/v1/switches", "/api/v1/plugins/http/promote"] {
         assert_eq!(
             server.request("POST", path, &origin, "{}").await.status,
             403,
