@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -209,16 +208,13 @@ fn without_free_descriptors_it_goes_on_and_recovers() {
         .file("plugins/.keep", "")
         .start();
     daemon.wait_until("checks run", |_| (target.asked() > 100).then_some(()));
+    let process = daemon.process().to_string();
     let limit = |most: u64| {
-        let process = rustix::process::Pid::from_raw(daemon.process().cast_signed());
-        let now = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let limit = rustix::process::Rlimit {
-            current: Some(most),
-            maximum: now.maximum,
-        };
-        rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).expect("limited");
+        let limited = Command::new("prlimit")
+            .args(["--pid", &process, &format!("--nofile={most}:")])
+            .status();
+        assert!(limited.is_ok_and(|status| status.success()), "prlimit failed");
     };
-    let _ = TcpListener::bind("127.0.0.1:0");
     limit(4);
     let failed = |daemon: &Daemon| {
         let failed = |event: &Value| event["outcome"] == "error" || event["outcome"] == "fail";

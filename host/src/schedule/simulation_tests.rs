@@ -1,6 +1,8 @@
 //! Hours and days of the schedule in simulated time.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::time::Instant;
 
 use rand::{Rng, RngExt};
@@ -9,6 +11,7 @@ use super::simulation::*;
 use super::*;
 use crate::outcome::ErrorType;
 use crate::policy::breaker::{Settings, State};
+use crate::policy::{RetryBudget, RetryBudgetSettings};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SETTINGS: Settings = Settings {
@@ -95,6 +98,53 @@ fn the_work_grows_with_the_checks_and_not_with_their_square() {
     };
     let (few, many) = (work(2_000), work(16_000));
     assert!(many < few * 24, "{few:?} for 2,000 checks, {many:?} for 16,000");
+}
+
+/// Connections in an hour in which the target refuses them all, every check of it is due every 10 s and may try three
+/// times: what a run sends is bounded by the retry budget, and whether it begins by the breaker.
+fn connections_in_an_hour_of_refusals(checks: usize, settings: Option<Settings>) -> u64 {
+    let connections = Rc::new(Cell::new(0));
+    let (counted, mut budget) = (
+        Rc::clone(&connections),
+        RetryBudget::new(RetryBudgetSettings::default()),
+    );
+    let conduct: Conduct = Box::new(move |run, _| {
+        budget.run(run.start);
+        let retries = (0..2).take_while(|_| budget.retry(run.start).is_ok()).count();
+        counted.set(counted.get() + 1 + retries as u64);
+        (milliseconds(20), refused())
+    });
+    let limits = Limits {
+        concurrency: 64,
+        per_target: 4,
+    };
+    let mut world = World::new(limits, 1, conduct);
+    let checks = (0..checks).map(|number| Scheduled {
+        breaker: settings,
+        ..check(&format!("check-{number}"), seconds(10))
+    });
+    world.set(checks.collect());
+    world.live_until(HOUR);
+    connections.get()
+}
+
+/// However many checks ask it: 5 runs before the breaker opens and 3 more that were under way with them, 17 probing
+/// runs at most, and of each of those the two retries, of the others the three that a minute always has.
+#[test]
+fn a_target_that_is_down_for_an_hour_gets_few_connections_however_many_checks_ask_it() {
+    for checks in [3, 200] {
+        let connections = connections_in_an_hour_of_refusals(checks, Some(SETTINGS));
+        assert!(
+            (20..=8 + 17 + 2 * 17 + 3).contains(&connections),
+            "{connections} for {checks} checks"
+        );
+    }
+    // Without a breaker: a fifth more than the runs that are due, not three times as many.
+    let (due, connections) = (200 * 360, connections_in_an_hour_of_refusals(200, None));
+    assert!(
+        (due..=due + due / 5 + due / 100).contains(&connections),
+        "{connections} of {due}"
+    );
 }
 
 /// A target that is down for an hour, asked every 10 s: it is left alone but for the first failures and the

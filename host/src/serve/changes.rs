@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::file_watch::FileWatch;
@@ -45,7 +44,7 @@ pub(super) struct Changes {
     plugins: Option<LivePlugins>,
     file: FileWatch,
     wishes: VecDeque<Wish>,
-    under_way: Option<JoinHandle<(Made, Option<LivePlugins>)>>,
+    under_way: Option<oneshot::Receiver<(Made, Option<LivePlugins>)>>,
     /// Whom to tell if what is under way crashes.
     asked: Vec<Answer>,
     next_look: Instant,
@@ -112,7 +111,7 @@ impl Changes {
                 self.plugins = plugins;
                 made.told_to(asked)
             }
-            Err(error) => Made::Loaded(Err(format!("preparing the change crashed: {error}")), asked),
+            Err(_) => Made::Loaded(Err("preparing the change crashed".to_owned()), asked),
         }
     }
 
@@ -196,10 +195,25 @@ impl Changes {
     }
 }
 
-/// Has something done on a thread that may be busy for long. The runtime does not wait for it when it ends.
-pub(super) fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+/// Has something done on a thread that may be busy for long. It is given up when nobody waits for it any more; the
+/// runtime does not wait for it when it ends.
+pub(super) fn aside<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> oneshot::Receiver<T> {
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(work))
+    let (mut done, made) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        runtime.block_on(async move {
+            let made = tokio::select! {
+                biased;
+                () = done.closed() => return,
+                made = work => made,
+            };
+            // Whoever waited may have just gone.
+            let _ = done.send(made);
+        });
+    });
+    made
 }
 
 impl Made {
@@ -208,14 +222,6 @@ impl Made {
             Self::Loaded(loaded, _) => Self::Loaded(loaded, asked),
             Self::Promoted(promoted, _) => Self::Promoted(promoted, asked.into_iter().next()),
             refreshed @ Self::Refreshed(_) => refreshed,
-        }
-    }
-}
-
-impl Drop for Changes {
-    fn drop(&mut self) {
-        if let Some(under_way) = &self.under_way {
-            under_way.abort();
         }
     }
 }

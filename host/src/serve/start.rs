@@ -66,7 +66,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let loading = Arc::clone(&lasting);
     // The end may be asked for meanwhile, and many thousand checks take a while.
     let loaded = changes::aside(async move { Generation::load(&loading, None).await }).await;
-    let generation = loaded.map_err(|error| format!("preparing the checks crashed: {error}"))??;
+    let generation = loaded.map_err(|_| "preparing the checks crashed".to_owned())??;
     let config = generation.config();
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();

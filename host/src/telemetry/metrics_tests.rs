@@ -271,3 +271,29 @@ fn a_removed_check_leaves_its_histograms_and_nothing_else_behind() {
         .filter(|point| point.contains("name=page"));
     assert_eq!(kept.count(), 10);
 }
+
+#[test]
+fn with_very_many_checks_histograms_are_of_each_plugin() {
+    let metrics = Metrics::new(Resource::builder_empty().build());
+    let others = (0..MOST_WITH_HISTOGRAMS).map(|number| number.to_string());
+    metrics.set_checks(others.chain(["mail-login".to_owned()]).collect());
+    metrics.record(&passing());
+    let points = points(&metrics);
+    for expected in [
+        "duration{outcome=pass,type=imap} 1",
+        "deadline.utilization{type=imap} 1",
+        "phase.duration{outcome=pass,phase=tls,type=imap} 1",
+        "runs{name=mail-login,outcome=pass,type=imap} 1",
+    ] {
+        assert!(
+            points.iter().any(|point| point == expected),
+            "{expected}: {points:#?}"
+        );
+    }
+}
+
+#[test]
+fn there_is_room_for_each_state_of_as_many_checks_as_there_may_be() {
+    assert_eq!(cardinality(names::METRIC_UP), CARDINALITY);
+    assert_eq!(cardinality(names::METRIC_CHECK_STATE), 4 * CARDINALITY);
+}

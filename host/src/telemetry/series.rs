@@ -146,4 +146,14 @@ mod tests {
         series.add("mail", &number(5), 1);
         assert_eq!(shown(&series), ["number=5 1", "otel.metric.overflow=true 2"]);
     }
+
+    #[test]
+    fn counting_goes_on_while_the_values_are_shown() {
+        let series = Series::new(10);
+        series.add("page", &number(1), 1);
+        series.observe(|_, _| {
+            let is_free = series.held.try_lock().is_ok();
+            assert!(is_free, "a run would wait until all of them are shown");
+        });
+    }
 }
