@@ -40,7 +40,10 @@ impl Prometheus {
                 let mut command = Command::new(&prometheus);
                 command
                     .arg(format!("--config.file={}", file.display()))
-                    .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+                    .arg(format!(
+                        "--storage.tsdb.path={}",
+                        directory.join("data").display()
+                    ))
                     .arg(format!("--web.listen-address=127.0.0.1:{port}"));
                 command
             },

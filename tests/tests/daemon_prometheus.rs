@@ -83,7 +83,10 @@ fn a_job_of_blackbox_exporter_goes_on_unchanged() {
     has("up{job=\"bedcheck\"} == 1".to_owned());
 
     let phases = has(format!("probe_http_duration_seconds{{instance=\"{good}\"}}"));
-    assert_eq!(labels(&phases, "phase"), ["connect", "processing", "transfer"]);
+    assert_eq!(
+        labels(&phases, "phase"),
+        ["connect", "processing", "resolve", "transfer"]
+    );
     has(format!("probe_http_status_code{{instance=\"{good}\"}} == 200"));
     let why = has(format!("probe_failure_info{{instance=\"{bad}\"}} == 1"));
     assert_eq!(labels(&why, "phase"), ["processing"]);
@@ -91,10 +94,11 @@ fn a_job_of_blackbox_exporter_goes_on_unchanged() {
     let ups = prometheus.query("up == 0");
     assert!(ups.is_empty(), "{ups:#?}\n{}", prometheus.log());
 
-    let counted = has("bedcheck_check_runs_total{check=\"own\"} > 1".to_owned());
+    let counted = has("synthetic_check_runs_total{job=\"bedcheck\"} > 1".to_owned());
     assert_eq!(labels(&counted, "job"), ["bedcheck"]);
-    let metadata = prometheus.log();
-    assert!(!metadata.contains("level=warn"), "{metadata}");
+    // It warns of samples that it cannot take.
+    let log = prometheus.log();
+    assert!(!log.contains("level=warn"), "{log}");
 
     // The scraper's second, less the offset, is what a probe has.
     target_that_is_silent_ends_in_time(&sick, &prometheus, &bad);
