@@ -29,6 +29,7 @@ missing_packages() {
     command -v nginx >/dev/null || printf ' nginx-light'
     command -v nsd >/dev/null || printf ' nsd'
     command -v openssl >/dev/null || printf ' openssl'
+    command -v prometheus >/dev/null || printf ' prometheus'
 }
 
 # Debian starts a server when its package is installed, unless this file tells it not to.
@@ -47,6 +48,8 @@ disable_services() {
     case $missing in *dovecot*) systemctl --quiet disable dovecot ;; esac
     case $missing in *nginx*) systemctl --quiet disable nginx ;; esac
     case $missing in *nsd*) systemctl --quiet disable nsd ;; esac
+    # Debian's package of Prometheus recommends an exporter, which is not installed.
+    case $missing in *prometheus*) systemctl --quiet disable prometheus ;; esac
 }
 
 say() {

@@ -3,6 +3,7 @@
 //! - [`program`] runs the built `bedcheck` and reads its reports,
 //! - [`daemon`] is a running `bedcheck serve`,
 //! - [`dovecot`], [`nginx`] and [`nsd`] are the real servers, from Debian's packages,
+//! - [`prometheus`] is a real Prometheus, from there too,
 //! - [`names`] is a name server that answers as a test says,
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
 //! - [`datagrams`] is a peer that answers datagrams as a test says,
@@ -28,6 +29,7 @@ pub mod names;
 pub mod nginx;
 pub mod nsd;
 pub mod program;
+pub mod prometheus;
 pub mod script;
 pub mod target;
 

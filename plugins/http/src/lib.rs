@@ -26,6 +26,7 @@
 //! | `http.response.content_length` | `By` | what `Content-Length` says; only where it is there |
 //! | `http.response.last_modified` | `s` | what `Last-Modified` says, in seconds since 1970; only where it is there |
 //! | `http.response.version` | `{version}` | `1.0` or `1.1` |
+//! | `http.expect.patterns_unmet` | `{pattern}` | how many regular expressions of `expect` are not met; only where there are some |
 //! | `http.redirects` | `{redirect}` | how many redirects were followed |
 //! | `tls.server.certificate.time_left` | `s` | how long the certificate is still valid, negative once it has expired; `https` only |
 
@@ -80,7 +81,13 @@ impl Check for Http {
         let fetched = fetch::fetch(&mut Host { secrets: &secrets }, settings.request, settings.limits)?;
         let now = seconds_since_1970();
         report(&fetched, now)?;
-        verdict(&settings.expect, &fetched, now)
+        let unmet = settings
+            .expect
+            .unmet(&fetched.response, fetched.tls.as_ref(), now);
+        if let Some(patterns) = unmet.patterns {
+            measure("http.expect.patterns_unmet", patterns as f64, "{pattern}", &[])?;
+        }
+        verdict(&settings.expect, &fetched, &unmet.sentences)
     }
 }
 
@@ -169,8 +176,7 @@ fn last_modified(headers: &HeaderMap) -> Option<u64> {
 
 /// What the run comes to: all that is not met, in one message. Credentials that a server answers with
 /// 401 were refused (RFC 9110 section 15.5.2), unless 401 is what was expected.
-fn verdict(expect: &Expectations, fetched: &Fetched, now: i64) -> Result<(), Failure> {
-    let unmet = expect.unmet(&fetched.response, fetched.tls.as_ref(), now);
+fn verdict(expect: &Expectations, fetched: &Fetched, unmet: &[String]) -> Result<(), Failure> {
     if unmet.is_empty() {
         return Ok(());
     }
@@ -200,16 +206,14 @@ mod tests {
             body: b"no".to_vec(),
             received: 2,
         };
-        verdict(
-            &settings.expect,
-            &Fetched {
-                response,
-                tls: None,
-                redirects: 0,
-                authorized,
-            },
-            0,
-        )
+        let unmet = settings.expect.unmet(&response, None, 0);
+        let fetched = Fetched {
+            response,
+            tls: None,
+            redirects: 0,
+            authorized,
+        };
+        verdict(&settings.expect, &fetched, &unmet.sentences)
     }
 
     #[test]

@@ -62,26 +62,49 @@ enum TlsVersion {
     V1_3,
 }
 
+/// What is not met.
+#[derive(Debug)]
+pub(crate) struct Unmet {
+    /// A sentence for each expectation.
+    pub(crate) sentences: Vec<String>,
+    /// How many regular expressions are among them, a header that is not there included; none where none is expected
+    /// to match or not to.
+    pub(crate) patterns: Option<usize>,
+}
+
 impl Expectations {
-    /// A sentence for each expectation that is not met. `now` is in seconds since 1970-01-01 UTC.
-    pub(crate) fn unmet(&self, response: &Response, tls: Option<&TlsInfo>, now: i64) -> Vec<String> {
+    /// What is not met. `now` is in seconds since 1970-01-01 UTC.
+    pub(crate) fn unmet(&self, response: &Response, tls: Option<&TlsInfo>, now: i64) -> Unmet {
         let mut unmet = Vec::new();
         unmet.extend(self.unmet_status(response.status));
         unmet.extend(self.unmet_version(response.version));
+        let before = unmet.len();
         for header in &self.headers {
             header.unmet_match(response, &mut unmet);
         }
         for header in &self.headers_not_match {
             header.unmet_mismatch(response, &mut unmet);
         }
+        let mut patterns = unmet.len() - before;
         unmet.extend(self.unmet_encoding(response));
-        self.unmet_text(&response.body, &mut unmet);
+        patterns += self.unmet_text(&response.body, &mut unmet);
         self.unmet_json(&response.body, &mut unmet);
         self.unmet_size(response.body.len() as u64, &mut unmet);
         unmet.extend(self.unmet_tls(tls));
         unmet.extend(self.unmet_certificate(tls, now));
         unmet.extend(self.unmet_tls_version(tls));
-        unmet
+        Unmet {
+            sentences: unmet,
+            patterns: self.has_patterns().then_some(patterns),
+        }
+    }
+
+    fn has_patterns(&self) -> bool {
+        let is_empty = self.headers.is_empty()
+            && self.headers_not_match.is_empty()
+            && self.body_matches.is_empty()
+            && self.body_not_matches.is_empty();
+        !is_empty
     }
 
     /// Whether the status is one of those expected.
@@ -124,9 +147,11 @@ impl Expectations {
         }
     }
 
-    fn unmet_text(&self, body: &[u8], unmet: &mut Vec<String>) {
+    /// Says how many regular expressions are not met.
+    fn unmet_text(&self, body: &[u8], unmet: &mut Vec<String>) -> usize {
         let text = String::from_utf8_lossy(body);
         let before = unmet.len();
+        let mut patterns = 0;
         for wanted in self
             .body_contains
             .iter()
@@ -135,6 +160,7 @@ impl Expectations {
             unmet.push(format!("body does not contain {}", quote(wanted.as_bytes())));
         }
         for wanted in self.body_matches.iter().filter(|wanted| !wanted.is_match(&text)) {
+            patterns += 1;
             unmet.push(format!("body does not match `{wanted}`"));
         }
         if unmet.len() > before {
@@ -142,12 +168,14 @@ impl Expectations {
         }
         for unwanted in &self.body_not_matches {
             if let Some(found) = unwanted.find(&text) {
+                patterns += 1;
                 unmet.push(format!(
                     "body matches `{unwanted}`: {}",
                     quote(found.as_str().as_bytes())
                 ));
             }
         }
+        patterns
     }
 
     fn unmet_json(&self, body: &[u8], unmet: &mut Vec<String>) {

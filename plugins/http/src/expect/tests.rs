@@ -33,7 +33,7 @@ fn response(body: &str) -> Response {
 }
 
 fn unmet(raw: Value, body: &str) -> Vec<String> {
-    expectations(raw).unmet(&response(body), None, NOW)
+    expectations(raw).unmet(&response(body), None, NOW).sentences
 }
 
 fn assert_met(raw: Value, body: &str) {
@@ -103,6 +103,27 @@ fn headers_that_may_miss_and_headers_that_must_not_match() {
 }
 
 #[test]
+fn unmet_patterns_are_counted_apart_from_all_else() {
+    let patterns = |raw: Value| {
+        expectations(raw)
+            .unmet(&response("all is well"), None, NOW)
+            .patterns
+    };
+    assert_eq!(patterns(json!({ "body_contains": "ill", "status": 404 })), None);
+    assert_eq!(
+        patterns(json!({ "body_contains": "ill", "body_matches": "well$" })),
+        Some(0)
+    );
+    assert_eq!(
+        patterns(json!({
+            "body_matches": ["^all", "ill"], "body_not_matches": ["is", "x"],
+            "headers": { "via": ["one", "three"] }, "headers_not_match": { "content-type": "utf" },
+        })),
+        Some(4)
+    );
+}
+
+#[test]
 fn version_and_encoding() {
     assert_met(
         json!({ "http_version": ["1.0", "1.1"], "encoding": "identity" }),
@@ -121,7 +142,9 @@ fn version_and_encoding() {
 fn tls_or_none() {
     let unmet = |wanted: bool, has_tls: bool| {
         let tls = has_tls.then(|| tls_info("1.3", NOW));
-        expectations(json!({ "tls": wanted })).unmet(&response(""), tls.as_ref(), NOW)
+        expectations(json!({ "tls": wanted }))
+            .unmet(&response(""), tls.as_ref(), NOW)
+            .sentences
     };
     assert_eq!(unmet(true, true), Vec::<String>::new());
     assert_eq!(unmet(false, false), Vec::<String>::new());
@@ -210,7 +233,7 @@ fn certificate_days() {
     let expectations = expectations(json!({ "certificate_days": 14 }));
     let unmet = |left: Option<i64>| {
         let tls = left.map(|left| tls_info("1.3", NOW + left));
-        expectations.unmet(&response(""), tls.as_ref(), NOW)
+        expectations.unmet(&response(""), tls.as_ref(), NOW).sentences
     };
     assert_eq!(unmet(Some(14 * SECONDS_PER_DAY)), Vec::<String>::new());
     assert_eq!(
@@ -228,7 +251,9 @@ fn certificate_days() {
 fn tls_version() {
     let unmet = |wanted: &str, version: Option<&str>| {
         let tls = version.map(|version| tls_info(version, NOW));
-        expectations(json!({ "tls_version": wanted })).unmet(&response(""), tls.as_ref(), NOW)
+        expectations(json!({ "tls_version": wanted }))
+            .unmet(&response(""), tls.as_ref(), NOW)
+            .sentences
     };
     assert_eq!(unmet("1.2", Some("1.2")), Vec::<String>::new());
     assert_eq!(unmet("1.2", Some("1.3")), Vec::<String>::new());

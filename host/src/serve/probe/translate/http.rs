@@ -16,7 +16,7 @@ pub(super) fn families(report: &Report) -> Vec<Family> {
             report,
             "probe_http_duration_seconds",
             "How long each phase of the request took that was reached, in seconds, redirects included.",
-            &["resolve", "connect", "tls", "processing", "transfer"],
+            &["resolve", "connect", "tls", "processing", "transfer"].map(|phase| (phase, phase)),
         ),
         one(
             "probe_http_status_code",

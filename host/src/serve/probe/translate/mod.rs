@@ -178,7 +178,11 @@ fn dns(report: &Report) -> Vec<Family> {
             report,
             "probe_dns_duration_seconds",
             "How long each phase of the query took, in seconds.",
-            &["resolve", "connect", "request"],
+            &[
+                ("resolve", "resolve"),
+                ("connect", "connect"),
+                ("query", "request"),
+            ],
         ),
         records(
             "probe_dns_answer_rrs",
@@ -208,12 +212,13 @@ fn dns(report: &Report) -> Vec<Family> {
     families
 }
 
-/// How long the phases of these names took that were reached, of all redirects together.
-fn by_phase(report: &Report, name: &'static str, help: &'static str, phases: &[&'static str]) -> Family {
-    let points = phases.iter().filter_map(|&phase| {
+/// How long the phases of these names took that were reached, those of one name together: each by its own name and
+/// what blackbox_exporter calls it.
+fn by_phase(report: &Report, name: &'static str, help: &'static str, phases: &[(&str, &str)]) -> Family {
+    let points = phases.iter().filter_map(|&(own, theirs)| {
         Some(Point {
-            labels: vec![("phase".into(), phase.to_owned())],
-            value: sum_of_phases(report, phase)?.as_secs_f64(),
+            labels: vec![("phase".into(), theirs.to_owned())],
+            value: sum_of_phases(report, own)?.as_secs_f64(),
         })
     });
     Family {

@@ -289,7 +289,8 @@ fn captures_become_labels_of_one_gauge_and_no_measurement() {
 
 #[test]
 fn a_query_has_its_sections_and_phases() {
-    let steps = ["resolve", "connect", "request"];
+    // The second query is over TCP, after an answer that was cut off.
+    let steps = ["resolve", "connect", "query", "connect", "query", "validate"];
     let phases = steps
         .map(|name| phase(name, PhaseStatus::Ok, Some(5), &[]))
         .into();
@@ -305,7 +306,8 @@ fn a_query_has_its_sections_and_phases() {
     assert_has(
         &samples(&answered),
         &[
-            "probe_dns_duration_seconds{phase=\"request\"} 0.005",
+            "probe_dns_duration_seconds{phase=\"resolve\"} 0.005",
+            "probe_dns_duration_seconds{phase=\"request\"} 0.01",
             "probe_dns_answer_rrs 2",
             "probe_dns_authority_rrs 1",
             "probe_dns_additional_rrs 0",
@@ -313,7 +315,7 @@ fn a_query_has_its_sections_and_phases() {
             "probe_dns_serial 2026010101",
         ],
     );
-    let silent = report("dns", Vec::new(), Some((ErrorType::ConnectionRefused, "request")));
+    let silent = report("dns", Vec::new(), Some((ErrorType::ConnectionRefused, "query")));
     assert_has(
         &samples(&silent),
         &["probe_dns_query_succeeded 0", "probe_dns_answer_rrs 0"],
