@@ -104,18 +104,22 @@ fn a_run_that_is_too_slow_warns_or_fails() {
     let mut failed = daemon(&slow, &failing);
     until_state(&mut failed, "failing");
     assert_eq!(runs(&failed, "pass"), 0);
-    let line = failed.run_lines("front").swap_remove(0);
+    let line = failed
+        .run_lines("front")
+        .into_iter()
+        .find(|line| line["outcome"] == "fail");
     assert_eq!(
-        (&line["outcome"], &line["error_type"]),
-        (&"fail".into(), &"too_slow".into())
+        line.expect("a line of the run")["error_type"],
+        "threshold_exceeded"
     );
 }
 
 #[test]
 fn a_run_that_passed_on_a_later_attempt_says_so_everywhere() {
     let flaky = Target::start(Health::Flaky);
-    let retry = "every = \"7d\"\nretry = { attempts = 2, backoff = \"1ms\" }";
-    let mut daemon = Daemon::with(&format!("{HEAD}{}", check(&flaky, retry))).start();
+    let retry = "every = \"100ms\"\nretry = { attempts = 2, backoff = \"1ms\" }";
+    let head = HEAD.replace("minimum = 1,", "minimum = 1000,");
+    let mut daemon = Daemon::with(&format!("{head}{}", check(&flaky, retry))).start();
     let check = daemon.wait_until("it ran", |daemon| {
         let check = daemon.check("front");
         check["report"].is_object().then_some(check)
@@ -138,7 +142,7 @@ fn a_run_that_passed_on_a_later_attempt_says_so_everywhere() {
             "synthetic_check_outcome=\"pass\"",
         ],
     );
-    assert_eq!(retried, Some(1.0));
+    assert!(retried >= Some(1.0), "{retried:?}");
 }
 
 #[test]

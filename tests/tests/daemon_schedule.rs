@@ -19,7 +19,7 @@ fn check(name: &str, port: u16, every: &str, deadline: &str) -> String {
     )
 }
 
-const LISTEN: &str = "http.listen = \"127.0.0.1:0\"\n";
+const LISTEN: &str = "http.listen = \"127.0.0.1:0\"\nserve.drain = \"0s\"\n";
 
 fn state(daemon: &Daemon, name: &str) -> Value {
     daemon.get(&format!("/api/v1/checks/{name}")).json()

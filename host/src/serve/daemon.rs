@@ -21,7 +21,8 @@ use crate::open::{self, Kind};
 use crate::outcome::Report;
 use crate::policy::breaker::{State, Verdict};
 use crate::runner::{self, CancellationToken, Orphan, Prepared, Refreshed, Runner};
-use crate::schedule::{Decision, Scheduler, SkipReason};
+use crate::schedule::{Decision, Scheduler, SkipReason, Transition};
+use crate::telemetry::CircuitChange;
 
 /// How long one round of the loop may take: a hundred times what it takes when 100,000 checks are due at once.
 const ROUND: Duration = Duration::from_secs(20);
@@ -50,6 +51,8 @@ struct UnderWay {
     prepared: Arc<Prepared>,
     runner: Arc<Runner>,
     mark: Option<RunMark>,
+    /// How the breaker changed for it to begin.
+    probing: Option<Transition>,
 }
 
 impl Daemon {
@@ -123,20 +126,25 @@ impl Daemon {
 
     fn begin_what_is_due(&mut self) {
         let now = self.now();
+        let mut changed = None;
         for decision in self.scheduler.tick(now) {
             match decision {
-                Decision::Start { name, due, .. } => self.begin(&name, due),
+                Decision::Start { name, due, .. } => {
+                    let probing = changed.take().filter(|change: &Transition| change.check == name);
+                    self.begin(&name, due, probing);
+                }
                 Decision::Skip { name, due, reason } => self.skip(&name, due, reason, now),
                 Decision::Transition(transition) => {
                     let view = self.scheduler.breaker(&transition.target, &transition.plugin);
                     self.publisher.transition(&transition, view);
+                    changed = Some(transition);
                 }
             }
         }
         self.publisher.active_runs(self.runs.len());
     }
 
-    fn begin(&mut self, name: &Arc<str>, due: Duration) {
+    fn begin(&mut self, name: &Arc<str>, due: Duration, probing: Option<Transition>) {
         self.told_when_due(name);
         let Some(served) = self.served.get(name) else {
             return;
@@ -163,6 +171,7 @@ impl Daemon {
             prepared,
             runner,
             mark,
+            probing,
         };
         self.under_way.insert(task.id(), under_way);
     }
@@ -205,7 +214,14 @@ impl Daemon {
         let served = self.served.get_mut(name);
         let change = served.and_then(|served| served.record(&report, now));
         let served = self.served.get(name);
-        self.publisher.finished(report, served, change, under_way.mark);
+        let began = under_way
+            .probing
+            .iter()
+            .map(|change| circuit_change(change, false));
+        let ended = transition.iter().map(|change| circuit_change(change, true));
+        let circuit: Vec<_> = began.chain(ended).collect();
+        self.publisher
+            .finished(report, served, change, under_way.mark, &circuit);
         let target = &under_way.prepared.target;
         let view = self.scheduler.breaker(target, &under_way.prepared.access.plugin);
         match (transition, view) {
@@ -333,6 +349,17 @@ async fn run(
 
 async fn orphaned(orphan: Arc<Orphan>, due: Instant) -> Report {
     Runner::report_orphan(&orphan, due.elapsed())
+}
+
+/// A change of a breaker as spans tell it.
+fn circuit_change(transition: &Transition, is_at_end: bool) -> CircuitChange {
+    let label = |state: State| state.as_str().replace('-', "_");
+    CircuitChange {
+        target: transition.target.as_str().to_owned(),
+        from: label(transition.from),
+        to: label(transition.to),
+        is_at_end,
+    }
 }
 
 async fn sleep_until(moment: Option<Instant>) {

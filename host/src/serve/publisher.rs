@@ -23,7 +23,7 @@ use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::PluginEvent;
 use crate::schedule::{BreakerView, SkipReason, Transition};
-use crate::telemetry::{CheckLabels, Exporter, Meters};
+use crate::telemetry::{CheckLabels, CircuitChange, Exporter, Meters};
 
 /// Tells everybody.
 pub(super) struct Publisher {
@@ -83,13 +83,14 @@ impl Publisher {
     }
 
     /// A run is over. Where its check is served still: its state since, what that was before if it has changed, and
-    /// the mark of the run.
+    /// the mark of the run. `circuit`: how the breaker changed because of it.
     pub(super) fn finished(
         &self,
         report: Report,
         served: Option<&Served>,
         change: Option<StateTransition>,
         mark: Option<RunMark>,
+        circuit: &[CircuitChange],
     ) {
         let state = served.map_or(CheckState::Unknown, |served| served.state.state());
         if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
@@ -108,12 +109,12 @@ impl Publisher {
             let (check, from, to) = (&report.check, change.from.as_str(), change.to.as_str());
             tracing::info!(check, from, to, "check `{check}` is {to}, it was {from}");
         }
-        self.record(report, state);
+        self.record(report, state, circuit);
     }
 
     /// A run did not take place.
     pub(super) fn skipped(&self, report: Report, state: CheckState) {
-        self.record(report, state);
+        self.record(report, state, &[]);
     }
 
     /// Runs whose time passed without anybody noticing it.
@@ -309,10 +310,10 @@ impl Publisher {
         self.outlets.board.set_plugins(facts.collect());
     }
 
-    fn record(&self, report: Report, state: CheckState) {
+    fn record(&self, report: Report, state: CheckState, circuit: &[CircuitChange]) {
         self.outlets.meters.record(&report);
         if let Some(exporter) = &self.outlets.exporter {
-            exporter.record(&report);
+            exporter.record_with(&report, circuit);
         }
         logs::run(&report, state.as_str());
         let report = Arc::new(report);

@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::queue::Queue;
 use super::resource::resource;
 use super::settings::Settings;
-use super::spans;
+use super::spans::{self, CircuitChange};
 use super::transport::{self, StartError};
 use crate::outcome::Report;
 
@@ -89,11 +89,21 @@ impl Exporter {
 
     /// Takes a report in. Never waits.
     pub fn record(&self, report: &Report) {
+        self.record_with(report, &[]);
+    }
+
+    /// Takes in a report of a run that changed the state of a breaker. Never waits.
+    pub fn record_with(&self, report: &Report, changes: &[CircuitChange]) {
         if let Some(metrics) = &self.metrics {
             metrics.record(report);
         }
         if let Some(queue) = &self.queue {
-            queue.push(spans::spans(report));
+            let mut spans = spans::spans(report);
+            let events = changes.iter().map(|change| spans::circuit_event(report, change));
+            if let Some(root) = spans.first_mut() {
+                root.events.events.extend(events);
+            }
+            queue.push(spans);
         }
     }
 

@@ -38,4 +38,5 @@ pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
+pub use spans::CircuitChange;
 pub use transport::StartError;

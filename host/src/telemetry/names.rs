@@ -108,6 +108,10 @@ pub(super) const TARGET: &str = "synthetic.check.target";
 pub(super) const CHECK_STATE: &str = "synthetic.check.state";
 /// `closed`, `open` or `half_open`.
 pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
+/// The state that a breaker was in before it changed.
+pub(super) const CIRCUIT_STATE_BEFORE: &str = "synthetic.check.circuit.state.before";
+/// The event of a root span that marks a change of the breaker of its target.
+pub(super) const EVENT_CIRCUIT_TRANSITION: &str = "circuit.transition";
 /// The name of a task of the runner.
 pub(super) const TASK: &str = "synthetic.runner.task";
 /// `user` or `system`. OpenTelemetry's own name.

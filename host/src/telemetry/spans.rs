@@ -24,6 +24,19 @@ pub(super) fn scope() -> InstrumentationScope {
         .build()
 }
 
+/// A run changed the state of the breaker of its target and plugin, which it is told of as an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitChange {
+    /// The target of the breaker.
+    pub target: String,
+    /// The state before: `closed`, `open` or `half_open`.
+    pub from: String,
+    /// The state since.
+    pub to: String,
+    /// Whether it changed when the run ended; otherwise it did when the run began.
+    pub is_at_end: bool,
+}
+
 /// The spans of a run, the root first.
 pub(super) fn spans(report: &Report) -> Vec<SpanData> {
     let mut trace = Trace {
@@ -287,6 +300,26 @@ fn deadline_event(report: &Report) -> Option<Event> {
         attributes,
         0,
     ))
+}
+
+/// A change of the breaker, as an event of the run's root.
+pub(super) fn circuit_event(report: &Report, change: &CircuitChange) -> Event {
+    let attributes = vec![
+        KeyValue::new(names::TARGET, change.target.clone()),
+        KeyValue::new(names::CIRCUIT_STATE_BEFORE, change.from.clone()),
+        KeyValue::new(names::CIRCUIT_STATE, change.to.clone()),
+    ];
+    let at = if change.is_at_end {
+        report.duration
+    } else {
+        Duration::ZERO
+    };
+    Event::new(
+        names::EVENT_CIRCUIT_TRANSITION,
+        report.started + at,
+        attributes,
+        0,
+    )
 }
 
 /// Absent where nothing was injected, so that nobody has to ask for `false`.
