@@ -108,10 +108,7 @@ fn a_run_that_is_too_slow_warns_or_fails() {
         .run_lines("front")
         .into_iter()
         .find(|line| line["outcome"] == "fail");
-    assert_eq!(
-        line.expect("a line of the run")["error_type"],
-        "threshold_exceeded"
-    );
+    assert_eq!(line.expect("a line of the run")["error_type"], "assertion_failed");
 }
 
 #[test]
