@@ -208,7 +208,7 @@ async fn checks_of_a_target_share_its_retries() {
     let (listener, port) = listen();
     drop(listener);
     let more = "retry = { attempts = 3, backoff = \"1ms\" }\n[retry_budget]\nshare = 0\nminimum = 3\n";
-    let mut preparation = prepare(port, more).await;
+    let preparation = prepare(port, more).await;
     assert_eq!(preparation.checks[0].target.as_str(), format!("127.0.0.1:{port}"));
     let runner = Runner::new(Arc::clone(&preparation.sandbox), 1);
     let attempts = async |check: &Prepared| {

@@ -20,7 +20,7 @@ impl FileWatch {
         let now = stamp(path);
         Self {
             path: path.to_owned(),
-            known: now.clone(),
+            known: now,
             seen: now,
         }
     }
