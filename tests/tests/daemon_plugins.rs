@@ -164,3 +164,85 @@ fn a_plugin_that_is_dropped_can_be_used_after_a_reload() {
         (passed >= 1).then_some(())
     });
 }
+
+/// Waits until the plugin that runs is another one than this.
+fn until_another_than(daemon: &mut Daemon, first: &str, what: &str) {
+    daemon.wait_until(what, |daemon| (digest(daemon)? != first).then_some(()));
+}
+
+fn is_logged(daemon: &Daemon, part: &str) -> bool {
+    daemon.log().iter().any(|line| line.contains(part))
+}
+
+#[test]
+fn a_new_version_that_judges_alike_takes_over_after_it_ran_beside() {
+    let configuration = format!("plugins.shadow = \"1s\"\n{CONFIGURATION}");
+    let mut daemon = Daemon::with(&configuration)
+        .file("plugins/odd.wasm", component("the first"))
+        .start();
+    let first = daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/odd.wasm"), &component("the second"));
+    daemon.wait_until("it runs beside", |daemon| {
+        is_logged(daemon, "runs beside").then_some(())
+    });
+    assert_eq!(digest(&daemon).as_deref(), Some(first.as_str()));
+    until_another_than(&mut daemon, &first, "it takes over");
+    assert_eq!(outcomes(&daemon)["error"], 0);
+    let swapped = daemon.metric("synthetic_runner_plugin_swapped_total{", &["odd"]);
+    assert_eq!(swapped, Some(1.0));
+}
+
+#[test]
+fn a_new_version_that_judges_differently_waits_until_somebody_promotes_it() {
+    let configuration = format!("plugins.shadow = \"1s\"\n{CONFIGURATION}");
+    let mut daemon = Daemon::with(&configuration)
+        .file("plugins/odd.wasm", component("the first"))
+        .start();
+    let first = daemon.wait_until("it runs", digest);
+    let none = daemon.post("/api/v1/plugins/odd/promote");
+    assert_eq!(none.status, 409, "{none:?}");
+    assert!(
+        none.body.contains("there is no new version of the plugin `odd`"),
+        "{none:?}"
+    );
+    assert_eq!(daemon.post("/api/v1/plugins/even/promote").status, 404);
+
+    let failing = Component::new().run("unreachable").build();
+    replace(&daemon.path("plugins/odd.wasm"), &failing);
+    daemon.wait_until("it is kept", |daemon| {
+        is_logged(daemon, "judges differently").then_some(())
+    });
+    assert!(
+        is_logged(&daemon, "outcome `pass` became `error`"),
+        "{:#?}",
+        daemon.log()
+    );
+    assert_eq!(digest(&daemon), Some(first.clone()));
+    assert_eq!(outcomes(&daemon)["error"], 0, "what ran beside counts nowhere");
+
+    let promoted = daemon.post("/api/v1/plugins/odd/promote");
+    assert_eq!(promoted.status, 200, "{promoted:?}");
+    until_another_than(&mut daemon, &first, "it takes over");
+    daemon.wait_until("it judges as it does", |daemon| {
+        (outcomes(daemon)["error"].as_u64()? >= 1).then_some(())
+    });
+}
+
+#[test]
+fn a_removed_plugin_leaves_its_checks_in_error_and_one_that_is_back_heals_them() {
+    let mut daemon = starting().start();
+    daemon.wait_until("it runs", digest);
+    fs::remove_file(daemon.path("plugins/odd.wasm")).expect("the file is there");
+    let last = daemon.wait_until("its check cannot run", |daemon| {
+        let last = daemon.check("odd")["last"].clone();
+        (last["outcome"] == "error").then_some(last)
+    });
+    assert_eq!(last["error_type"], "plugin_invalid");
+    let plugins = daemon.get("/api/v1/plugins").json();
+    assert_eq!(plugins["plugins"].as_array().map(Vec::len), Some(0), "{plugins}");
+    replace(&daemon.path("plugins/odd.wasm"), &component("the first"));
+    daemon.wait_until("it passes again", |daemon| {
+        (daemon.check("odd")["last"]["outcome"] == "pass").then_some(())
+    });
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}

@@ -19,7 +19,7 @@ fn check(name: &str, port: u16, every: &str, deadline: &str) -> String {
     )
 }
 
-const LISTEN: &str = "http.listen = \"127.0.0.1:0\"\n";
+const LISTEN: &str = "http.listen = \"127.0.0.1:0\"\nserve.drain = \"0s\"\n";
 
 fn state(daemon: &Daemon, name: &str) -> Value {
     daemon.get(&format!("/api/v1/checks/{name}")).json()
@@ -59,9 +59,18 @@ fn the_reports_are_those_of_a_run() {
     daemon.wait_until("there are two reports", |daemon| {
         (runs(daemon, "front", "pass") >= 2).then_some(())
     });
-    let reports = daemon.get("/api/v1/checks/front/reports?limit=2").json();
-    let reports = reports["reports"].as_array().cloned().unwrap_or_default();
-    assert_eq!(reports.len(), 2);
+    // On a busy machine a run may be left out because the one before is still under way.
+    let (one, all) = ("?limit=1", "");
+    let reports = [one, all].map(|limit| {
+        let reports = daemon.get(&format!("/api/v1/checks/front/reports{limit}")).json();
+        reports["reports"].as_array().cloned().unwrap_or_default()
+    });
+    assert_eq!(reports[0].len(), 1);
+    let reports: Vec<_> = reports[1]
+        .iter()
+        .filter(|report| report["outcome"] != "skipped")
+        .collect();
+    assert!(reports.len() >= 2, "{reports:#?}");
     for report in &reports {
         assert_eq!(report["check"], "front");
         assert_eq!(report["outcome"], "pass");

@@ -92,6 +92,8 @@ impl Report {
 /// A change of the breaker of a run's target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CircuitChange {
+    /// The target.
+    pub target: String,
     /// The state before: `closed`, `open` or `half-open`.
     pub from: &'static str,
     /// The state since.

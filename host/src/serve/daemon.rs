@@ -344,6 +344,7 @@ impl Daemon {
 
 fn change(transition: &Transition, at: Duration) -> CircuitChange {
     CircuitChange {
+        target: transition.target.as_str().to_owned(),
         from: transition.from.as_str(),
         to: transition.to.as_str(),
         at,

@@ -111,7 +111,7 @@ pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
 /// The same, of the state before.
 pub(super) const CIRCUIT_STATE_BEFORE: &str = "synthetic.check.circuit.state.before";
 /// The breaker of the run's target changed its state.
-pub(super) const EVENT_CIRCUIT_CHANGED: &str = "circuit.changed";
+pub(super) const EVENT_CIRCUIT_TRANSITION: &str = "circuit.transition";
 /// The name of a task of the runner.
 pub(super) const TASK: &str = "synthetic.runner.task";
 /// `user` or `system`. OpenTelemetry's own name.

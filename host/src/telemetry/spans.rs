@@ -298,9 +298,10 @@ fn deadline_event(report: &Report) -> Option<Event> {
 fn circuit_event(report: &Report, change: &CircuitChange) -> Event {
     let label = |state: &str| state.replace('-', "_");
     Event::new(
-        names::EVENT_CIRCUIT_CHANGED,
+        names::EVENT_CIRCUIT_TRANSITION,
         report.started + change.at,
         vec![
+            KeyValue::new(names::TARGET, change.target.clone()),
             KeyValue::new(names::CIRCUIT_STATE_BEFORE, label(change.from)),
             KeyValue::new(names::CIRCUIT_STATE, label(change.to)),
         ],

@@ -250,11 +250,13 @@ fn changes_of_the_breaker_are_events_of_the_root() {
     let mut report = passing();
     report.circuit = vec![
         CircuitChange {
+            target: "mail.example.org:993".to_owned(),
             from: "open",
             to: "half-open",
             at: Duration::ZERO,
         },
         CircuitChange {
+            target: "mail.example.org:993".to_owned(),
             from: "half-open",
             to: "closed",
             at: report.duration,
@@ -278,8 +280,8 @@ fn changes_of_the_breaker_are_events_of_the_root() {
         })
         .collect();
     let changed = |at, before: &str, now: &str| {
-        let states = vec![before.to_owned(), now.to_owned()];
-        ("circuit.changed".to_owned(), report.started + at, states)
+        let states = vec!["mail.example.org:993".to_owned(), before.to_owned(), now.to_owned()];
+        ("circuit.transition".to_owned(), report.started + at, states)
     };
     assert_eq!(
         told,
