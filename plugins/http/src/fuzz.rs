@@ -180,7 +180,8 @@ impl Played {
         let result = fetch(&mut servers, settings.request, settings.limits);
         if let Ok(fetched) = &result {
             // Whatever came is held against what is expected.
-            if let Err(failure) = crate::verdict(&settings.expect, fetched, 0) {
+            let unmet = settings.expect.unmet(&fetched.response, fetched.tls.as_ref(), 0);
+            if let Err(failure) = crate::verdict(&settings.expect, fetched, &unmet.sentences) {
                 assert!(!failure.message().is_empty());
             }
         }
