@@ -35,7 +35,11 @@ impl Preparation {
         let (sandbox, previous) = match has_room {
             true => (Arc::clone(&self.sandbox), Some(&self.library)),
             // Code is bound to its sandbox: what was compiled is found in the cache, or made again.
-            false => (Arc::new(prepare::sandbox(&config, compiling)?), None),
+            false => {
+                let sandbox = prepare::sandbox(&config, compiling)?;
+                sandbox.expect_runs();
+                (Arc::new(sandbox), None)
+            }
         };
         let wanted = prepare::wanted(&config);
         let folder = config.plugins_dir.as_deref();

@@ -61,7 +61,7 @@ async fn write(kept: &CodeFolder, name: String, code: Vec<u8>) -> std::io::Resul
 }
 
 async fn compile(sandbox: &Sandbox, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    match sandbox.compiler {
+    match sandbox.compiler() {
         Compiler::Here => compile_here(&sandbox.engine, bytes.to_vec()).await,
         Compiler::Aside => compile_aside(bytes, sandbox.memory, false).await,
         Compiler::BesideRuns => compile_aside(bytes, sandbox.memory, true).await,

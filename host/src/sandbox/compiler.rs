@@ -46,7 +46,7 @@ pub enum Compiler {
     Here,
     /// In a process of its own, as fast as it goes: nothing waits but for it.
     Aside,
-    /// In a process of its own, with one thread and the lowest priority: runs go on meanwhile.
+    /// In a process of its own; as soon as there are runs, with one thread and the lowest priority.
     BesideRuns,
 }
 

@@ -1,5 +1,6 @@
 //! The engine: one configuration for all plugins, and the ticker that lets time interrupt a guest.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
@@ -67,7 +68,9 @@ pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) linker: Linker<RunState>,
     pub(super) turns: Turns,
-    pub(super) compiler: Compiler,
+    compiler: Compiler,
+    /// Whether there are runs that compiling must leave room for.
+    has_runs: AtomicBool,
     /// The kept code, if any is.
     pub(super) kept: Option<CodeFolder>,
     /// What the engine is built for.
@@ -104,10 +107,25 @@ impl Sandbox {
             linker,
             turns: Turns::new(),
             compiler: settings.compiling.compiler,
+            has_runs: AtomicBool::new(false),
             kept: kept.transpose().map_err(EngineError::Folder)?,
             concurrency: settings.concurrency,
             memory: memory(settings),
         })
+    }
+
+    /// From now on there are runs: what is compiled beside them leaves them room ([`Compiler::BesideRuns`]). Before,
+    /// everybody waits for it.
+    pub fn expect_runs(&self) {
+        self.has_runs.store(true, Ordering::Relaxed);
+    }
+
+    /// Where plugins are compiled now.
+    pub(super) fn compiler(&self) -> Compiler {
+        match self.compiler {
+            Compiler::BesideRuns if !self.has_runs.load(Ordering::Relaxed) => Compiler::Aside,
+            compiler => compiler,
+        }
     }
 
     /// Whether it has room for so many runs at once, each with so much memory.

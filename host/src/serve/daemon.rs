@@ -78,6 +78,7 @@ impl Daemon {
             publisher,
             generation: Arc::clone(&generation),
         };
+        generation.preparation.sandbox.expect_runs();
         daemon.publisher.configured(&generation);
         daemon.take_up(generation);
         daemon.publisher.reloaded(Ok(daemon.generation.number));

@@ -280,7 +280,11 @@ fn changes_of_the_breaker_are_events_of_the_root() {
         })
         .collect();
     let changed = |at, before: &str, now: &str| {
-        let states = vec!["mail.example.org:993".to_owned(), before.to_owned(), now.to_owned()];
+        let states = vec![
+            "mail.example.org:993".to_owned(),
+            before.to_owned(),
+            now.to_owned(),
+        ];
         ("circuit.transition".to_owned(), report.started + at, states)
     };
     assert_eq!(
