@@ -217,6 +217,11 @@ impl LivePlugins {
             Ok(bytes) => bytes,
             Err(error) => return self.refuse(file, String::new(), None, error.to_string(), progress),
         };
+        if folder::stamp(file).as_ref() != files.get(file) {
+            // What was read may be half of one file and half of another. A change from here on is left to the next
+            // look, so that a file which is replaced again and again is taken up all the same.
+            return self.sightings.look_again(file, now);
+        }
         let sha256 = library::digest(&bytes);
         let preparation = progress.now();
         let before = preparation
@@ -237,10 +242,6 @@ impl LivePlugins {
             return;
         }
         let loaded = library::load_bytes(&preparation.sandbox, &bytes, file).await;
-        if folder::stamp(file).as_ref() != files.get(file) {
-            // It changed meanwhile: what was read may be half of one and half of another.
-            return self.sightings.look_again(file, now);
-        }
         let plugin = match loaded {
             Ok(plugin) => Arc::new(plugin),
             Err(error) => return self.refuse(file, sha256, before, error.to_string(), progress),
