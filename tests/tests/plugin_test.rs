@@ -100,7 +100,8 @@ fn built_in_plugins_come_through_every_failure_at_every_host_call() {
         let name = peers.script.display();
         assert_eq!(swept.code, Some(0), "{name}: {swept:#?}");
         let cases = cases(&swept);
-        assert!(cases.len() >= 100, "{name}: {} runs", cases.len());
+        // One datagram each way is the shortest dialogue there is.
+        assert!(cases.len() >= 50, "{name}: {} runs", cases.len());
         took += swept.took;
         let is_delayed = |case: &&Value| {
             case["fault"]

@@ -227,7 +227,7 @@ fn faults_of_a_file_are_the_same_as_those_of_the_command_line() {
     );
     let place = config.faults[0].location().position().unwrap();
     assert_eq!((place.line, place.column), (86, 9));
-    assert_eq!((place.line, place.column), (79, 9));
+    assert_eq!((place.line, place.column), (86, 9));
 }
 
 #[test]

@@ -107,7 +107,7 @@ async fn drained(over: &mut oneshot::Receiver<()>, drain: Duration, asked_again:
 
 /// Sends the telemetry that is left and waits for the answers under way.
 async fn flush(parts: &mut Parts) {
-    let Some(exporter) = parts.exporter.take().and_then(Arc::into_inner) else {
+    let Some(exporter) = parts.exporter.take() else {
         return;
     };
     for loss in exporter.shutdown(FLUSH_BOUND).await {

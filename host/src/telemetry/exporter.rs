@@ -1,6 +1,6 @@
 //! What the rest of the program sees of telemetry: start, record, shut down.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -28,7 +28,7 @@ pub struct Exporter {
     queue: Option<Arc<Queue>>,
     metrics: Option<Arc<Metrics>>,
     stop: watch::Sender<Option<Instant>>,
-    deliveries: Vec<JoinHandle<Vec<String>>>,
+    deliveries: Mutex<Vec<JoinHandle<Vec<String>>>>,
 }
 
 impl Exporter {
@@ -60,7 +60,7 @@ impl Exporter {
             queue: None,
             metrics: None,
             stop,
-            deliveries: Vec::new(),
+            deliveries: Mutex::default(),
         };
         if let Some(destination) = &settings.traces {
             let mut outlet = transport::spans(destination)?;
@@ -68,7 +68,7 @@ impl Exporter {
             let queue = Arc::<Queue>::default();
             exporter.queue = Some(Arc::clone(&queue));
             let delivery = delivery::deliver_spans(outlet, destination.clone(), queue, stopped.clone());
-            exporter.deliveries.push(runtime.spawn(delivery));
+            exporter.deliveries().push(runtime.spawn(delivery));
         }
         if let Some(destination) = &settings.metrics {
             let outlet = transport::metrics(destination)?;
@@ -82,7 +82,7 @@ impl Exporter {
             };
             let interval = settings.metric_interval;
             let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
-            exporter.deliveries.push(runtime.spawn(delivery));
+            exporter.deliveries().push(runtime.spawn(delivery));
         }
         Ok(exporter)
     }
@@ -97,12 +97,17 @@ impl Exporter {
         }
     }
 
+    fn deliveries(&self) -> MutexGuard<'_, Vec<JoinHandle<Vec<String>>>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Exports what is left and ends, within `bound` whatever the collector does. Returns a sentence
     /// for everything that could not be delivered, for people; none when all was.
-    pub async fn shutdown(mut self, bound: Duration) -> Vec<String> {
+    pub async fn shutdown(&self, bound: Duration) -> Vec<String> {
         self.stop.send_replace(Some(Instant::now() + bound));
         let mut losses = Vec::new();
-        for delivery in std::mem::take(&mut self.deliveries) {
+        let deliveries = std::mem::take(&mut *self.deliveries());
+        for delivery in deliveries {
             match delivery.await {
                 Ok(said) => losses.extend(said),
                 Err(error) => losses.push(format!("an export task ended early: {error}")),
