@@ -64,7 +64,12 @@ fn add_run(totals: &mut Totals, report: &Value) {
     let started = OffsetDateTime::parse(text(&report["started"]), &Rfc3339).expect("a time");
     let ended = started.unix_timestamp_nanos() as f64 / 1e9 + took;
 
-    add(totals, "runs", &with_error(&outcome, report), 0, 1.0);
+    let mut of_run = with_error(&outcome, report);
+    let attempts = report["attempts"].as_array().map_or(0, Vec::len);
+    if report["outcome"] == "pass" && attempts > 1 {
+        of_run.push(("retried", "true"));
+    }
+    add(totals, "runs", &of_run, 0, 1.0);
     add(totals, "last_run.time", &outcome, 0, ended);
     add(totals, "duration", &outcome, 1, took);
     add(totals, "deadline.utilization", &base, 1, took / deadline);

@@ -167,6 +167,7 @@ impl<'a> Trace<'a> {
             "synthetic.check.deadline.host_call": hit["host_call"],
             "synthetic.check.lag": report["lag_s"],
             "synthetic.check.attempts": attempts.len(),
+            "synthetic.check.retried": (report["outcome"] == "pass" && attempts.len() > 1).then_some(true),
             "synthetic.check.plugin.name": plugin["name"],
             "synthetic.check.plugin.version": plugin["version"],
             "synthetic.check.plugin.digest": plugin["sha256"],
