@@ -34,7 +34,7 @@ pub(crate) fn of_collector(received: &Received) -> Totals {
             let attributes = point
                 .attributes
                 .iter()
-                .map(|(name, value)| (name.as_str(), text(value)));
+                .map(|(name, value)| (name.as_str(), word(value)));
             let total = Total {
                 count: point.count,
                 value: point.value,
@@ -157,6 +157,11 @@ fn with_error<'a>(attributes: &[(&'a str, &'a str)], judged: &'a Value) -> Vec<(
         .as_str()
         .map(|error| ("error.type", error));
     attributes.iter().copied().chain(error).collect()
+}
+
+/// The value of an attribute: a text, or that something is so.
+fn word(value: &Value) -> &str {
+    if value == true { "true" } else { text(value) }
 }
 
 fn add(totals: &mut Totals, metric: &str, attributes: &[(&str, &str)], count: u64, value: f64) {
