@@ -27,7 +27,7 @@ build *flags:
 # Run every test, then every fuzz target for 15 s; with arguments, which go to `cargo test`, only the tests they name.
 test *flags: servers guests
     cargo build --release --locked --workspace --all-targets
-    cargo test --release --locked --workspace "$@"
+    cargo test --release --locked --workspace --no-fail-fast "$@"
     [ $# -gt 0 ] || BEDCHECK_FUZZ_SECONDS=15 BEDCHECK_FUZZ_SEED=1 cargo test --release --locked --workspace --lib -- fuzz::
 
 # Fuzz a target for so many seconds, led by what its inputs reach; `keep` adds what reaches more to its corpus.
