@@ -116,30 +116,45 @@ fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
                 });
             }
             health if health == Health::Flaky as u8 => {
-                if shared.turns.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
-                    thread::spawn(move || respond(stream));
-                }
+                let answers = shared.turns.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+                thread::spawn(move || if answers { respond(stream) } else { refuse(stream) });
             }
             health if health == Health::Silent as u8 => shared
                 .hanging
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(stream),
-            _ => drop(stream),
+            _ => {
+                thread::spawn(move || refuse(stream));
+            }
         }
     }
 }
 
-/// Reads to the end of the request's head, and answers. A client that has gone away is no matter.
+/// Answers a request. A client that has gone away is no matter.
 fn respond(mut stream: TcpStream) {
+    if !has_request(&mut stream) {
+        return;
+    }
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nup");
+}
+
+/// Closes the connection after the request. Before it, the client would see a reset as often as an end: bytes that
+/// nobody reads reset the connection.
+fn refuse(mut stream: TcpStream) {
+    has_request(&mut stream);
+}
+
+/// Reads to the end of the request's head; says whether it came.
+fn has_request(stream: &mut TcpStream) -> bool {
     let _ = stream.set_read_timeout(Some(PATIENCE));
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return false,
             Ok(length) => head.extend_from_slice(&buffer[..length]),
         }
     }
-    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nup");
+    true
 }
