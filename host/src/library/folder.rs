@@ -9,6 +9,9 @@
 //! - at once, if the last write is some time ago;
 //! - else when nothing has changed for a short time.
 //!
+//! Until then it is worth a try as soon as its writer has paused: renamed right after its last write it has the times
+//! of one that is still written, and one that is replaced again and again never lies still.
+//!
 //! A file that is gone must stay away for that time, so that one which is deleted and written anew is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +22,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long nothing may have happened to a file: who copies one pauses for milliseconds.
 pub const SETTLED: Duration = Duration::from_secs(1);
+
+/// How long ago the last write must be for a file to be worth a try: ten times as long as who copies one pauses.
+pub const PAUSE: Duration = Duration::from_millis(300);
 
 /// What changes when a file does: seconds and nanoseconds since 1970 for both times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,8 @@ impl From<&Metadata> for Stamp {
 pub enum Change {
     /// It is there whole, for the first time or changed.
     Whole(PathBuf),
+    /// Nothing has been written to it for a moment: it may be whole. Told once, before it is told as whole.
+    Paused(PathBuf),
     /// It is gone.
     Gone(PathBuf),
 }
@@ -61,6 +69,7 @@ struct Sighting {
     stamp: Option<Stamp>,
     /// Since when it is so.
     since: Duration,
+    has_paused: bool,
     is_told: bool,
 }
 
@@ -86,25 +95,46 @@ impl Sightings {
         }
         let mut changes = Vec::new();
         for (path, sighting) in &mut self.0 {
-            let is_quiet = now.saturating_sub(sighting.since) >= SETTLED;
-            if sighting.is_told || !(is_quiet || sighting.stamp.is_some_and(|stamp| stamp.is_whole(clock))) {
+            if sighting.is_told {
                 continue;
             }
-            sighting.is_told = true;
-            changes.push(match sighting.stamp {
-                Some(_) => Change::Whole(path.clone()),
-                None => Change::Gone(path.clone()),
-            });
+            let is_quiet = now.saturating_sub(sighting.since) >= SETTLED;
+            match sighting.stamp {
+                Some(stamp) if is_quiet || stamp.is_whole(clock) => {
+                    sighting.is_told = true;
+                    changes.push(Change::Whole(path.clone()));
+                }
+                Some(stamp) if !sighting.has_paused && stamp.is_old(PAUSE, clock) => {
+                    sighting.has_paused = true;
+                    changes.push(Change::Paused(path.clone()));
+                }
+                None if is_quiet => {
+                    sighting.is_told = true;
+                    changes.push(Change::Gone(path.clone()));
+                }
+                _ => {}
+            }
         }
         self.0
             .retain(|_, sighting| sighting.stamp.is_some() || !sighting.is_told);
         changes
     }
 
+    /// Whether there is a file that has just been written, or is gone, and is not told of.
+    pub fn is_waiting(&self) -> bool {
+        let mut sightings = self.0.values();
+        sightings.any(|sighting| !sighting.is_told && !sighting.has_paused)
+    }
+
     /// Tells of a file again, once it is quiet from now on.
     pub fn look_again(&mut self, path: &Path, now: Duration) {
         if let Some(sighting) = self.0.get_mut(path) {
-            (sighting.since, sighting.is_told) = (now, false);
+            *sighting = Sighting {
+                stamp: sighting.stamp,
+                since: now,
+                has_paused: false,
+                is_told: false,
+            };
         }
     }
 
@@ -114,6 +144,7 @@ impl Sightings {
             let sighting = Sighting {
                 stamp,
                 since: now,
+                has_paused: false,
                 is_told: false,
             };
             self.0.insert(path.to_owned(), sighting);
@@ -124,12 +155,22 @@ impl Sightings {
 impl Stamp {
     /// Whether nobody is writing to it any more, as far as its times tell.
     fn is_whole(&self, clock: SystemTime) -> bool {
-        let written = u64::try_from(self.written.0)
-            .ok()
-            .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds + 1)));
-        let is_long_ago =
-            written.is_some_and(|written| clock.duration_since(written).is_ok_and(|age| age >= SETTLED));
-        self.changed > self.written || is_long_ago
+        self.changed > self.written || self.is_old(SETTLED, clock)
+    }
+
+    /// Whether the last write is so long ago.
+    fn is_old(&self, age: Duration, clock: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.written;
+        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u64::try_from(nanoseconds)) else {
+            return false;
+        };
+        // Some file systems know whole seconds only: then it may have been at the end of that one.
+        let within = match nanoseconds {
+            0 => Duration::from_secs(1),
+            _ => Duration::from_nanos(nanoseconds),
+        };
+        let written = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds).saturating_add(within));
+        written.is_some_and(|written| clock.duration_since(written).is_ok_and(|passed| passed >= age))
     }
 }
 
@@ -198,6 +239,7 @@ mod tests {
             let changes = self.0.look(&files, now, SystemTime::UNIX_EPOCH + CLOCK + now);
             let tell = |change: &Change| match change {
                 Change::Whole(path) => format!("+{}", path.display()),
+                Change::Paused(path) => format!("?{}", path.display()),
                 Change::Gone(path) => format!("-{}", path.display()),
             };
             changes.iter().map(tell).collect()
@@ -210,7 +252,7 @@ mod tests {
         assert_eq!(test.look(0, &[("a", stamp(1, 10, 0, 0))]), [""; 0]);
         assert_eq!(test.look(900, &[("a", stamp(1, 20, 0, 0))]), [""; 0]);
         assert_eq!(test.look(1800, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
-        assert_eq!(test.look(2700, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
+        assert_eq!(test.look(2700, &[("a", stamp(1, 20, 1, 1))]), ["?a"]);
         assert_eq!(test.look(2800, &[("a", stamp(1, 20, 1, 1))]), ["+a"]);
         assert_eq!(test.look(9000, &[("a", stamp(1, 20, 1, 1))]), [""; 0]);
     }
@@ -221,6 +263,29 @@ mod tests {
         assert_eq!(test.look(5, &[("a", stamp(1, 10, 0, 1))]), ["+a"]);
         assert_eq!(test.look(6, &[("a", stamp(1, 10, 0, 1))]), [""; 0]);
         assert_eq!(test.look(7, &[("a", stamp(2, 10, 0, 2))]), ["+a"]);
+    }
+
+    /// The clock of the files is so coarse that the rename has the time of the last write.
+    #[test]
+    fn what_is_renamed_right_after_its_last_write_is_tried_before_it_is_settled() {
+        let mut test = Test::default();
+        let version = |inode, milliseconds: i64| {
+            let time = (1_000_000 + milliseconds / 1000, milliseconds % 1000 * 1_000_000);
+            Stamp {
+                written: time,
+                changed: time,
+                ..stamp(inode, 10, 0, 0)
+            }
+        };
+        // Replaced every second, and never settled.
+        for (number, look) in [(1, 1400), (2, 2400), (3, 3400)] {
+            let written = i64::try_from(look).unwrap() - 300;
+            assert_eq!(test.look(look - 1, &[("a", version(number, written))]), [""; 0]);
+            assert_eq!(test.look(look, &[("a", version(number, written))]), ["?a"]);
+            assert_eq!(test.look(look + 1, &[("a", version(number, written))]), [""; 0]);
+        }
+        assert_eq!(test.look(4500, &[("a", version(3, 3100))]), ["+a"]);
+        assert_eq!(test.look(5500, &[("a", version(3, 3100))]), [""; 0]);
     }
 
     #[test]

@@ -47,7 +47,10 @@ pub(super) struct Changes {
     under_way: Option<oneshot::Receiver<(Made, Option<LivePlugins>)>>,
     /// Whom to tell if what is under way crashes.
     asked: Vec<Answer>,
-    next_look: Instant,
+    /// When to look at the configuration's file.
+    next_file: Instant,
+    /// When to look at the plugin folder.
+    next_plugins: Instant,
     began: Instant,
 }
 
@@ -62,7 +65,8 @@ impl Changes {
             wishes: VecDeque::new(),
             under_way: None,
             asked: Vec::new(),
-            next_look: now,
+            next_file: now,
+            next_plugins: now,
             began: now,
         }
     }
@@ -74,16 +78,20 @@ impl Changes {
 
     /// When to look again whether anything has changed.
     pub(super) fn next_look(&self) -> Instant {
-        self.next_look
+        self.next_file.min(self.next_plugins)
     }
 
     /// Begins what is wanted next, unless something is under way: a wish, or a look at the files when it is time.
     pub(super) fn begin(&mut self, generation: &Arc<Generation>) {
-        if Instant::now() >= self.next_look {
-            self.next_look = Instant::now() + LOOK_EVERY;
+        let now = Instant::now();
+        if now >= self.next_file {
+            self.next_file = now + LOOK_EVERY;
             if generation.config().serve.watch_config && self.file.has_changed() {
                 self.wish(Wish::Reload(None));
             }
+        }
+        if now >= self.next_plugins {
+            self.next_plugins = now + LOOK_EVERY;
             if self.under_way.is_none() && self.wishes.is_empty() {
                 self.refresh(generation);
             }
@@ -108,6 +116,10 @@ impl Changes {
         let asked = std::mem::take(&mut self.asked);
         match ended {
             Ok((made, plugins)) => {
+                if let Some(plugins) = &plugins {
+                    let soon = Instant::now() + plugins.look_again_in();
+                    self.next_plugins = self.next_plugins.min(soon);
+                }
                 self.plugins = plugins;
                 made.told_to(asked)
             }

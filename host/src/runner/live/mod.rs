@@ -24,8 +24,8 @@ use crate::library::{self, Held, Library, LibraryError, Origin};
 use crate::outcome::{PluginIdentity, Report};
 use crate::sandbox::SharedPlugin;
 
-/// How often the folder should be looked at: soon enough for who waits for it, and with 1,000 files some thousandths
-/// of a processor.
+/// How often the folder should be looked at when nothing happens in it: soon enough for who waits for it, and with
+/// 1,000 files some thousandths of a processor.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The plugin folder and what is known of its files.
@@ -62,6 +62,25 @@ impl Refreshed {
 struct Refusal {
     sha256: String,
     sentence: String,
+}
+
+/// Why a file cannot be used.
+struct Unusable {
+    /// Of its content; empty if that could not be read.
+    sha256: String,
+    /// The plugin that it has or had.
+    plugin: Option<PluginIdentity>,
+    sentence: String,
+}
+
+impl Unusable {
+    fn new(sha256: String, plugin: Option<PluginIdentity>, sentence: String) -> Self {
+        Self {
+            sha256,
+            plugin,
+            sentence,
+        }
+    }
 }
 
 /// A new version beside the one in use.
@@ -133,7 +152,16 @@ impl LivePlugins {
                 self.unreadable = None;
                 for change in self.sightings.look(&files, now, SystemTime::now()) {
                     match change {
-                        Change::Whole(file) => self.whole(&file, &files, now, &mut progress).await,
+                        Change::Whole(file) => {
+                            let refused = self.take(&file, &files, now, &mut progress).await.err();
+                            if let Some(refused) = refused {
+                                self.refuse(&file, refused, &mut progress);
+                            }
+                        }
+                        // What cannot be used may be half of it: it is told when it is whole.
+                        Change::Paused(file) => {
+                            let _ = self.take(&file, &files, now, &mut progress).await;
+                        }
                         Change::Gone(file) => self.gone(&file, &mut progress).await,
                     }
                 }
@@ -154,6 +182,14 @@ impl LivePlugins {
         Refreshed {
             events: progress.events,
             preparation: progress.changed,
+        }
+    }
+
+    /// How long after a look the next one should be.
+    pub fn look_again_in(&self) -> Duration {
+        match self.sightings.is_waiting() {
+            true => folder::PAUSE,
+            false => LOOK_EVERY,
         }
     }
 
@@ -205,22 +241,22 @@ impl LivePlugins {
         })
     }
 
-    /// A file that is there whole.
-    async fn whole(
+    /// Takes in what a file has now.
+    async fn take(
         &mut self,
         file: &Path,
         files: &BTreeMap<PathBuf, Stamp>,
         now: Duration,
         progress: &mut Progress<'_>,
-    ) {
-        let bytes = match read(file).await {
-            Ok(bytes) => bytes,
-            Err(error) => return self.refuse(file, String::new(), None, error.to_string(), progress),
-        };
+    ) -> Result<(), Unusable> {
+        let bytes = read(file)
+            .await
+            .map_err(|error| Unusable::new(String::new(), None, error.to_string()))?;
         if folder::stamp(file).as_ref() != files.get(file) {
             // What was read may be half of one file and half of another. A change from here on is left to the next
             // look, so that a file which is replaced again and again is taken up all the same.
-            return self.sightings.look_again(file, now);
+            self.sightings.look_again(file, now);
+            return Ok(());
         }
         let sha256 = library::digest(&bytes);
         let preparation = progress.now();
@@ -232,29 +268,26 @@ impl LivePlugins {
             // What is in use already: a new date, or the old version put back.
             self.refused.remove(file);
             self.trials.retain(|_, trial| trial.file != file);
-            return;
+            return Ok(());
         }
         let known = self
             .trials
             .values()
             .any(|trial| trial.held.plugin.identity().sha256 == sha256);
         if known {
-            return;
+            return Ok(());
         }
         let loaded = library::load_bytes(&preparation.sandbox, &bytes, file).await;
         let plugin = match loaded {
             Ok(plugin) => Arc::new(plugin),
-            Err(error) => return self.refuse(file, sha256, before, error.to_string(), progress),
+            Err(error) => return Err(Unusable::new(sha256, before, error.to_string())),
         };
         self.trials.retain(|_, trial| trial.file != file);
-        if let Err(sentence) = self
-            .fit(&plugin, file, before.as_ref(), files, now, progress)
+        self.fit(&plugin, file, before.as_ref(), files, now, progress)
             .await
-        {
-            self.refuse(file, sha256, Some(plugin.identity().clone()), sentence, progress);
-        } else {
-            self.refused.remove(file);
-        }
+            .map_err(|sentence| Unusable::new(sha256, Some(plugin.identity().clone()), sentence))?;
+        self.refused.remove(file);
+        Ok(())
     }
 
     /// Takes a plugin into use, or has it watched; or says why not.
@@ -398,14 +431,12 @@ impl LivePlugins {
     }
 
     /// Tells once why a file is not used.
-    fn refuse(
-        &mut self,
-        file: &Path,
-        sha256: String,
-        plugin: Option<PluginIdentity>,
-        sentence: String,
-        progress: &mut Progress<'_>,
-    ) {
+    fn refuse(&mut self, file: &Path, unusable: Unusable, progress: &mut Progress<'_>) {
+        let Unusable {
+            sha256,
+            plugin,
+            sentence,
+        } = unusable;
         let in_use = plugin
             .as_ref()
             .and_then(|plugin| progress.now().library.find(&plugin.name));
