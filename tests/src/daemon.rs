@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
-    folder: TempDir,
+    starting: Starting,
     log: Arc<Mutex<Vec<String>>>,
     address: Option<SocketAddr>,
 }
@@ -112,10 +112,7 @@ impl Starting {
     #[must_use]
     pub fn start(self) -> Daemon {
         let mut daemon = self.launch();
-        daemon.wait_until("the daemon is ready", |daemon| {
-            daemon.log_has("ready").then_some(())
-        });
-        daemon.address = daemon.listening();
+        daemon.become_ready();
         daemon
     }
 
@@ -126,6 +123,18 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
+        let log = Arc::default();
+        let child = self.spawn(&log);
+        Daemon {
+            child,
+            starting: self,
+            log,
+            address: None,
+        }
+    }
+
+    /// A process, whose standard error goes to the log line by line.
+    fn spawn(&self, log: &Arc<Mutex<Vec<String>>>) -> Child {
         let mut command = Command::new(program::executable());
         command
             .args(["serve", "bedcheck.toml"])
@@ -140,25 +149,21 @@ impl Starting {
                 command.env_remove(&*name);
             }
         }
-        command.envs(self.environment);
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the daemon: {error}"));
-        let log = Arc::<Mutex<Vec<String>>>::default();
         if let Some(stderr) = child.stderr.take() {
-            let log = Arc::clone(&log);
+            let log = Arc::clone(log);
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 }
             });
         }
-        Daemon {
-            child,
-            folder: self.folder,
-            log,
-            address: None,
-        }
+        child
     }
 }
 
@@ -182,7 +187,28 @@ impl Daemon {
     /// A file in the daemon's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.starting.path(name)
+    }
+
+    /// Kills the daemon, with the signal that cannot be caught, and starts it again as it was started, in the same
+    /// folder; returns when it is ready. Its log begins anew.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started again.
+    pub fn kill_and_start_again(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.unwrap_or_else(|error| panic!("cannot kill the daemon: {error}"));
+        self.log = Arc::default();
+        self.child = self.starting.spawn(&self.log);
+        self.become_ready();
+    }
+
+    fn become_ready(&mut self) {
+        self.wait_until("the daemon is ready", |daemon| {
+            daemon.log_has("ready").then_some(())
+        });
+        self.address = self.listening();
     }
 
     /// The daemon's process.

@@ -11,13 +11,15 @@
 //! - [`hook`] is a web server that keeps what it is sent,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
-//! - [`collector`] is a real OpenTelemetry Collector.
+//! - [`collector`] is a real OpenTelemetry Collector, [`rotel`] another receiver of OTLP,
+//! - [`between`] is what stands between the program and its collector, and cuts, delays, refuses.
 //!
 //! Everything blocks, listens only on loopback, and ends when it is dropped. What cannot be set up panics with
 //! a sentence that says why: a test has nobody to hand an error to.
 //!
 //! Nothing here judges the program: the expectations are in the tests.
 
+pub mod between;
 pub mod certificates;
 pub mod collector;
 pub mod component;
@@ -30,6 +32,7 @@ pub mod nginx;
 pub mod nsd;
 pub mod program;
 pub mod prometheus;
+pub mod rotel;
 pub mod script;
 pub mod target;
 
