@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::delivery;
 use super::meters::Meters;
 use super::metrics::Metrics;
+use super::otlp::{Client, StartError};
 use super::queue::Queue;
 use super::resource::resource;
 use super::settings::Settings;
 use super::spans;
-use super::transport::{self, StartError};
 use crate::outcome::Report;
 
 /// How long a process that ends waits for its collector: long enough for one on the other side of the
@@ -63,15 +63,14 @@ impl Exporter {
             deliveries: Mutex::default(),
         };
         if let Some(destination) = &settings.traces {
-            let mut outlet = transport::spans(destination)?;
-            opentelemetry_sdk::trace::SpanExporter::set_resource(&mut outlet.exporter, &resource);
+            let client = Client::new(destination)?;
             let queue = Arc::<Queue>::default();
             exporter.queue = Some(Arc::clone(&queue));
-            let delivery = delivery::deliver_spans(outlet, destination.clone(), queue, stopped.clone());
+            let delivery = delivery::deliver_spans(client, (&resource).into(), queue, stopped.clone());
             exporter.deliveries().push(runtime.spawn(delivery));
         }
         if let Some(destination) = &settings.metrics {
-            let outlet = transport::metrics(destination)?;
+            let client = Client::new(destination)?;
             let metrics = match meters {
                 Some(meters) => meters.metrics(),
                 None => {
@@ -81,7 +80,7 @@ impl Exporter {
                 }
             };
             let interval = settings.metric_interval;
-            let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
+            let delivery = delivery::deliver_metrics(client, metrics, interval, stopped);
             exporter.deliveries().push(runtime.spawn(delivery));
         }
         Ok(exporter)
@@ -123,10 +122,4 @@ impl Drop for Exporter {
         self.stop
             .send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
     }
-}
-
-/// Whether an event of the log is worth keeping as far as telemetry goes: the libraries tell of every
-/// failed export, which we do ourselves, once. What they alone know is that a collector took a part.
-pub fn is_worth_logging(metadata: &tracing::Metadata<'_>) -> bool {
-    !metadata.target().starts_with("opentelemetry") || metadata.name().ends_with(".PartialSuccess")
 }

@@ -15,11 +15,11 @@ mod delivery;
 mod environment;
 mod exporter;
 mod exposition;
-mod http_client;
 mod measurements;
 mod meters;
 mod metrics;
 mod names;
+mod otlp;
 mod process;
 mod queue;
 mod resource;
@@ -32,10 +32,9 @@ mod specimen;
 #[cfg(test)]
 pub(crate) mod strict;
 mod translation;
-mod transport;
 
-pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
+pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use otlp::StartError;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
-pub use transport::StartError;
