@@ -35,7 +35,9 @@ pub use wasi::add_to_linker;
 use crate::budget::Limits;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, Injector};
-use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{
+    DeadlineHit, DeadlineWhile, DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, Usage,
+};
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -70,6 +72,7 @@ pub struct RunState {
     redactor: Redactor,
     injector: Injector,
     faults: Vec<InjectedFault>,
+    denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     memory: MemoryMeter,
     stdout: Printed,
@@ -129,6 +132,8 @@ pub struct Remains {
     pub log: Vec<LogLine>,
     /// The faults that were injected.
     pub faults: Vec<InjectedFault>,
+    /// The first call that was refused for each reason.
+    pub denials: Vec<DeniedCall>,
     /// What did not go by the script, where peers are scripted.
     pub complaints: Vec<String>,
     /// Whether the guest was refused memory.
@@ -176,6 +181,7 @@ impl RunState {
             wasi,
             injector: circumstances.injector,
             faults: Vec::new(),
+            denials: Vec::new(),
             complaints: Vec::new(),
             stdout,
             stderr,
@@ -210,6 +216,7 @@ impl RunState {
             measurements: self.measurements,
             log: self.log,
             faults: self.faults,
+            denials: self.denials,
             complaints: self.complaints,
             memory_refused: self.memory.refused(),
             last_words: last_words(&self.stderr.lines()),
@@ -230,7 +237,13 @@ impl RunState {
                     continue;
                 }
                 let message = self.presentable(&line, reporting::MAX_LOG_LINE);
-                self.log.push(LogLine { at, level, message });
+                self.log.push(LogLine {
+                    at,
+                    phase: None,
+                    detail: None,
+                    level,
+                    message,
+                });
             }
         }
     }

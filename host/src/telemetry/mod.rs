@@ -33,9 +33,11 @@ mod specimen;
 pub(crate) mod strict;
 mod translation;
 mod transport;
+mod values;
 
 pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use resource::instance_of_journal;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
 pub use transport::StartError;
