@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-pub use received::{Attributes, Metric, Point, Received, Span};
+pub use received::{Attributes, Link, Metric, Point, Received, Span};
 
 use crate::certificates::Identity;
 

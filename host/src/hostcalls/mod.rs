@@ -18,6 +18,7 @@ mod phases;
 mod reporting;
 mod secrets;
 mod stdio;
+mod trace;
 mod wasi;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use crate::budget::Limits;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, Injector};
 use crate::outcome::{
-    DeadlineHit, DeadlineWhile, DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, Usage,
+    DeadlineHit, DeadlineWhile, DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, TraceId, Usage,
 };
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
@@ -61,6 +62,8 @@ pub struct RunState {
     usage: Usage,
     names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
+    trace: TraceId,
+    attempt: u32,
     begun: Duration,
     waited: Duration,
     slept: Duration,
@@ -86,6 +89,10 @@ pub struct RunState {
 pub struct Circumstances {
     /// The time of day at the start of the run.
     pub started: SystemTime,
+    /// The trace that the run is exported as.
+    pub trace: TraceId,
+    /// Which attempt of the run it is, from 1.
+    pub attempt: u32,
     /// Where the guest's random numbers come from. Whoever knows it knows them all.
     pub seed: [u8; 32],
     /// The faults that wait for it.
@@ -101,6 +108,8 @@ impl Circumstances {
     pub fn nowhere() -> Self {
         Self {
             started: SystemTime::UNIX_EPOCH,
+            trace: TraceId([0; 16]),
+            attempt: 1,
             seed: [0; 32],
             injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
             spent: Spent::default(),
@@ -170,6 +179,8 @@ impl RunState {
             usage: circumstances.spent.usage,
             names: circumstances.spent.names,
             hit: None,
+            trace: circumstances.trace,
+            attempt: circumstances.attempt,
             begun: deadline.elapsed(),
             waited: Duration::ZERO,
             slept: Duration::ZERO,

@@ -178,6 +178,8 @@ impl Runner {
             }
             let circumstances = Circumstances {
                 started: course.started,
+                trace: course.trace_id,
+                attempt: u32::try_from(gathered.attempts.len() + 1).unwrap_or(u32::MAX),
                 seed: chance.random(),
                 injector: prepared.faults.injector(
                     run,

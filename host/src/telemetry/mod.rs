@@ -16,6 +16,7 @@ mod environment;
 mod exporter;
 mod exposition;
 mod http_client;
+mod logs;
 mod measurements;
 mod meters;
 mod metrics;

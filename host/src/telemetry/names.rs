@@ -130,6 +130,12 @@ pub(super) const BACKOFF: &str = "synthetic.check.backoff";
 pub(super) const LINK: &str = "synthetic.check.link";
 /// Lines of the plugin's over the limit of a run that were not kept. Absent when there were none.
 pub(super) const LOG_LINES_DROPPED: &str = "synthetic.check.log.dropped";
+/// By which a log record is told from every other. OpenTelemetry's own name.
+pub(super) const LOG_RECORD_UID: &str = "log.record.uid";
+/// The log record of a run that failed.
+pub(super) const EVENT_CHECK_FAILED: &str = "check.failed";
+/// The log record that tells how many lines were left out.
+pub(super) const EVENT_LOG_CUT: &str = "log.cut";
 /// Spans over the limit of a run that were left out. Absent when there were none.
 pub(super) const SPANS_DROPPED: &str = "synthetic.check.spans.dropped";
 /// The name of a task of the runner.

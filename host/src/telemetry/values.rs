@@ -45,6 +45,15 @@ impl Attributes {
         }
     }
 
+    /// Adds others, as far as there is room.
+    pub(super) fn extend(&mut self, others: Self) {
+        let room = MAX_ATTRIBUTES.saturating_sub(self.pairs.len());
+        let over = others.pairs.len().saturating_sub(room);
+        self.pairs.extend(others.pairs.into_iter().take(room));
+        let over = u32::try_from(over).unwrap_or(u32::MAX);
+        self.dropped = self.dropped.saturating_add(others.dropped).saturating_add(over);
+    }
+
     /// The attributes, and how many there were besides.
     pub(super) fn finish(self) -> (Vec<KeyValue>, u32) {
         (self.pairs, self.dropped)

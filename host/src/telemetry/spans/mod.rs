@@ -17,6 +17,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status};
 
+pub(super) use attributes::{base, set_judgement};
 pub(super) use sdk::{base_attributes, injected_attribute, retried_attribute, scope, spans};
 
 use super::values::{self, Attributes, own_scope, shortened};

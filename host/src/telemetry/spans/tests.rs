@@ -108,7 +108,7 @@ fn a_run_is_a_tree_of_attempts_phases_and_waits() {
 #[test]
 fn times_are_those_that_the_report_is_written_with() {
     let mut report = failing();
-    report.started += Duration::from_micros(999);
+    report.started += Duration::from_nanos(999);
     report.duration += Duration::from_nanos(999);
     let spans = spans(&report);
     let times = |index: usize| {

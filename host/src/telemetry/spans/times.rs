@@ -1,7 +1,7 @@
-//! The moments of a run as its report is written: the start to the millisecond, what follows to the microsecond.
+//! The moments of a run as its report is written, to the microsecond.
 //! What is exported from the journal after a restart has the same times as what would have been exported before.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::outcome::Report;
 
@@ -12,20 +12,19 @@ pub(in crate::telemetry) struct Times(u64);
 impl Times {
     /// Those of this run.
     pub(in crate::telemetry) fn of(report: &Report) -> Self {
-        Self(milliseconds(report.started).saturating_mul(1_000_000))
+        // A clock that stands before 1970 is taken to stand there.
+        let since = report.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(microseconds(since).saturating_mul(1000))
     }
 
     /// That long after the start.
     pub(in crate::telemetry) fn at(self, offset: Duration) -> u64 {
-        let microseconds = u64::try_from(offset.as_micros()).unwrap_or(u64::MAX);
-        self.0.saturating_add(microseconds.saturating_mul(1000))
+        self.0.saturating_add(microseconds(offset).saturating_mul(1000))
     }
 }
 
-/// A clock that stands before 1970 is taken to stand there.
-fn milliseconds(moment: SystemTime) -> u64 {
-    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A span of time in seconds, to the microsecond, as a report has it.
