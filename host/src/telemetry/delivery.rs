@@ -5,18 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{MetricExporter, SpanExporter};
-use opentelemetry_sdk::error::OTelSdkError;
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::http_client::Reason;
 use super::metrics::Metrics;
+use super::otlp::{Answer, Client, Payload};
 use super::queue::{MAX_WAITING, Queue};
 use super::settings::Destination;
-use super::transport::Outlet;
 
 /// How long a finished run waits for others to share an export with.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,13 +27,8 @@ const FINAL_PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_
 pub(super) type Stop = watch::Receiver<Option<Instant>>;
 
 /// Exports spans until told to stop; what it then could not deliver is in the sentences returned.
-pub(super) async fn deliver_spans(
-    outlet: Outlet<SpanExporter>,
-    destination: Destination,
-    queue: Arc<Queue>,
-    mut stop: Stop,
-) -> Vec<String> {
-    let mut line = Line::new("spans", destination);
+pub(super) async fn deliver_spans(client: Client, queue: Arc<Queue>, mut stop: Stop) -> Vec<String> {
+    let mut line = Line::new("spans", client.destination().clone());
     while stop.borrow().is_none() {
         tokio::select! {
             () = queue.filled() => {}
@@ -47,7 +39,7 @@ pub(super) async fn deliver_spans(
             _ = pause(LINGER, &mut stop) => {}
         }
         while stop.borrow().is_none()
-            && export_batch(&outlet, &queue, &mut line, &mut stop)
+            && export_batch(&client, &queue, &mut line, &mut stop)
                 .await
                 .is_some()
         {
@@ -56,7 +48,7 @@ pub(super) async fn deliver_spans(
     }
     line.is_last = true;
     let mut pauses = FINAL_PAUSES.into_iter();
-    while let Some(delivered) = export_batch(&outlet, &queue, &mut line, &mut stop).await {
+    while let Some(delivered) = export_batch(&client, &queue, &mut line, &mut stop).await {
         if !delivered {
             let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else {
                 break;
@@ -68,20 +60,16 @@ pub(super) async fn deliver_spans(
 }
 
 /// Exports a batch; says whether it arrived. None when nothing waits.
-async fn export_batch(
-    outlet: &Outlet<SpanExporter>,
-    queue: &Queue,
-    line: &mut Line,
-    stop: &mut Stop,
-) -> Option<bool> {
+async fn export_batch(client: &Client, queue: &Queue, line: &mut Line, stop: &mut Stop) -> Option<bool> {
     let batch = queue.lock().take_batch();
     if batch.is_empty() {
         return None;
     }
     let spans = batch.iter().flat_map(|run| run.spans.iter().cloned()).collect();
-    let result = line
-        .bounded(outlet.exporter.export(spans), &outlet.reason, stop)
-        .await;
+    let request = ExportTraceServiceRequest {
+        resource_spans: spans,
+    };
+    let result = line.bounded(client.export(Payload::Traces(request)), stop).await;
     let delivered = result.is_ok();
     if delivered {
         queue.lock().exports += 1;
@@ -128,19 +116,18 @@ fn span_losses(queue: &Queue, line: &Line) -> Vec<String> {
 /// Exports metrics at every interval and once more at the end; what then did not arrive is in the
 /// sentences returned.
 pub(super) async fn deliver_metrics(
-    outlet: Outlet<MetricExporter>,
-    destination: Destination,
+    client: Client,
     metrics: Arc<Metrics>,
     interval: Duration,
     mut stop: Stop,
 ) -> Vec<String> {
-    let mut line = Line::new("metrics", destination);
+    let mut line = Line::new("metrics", client.destination().clone());
     while pause(interval, &mut stop).await {
-        export_metrics(&outlet, &metrics, &mut line, &mut stop).await;
+        export_metrics(&client, &metrics, &mut line, &mut stop).await;
     }
     line.is_last = true;
     let mut pauses = FINAL_PAUSES.into_iter();
-    while !export_metrics(&outlet, &metrics, &mut line, &mut stop).await {
+    while !export_metrics(&client, &metrics, &mut line, &mut stop).await {
         let Some(length) = pauses.next().filter(|length| has_time(&stop, *length)) else {
             break;
         };
@@ -155,17 +142,12 @@ pub(super) async fn deliver_metrics(
         .collect()
 }
 
-async fn export_metrics(
-    outlet: &Outlet<MetricExporter>,
-    metrics: &Metrics,
-    line: &mut Line,
-    stop: &mut Stop,
-) -> bool {
+async fn export_metrics(client: &Client, metrics: &Metrics, line: &mut Line, stop: &mut Stop) -> bool {
     let result = match metrics.collect() {
         Ok(collected) if collected.scope_metrics().next().is_none() => return true,
         Ok(collected) => {
-            line.bounded(outlet.exporter.export(&collected), &outlet.reason, stop)
-                .await
+            let request = Payload::Metrics(ExportMetricsServiceRequest::from(&collected));
+            line.bounded(client.export(request), stop).await
         }
         Err(error) => Err(error.to_string()),
     };
@@ -205,20 +187,26 @@ impl Line {
         &self.destination.url
     }
 
-    /// An export, ended by the destination's timeout or by the end of the process.
-    async fn bounded(
-        &self,
-        export: impl Future<Output = Result<(), OTelSdkError>>,
-        reason: &Reason,
-        stop: &mut Stop,
-    ) -> Result<(), String> {
-        let limit = self.destination.timeout;
-        tokio::select! {
-            // The exporter has the same limit and other words for it; ours have to be the ones that are said.
+    /// An export, ended by the end of the process if that comes before the answer.
+    async fn bounded(&self, export: impl Future<Output = Answer>, stop: &mut Stop) -> Result<(), String> {
+        let answer = tokio::select! {
             biased;
-            () = expiry(stop) => Err("no answer in time".to_owned()),
-            () = sleep(limit) => Err(format!("no answer in {limit:?}")),
-            result = export => result.map_err(|error| reason.take().unwrap_or_else(|| told(&error.to_string()))),
+            () = expiry(stop) => return Err("no answer in time".to_owned()),
+            answer = export => answer,
+        };
+        match answer {
+            Answer::Delivered => Ok(()),
+            Answer::Partial { rejected, message } => {
+                let (what, url) = (self.what, self.url());
+                tracing::warn!(
+                    rejected,
+                    "{what}: `{url}` took the export and rejected {rejected}: {message}"
+                );
+                Ok(())
+            }
+            Answer::Retry { reason, .. } | Answer::TooLarge { reason } | Answer::Refused { reason } => {
+                Err(reason)
+            }
         }
     }
 
@@ -246,25 +234,6 @@ impl Line {
         let reason = self.failure.as_deref().unwrap_or("there was no time left");
         format!("did not reach `{}`: {reason}", self.url())
     }
-}
-
-/// The library's words without its own names and without what it says twice: of `... export failed with
-/// gRPC code: Unavailable: transport error: tcp connect error: tcp connect error: Connection refused`
-/// the end from `tcp` on, once.
-fn told(error: &str) -> String {
-    let reason = error
-        .split_once("export failed with ")
-        .map_or(error, |(_, reason)| reason);
-    let reason = reason
-        .split_once("transport error: ")
-        .map_or(reason, |(_, cause)| cause);
-    let mut causes: Vec<&str> = Vec::new();
-    for cause in reason.split(": ") {
-        if !causes.contains(&cause) {
-            causes.push(cause);
-        }
-    }
-    causes.join(": ")
 }
 
 /// Waits this long; false when the process ends before.

@@ -80,21 +80,3 @@ async fn nothing_recorded_needs_no_collector() {
     let exporter = exporter(listener.local_addr().unwrap(), Protocol::Grpc);
     assert_eq!(exporter.shutdown(FLUSH_BOUND).await, Vec::<String>::new());
 }
-
-#[test]
-fn a_failure_is_told_once_and_without_the_librarys_names() {
-    for (text, reason) in [
-        (
-            "Operation failed: TonicTracesClient export failed with gRPC code: Unavailable: transport error: \
-             invalid peer certificate: UnknownIssuer: invalid peer certificate: UnknownIssuer",
-            "invalid peer certificate: UnknownIssuer",
-        ),
-        (
-            "TonicTracesClient export failed with gRPC code: Internal",
-            "gRPC code: Internal",
-        ),
-        ("HTTP export failed with status code: 404", "status code: 404"),
-    ] {
-        assert_eq!(super::told(text), reason);
-    }
-}

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -11,11 +12,11 @@ use tokio::time::Instant;
 use super::delivery;
 use super::meters::Meters;
 use super::metrics::Metrics;
+use super::otlp::{Client, StartError};
 use super::queue::Queue;
-use super::resource::resource;
+use super::resource;
 use super::settings::Settings;
 use super::spans;
-use super::transport::{self, StartError};
 use crate::outcome::Report;
 
 /// How long a process that ends waits for its collector: long enough for one on the other side of the
@@ -25,6 +26,7 @@ pub const FLUSH_BOUND: Duration = Duration::from_secs(5);
 /// Exports reports. Nothing it does, and nothing the collector does, changes a report or delays a run.
 #[derive(Debug)]
 pub struct Exporter {
+    resource: Resource,
     queue: Option<Arc<Queue>>,
     metrics: Option<Arc<Metrics>>,
     stop: watch::Sender<Option<Instant>>,
@@ -54,34 +56,33 @@ impl Exporter {
 
     fn start_of(settings: &Settings, meters: Option<&Meters>, runtime: &Handle) -> Result<Self, StartError> {
         let _entered = runtime.enter();
-        let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
         let mut exporter = Self {
+            resource: resource::message(&settings.resource),
             queue: None,
             metrics: None,
             stop,
             deliveries: Mutex::default(),
         };
         if let Some(destination) = &settings.traces {
-            let mut outlet = transport::spans(destination)?;
-            opentelemetry_sdk::trace::SpanExporter::set_resource(&mut outlet.exporter, &resource);
+            let client = Client::new(destination)?;
             let queue = Arc::<Queue>::default();
             exporter.queue = Some(Arc::clone(&queue));
-            let delivery = delivery::deliver_spans(outlet, destination.clone(), queue, stopped.clone());
+            let delivery = delivery::deliver_spans(client, queue, stopped.clone());
             exporter.deliveries().push(runtime.spawn(delivery));
         }
         if let Some(destination) = &settings.metrics {
-            let outlet = transport::metrics(destination)?;
+            let client = Client::new(destination)?;
             let metrics = match meters {
                 Some(meters) => meters.metrics(),
                 None => {
-                    let metrics = Arc::new(Metrics::new(resource));
+                    let metrics = Arc::new(Metrics::new(resource::resource(&settings.resource)));
                     exporter.metrics = Some(Arc::clone(&metrics));
                     metrics
                 }
             };
             let interval = settings.metric_interval;
-            let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
+            let delivery = delivery::deliver_metrics(client, metrics, interval, stopped);
             exporter.deliveries().push(runtime.spawn(delivery));
         }
         Ok(exporter)
@@ -93,7 +94,7 @@ impl Exporter {
             metrics.record(report);
         }
         if let Some(queue) = &self.queue {
-            queue.push(spans::spans(report));
+            queue.push(spans::resource_spans(&self.resource, [report]));
         }
     }
 
@@ -123,10 +124,4 @@ impl Drop for Exporter {
         self.stop
             .send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
     }
-}
-
-/// Whether an event of the log is worth keeping as far as telemetry goes: the libraries tell of every
-/// failed export, which we do ourselves, once. What they alone know is that a collector took a part.
-pub fn is_worth_logging(metadata: &tracing::Metadata<'_>) -> bool {
-    !metadata.target().starts_with("opentelemetry") || metadata.name().ends_with(".PartialSuccess")
 }

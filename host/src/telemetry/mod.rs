@@ -15,12 +15,16 @@ mod delivery;
 mod environment;
 mod exporter;
 mod exposition;
-mod http_client;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the deliveries of the signal `logs` call it")
+)]
 mod logs;
 mod measurements;
 mod meters;
 mod metrics;
 mod names;
+mod otlp;
 mod process;
 mod queue;
 mod resource;
@@ -33,12 +37,11 @@ mod specimen;
 #[cfg(test)]
 pub(crate) mod strict;
 mod translation;
-mod transport;
 mod values;
 
-pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
+pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use otlp::StartError;
 pub use resource::instance_of_journal;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
-pub use transport::StartError;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::sync::Notify;
 
 /// Runs whose spans may wait. At some 8 KiB a run this is 32 MiB.
@@ -40,7 +40,9 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Run {
     /// The spans.
-    pub(super) spans: Vec<SpanData>,
+    pub(super) spans: Vec<ResourceSpans>,
+    /// How many they are.
+    count: usize,
     /// How often an export with this run failed after another had succeeded, and when it last failed.
     refusals: u32,
     failed_after: Option<u64>,
@@ -48,8 +50,10 @@ pub(super) struct Run {
 
 impl Queue {
     /// Adds the spans of a run. Over the limit, the oldest run's are dropped.
-    pub(super) fn push(&self, spans: Vec<SpanData>) {
+    pub(super) fn push(&self, spans: Vec<ResourceSpans>) {
+        let of_scopes = spans.iter().flat_map(|of_resource| &of_resource.scope_spans);
         self.lock().push(Run {
+            count: of_scopes.map(|of_scope| of_scope.spans.len()).sum(),
             spans,
             refusals: 0,
             failed_after: None,
@@ -88,8 +92,8 @@ impl Waiting {
     pub(super) fn take_batch(&mut self) -> Vec<Run> {
         let mut spans = 0;
         let fitting = self.runs.iter().take_while(|run| {
-            let fits = spans == 0 || spans + run.spans.len() <= MAX_BATCH;
-            spans += run.spans.len();
+            let fits = spans == 0 || spans + run.count <= MAX_BATCH;
+            spans += run.count;
             fits
         });
         let count = fitting.count();
@@ -115,11 +119,16 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+
     use super::*;
 
-    fn run(spans: usize) -> Vec<SpanData> {
-        let span = crate::telemetry::spans::spans(&crate::telemetry::specimen::passing()).remove(0);
-        vec![span; spans]
+    fn run(spans: usize) -> Vec<ResourceSpans> {
+        let passing = crate::telemetry::specimen::passing();
+        let mut of_resources = crate::telemetry::spans::resource_spans(&Resource::default(), [&passing]);
+        let of_scope = &mut of_resources[0].scope_spans[0];
+        of_scope.spans = vec![of_scope.spans[0].clone(); spans];
+        of_resources
     }
 
     #[test]
@@ -133,7 +142,7 @@ mod tests {
                 .lock()
                 .take_batch()
                 .iter()
-                .map(|run| run.spans.len())
+                .map(|run| run.count)
                 .collect::<Vec<_>>()
         };
         assert_eq!(sizes(), [MAX_BATCH + 1]);
@@ -151,7 +160,7 @@ mod tests {
         }
         let waiting = queue.lock();
         assert_eq!((waiting.runs.len(), waiting.overflowed), (MAX_WAITING, 1));
-        assert_eq!(waiting.runs[0].spans.len(), 1);
+        assert_eq!(waiting.runs[0].count, 1);
     }
 
     #[test]
