@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-pub use received::{Attributes, Exemplar, Log, Metric, Point, Received, Span};
+pub use received::{Attributes, Exemplar, Link, Log, Metric, Point, Received, Span};
 
 use crate::certificates::Identity;
 

@@ -90,6 +90,7 @@ impl CommandLine<'_> {
             thresholds: None,
             state: StateSettings::default(),
             breaker: None,
+            trace_context: false,
             heartbeat: None,
             settings,
             is_module: false,

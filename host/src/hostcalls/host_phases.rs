@@ -68,7 +68,7 @@ impl RunState {
 
     /// A refusal by the grants, counted.
     pub(super) fn denied(&mut self, refusal: &Refusal) -> Failed {
-        self.usage.denied_calls.add(Denial::Grant);
+        self.note_denial(Denial::Grant);
         let message = refusal.to_string();
         Failed {
             error: CallError::GrantDenied(message.clone()),

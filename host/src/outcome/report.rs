@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Blame, DeniedCalls, ErrorType, Outcome};
+use super::{Blame, DeniedCall, DeniedCalls, ErrorType, Outcome, Relations, RunReference};
 use crate::phase::PhaseStatus;
 
 /// A finished run.
@@ -63,6 +63,12 @@ pub struct Report {
     /// How the breaker of its target changed with this run; absent when it did not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub circuit: Vec<CircuitChange>,
+    /// How it stands to other runs; absent where to none.
+    #[serde(default, skip_serializing_if = "Relations::is_empty")]
+    pub relations: Relations,
+    /// Of the calls that a missing grant or capability refused, the first one for each reason; absent where none was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<DeniedCall>,
     /// The failures that were injected, in their order, at most [`InjectedFault::MOST_KEPT`].
     pub faults: Vec<InjectedFault>,
 }
@@ -71,6 +77,14 @@ impl Report {
     /// The phases of the last attempt, which are the run's phases in every summary.
     pub fn phases(&self) -> &[PhaseReport] {
         self.attempts.last().map_or(&[], |attempt| &attempt.phases)
+    }
+
+    /// The run, as others refer to it.
+    pub fn reference(&self) -> RunReference {
+        RunReference {
+            run_id: self.run_id,
+            trace_id: self.trace_id,
+        }
     }
 
     /// Whether it took more than one attempt to pass.
@@ -275,6 +289,12 @@ pub struct LogLine {
     /// When, from the start of the run.
     #[serde(rename = "at_s", serialize_with = "seconds")]
     pub at: Duration,
+    /// The phase that was open; absent if none was, and for what was printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Its detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// How much it matters.
     pub level: LogLevel,
     /// The line; control characters are escaped, secrets struck out.
@@ -332,7 +352,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Seconds, to the microsecond: finer digits are noise of the clock.
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(rounded_seconds(*duration))
 }
 

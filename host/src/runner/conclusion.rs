@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Course, Gathered, MAX_MESSAGE, Prepared, Runner};
 use crate::deadline::Deadline;
 use crate::hostcalls::presentable;
-use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Report, ReportedThresholds};
+use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Relations, Report, ReportedThresholds};
 use crate::policy::Crossed;
 use crate::tape::Tape;
 
@@ -87,6 +87,8 @@ pub(super) fn report(
         usage: gathered.spent.usage,
         log: gathered.log,
         circuit: Vec::new(),
+        relations: Relations::default(),
+        denials: gathered.denials,
         faults: gathered.faults,
     }
 }

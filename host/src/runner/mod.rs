@@ -41,8 +41,8 @@ pub use tokio_util::sync::CancellationToken;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
 use crate::outcome::{
-    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
-    Outcome, Report, hexadecimal,
+    Attempt, DeadlineHit, DeadlineWhile, DeniedCall, ErrorReport, ErrorType, InjectedFault, LogLine,
+    Measurement, Outcome, Report, hexadecimal,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -68,6 +68,8 @@ struct Gathered {
     spent: Spent,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     faults: Vec<InjectedFault>,
+    /// The first call that was refused for each reason.
+    denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     retry_denied: Option<String>,
     was_cancelled: bool,
@@ -176,6 +178,8 @@ impl Runner {
             }
             let circumstances = Circumstances {
                 started: course.started,
+                trace: course.trace_id,
+                attempt: u32::try_from(gathered.attempts.len() + 1).unwrap_or(u32::MAX),
                 seed: chance.random(),
                 injector: prepared.faults.injector(
                     run,
@@ -266,6 +270,11 @@ impl Runner {
         gathered.log.extend(remains.log);
         let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
         gathered.faults.extend(remains.faults.into_iter().take(room));
+        for denial in remains.denials {
+            if !gathered.denials.iter().any(|kept| kept.denial == denial.denial) {
+                gathered.denials.push(denial);
+            }
+        }
         gathered.complaints.extend(remains.complaints);
         gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);

@@ -279,6 +279,7 @@ impl Common<'_> {
             tls: tls.ok()?,
             redactor: Redactor::new(secrets.values().map(Secret::expose)),
             secrets,
+            trace_context: check.trace_context,
             network: self.network.clone(),
         };
         let target = target_key(&plugin.description().target, check);

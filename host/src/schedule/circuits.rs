@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Scheduled;
-use crate::outcome::ErrorType;
+use crate::outcome::{ErrorType, RunReference};
 use crate::policy::TargetKey;
 use crate::policy::breaker::{Admission, Breaker, Change, State, Verdict};
 
@@ -52,6 +52,8 @@ pub struct BreakerView {
     pub failures: u32,
     /// When a run may probe the target, while it is open.
     pub retry_at: Option<Duration>,
+    /// The run that opened it last; none while it is closed.
+    pub opened_by: Option<RunReference>,
     /// The check whose run is probing the target, while it is half-open.
     pub probing: Option<Arc<str>>,
     /// The checks that share it, by name: a list of its own would cost each run as much as there are checks.
@@ -152,6 +154,7 @@ fn view((target, plugin): &Circuit, shared: &Shared) -> BreakerView {
         state: shared.breaker.state(),
         failures: shared.breaker.failures(),
         retry_at: shared.breaker.retry_at(),
+        opened_by: shared.breaker.opened_by(),
         probing: shared.breaker.probing().cloned(),
         checks: Arc::clone(&shared.checks),
     }

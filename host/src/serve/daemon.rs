@@ -18,7 +18,7 @@ use super::stage::Stage;
 use super::supervise::Pulse;
 use super::{incidents, logs};
 use crate::open::{self, Kind};
-use crate::outcome::{CircuitChange, Report};
+use crate::outcome::{CircuitChange, Report, RunReference};
 use crate::policy::breaker::{State, Verdict};
 use crate::runner::{self, CancellationToken, Orphan, Prepared, Refreshed, Runner};
 use crate::schedule::{Decision, Scheduler, SkipReason, Transition};
@@ -52,6 +52,8 @@ struct UnderWay {
     mark: Option<RunMark>,
     /// How the breaker changed for it to begin.
     circuit: Vec<CircuitChange>,
+    /// The run that opened the breaker, where this one probes the target.
+    opened_by: Option<RunReference>,
 }
 
 impl Daemon {
@@ -128,10 +130,12 @@ impl Daemon {
         let now = self.now();
         let mut missed = Vec::new();
         // The run that probes a target comes right after the change that allows it.
-        let mut changes = Vec::new();
+        let (mut changes, mut opened_by) = (Vec::new(), None);
         for decision in self.scheduler.tick(now) {
             match decision {
-                Decision::Start { name, due, .. } => self.begin(&name, due, std::mem::take(&mut changes)),
+                Decision::Start { name, due, .. } => {
+                    self.begin(&name, due, std::mem::take(&mut changes), opened_by.take());
+                }
                 Decision::Skip {
                     name,
                     reason: SkipReason::Missed { runs },
@@ -143,6 +147,7 @@ impl Daemon {
                 Decision::Skip { name, due, reason } => self.skip(&name, due, reason, now),
                 Decision::Transition(transition) => {
                     let view = self.scheduler.breaker(&transition.target, &transition.plugin);
+                    opened_by = view.as_ref().and_then(|view| view.opened_by);
                     self.publisher.transition(&transition, view);
                     changes.push(change(&transition, Duration::ZERO));
                 }
@@ -152,7 +157,13 @@ impl Daemon {
         self.publisher.active_runs(self.runs.len());
     }
 
-    fn begin(&mut self, name: &Arc<str>, due: Duration, circuit: Vec<CircuitChange>) {
+    fn begin(
+        &mut self,
+        name: &Arc<str>,
+        due: Duration,
+        circuit: Vec<CircuitChange>,
+        opened_by: Option<RunReference>,
+    ) {
         self.told_when_due(name);
         let Some(served) = self.served.get(name) else {
             return;
@@ -180,6 +191,7 @@ impl Daemon {
             runner,
             mark,
             circuit,
+            opened_by,
         };
         self.under_way.insert(task.id(), under_way);
     }
@@ -193,7 +205,12 @@ impl Daemon {
             return;
         };
         let lag = now.saturating_sub(due);
-        let report = Runner::skipped(served.runs.prepared(), error_type, &reason.message(now), lag);
+        let prepared = served.runs.prepared();
+        let mut report = Runner::skipped(prepared, error_type, &reason.message(now), lag);
+        if let SkipReason::CircuitOpen { .. } = reason {
+            let view = self.scheduler.breaker(&prepared.target, &prepared.access.plugin);
+            report.relations.opened_by = view.and_then(|view| view.opened_by);
+        }
         self.publisher.skipped(report, served.state.state());
     }
 
@@ -224,9 +241,10 @@ impl Daemon {
             .as_ref()
             .map(|transition| change(transition, report.duration));
         report.circuit.extend(at_end);
+        report.relations.opened_by = under_way.opened_by;
         self.run_beside(&under_way, &report);
         let served = self.served.get_mut(name);
-        let change = served.and_then(|served| served.record(&report, now));
+        let change = served.and_then(|served| served.record(&mut report, now));
         let served = self.served.get(name);
         self.publisher.finished(report, served, change, under_way.mark);
         let target = &under_way.prepared.target;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::heartbeat::{Heartbeat, Heartbeats};
 use super::watching::ConfiguredHeartbeats;
 use crate::config::{Check, Config, Http, SecretName, Source};
-use crate::outcome::Report;
+use crate::outcome::{Report, RunReference, StateChange};
 use crate::policy::state::{StateSettings, StateTracker, Transition};
 use crate::runner::{DefaultGrant, Orphan, Preparation, Prepared, Runner};
 use crate::sandbox::Compiling;
@@ -41,6 +41,8 @@ pub(super) struct Served {
     pub(super) runner: Arc<Runner>,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) state: StateTracker,
+    /// Its last run that took place.
+    last_run: Option<RunReference>,
     fingerprint: u64,
 }
 
@@ -156,6 +158,7 @@ impl Generation {
                 runs,
                 runner: Arc::clone(&self.runner),
                 heartbeat: self.heartbeats.checks.get(&*name).cloned(),
+                last_run: before.as_ref().and_then(|before| before.last_run),
                 state: state(before, fingerprint, check.state, now),
                 fingerprint,
             };
@@ -178,9 +181,16 @@ impl Generation {
 }
 
 impl Served {
-    /// Takes in how a run ended, and whether that changed the state of the check.
-    pub(super) fn record(&mut self, report: &Report, now: Duration) -> Option<Transition> {
-        self.state.record(report.outcome, report.is_warning(), now)
+    /// Takes in how a run ended, and whether that changed the state of the check, which the report then says too.
+    pub(super) fn record(&mut self, report: &mut Report, now: Duration) -> Option<Transition> {
+        let previous = self.last_run.replace(report.reference());
+        let change = self.state.record(report.outcome, report.is_warning(), now);
+        report.relations.state_change = change.map(|change| StateChange {
+            from: change.from.as_str().to_owned(),
+            to: change.to.as_str().to_owned(),
+            previous,
+        });
+        change
     }
 }
 

@@ -14,7 +14,7 @@ use super::meters::Meters;
 use super::metrics::Metrics;
 use super::otlp::{Client, StartError};
 use super::requests;
-use super::resource::resource;
+use super::resource;
 use super::settings::{Destination, Settings};
 use super::statistics::Statistics;
 use crate::journal::{self, Journal};
@@ -74,7 +74,6 @@ impl Exporter {
         runtime: &Handle,
     ) -> Result<Self, StartError> {
         let _entered = runtime.enter();
-        let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
         let mut exporter = Self {
             journal: match journal {
@@ -88,11 +87,11 @@ impl Exporter {
             stop,
             deliveries: Mutex::default(),
         };
-        for (signal, destination, render) in requests::of_reports(settings, &resource) {
+        for (signal, destination, render) in requests::of_reports(settings, &resource::message(&settings.resource)) {
             exporter.deliver_reports(signal, destination, render, &stopped, runtime)?;
         }
         if let Some(destination) = &settings.metrics {
-            let metrics = meters.map_or_else(|| Arc::new(Metrics::new(resource)), Meters::metrics);
+            let metrics = meters.map_or_else(|| Arc::new(Metrics::new(resource::resource(&settings.resource))), Meters::metrics);
             exporter.metrics = Some(Arc::clone(&metrics));
             let way = exporter.way(Signal::Metrics, destination)?;
             let source = requests::metrics(metrics);

@@ -15,6 +15,7 @@ mod delivery;
 mod environment;
 mod exporter;
 mod exposition;
+mod logs;
 mod measurements;
 mod meters;
 mod metrics;
@@ -33,11 +34,13 @@ mod statistics;
 #[cfg(test)]
 pub(crate) mod strict;
 mod translation;
+mod values;
 
 pub use delivery::{AgainError, Sent, export_again};
 pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
 pub use otlp::StartError;
+pub use resource::instance_of_journal;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
 pub use statistics::{DURATION_BOUNDS, ExportResult, SignalFigures, Statistics};

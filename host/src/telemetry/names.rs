@@ -110,8 +110,34 @@ pub(super) const CHECK_STATE: &str = "synthetic.check.state";
 pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
 /// The same, of the state before.
 pub(super) const CIRCUIT_STATE_BEFORE: &str = "synthetic.check.circuit.state.before";
-/// The breaker of the run's target changed its state.
-pub(super) const EVENT_CIRCUIT_TRANSITION: &str = "circuit.transition";
+/// The state of the check before the run that changed it.
+pub(super) const CHECK_STATE_BEFORE: &str = "synthetic.check.state.before";
+/// The breaker of the run's target opened: from now on the target is left alone.
+pub(super) const EVENT_CIRCUIT_OPENED: &str = "circuit.opened";
+/// It went half-open: this run finds out whether the target is well.
+pub(super) const EVENT_CIRCUIT_HALF_OPENED: &str = "circuit.half_opened";
+/// It closed: the target is well.
+pub(super) const EVENT_CIRCUIT_CLOSED: &str = "circuit.closed";
+/// Another attempt is going to be made.
+pub(super) const EVENT_RETRY_SCHEDULED: &str = "retry.scheduled";
+/// A call was refused because a capability is missing.
+pub(super) const EVENT_CAPABILITY_DENIED: &str = "capability.denied";
+/// A call was refused because the check does not grant what it wanted to reach.
+pub(super) const EVENT_GRANT_DENIED: &str = "grant.denied";
+/// How long the run waits before an attempt, in seconds.
+pub(super) const BACKOFF: &str = "synthetic.check.backoff";
+/// Why a span links to another: `previous_attempt`, `opened_circuit` or `previous_state`.
+pub(super) const LINK: &str = "synthetic.check.link";
+/// Lines of the plugin's over the limit of a run that were not kept. Absent when there were none.
+pub(super) const LOG_LINES_DROPPED: &str = "synthetic.check.log.dropped";
+/// By which a log record is told from every other. OpenTelemetry's own name.
+pub(super) const LOG_RECORD_UID: &str = "log.record.uid";
+/// The log record of a run that failed.
+pub(super) const EVENT_CHECK_FAILED: &str = "check.failed";
+/// The log record that tells how many lines were left out.
+pub(super) const EVENT_LOG_CUT: &str = "log.cut";
+/// Spans over the limit of a run that were left out. Absent when there were none.
+pub(super) const SPANS_DROPPED: &str = "synthetic.check.spans.dropped";
 /// The name of a task of the runner.
 pub(super) const TASK: &str = "synthetic.runner.task";
 /// `user` or `system`. OpenTelemetry's own name.

@@ -1,44 +1,50 @@
-//! What the requests of each signal say: reports as spans, the metrics as they are. Pure but for what is collected.
+//! What the requests of each signal say: reports as spans and as log records, the metrics as they are. Pure but for what
+//! is collected.
 
 use std::sync::Arc;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::delivery::{Render, Source};
+use super::delivery::{Numbered, Render, Source};
 use super::environment::Signal;
 use super::metrics::Metrics;
 use super::otlp::Payload;
 use super::settings::{Destination, Settings};
-use super::spans;
+use super::{logs, spans};
+use crate::outcome::Report;
 
 /// The signals that are made of reports and exported: where each goes, and how its requests are made.
 pub(super) fn of_reports<'a>(
     settings: &'a Settings,
     resource: &Resource,
 ) -> Vec<(Signal, &'a Destination, Render)> {
-    let traces = settings.traces.iter();
-    traces
-        .map(|destination| (Signal::Traces, destination, traces_of(resource)))
-        .collect()
+    let traces = settings.traces.iter().map(|to| (Signal::Traces, to, traces_of(resource.clone())));
+    let logs = settings.logs.iter().map(|to| (Signal::Logs, to, logs_of(resource.clone())));
+    traces.chain(logs).collect()
 }
 
 /// The spans of reports.
-fn traces_of(resource: &Resource) -> Render {
-    let resource = ResourceAttributesWithSchema::from(resource);
+fn traces_of(resource: Resource) -> Render {
     Arc::new(move |reports| {
-        let spans = reports
-            .iter()
-            .flat_map(|(_, report)| spans::spans(report))
-            .collect();
-        let request = ExportTraceServiceRequest {
-            resource_spans: group_spans_by_resource_and_scope(spans, &resource),
-        };
-        Some(Payload::Traces(request))
+        let resource_spans = spans::resource_spans(&resource, plain(reports));
+        (!resource_spans.is_empty())
+            .then_some(Payload::Traces(ExportTraceServiceRequest { resource_spans }))
     })
+}
+
+/// The log records of reports.
+fn logs_of(resource: Resource) -> Render {
+    Arc::new(move |reports| {
+        let resource_logs = logs::resource_logs(&resource, plain(reports));
+        (!resource_logs.is_empty()).then_some(Payload::Logs(ExportLogsServiceRequest { resource_logs }))
+    })
+}
+
+fn plain(reports: &[Numbered]) -> impl Iterator<Item = &Report> {
+    reports.iter().map(|(_, report)| &**report)
 }
 
 /// The metrics.

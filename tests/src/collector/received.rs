@@ -45,6 +45,8 @@ pub struct Span {
     pub events: Vec<(String, Attributes)>,
     /// The spans it links to.
     pub links: Vec<String>,
+    /// The same with their traces, and why it links to them.
+    pub linked: Vec<Link>,
     /// Who sent it.
     pub resource: Attributes,
     /// The instrumentation scope's name.
@@ -74,6 +76,17 @@ pub struct Log {
     pub resource: Attributes,
     /// The instrumentation scope's name.
     pub scope: String,
+}
+
+/// A link to another span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The other one's trace.
+    pub trace_id: String,
+    /// The other one.
+    pub span_id: String,
+    /// What is said about it.
+    pub attributes: Attributes,
 }
 
 /// A metric of one export.
@@ -185,6 +198,7 @@ impl Span {
             attributes: attributes(span),
             events: list(&span["events"]).map(event).collect(),
             links: list(&span["links"]).map(|link| text(&link["spanId"])).collect(),
+            linked: list(&span["links"]).map(Link::read).collect(),
             resource: resource.clone(),
             scope: scope.to_owned(),
         }
@@ -204,6 +218,16 @@ impl Log {
             attributes: attributes(record),
             resource: resource.clone(),
             scope: scope.to_owned(),
+        }
+    }
+}
+
+impl Link {
+    fn read(link: &Value) -> Self {
+        Self {
+            trace_id: text(&link["traceId"]),
+            span_id: text(&link["spanId"]),
+            attributes: attributes(link),
         }
     }
 }

@@ -102,11 +102,15 @@ pub(crate) fn wrong_password() -> Report {
     report.log = vec![
         LogLine {
             at: at(8_000),
+            phase: None,
+            detail: None,
             level: LogLevel::Info,
             message: "greeting read".to_owned(),
         },
         LogLine {
             at: at(8_100),
+            phase: None,
+            detail: None,
             level: LogLevel::Warning,
             message: "no SASL-IR: one more round trip".to_owned(),
         },
@@ -316,6 +320,8 @@ pub(crate) fn hostile() -> Report {
     report.deadline = at(700_000);
     report.log.push(LogLine {
         at: at(1),
+        phase: None,
+        detail: None,
         level: LogLevel::Error,
         message: evil.clone(),
     });

@@ -76,6 +76,8 @@ impl Display for Difference {
 pub fn mark(report: &mut Report) {
     report.log.push(LogLine {
         at: report.duration,
+        phase: None,
+        detail: None,
         level: LogLevel::Info,
         message: "a run of a new version beside the one in use: it does not count".into(),
     });

@@ -68,6 +68,8 @@ fn report(plugin: &str, phases: Vec<PhaseReport>, error: Option<(ErrorType, &str
         usage: Usage::default(),
         log: Vec::new(),
         circuit: Vec::new(),
+        relations: crate::outcome::Relations::default(),
+        denials: Vec::new(),
         faults: Vec::new(),
     }
 }
