@@ -2,6 +2,7 @@
 //! machine may run as a service.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -49,7 +50,12 @@ impl Prometheus {
                 let file = directory.join("prometheus.yml");
                 write(&file, configuration);
                 for (name, contents) in files {
-                    write(&directory.join(name), contents);
+                    let file = directory.join(name);
+                    if let Some(folder) = file.parent() {
+                        fs::create_dir_all(folder)
+                            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+                    }
+                    write(&file, contents);
                 }
                 let mut command = Command::new(&prometheus);
                 command
