@@ -1,0 +1,109 @@
+//! The promise: every query that is handed out, in the rules and in `docs/queries.md`, names what the daemon
+//! really tells, and finds something where there is something to be found: in a real Prometheus that scrapes a daemon
+//! with a check for everything.
+
+mod contrib;
+
+use std::collections::BTreeSet;
+
+use bedcheck_tests::prometheus::Prometheus;
+use contrib::file;
+use contrib::promql::{Names, names};
+use contrib::world::World;
+
+/// Metrics that the daemon of these tests has nothing to tell by, because nothing of it hangs.
+const NOT_HERE: [&str; 1] = ["synthetic_runner_task_restarts_total"];
+
+/// The texts between lines of three backquotes, of this language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    let block = |rest: &str| rest.split("\n```").next().unwrap_or_default().to_owned();
+    page.split(&opening).skip(1).map(block).collect()
+}
+
+/// Every metric is there, and has the labels that it is asked for; so are the labels that are grouped by.
+fn assert_known(prometheus: &Prometheus, origin: &str, expression: &str) {
+    let Names {
+        metrics,
+        labels,
+        lists,
+    } = names(expression);
+    for metric in metrics.iter().filter(|metric| is_here(metric)) {
+        assert!(
+            !prometheus.wait_for(&format!("count({metric})")).is_empty(),
+            "{origin}"
+        );
+    }
+    for (metric, label) in labels.iter().filter(|(metric, _)| is_here(metric)) {
+        let query = format!("count({metric}{{{label}!=\"\"}})");
+        assert!(!prometheus.wait_for(&query).is_empty(), "{origin}");
+    }
+    let known: BTreeSet<String> = prometheus.label_names().into_iter().collect();
+    // A label of what is not here can still not be known.
+    let unknown: Vec<&String> = lists.difference(&known).collect();
+    assert!(unknown.is_empty(), "{origin}: nothing has the labels {unknown:?}");
+}
+
+fn is_here(metric: &str) -> bool {
+    !NOT_HERE.contains(&metric)
+}
+
+#[test]
+fn what_is_asked_is_what_is_told() {
+    let world = World::start();
+    rules_can_be_evaluated(&world.prometheus);
+    documented_queries_find_something(&world.prometheus);
+}
+
+/// A rule that records has something to record, and one that alerts can be decided.
+fn rules_can_be_evaluated(prometheus: &Prometheus) {
+    let rules = prometheus.rules();
+    assert!(rules.len() > 40, "{rules:#?}");
+    for rule in &rules {
+        let name = rule["name"].as_str().unwrap_or_default();
+        assert_known(prometheus, name, rule["query"].as_str().unwrap_or_default());
+        if rule["type"] == "recording" {
+            assert!(!prometheus.wait_for(name).is_empty());
+        }
+    }
+    // By now each has been evaluated, with all that there is.
+    for rule in prometheus.rules() {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+}
+
+fn documented_queries_find_something(prometheus: &Prometheus) {
+    let page = file("docs/queries.md");
+    let queries = blocks(&page, "promql");
+    assert!(
+        queries.len() > 20,
+        "only {} queries in docs/queries.md",
+        queries.len()
+    );
+    for query in queries {
+        assert_known(prometheus, "docs/queries.md", &query);
+        // The daemon is seconds old.
+        let query = query.replace("offset 1d", "offset 1s");
+        assert!(!prometheus.wait_for(&query).is_empty());
+    }
+}
+
+#[test]
+fn queries_for_traces_ask_for_what_spans_have() {
+    let telemetry = file("docs/telemetry.md");
+    let queries = blocks(&file("docs/queries.md"), "traceql");
+    assert!(!queries.is_empty());
+    for query in queries {
+        let attributes = query.split("span.").skip(1).map(|rest| {
+            let end =
+                rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_')));
+            &rest[..end.unwrap_or(rest.len())]
+        });
+        for attribute in attributes {
+            assert!(
+                telemetry.contains(&format!("| `{attribute}`")),
+                "docs/telemetry.md does not tell of `{attribute}`"
+            );
+        }
+    }
+}
