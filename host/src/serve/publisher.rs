@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::board::{Board, BreakerFacts, CheckFacts, PluginFacts, Refusal};
@@ -19,6 +20,7 @@ use super::probe::Probes;
 use super::supervise::Supervisor;
 use super::watching;
 use crate::library::Origin;
+use crate::config::Serve;
 use crate::outcome::{Outcome, Report};
 use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
@@ -53,6 +55,8 @@ pub(super) struct Outlets {
     pub(super) probes: Arc<Probes>,
 }
 
+    /// Told how the daemon is to end.
+    pub(super) serving: watch::Sender<Serve>,
 impl Publisher {
     /// Tells these of a daemon that begins now.
     pub(super) fn new(outlets: Outlets) -> Self {
@@ -269,6 +273,7 @@ impl Publisher {
                 target: &facts.target,
             }));
         self.outlets.board.set_checks(facts);
+        self.outlets.serving.send_replace(generation.config().serve);
         self.outlets.probes.set(
             Arc::clone(&generation.runner),
             generation.preparation.modules.clone(),

@@ -106,6 +106,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
             }
         });
     }
+    let (serving, settings) = watch::channel(config.serve);
     let publisher = Publisher::new(Outlets {
         board: Arc::clone(&board),
         meters,
@@ -117,9 +118,9 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         supervisor: supervisor.clone(),
         endpoints,
         probes,
+        serving,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
-    let drain = config.serve.drain;
     let changes = Changes::new(lasting, &generation);
     let daemon = Daemon::new(generation, changes, wished, stages, publisher);
     let over = spawn(&supervisor, daemon);
@@ -135,7 +136,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         stage,
         stop_http,
         over,
-        drain,
+        settings,
     };
     Ok(Begun { parts, wishes })
 }
