@@ -8,6 +8,7 @@
 //! - [`script`] is a peer that follows a script and knows no protocol, for all that a real server does not do,
 //! - [`datagrams`] is a peer that answers datagrams as a test says,
 //! - [`target`] is a web server that is up, down or silent as a test says,
+//! - [`stopped`] stops single threads of a process,
 //! - [`hook`] is a web server that keeps what it is sent,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
@@ -34,6 +35,7 @@ pub mod program;
 pub mod prometheus;
 pub mod rotel;
 pub mod script;
+pub mod stopped;
 pub mod target;
 
 mod process;

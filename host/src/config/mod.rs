@@ -202,6 +202,9 @@ pub struct Serve {
     /// Whether the configuration is loaded again when its file changes. By default it is not: an editor may
     /// save what is half done.
     pub watch_config: bool,
+    /// After how long a shutdown drags on, 1 s to 10 min: it then says what it waits for, and again every so long.
+    /// By default 30 s, which is more than all bounds of an end come to with the default `drain`.
+    pub report_after: Duration,
 }
 
 impl Default for Serve {
@@ -209,6 +212,7 @@ impl Default for Serve {
         Self {
             drain: Duration::from_secs(10),
             watch_config: false,
+            report_after: Duration::from_secs(30),
         }
     }
 }

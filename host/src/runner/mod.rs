@@ -31,8 +31,9 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub use again::Switching;
 pub use course::Course;
-pub use live::{LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
+pub use live::{Beside, LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
 pub use module::{Modules, NotAimed, PreparedModule, Request};
 pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};

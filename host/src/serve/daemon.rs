@@ -10,17 +10,21 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::changes::{Answer, Changes, Made, Wish};
-use super::generation::{Generation, Runs, Served};
+use super::changes::{Answer, Changes, Exchange, Made, Wish};
+use super::generation::{Generation, Runs};
 use super::heartbeat::RunMark;
+use super::held_up::HeldUp;
 use super::publisher::Publisher;
 use super::stage::Stage;
+use super::states::States;
 use super::supervise::Pulse;
+use super::takeover::{Leftovers, Takeover};
 use super::{incidents, logs};
 use crate::open::{self, Kind};
 use crate::outcome::{CircuitChange, Report, RunReference};
 use crate::policy::breaker::{State, Verdict};
-use crate::runner::{self, CancellationToken, Orphan, Prepared, Refreshed, Runner};
+use crate::policy::state::CheckState;
+use crate::runner::{self, CancellationToken, Orphan, Prepared, Runner};
 use crate::schedule::{Decision, Scheduler, SkipReason, Transition};
 
 /// How long one round of the loop may take: a hundred times what it takes when 100,000 checks are due at once.
@@ -31,7 +35,8 @@ pub(super) struct Daemon {
     generation: Arc<Generation>,
     changes: Changes,
     scheduler: Scheduler,
-    served: HashMap<Arc<str>, Served>,
+    states: States,
+    held_up: HeldUp,
     runs: JoinSet<Report>,
     /// Whose each run is.
     under_way: HashMap<Id, UnderWay>,
@@ -59,17 +64,18 @@ struct UnderWay {
 impl Daemon {
     /// A daemon that serves this generation.
     pub(super) fn new(
-        generation: Generation,
+        first: Takeover,
         changes: Changes,
         wishes: mpsc::Receiver<Wish>,
         stage: watch::Receiver<Stage>,
         publisher: Publisher,
     ) -> Self {
-        let generation = Arc::new(generation);
+        let generation = Arc::clone(&first.generation);
         let mut daemon = Self {
             changes,
             scheduler: Scheduler::new(generation.limits(), rand::random()),
-            served: HashMap::new(),
+            states: States::default(),
+            held_up: HeldUp::default(),
             runs: JoinSet::new(),
             under_way: HashMap::new(),
             beside: JoinSet::new(),
@@ -82,7 +88,7 @@ impl Daemon {
         };
         generation.preparation.sandbox.expect_runs();
         daemon.publisher.configured(&generation);
-        daemon.take_up(generation);
+        daemon.serve(&first);
         daemon.publisher.reloaded(Ok(daemon.generation.number));
         daemon
     }
@@ -94,7 +100,9 @@ impl Daemon {
             let stage = *self.stage.borrow_and_update();
             match stage {
                 Stage::Serving => {
-                    self.changes.begin(&self.generation);
+                    if self.changes.begin(&self.generation) {
+                        self.publisher.reloading();
+                    }
                     self.begin_what_is_due();
                 }
                 Stage::Draining => {}
@@ -108,7 +116,7 @@ impl Daemon {
             tokio::select! {
                 Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
                 Some(Ok((old, new))) = self.beside.join_next() => self.changes.compared(&old, &new),
-                Some(wish) = self.wishes.recv() => self.wished(wish),
+                Some(wish) = self.wishes.recv() => self.changes.wish(wish),
                 made = self.changes.made() => self.made(made),
                 _ = self.stage.changed() => {}
                 () = sleep_until(next) => {}
@@ -128,6 +136,7 @@ impl Daemon {
 
     fn begin_what_is_due(&mut self) {
         let now = self.now();
+        let why_late = self.held_up.why();
         let mut missed = Vec::new();
         // The run that probes a target comes right after the change that allows it.
         let (mut changes, mut opened_by) = (Vec::new(), None);
@@ -153,8 +162,10 @@ impl Daemon {
                 }
             }
         }
-        self.publisher.missed(&missed);
+        self.publisher.missed(&missed, &why_late);
         self.publisher.active_runs(self.runs.len());
+        self.held_up
+            .by("beginning the runs that were due", self.now().saturating_sub(now));
     }
 
     fn begin(
@@ -165,11 +176,11 @@ impl Daemon {
         opened_by: Option<RunReference>,
     ) {
         self.told_when_due(name);
-        let Some(served) = self.served.get(name) else {
+        let Some(served) = self.generation.checks.get(name) else {
             return;
         };
         let mark = self.publisher.started(name, served);
-        let runner = Arc::clone(&served.runner);
+        let runner = Arc::clone(&self.generation.runner);
         let prepared = Arc::clone(served.runs.prepared());
         let due = self.began + due;
         let task = match &served.runs {
@@ -198,7 +209,7 @@ impl Daemon {
 
     fn skip(&mut self, name: &Arc<str>, due: Duration, reason: SkipReason, now: Duration) {
         self.told_when_due(name);
-        let Some(served) = self.served.get(name) else {
+        let Some(served) = self.generation.checks.get(name) else {
             return;
         };
         let Some(error_type) = reason.error_type() else {
@@ -211,7 +222,7 @@ impl Daemon {
             let view = self.scheduler.breaker(&prepared.target, &prepared.access.plugin);
             report.relations.opened_by = view.and_then(|view| view.opened_by);
         }
-        self.publisher.skipped(report, served.state.state());
+        self.publisher.skipped(report, self.states.of(name, served));
     }
 
     fn told_when_due(&self, name: &str) {
@@ -243,10 +254,11 @@ impl Daemon {
         report.circuit.extend(at_end);
         report.relations.opened_by = under_way.opened_by;
         self.run_beside(&under_way, &report);
-        let served = self.served.get_mut(name);
-        let change = served.and_then(|served| served.record(&mut report, now));
-        let served = self.served.get(name);
-        self.publisher.finished(report, served, change, under_way.mark);
+        let served = self.generation.checks.get(name);
+        let change = served.and_then(|served| self.states.record(&under_way.name, served, &mut report, now));
+        let state = served.map_or(CheckState::Unknown, |served| self.states.of(name, served));
+        self.publisher
+            .finished(report, served, state, change, under_way.mark);
         let target = &under_way.prepared.target;
         let view = self.scheduler.breaker(target, &under_way.prepared.access.plugin);
         match (transition, view) {
@@ -286,41 +298,40 @@ impl Daemon {
         });
     }
 
-    fn wished(&mut self, wish: Wish) {
-        if let Wish::Reload(_) = wish {
-            self.publisher.reloading();
-        }
-        self.changes.wish(wish);
-    }
-
     fn made(&mut self, made: Made) {
+        let began = self.now();
         match made {
             Made::Loaded(loaded, answers) => self.loaded(loaded, answers),
-            Made::Refreshed(refreshed) => self.refreshed(refreshed),
+            Made::Refreshed(exchange) => self.exchanged(exchange),
             Made::Promoted(promoted, answer) => {
-                let answered = promoted.map(|refreshed| {
-                    self.refreshed(refreshed);
+                let answered = promoted.map(|exchange| {
+                    self.exchanged(exchange);
                     "the new version has taken over".to_owned()
                 });
                 tell(answer, &answered);
             }
+            Made::PutAway => {}
         }
+        self.held_up
+            .by("taking up a change", self.now().saturating_sub(began));
     }
 
-    fn loaded(&mut self, loaded: Result<Box<Generation>, String>, answers: Vec<Answer>) {
+    fn loaded(&mut self, loaded: Result<Box<Takeover>, String>, answers: Vec<Answer>) {
         let answered = match loaded {
-            Ok(generation) => {
-                let generation = Arc::new(*generation);
-                generation.preparation.take_over(&self.generation.preparation);
+            Ok(takeover) => {
+                let generation = Arc::clone(&takeover.generation);
                 self.changes.took_up(&generation);
                 self.publisher.configured(&generation);
-                let number = generation.number;
+                for event in generation.replaced_since(&self.generation) {
+                    self.publisher.plugin(&event);
+                }
                 let needs_restart = needs_restart(&self.generation, &generation);
-                self.take_up(generation);
+                self.take_up(&takeover);
+                let number = generation.number;
                 self.publisher.reloaded(Ok(number));
                 Ok(format!(
                     "the configuration is loaded: generation {number}, {} checks{needs_restart}",
-                    self.served.len()
+                    generation.checks.len()
                 ))
             }
             Err(message) => {
@@ -331,31 +342,42 @@ impl Daemon {
         tell(answers, &answered);
     }
 
-    fn refreshed(&mut self, refreshed: Refreshed) {
-        for event in &refreshed.events {
+    fn exchanged(&mut self, exchange: Exchange) {
+        for event in &exchange.events {
             self.publisher.plugin(event);
         }
-        if let Some(preparation) = refreshed.preparation {
-            let generation = Arc::new(self.generation.with_plugins(preparation));
-            self.take_up(generation);
-        } else if !refreshed.events.is_empty() {
-            self.publisher.plugins(&self.generation);
+        match exchange.takeover {
+            Some(takeover) => self.take_up(&takeover),
+            None => self.publisher.plugins(&self.generation, self.changes.plugins()),
         }
     }
 
-    /// Serves these checks from now on. Those that did not change keep their place and their past; runs under way
-    /// end as they began.
-    fn take_up(&mut self, generation: Arc<Generation>) {
-        self.served = generation.served(std::mem::take(&mut self.served), self.now());
-        self.publisher.took_up(&generation, &self.served);
+    /// Serves these checks from now on, and has what is left of those before put away.
+    fn take_up(&mut self, takeover: &Takeover) {
+        let before = std::mem::replace(&mut self.generation, Arc::clone(&takeover.generation));
+        self.serve(takeover);
+        self.changes.put_away(Leftovers::new(takeover, before));
+    }
+
+    /// Serves these checks from now on. Those that did not change keep their place and their past, and cost nothing
+    /// here; runs under way end as they began.
+    fn serve(&mut self, takeover: &Takeover) {
+        let generation = &takeover.generation;
+        generation.preparation.take_over(&takeover.switching);
+        self.states.forget(&takeover.gone);
+        self.publisher.took_up(takeover);
+        self.publisher.plugins(generation, self.changes.plugins());
         self.scheduler.set_limits(generation.limits());
-        // Last, because the schedule begins with it: of 100,000 checks, what is above takes seconds.
-        self.scheduler.set(generation.scheduled(), self.now());
-        self.generation = generation;
-        for view in self.scheduler.breakers() {
-            self.publisher.breaker(&view);
+        self.scheduler.take_up(&takeover.plan, self.now());
+        for (target, plugin) in takeover.plan.circuits_gone() {
+            self.publisher.breaker_gone(target, plugin);
         }
-        for name in self.served.keys() {
+        for (target, plugin) in takeover.plan.circuits_different() {
+            if let Some(view) = self.scheduler.breaker(target, plugin) {
+                self.publisher.breaker(&view);
+            }
+        }
+        for name in takeover.plan.different() {
             self.told_when_due(name);
         }
     }

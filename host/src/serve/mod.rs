@@ -18,6 +18,7 @@ mod daemon;
 mod file_watch;
 mod generation;
 pub mod heartbeat;
+mod held_up;
 pub mod http;
 pub mod incidents;
 pub mod logs;
@@ -30,7 +31,9 @@ mod shutdown;
 mod signals;
 mod stage;
 mod start;
+mod states;
 pub mod supervise;
+mod takeover;
 #[cfg(test)]
 mod testing;
 pub mod watching;

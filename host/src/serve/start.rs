@@ -25,6 +25,7 @@ use super::shutdown::{self, Parts};
 use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
+use super::takeover::Register;
 use super::watching;
 use crate::config::Otlp;
 use crate::outcome::Report;
@@ -106,6 +107,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
             }
         });
     }
+    let register = Register {
+        board: Arc::clone(&board),
+        meters: meters.clone(),
+    };
+    let (serving, settings) = watch::channel(config.serve);
     let publisher = Publisher::new(Outlets {
         board: Arc::clone(&board),
         meters,
@@ -117,11 +123,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         supervisor: supervisor.clone(),
         endpoints,
         probes,
+        serving,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
-    let drain = config.serve.drain;
-    let changes = Changes::new(lasting, &generation);
-    let daemon = Daemon::new(generation, changes, wished, stages, publisher);
+    let changes = Changes::new(lasting, &generation, register.clone());
+    let daemon = Daemon::new(register.first(generation), changes, wished, stages, publisher);
     let over = spawn(&supervisor, daemon);
     board.set_readiness(Readiness::Ready);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
@@ -135,7 +141,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         stage,
         stop_http,
         over,
-        drain,
+        settings,
     };
     Ok(Begun { parts, wishes })
 }

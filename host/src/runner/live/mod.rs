@@ -34,7 +34,7 @@ pub struct LivePlugins {
     folder: PathBuf,
     shadow: Duration,
     sightings: Sightings,
-    refused: BTreeMap<PathBuf, Refusal>,
+    refused: BTreeMap<PathBuf, RefusedFile>,
     trials: BTreeMap<String, Trial>,
     unreadable: Option<String>,
 }
@@ -59,9 +59,26 @@ impl Refreshed {
 
 /// A file that is not used.
 #[derive(Debug)]
-struct Refusal {
+pub struct RefusedFile {
+    /// The name of the plugin that it has or had, as far as it is known.
+    pub plugin: Option<String>,
+    /// When it was refused.
+    pub at: SystemTime,
+    /// Why.
+    pub sentence: String,
+    /// Of its content; empty if that could not be read.
     sha256: String,
-    sentence: String,
+}
+
+/// A new version of a plugin that runs, or ran, beside the one in use.
+#[derive(Debug)]
+pub struct Beside<'p> {
+    /// What was found.
+    pub shadow: &'p Shadow,
+    /// Since when it runs.
+    pub since: SystemTime,
+    /// Whether its time is over and it was not promoted; somebody may still do that.
+    pub is_over: bool,
 }
 
 /// Why a file cannot be used.
@@ -90,6 +107,7 @@ struct Trial {
     file: PathBuf,
     checks: BTreeMap<String, Arc<Prepared>>,
     shadow: Shadow,
+    since: SystemTime,
     /// Its time is over and it was not promoted; somebody may still do that.
     is_over: bool,
 }
@@ -165,6 +183,9 @@ impl LivePlugins {
                         Change::Gone(file) => self.gone(&file, &mut progress).await,
                     }
                 }
+                // One that went while a configuration was loaded is not known to be gone.
+                self.refused
+                    .retain(|file, _| files.contains_key(file) || self.sightings.have(file));
             }
             // Whatever is wrong with the folder, its plugins stay in use.
             Err(error) => {
@@ -210,9 +231,23 @@ impl LivePlugins {
         }
     }
 
-    /// The new versions beside those in use, and whether their time is over.
-    pub fn shadows(&self) -> impl Iterator<Item = (&Shadow, bool)> {
-        self.trials.values().map(|trial| (&trial.shadow, trial.is_over))
+    /// The new versions beside those in use, by the plugins' names.
+    pub fn beside(&self) -> impl Iterator<Item = (&str, Beside<'_>)> {
+        self.trials.iter().map(|(name, trial)| {
+            let beside = Beside {
+                shadow: &trial.shadow,
+                since: trial.since,
+                is_over: trial.is_over,
+            };
+            (name.as_str(), beside)
+        })
+    }
+
+    /// The files in the folder that are not used, until they change or go.
+    pub fn refused(&self) -> impl Iterator<Item = (&Path, &RefusedFile)> {
+        self.refused
+            .iter()
+            .map(|(file, refused)| (file.as_path(), refused))
     }
 
     /// Lets the new version of a plugin take over now, whatever was found.
@@ -361,6 +396,7 @@ impl LivePlugins {
                 file: file.to_owned(),
                 checks,
                 shadow,
+                since: SystemTime::now(),
                 is_over: false,
             };
             self.trials.insert(name.to_owned(), trial);
@@ -444,18 +480,23 @@ impl LivePlugins {
             Some(old) => format!("{sentence}; `{}` {} stays in use", old.name, old.version),
             None => sentence,
         };
-        let is_told = self
-            .refused
-            .get(file)
-            .is_some_and(|refusal| refusal.sha256 == sha256 && refusal.sentence == sentence);
-        if !is_told {
+        let plugin = plugin.map(|plugin| plugin.name);
+        let told = self.refused.get(file);
+        let told = told.filter(|told| told.sha256 == sha256 && told.sentence == sentence);
+        if told.is_none() {
             progress.events.push(PluginEvent::Refused {
                 file: file.to_owned(),
-                plugin: plugin.map(|plugin| plugin.name),
+                plugin: plugin.clone(),
                 sentence: sentence.clone(),
             });
         }
-        self.refused.insert(file.to_owned(), Refusal { sha256, sentence });
+        let refused = RefusedFile {
+            plugin,
+            at: told.map_or_else(SystemTime::now, |told| told.at),
+            sentence,
+            sha256,
+        };
+        self.refused.insert(file.to_owned(), refused);
     }
 
     /// Promotes the new versions whose time is over and that judge as the old ones do.

@@ -223,6 +223,11 @@ impl Shadow {
         }
     }
 
+    /// How long it is watched.
+    pub fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
     /// How many pairs of runs there were.
     pub fn runs(&self) -> u64 {
         self.runs

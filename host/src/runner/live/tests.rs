@@ -337,12 +337,12 @@ async fn a_reload_keeps_what_stays_the_same() {
         b.disabled(Capability::Secrets).is_none(),
         "not before it takes over"
     );
-    again.take_over(&test.preparation);
+    again.take_over(&again.switching(&test.preparation));
     assert!(b.disabled(Capability::Secrets).is_some());
     assert!(a.disabled(Capability::NetTls).is_some());
     test.preparation = again;
     let back = reload(&test, &both).await.unwrap();
-    back.take_over(&test.preparation);
+    back.take_over(&back.switching(&test.preparation));
     assert!(b.disabled(Capability::Secrets).is_none());
     assert!(a.disabled(Capability::NetTls).is_some());
     // A file that is broken by now does not take the plugin away; one that is needed and missing does.

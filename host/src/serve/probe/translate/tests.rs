@@ -285,8 +285,16 @@ fn captures_become_labels_of_one_gauge_and_no_measurement() {
     let unmatched = report("tcp", Vec::new(), Some((ErrorType::AssertionFailed, "expect")));
     assert_has(&self::samples(&unmatched), &["probe_failed_due_to_regex 1"]);
     let closed = report("tcp", Vec::new(), Some((ErrorType::ConnectionClosed, "expect")));
-    assert_has(&self::samples(&closed), &["probe_failed_due_to_regex 0"]);
+    assert_has(&self::samples(&closed), &["probe_failed_due_to_regex 1"]);
     assert_lacks(&self::samples(&closed), &["probe_expect_info"]);
+    for other in [
+        (ErrorType::ConnectionClosed, "tls"),
+        (ErrorType::ConnectionReset, "expect"),
+        (ErrorType::DeadlineExceeded, "expect"),
+    ] {
+        let samples = self::samples(&report("tcp", Vec::new(), Some(other.clone())));
+        assert_has(&samples, &["probe_failed_due_to_regex 0"]);
+    }
 }
 
 #[test]
