@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-pub use received::{Attributes, Link, Metric, Point, Received, Span};
+pub use received::{Attributes, Link, Log, Metric, Point, Received, Span};
 
 use crate::certificates::Identity;
 
@@ -247,7 +247,7 @@ fn configuration(
         "receivers": { "otlp": { "protocols": { "grpc": protocol(grpc), "http": protocol(http) } } },
         "exporters": { "lines": { "path": directory.join(RECEIVED) } },
         "service": {
-            "pipelines": { "traces": pipeline, "metrics": pipeline },
+            "pipelines": { "traces": pipeline, "metrics": pipeline, "logs": pipeline },
             "telemetry": { "logs": { "level": "warn" }, "metrics": { "level": "none" } },
         },
     })

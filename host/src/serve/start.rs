@@ -165,7 +165,7 @@ fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>
     let Some(settings) = Settings::of(otlp, &variable)? else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = Exporter::start_with(&settings, meters, None, &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }

@@ -20,6 +20,27 @@ pub(super) enum Signal {
 }
 
 impl Signal {
+    /// All of them, in the order of their values.
+    pub(super) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// OpenTelemetry's name for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What it consists of, for people.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metrics",
+            Self::Logs => "log records",
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Traces => "TRACES",

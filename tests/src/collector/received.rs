@@ -14,6 +14,31 @@ pub struct Received {
     pub spans: Vec<Span>,
     /// In order of arrival: a metric is here once for each export.
     pub metrics: Vec<Metric>,
+    /// In order of arrival.
+    pub logs: Vec<Log>,
+}
+
+/// A log record. Identities and times are those of [`Span`].
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The trace's.
+    pub trace_id: String,
+    /// Of the span in which it was made.
+    pub span_id: String,
+    /// When it was made.
+    pub time: u64,
+    /// How much it matters, as in OTLP: 5, 9, 13, 17 for debug, info, warning, error.
+    pub severity: u64,
+    /// What it says.
+    pub body: String,
+    /// The name of the event; empty if it is none.
+    pub event_name: String,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Who sent it.
+    pub resource: Attributes,
+    /// The instrumentation scope's name.
+    pub scope: String,
 }
 
 /// A span. Identities are lower case hexadecimal digits, times nanoseconds since 1970.
@@ -114,6 +139,15 @@ impl Received {
                     .extend(spans.map(|span| Span::read(span, &resource, &scope)));
             }
         }
+        for of_resource in list(&request["resourceLogs"]) {
+            let resource = attributes(&of_resource["resource"]);
+            for of_scope in list(&of_resource["scopeLogs"]) {
+                let scope = text(&of_scope["scope"]["name"]);
+                let records = list(&of_scope["logRecords"]);
+                self.logs
+                    .extend(records.map(|record| Log::read(record, &resource, &scope)));
+            }
+        }
         for of_resource in list(&request["resourceMetrics"]) {
             let resource = attributes(&of_resource["resource"]);
             for of_scope in list(&of_resource["scopeMetrics"]) {
@@ -142,6 +176,22 @@ impl Span {
             events: list(&span["events"]).map(event).collect(),
             links: list(&span["links"]).map(|link| text(&link["spanId"])).collect(),
             linked: list(&span["links"]).map(Link::read).collect(),
+            resource: resource.clone(),
+            scope: scope.to_owned(),
+        }
+    }
+}
+
+impl Log {
+    fn read(record: &Value, resource: &Attributes, scope: &str) -> Self {
+        Self {
+            trace_id: text(&record["traceId"]),
+            span_id: text(&record["spanId"]),
+            time: whole(&record["timeUnixNano"]),
+            severity: whole(&record["severityNumber"]),
+            body: text(&record["body"]["stringValue"]),
+            event_name: text(&record["eventName"]),
+            attributes: attributes(record),
             resource: resource.clone(),
             scope: scope.to_owned(),
         }

@@ -35,10 +35,6 @@ pub(super) enum Payload {
     /// Points of metrics.
     Metrics(ExportMetricsServiceRequest),
     /// Log records.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no log records are made of reports yet")
-    )]
     Logs(ExportLogsServiceRequest),
 }
 
