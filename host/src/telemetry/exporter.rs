@@ -42,18 +42,23 @@ pub struct Exporter {
 
 impl Exporter {
     /// Starts exporting on this runtime, which has to live until [`Exporter::shutdown`] has returned, for a process
-    /// that has neither [`Meters`] nor a journal: what is to be exported is [recorded](Exporter::record) here.
-    /// The collector is not contacted yet.
+    /// that counts nothing itself: its reports are [recorded](Exporter::record) here. Where it has a journal, spans
+    /// and log records are made of what is appended to that, from where it was left; without one, of what is recorded
+    /// here. The collector is not contacted yet.
     ///
     /// # Errors
     ///
     /// When a file of the settings cannot be used, or no thread can be started.
-    pub fn start(settings: &Settings, runtime: &Handle) -> Result<Self, StartError> {
-        Self::start_of(settings, None, None, runtime)
+    pub fn start(
+        settings: &Settings,
+        journal: Option<&Journal>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
+        Self::start_of(settings, None, journal, runtime)
     }
 
-    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself, and may have a journal: then what is
-    /// appended to that is exported, from where it was left, and nothing has to be recorded here.
+    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself: these are exported. With a journal,
+    /// nothing has to be recorded here.
     ///
     /// # Errors
     ///
@@ -123,7 +128,7 @@ impl Exporter {
         Ok(Way::new(signal, Client::new(destination)?, statistics))
     }
 
-    /// Takes a report in, unless it comes by the journal. Never waits.
+    /// Takes a report in, as far as it does not come by [`Meters`] and journal. Never waits.
     pub fn record(&self, report: &Report) {
         if let (Some(metrics), true) = (&self.metrics, self.is_counting) {
             metrics.record(report);
