@@ -39,7 +39,7 @@ func newLinesFactory() exporter.Factory {
 	)
 }
 
-// lines is the part that the signals share.
+// lines is the part that all signals share.
 type lines struct {
 	path string
 	file *os.File

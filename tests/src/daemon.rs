@@ -25,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
+    /// How it was started.
     starting: Starting,
     log: Arc<Mutex<Vec<String>>>,
     address: Option<SocketAddr>,
@@ -65,9 +66,11 @@ impl Answer {
 }
 
 /// A daemon that is being put together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Starting {
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// The longest that a file may become, in blocks of 512 bytes.
+    largest_file: Option<u32>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -98,6 +101,20 @@ impl Starting {
         self
     }
 
+    /// Bounds every file that the daemon writes, in blocks of 512 bytes: for it the disk is full then.
+    #[must_use]
+    pub fn largest_file(mut self, blocks: u32) -> Self {
+        self.largest_file = Some(blocks);
+        self
+    }
+
+    /// Takes the bound away.
+    #[must_use]
+    pub fn without_largest_file(mut self) -> Self {
+        self.largest_file = None;
+        self
+    }
+
     /// The daemon's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -112,7 +129,10 @@ impl Starting {
     #[must_use]
     pub fn start(self) -> Daemon {
         let mut daemon = self.launch();
-        daemon.become_ready();
+        daemon.wait_until("the daemon is ready", |daemon| {
+            daemon.log_has("ready").then_some(())
+        });
+        daemon.address = daemon.listening();
         daemon
     }
 
@@ -123,19 +143,16 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let log = Arc::default();
-        let child = self.spawn(&log);
-        Daemon {
-            child,
-            starting: self,
-            log,
-            address: None,
-        }
-    }
-
-    /// A process, whose standard error goes to the log line by line.
-    fn spawn(&self, log: &Arc<Mutex<Vec<String>>>) -> Child {
-        let mut command = Command::new(program::executable());
+        let mut command = match self.largest_file {
+            None => Command::new(program::executable()),
+            Some(blocks) => {
+                // A write over the limit is then an error, and no signal.
+                let mut shell = Command::new("sh");
+                let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+                shell.args(["-c", &limited, "sh"]).arg(program::executable());
+                shell
+            }
+        };
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -145,25 +162,31 @@ impl Starting {
             .stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("OTEL_") || name == "RUST_LOG" || name == "NOTIFY_SOCKET" {
+            let steers = ["RUST_LOG", "NOTIFY_SOCKET", "STATE_DIRECTORY"];
+            if name.starts_with("OTEL_") || steers.contains(&&*name) {
                 command.env_remove(&*name);
             }
         }
-        for (name, value) in &self.environment {
-            command.env(name, value);
-        }
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
+        command.envs(self.environment.iter().cloned());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the daemon: {error}"));
+        let log = Arc::<Mutex<Vec<String>>>::default();
         if let Some(stderr) = child.stderr.take() {
-            let log = Arc::clone(log);
+            let log = Arc::clone(&log);
             thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 }
             });
         }
-        child
+        Daemon {
+            child,
+            starting: self,
+            log,
+            address: None,
+        }
     }
 }
 
@@ -177,7 +200,8 @@ impl Daemon {
     pub fn with(configuration: &str) -> Starting {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let starting = Starting {
-            folder,
+            folder: Arc::new(folder),
+            largest_file: None,
             environment: Vec::new(),
             arguments: Vec::new(),
         };
@@ -190,25 +214,16 @@ impl Daemon {
         self.starting.path(name)
     }
 
-    /// Kills the daemon, with the signal that cannot be caught, and starts it again as it was started, in the same
-    /// folder; returns when it is ready. Its log begins anew.
+    /// Sends a signal that ends it, such as `KILL`, and waits for the end; what it left can be started again.
     ///
     /// # Panics
     ///
-    /// When it cannot be started again.
-    pub fn kill_and_start_again(&mut self) {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
-        killed.unwrap_or_else(|error| panic!("cannot kill the daemon: {error}"));
-        self.log = Arc::default();
-        self.child = self.starting.spawn(&self.log);
-        self.become_ready();
-    }
-
-    fn become_ready(&mut self) {
-        self.wait_until("the daemon is ready", |daemon| {
-            daemon.log_has("ready").then_some(())
-        });
-        self.address = self.listening();
+    /// When it does not end.
+    #[must_use]
+    pub fn again_after(self, signal: &str) -> Starting {
+        let starting = self.starting.clone();
+        let _ = self.end(signal);
+        starting
     }
 
     /// The daemon's process.

@@ -6,6 +6,8 @@
 mod context;
 #[path = "telemetry/failures.rs"]
 mod failures;
+#[path = "telemetry/logs.rs"]
+mod logs;
 #[path = "telemetry/metrics.rs"]
 mod metrics;
 #[path = "telemetry/page.rs"]

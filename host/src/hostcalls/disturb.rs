@@ -96,7 +96,7 @@ impl RunState {
                 call: call.as_str(),
                 phase,
                 detail,
-                at: self.deadline.elapsed(),
+                at: self.deadline.moment(),
             });
         }
         fired

@@ -66,7 +66,7 @@ impl RunState {
             denial: denial.as_str().into(),
             phase,
             detail,
-            at: self.deadline.elapsed(),
+            at: self.deadline.moment(),
         });
     }
 

@@ -213,7 +213,7 @@ impl RunState {
 
     /// Closes the timeline and hands over what was recorded.
     pub fn into_remains(mut self) -> Remains {
-        let end = self.deadline.elapsed();
+        let end = self.deadline.moment();
         self.timeline.finish(end);
         self.log_printed(end);
         self.usage.memory_bytes = self.usage.memory_bytes.max(self.memory.peak());

@@ -77,7 +77,7 @@ impl log::Host for RunState {
         let message = self.presentable(&message, MAX_LOG_LINE);
         let (phase, detail) = self.open_phase();
         self.log.push(LogLine {
-            at: self.deadline.elapsed(),
+            at: self.deadline.moment(),
             phase,
             detail,
             level,

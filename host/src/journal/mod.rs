@@ -5,15 +5,27 @@
 //! from memory while they are there, else from the disk, so that an outage of a collector, a burst and a restart are
 //! the same to it.
 
+mod beside;
+mod disk;
+#[cfg(test)]
+mod disk_tests;
 mod feed;
+mod found;
+#[cfg(test)]
+mod memory_tests;
 mod observer;
+mod reader;
+mod record;
+mod replay;
+mod retention;
 mod ring;
+mod segments;
+mod selection;
 mod sequence;
 mod settings;
 mod shared;
 mod status;
-#[cfg(test)]
-mod tests;
+mod store;
 mod writer;
 
 use std::sync::Arc;
@@ -21,13 +33,19 @@ use std::time::Duration;
 
 pub use feed::{Batch, Feed};
 pub use observer::Observer;
+pub use reader::{Next, Place, Reader};
+pub use record::Damage;
+pub use selection::{Selection, parse_moment};
 pub use sequence::Sequence;
-pub use settings::Settings;
+pub use settings::{NoFolder, Settings};
 pub use status::{FeedStatus, Status};
+pub use store::StoreError;
 
 use crate::outcome::Report;
+use disk::Disk;
+use found::Found;
 use shared::{Progress, Shared};
-use writer::Writer;
+use writer::{CheckpointTimes, Writer};
 
 /// The journal. Clones are the same one; when the last one is gone, the writer ends as after [`Journal::close`].
 #[derive(Debug, Clone)]
@@ -48,12 +66,24 @@ impl Drop for Handle {
 pub struct Opened {
     /// The newest report that there was.
     pub last: Sequence,
+    /// How many bytes at the end were no whole record, as left by a crash, and were cut off.
+    pub torn: u64,
+    /// How many reports were recorded after the observers' last checkpoint, and told to them again.
+    pub replayed: u64,
+    /// What is not well, in sentences.
+    pub problems: Vec<String>,
 }
 
 /// Why a journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// Another process writes to the folder.
+    #[error(
+        "another process writes to the journal in `{}`, expected a folder of its own for each: set `journal.dir`",
+        .0.display()
+    )]
+    Locked(std::path::PathBuf),
     /// The writer's thread cannot be started.
     #[error("no thread can be started: {0}")]
     Thread(#[source] std::io::Error),
@@ -70,23 +100,34 @@ pub struct Unfinished {
 }
 
 impl Journal {
-    /// Opens the journal and starts its writer. Observers are restored before this returns.
+    /// Opens the journal and starts its writer. Observers are restored before this returns. Reads the disk.
+    ///
+    /// A folder that cannot be read or written is no error: reports then wait in memory, [`Status::write_error`] says
+    /// why, and it is tried again.
     ///
     /// # Errors
     ///
-    /// When the writer cannot be started.
+    /// When another process writes to the folder, or the writer cannot be started.
     pub fn open(
         settings: Settings,
         mut observers: Vec<Box<dyn Observer>>,
     ) -> Result<(Self, Opened), OpenError> {
-        let opened = Opened::default();
-        for observer in &mut observers {
-            observer.restore(None);
+        let mut found = Found::default();
+        if let Some(dir) = &settings.dir {
+            found = Found::in_folder(dir, &settings)?;
         }
-        let shared = Arc::new(Shared::new(&settings, opened.last));
+        let mut opened = found.opened;
+        opened.replayed = replay::restore(&mut observers, found.beside.checkpoint, settings.dir.as_deref());
+        let shared = Shared::new(&settings, opened.last, found.written, found.beside.cursors);
+        let shared = Arc::new(shared);
+        let disk = settings.dir.clone().zip(found.store);
+        let disk = disk.map(|(dir, store)| Disk::new(dir, settings, found.written, store));
         let writer = Writer {
             shared: Arc::clone(&shared),
             observers,
+            disk,
+            observed: opened.last,
+            checkpoint: CheckpointTimes::default(),
         };
         std::thread::Builder::new()
             .name("bedcheck-journal".to_owned())
@@ -104,10 +145,20 @@ impl Journal {
         self.shared().append(report.into())
     }
 
-    /// The feed of a signal, from the report after the last one that was delivered; for a signal that has never been
-    /// delivered, from the next report on. Of each signal, only the feed that was asked for last is to be used.
+    /// The feed of a signal, from the report after the last one that was delivered, by this process or by one before;
+    /// for a signal that has never been delivered, from the next report on. Of each signal, only the feed that was asked for last is to be used.
     pub fn feed(&self, signal: &'static str) -> Feed {
         Feed::new(Arc::clone(self.shared()), signal)
+    }
+
+    /// How often the writer has looked whether there is something to do: at least once a second while it gets on.
+    pub fn beats(&self) -> u64 {
+        self.shared().beats()
+    }
+
+    /// Whether the writer has ended.
+    pub fn has_ended(&self) -> bool {
+        self.shared().has_ended()
     }
 
     /// How the journal is.
@@ -143,12 +194,12 @@ impl Journal {
 
     async fn wait(&self, bound: Duration, is_done: impl FnMut(&Progress) -> bool) -> Result<(), Unfinished> {
         let mut progress = self.shared().progress();
-        let _ = tokio::time::timeout(bound, progress.wait_for(is_done)).await;
+        let is_over = tokio::time::timeout(bound, progress.wait_for(is_done))
+            .await
+            .is_ok();
         let done = self.status();
-        let is_over = self.shared().has_ended();
         match done.unwritten {
-            0 => Ok(()),
-            _ if is_over && done.write_error.is_none() => Ok(()),
+            0 if is_over => Ok(()),
             unwritten => Err(Unfinished { unwritten, bound }),
         }
     }

@@ -18,8 +18,8 @@ pub(super) struct Ring(VecDeque<(Sequence, Arc<Report>)>);
 pub(super) struct Kept {
     /// Reports up to this one are done with: they were delivered of every signal.
     pub(super) delivered: Sequence,
-    /// Whether there is a disk to write to, and up to which report all that could be written is.
-    pub(super) written: Option<Sequence>,
+    /// If there is a disk to write to: after which report it has those that could be written, and up to which.
+    pub(super) on_disk: Option<(Sequence, Sequence)>,
     /// The most reports that may wait.
     pub(super) memory: usize,
 }
@@ -42,11 +42,11 @@ impl Ring {
     /// Removes a report that need not, or can no longer, be held, and tells which; none when all can stay.
     pub(super) fn evict(&mut self, kept: Kept) -> Option<Sequence> {
         let (first, _) = self.0.front()?;
-        let is_written = kept.written.is_some_and(|written| *first <= written);
         let is_wanted = *first > kept.delivered;
-        let goes = match kept.written {
-            None => !is_wanted,
-            Some(_) => is_written && (self.0.len() > CACHED || !is_wanted),
+        let goes = match kept.on_disk {
+            Some((_, written)) if *first > written => false,
+            Some((removed, _)) if *first > removed => self.0.len() > CACHED || !is_wanted,
+            _ => !is_wanted,
         };
         (goes || self.0.len() > kept.memory).then(|| *first).inspect(|_| {
             self.0.pop_front();

@@ -3,6 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config;
+
+/// Why reports are kept in memory only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no folder for the journal: found none of `STATE_DIRECTORY`, `XDG_STATE_HOME` and `HOME`, expected one \
+     or `journal.dir`"
+)]
+pub struct NoFolder;
+
 /// How reports are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -24,15 +34,101 @@ pub struct Settings {
     pub memory: usize,
 }
 
+impl Settings {
+    /// What a configuration says, on disk unless it says otherwise; variables of the environment say where if it does
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// When neither says where.
+    pub fn of(
+        table: Option<&config::Journal>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, NoFolder> {
+        let default = config::Journal::default();
+        let table = table.unwrap_or(&default);
+        let dir = match &table.dir {
+            _ if !table.enabled => None,
+            Some(dir) => Some(dir.clone()),
+            None => Some(default_folder(variable).ok_or(NoFolder)?),
+        };
+        Ok(Self {
+            dir,
+            max_size: table.max_size,
+            max_age: table.max_age,
+            sync: table.sync,
+            ..Self::default()
+        })
+    }
+}
+
+/// The folder that systemd gives a service, or else one in the user's folder of state (XDG Base Directory
+/// Specification).
+fn default_folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty());
+    // systemd lists several, separated by colons.
+    let of_service = given("STATE_DIRECTORY").and_then(|list| list.split(':').next().map(PathBuf::from));
+    let of_user = || {
+        let state = given("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute());
+        let state = state.or_else(|| Some(PathBuf::from(given("HOME")?).join(".local").join("state")));
+        state.map(|state| state.join("bedcheck"))
+    };
+    of_service.or_else(of_user).map(|folder| folder.join("journal"))
+}
+
 impl Default for Settings {
     fn default() -> Self {
+        let default = config::Journal::default();
         Self {
             dir: None,
-            max_size: 1 << 30,
-            max_age: Duration::from_secs(7 * 24 * 60 * 60),
+            max_size: default.max_size,
+            max_age: default.max_age,
             segment_size: 16 << 20,
-            sync: Duration::from_secs(1),
+            sync: default.sync,
             memory: 16 * 1024,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(variables: &[(&str, &str)]) -> Result<Option<PathBuf>, NoFolder> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Settings::of(None, &variable).map(|settings| settings.dir)
+    }
+
+    #[test]
+    fn the_folder_is_the_services_or_the_users() {
+        let at = |path: &str| Ok(Some(PathBuf::from(path)));
+        let home = ("HOME", "/home/a");
+        assert_eq!(folder(&[home]), at("/home/a/.local/state/bedcheck/journal"));
+        assert_eq!(
+            folder(&[home, ("XDG_STATE_HOME", "/s")]),
+            at("/s/bedcheck/journal")
+        );
+        assert_eq!(
+            folder(&[home, ("XDG_STATE_HOME", "s")]),
+            at("/home/a/.local/state/bedcheck/journal")
+        );
+        let service = ("STATE_DIRECTORY", "/var/lib/bedcheck:/var/lib/other");
+        assert_eq!(folder(&[home, service]), at("/var/lib/bedcheck/journal"));
+        assert_eq!(folder(&[("HOME", "")]), Err(NoFolder));
+    }
+
+    #[test]
+    fn what_is_switched_off_needs_no_folder() {
+        let table = config::Journal {
+            enabled: false,
+            ..config::Journal::default()
+        };
+        let settings = Settings::of(Some(&table), &|_| None).unwrap();
+        assert_eq!(settings, Settings::default());
     }
 }

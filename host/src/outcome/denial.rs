@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::capability::Capability;
 
@@ -40,6 +40,11 @@ impl Denial {
 pub struct DeniedCalls([u64; Denial::ALL.len()]);
 
 impl DeniedCalls {
+    /// These counts, in the order of [`Denial::ALL`].
+    pub(super) fn of(counts: [u64; Denial::ALL.len()]) -> Self {
+        Self(counts)
+    }
+
     /// Counts a refused call.
     pub fn add(&mut self, denial: Denial) {
         for (kind, count) in Denial::ALL.iter().zip(&mut self.0) {
@@ -62,7 +67,7 @@ impl DeniedCalls {
 }
 
 /// A call that a missing grant or capability refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeniedCall {
     /// Why: `grant`, or the name of the capability.
     pub denial: Cow<'static, str>,
@@ -71,7 +76,11 @@ pub struct DeniedCall {
     /// Its detail.
     pub detail: Option<String>,
     /// When, from the start of the run.
-    #[serde(rename = "at_s", serialize_with = "super::report::seconds")]
+    #[serde(
+        rename = "at_s",
+        serialize_with = "super::report::seconds",
+        deserialize_with = "super::read::seconds"
+    )]
     pub at: Duration,
 }
 

@@ -3,6 +3,7 @@
 mod denial;
 mod error_type;
 mod identity;
+mod read;
 mod relations;
 mod report;
 
@@ -13,5 +14,5 @@ pub use relations::{Relations, RunReference, StateChange};
 pub use report::{
     Attempt, AttributeValue, Attributes, CircuitChange, DeadlineHit, ErrorReport, InjectedFault, LogLevel,
     LogLine, Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage,
-    hexadecimal,
+    Word, hexadecimal,
 };

@@ -49,7 +49,7 @@ pub(super) fn report(
     deadline: &Deadline,
     gathered: Gathered,
 ) -> Report {
-    let duration = deadline.elapsed();
+    let duration = deadline.moment();
     let last = gathered.attempts.last();
     let mut warnings = Vec::new();
     let error = match last.and_then(|attempt| attempt.error.clone()) {

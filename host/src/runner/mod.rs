@@ -241,7 +241,7 @@ impl Runner {
         circumstances: Circumstances,
         gathered: &mut Gathered,
     ) -> Option<ErrorReport> {
-        let start = deadline.elapsed();
+        let start = deadline.moment();
         let finished = sandbox::run(
             &self.sandbox,
             &prepared.plugin,
@@ -264,7 +264,7 @@ impl Runner {
                 .map_or(Outcome::Pass, |error| error.error_type.outcome()),
             error: error.clone(),
             start,
-            duration: deadline.elapsed().saturating_sub(start),
+            duration: deadline.moment().saturating_sub(start),
             phases: remains.timeline.reports(deadline.limit()),
         });
         gathered.measurements = remains.measurements;

@@ -21,6 +21,7 @@ pub mod heartbeat;
 mod held_up;
 pub mod http;
 pub mod incidents;
+mod keeping;
 pub mod logs;
 pub mod notify;
 mod outbound;

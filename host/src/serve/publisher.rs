@@ -1,5 +1,5 @@
-//! What becomes of what the daemon finds out: it is told on the board, in the metrics, as spans, in the log and by
-//! heartbeats, all from this one place. Nothing here waits for anybody.
+//! What becomes of what the daemon finds out: it is told to the journal, on the board, in the log and by heartbeats,
+//! all from this one place; what follows from reports alone is derived from the journal. Nothing here waits for anybody.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::supervise::Supervisor;
 use super::takeover::Takeover;
 use super::watching;
 use crate::config::Serve;
+use crate::journal::Journal;
 use crate::library::Origin;
 use crate::outcome::{Outcome, Report};
 use crate::policy::TargetKey;
@@ -28,7 +29,7 @@ use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::{Beside, LivePlugins, PluginEvent};
 use crate::schedule::{BreakerView, Transition};
-use crate::telemetry::{Exporter, Meters};
+use crate::telemetry::Meters;
 
 /// Tells everybody.
 pub(super) struct Publisher {
@@ -47,7 +48,7 @@ pub(super) struct Publisher {
 pub(super) struct Outlets {
     pub(super) board: Arc<Board>,
     pub(super) meters: Meters,
-    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) journal: Journal,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
     pub(super) incidents: Incidents,
@@ -334,12 +335,9 @@ impl Publisher {
     }
 
     fn record(&self, report: Report, state: CheckState) {
-        self.outlets.meters.record(&report);
-        if let Some(exporter) = &self.outlets.exporter {
-            exporter.record(&report);
-        }
-        logs::run(&report, state.as_str());
         let report = Arc::new(report);
+        self.outlets.journal.append(Arc::clone(&report));
+        logs::run(&report, state.as_str());
         match report.outcome {
             Outcome::Skipped => self.outlets.board.skipped(report),
             _ => self.outlets.board.finished(report, state.as_str()),

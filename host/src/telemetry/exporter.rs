@@ -14,7 +14,7 @@ use super::meters::Meters;
 use super::metrics::Metrics;
 use super::otlp::{Client, StartError};
 use super::requests;
-use super::resource;
+use super::resource::resource;
 use super::settings::{Destination, Settings};
 use super::statistics::Statistics;
 use crate::journal::{self, Journal};
@@ -42,18 +42,23 @@ pub struct Exporter {
 
 impl Exporter {
     /// Starts exporting on this runtime, which has to live until [`Exporter::shutdown`] has returned, for a process
-    /// that has neither [`Meters`] nor a journal: what is to be exported is [recorded](Exporter::record) here.
-    /// The collector is not contacted yet.
+    /// that counts nothing itself: its reports are [recorded](Exporter::record) here. Where it has a journal, spans
+    /// and log records are made of what is appended to that, from where it was left; without one, of what is recorded
+    /// here. The collector is not contacted yet.
     ///
     /// # Errors
     ///
     /// When a file of the settings cannot be used, or no thread can be started.
-    pub fn start(settings: &Settings, runtime: &Handle) -> Result<Self, StartError> {
-        Self::start_of(settings, None, None, runtime)
+    pub fn start(
+        settings: &Settings,
+        journal: Option<&Journal>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
+        Self::start_of(settings, None, journal, runtime)
     }
 
-    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself, and may have a journal: then what is
-    /// appended to that is exported, from where it was left, and nothing has to be recorded here.
+    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself: these are exported. With a journal,
+    /// nothing has to be recorded here.
     ///
     /// # Errors
     ///
@@ -74,6 +79,7 @@ impl Exporter {
         runtime: &Handle,
     ) -> Result<Self, StartError> {
         let _entered = runtime.enter();
+        let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
         let mut exporter = Self {
             journal: match journal {
@@ -87,11 +93,11 @@ impl Exporter {
             stop,
             deliveries: Mutex::default(),
         };
-        for (signal, destination, render) in requests::of_reports(settings, &resource::message(&settings.resource)) {
+        for (signal, destination, render) in requests::of_reports(settings) {
             exporter.deliver_reports(signal, destination, render, &stopped, runtime)?;
         }
         if let Some(destination) = &settings.metrics {
-            let metrics = meters.map_or_else(|| Arc::new(Metrics::new(resource::resource(&settings.resource))), Meters::metrics);
+            let metrics = meters.map_or_else(|| Arc::new(Metrics::new(resource)), Meters::metrics);
             exporter.metrics = Some(Arc::clone(&metrics));
             let way = exporter.way(Signal::Metrics, destination)?;
             let source = requests::metrics(metrics);
@@ -122,7 +128,7 @@ impl Exporter {
         Ok(Way::new(signal, Client::new(destination)?, statistics))
     }
 
-    /// Takes a report in, unless it comes by the journal. Never waits.
+    /// Takes a report in, as far as it does not come by [`Meters`] and journal. Never waits.
     pub fn record(&self, report: &Report) {
         if let (Some(metrics), true) = (&self.metrics, self.is_counting) {
             metrics.record(report);

@@ -8,43 +8,39 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use super::delivery::{Numbered, Render, Source};
+use super::delivery::{Render, Source};
 use super::environment::Signal;
 use super::metrics::Metrics;
 use super::otlp::Payload;
 use super::settings::{Destination, Settings};
-use super::{logs, spans};
-use crate::outcome::Report;
+use super::{logs, resource, spans};
 
 /// The signals that are made of reports and exported: where each goes, and how its requests are made.
-pub(super) fn of_reports<'a>(
-    settings: &'a Settings,
-    resource: &Resource,
-) -> Vec<(Signal, &'a Destination, Render)> {
-    let traces = settings.traces.iter().map(|to| (Signal::Traces, to, traces_of(resource.clone())));
-    let logs = settings.logs.iter().map(|to| (Signal::Logs, to, logs_of(resource.clone())));
+pub(super) fn of_reports(settings: &Settings) -> Vec<(Signal, &Destination, Render)> {
+    let resource = resource::message(&settings.resource);
+    let traces = settings.traces.iter();
+    let traces = traces.map(|destination| (Signal::Traces, destination, traces_of(resource.clone())));
+    let logs = settings.logs.iter();
+    let logs = logs.map(|destination| (Signal::Logs, destination, logs_of(resource.clone())));
     traces.chain(logs).collect()
 }
 
 /// The spans of reports.
 fn traces_of(resource: Resource) -> Render {
     Arc::new(move |reports| {
-        let resource_spans = spans::resource_spans(&resource, plain(reports));
-        (!resource_spans.is_empty())
-            .then_some(Payload::Traces(ExportTraceServiceRequest { resource_spans }))
+        let reports = reports.iter().map(|(_, report)| &**report);
+        let resource_spans = spans::resource_spans(&resource, reports);
+        (!resource_spans.is_empty()).then_some(Payload::Traces(ExportTraceServiceRequest { resource_spans }))
     })
 }
 
-/// The log records of reports.
+/// The log records of reports; most have none.
 fn logs_of(resource: Resource) -> Render {
     Arc::new(move |reports| {
-        let resource_logs = logs::resource_logs(&resource, plain(reports));
+        let reports = reports.iter().map(|(_, report)| &**report);
+        let resource_logs = logs::resource_logs(&resource, reports);
         (!resource_logs.is_empty()).then_some(Payload::Logs(ExportLogsServiceRequest { resource_logs }))
     })
-}
-
-fn plain(reports: &[Numbered]) -> impl Iterator<Item = &Report> {
-    reports.iter().map(|(_, report)| &**report)
 }
 
 /// The metrics.

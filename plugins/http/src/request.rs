@@ -147,6 +147,7 @@ mod tests {
                 (header::ACCEPT, plain("text/html")),
             ],
             body: Some("a=1".into()),
+            has_strayed: false,
         }
     }
 

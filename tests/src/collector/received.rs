@@ -64,12 +64,10 @@ pub struct Log {
     pub time: u64,
     /// 1 to 24, as in OTLP.
     pub severity: u64,
-    /// The severity as its source calls it.
-    pub severity_text: String,
     /// The event's name; empty for a line of a log.
     pub event_name: String,
-    /// What was said.
-    pub body: Value,
+    /// What it says.
+    pub body: String,
     /// Its attributes.
     pub attributes: Attributes,
     /// Who sent it.
@@ -162,6 +160,15 @@ impl Received {
                     .extend(spans.map(|span| Span::read(span, &resource, &scope)));
             }
         }
+        for of_resource in list(&request["resourceLogs"]) {
+            let resource = attributes(&of_resource["resource"]);
+            for of_scope in list(&of_resource["scopeLogs"]) {
+                let scope = text(&of_scope["scope"]["name"]);
+                let records = list(&of_scope["logRecords"]);
+                self.logs
+                    .extend(records.map(|record| Log::read(record, &resource, &scope)));
+            }
+        }
         for of_resource in list(&request["resourceMetrics"]) {
             let resource = attributes(&of_resource["resource"]);
             for of_scope in list(&of_resource["scopeMetrics"]) {
@@ -212,9 +219,8 @@ impl Log {
             span_id: text(&record["spanId"]),
             time: whole(&record["timeUnixNano"]),
             severity: whole(&record["severityNumber"]),
-            severity_text: text(&record["severityText"]),
+            body: text(&record["body"]["stringValue"]),
             event_name: text(&record["eventName"]),
-            body: plain(&record["body"]),
             attributes: attributes(record),
             resource: resource.clone(),
             scope: scope.to_owned(),

@@ -12,7 +12,6 @@ use crate::journal::Sequence;
 use crate::outcome::Report;
 use crate::telemetry::otlp::{Answer, Client, Payload, StartError};
 use crate::telemetry::requests;
-use crate::telemetry::resource;
 use crate::telemetry::settings::Settings;
 
 /// How often a request is tried: with the pauses between, a collector that restarts is waited for.
@@ -65,8 +64,7 @@ pub async fn export_again(
     settings: &Settings,
     reports: impl IntoIterator<Item = Report>,
 ) -> Result<Sent, AgainError> {
-    let resource = resource::message(&settings.resource);
-    let ways: Result<Vec<_>, StartError> = requests::of_reports(settings, &resource)
+    let ways: Result<Vec<_>, StartError> = requests::of_reports(settings)
         .into_iter()
         .map(|(_, destination, render)| Ok((Client::new(destination)?, render)))
         .collect();

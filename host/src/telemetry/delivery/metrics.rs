@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use tokio::time::sleep;
 
-use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, has_time, pause, points};
+use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, expiry, has_time, pause, points};
 use crate::telemetry::otlp::{Answer, Payload};
 
 /// The smallest request that is made for a collector which takes none as large as before.
@@ -68,7 +68,11 @@ impl Delivery {
         // With many checks this takes a while, in which nobody else could use this thread of the runtime.
         let collected =
             tokio::task::spawn_blocking(move || source().map(|metrics| points::requests(metrics, largest)));
-        let collected = collected.await.unwrap_or_else(|error| Err(error.to_string()));
+        let collected = tokio::select! {
+            biased;
+            () = expiry(stop) => Err("there was no time left".to_owned()),
+            collected = collected => collected.unwrap_or_else(|error| Err(error.to_string())),
+        };
         self.failure = None;
         let requests = collected.map_err(|reason| self.fail(reason, None))?;
         for request in requests {

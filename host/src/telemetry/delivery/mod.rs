@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 pub use again::{AgainError, Sent, export_again};
 pub(super) use metrics::{Source, deliver_metrics};
-pub(super) use reports::{Delivery, Numbered, Render};
+pub(super) use reports::{Delivery, Render};
 pub(super) use way::Way;
 
 /// The largest request, in bytes: what gRPC takes by default is 4 MiB, less what a proxy or a collector adds to it.

@@ -169,9 +169,11 @@ impl Delivery {
         let reports: Vec<Numbered> = self.pending.iter().take(count).cloned().collect();
         let render = Arc::clone(&self.render);
         let made = tokio::task::spawn_blocking(move || fitting(&reports, &*render, MAX_REQUEST));
-        let (count, payload) = made.await.ok()?;
-        self.limit = self.limit.min(count.max(1) * 2);
-        Some((count, payload))
+        let (fitting, payload) = made.await.ok()?;
+        if fitting < count {
+            self.limit = fitting;
+        }
+        Some((fitting, payload))
     }
 
     /// The first so many pending reports need no delivery any more.

@@ -34,7 +34,7 @@ fn exporter(address: SocketAddr, protocol: Protocol) -> Exporter {
     };
     let variable = |name: &str| (name == "OTEL_LOGS_EXPORTER").then(|| "none".to_owned());
     let settings = Settings::resolve(Some(&table), &variable).unwrap().unwrap();
-    Exporter::start(&settings, &Handle::current()).unwrap()
+    Exporter::start(&settings, None, &Handle::current()).unwrap()
 }
 
 /// Spans only.
@@ -57,22 +57,24 @@ fn success(protocol: Protocol) -> Reply {
 }
 
 /// So many reports of runs of their own.
-fn reports(count: u8) -> Vec<Report> {
-    let report = |number| {
+fn reports(count: u16) -> Vec<Report> {
+    let report = |number: u16| {
         let mut report = passing();
-        report.trace_id.0[15] = number;
-        report.run_id.0[7] = number;
+        report.trace_id.0[14..].copy_from_slice(&number.to_be_bytes());
+        report.run_id.0[6..].copy_from_slice(&number.to_be_bytes());
         report
     };
     (1..=count).map(report).collect()
 }
 
-/// The runs that a request tells of, by the last byte of their trace.
-fn runs(request: &Request) -> BTreeSet<u8> {
+/// The runs that a request tells of, by the end of their trace's identity.
+fn runs(request: &Request) -> BTreeSet<u16> {
     let message: ExportTraceServiceRequest = request.message();
     let scopes = message.resource_spans.iter().flat_map(|spans| &spans.scope_spans);
     let spans = scopes.flat_map(|scope| &scope.spans);
-    spans.map(|span| span.trace_id[15]).collect()
+    spans
+        .map(|span| u16::from_be_bytes([span.trace_id[14], span.trace_id[15]]))
+        .collect()
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -153,7 +155,7 @@ async fn what_may_be_taken_later_is_sent_again_as_it_was_and_once() {
             _ => success(protocol),
         };
         let collector = Scripted::start(protocol, script).await;
-        let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
         exporter.record(&passing());
         exporter.record(&failing());
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
@@ -185,7 +187,7 @@ async fn a_collector_that_falls_silent_is_asked_again_on_another_connection() {
             timeout: Duration::from_millis(500),
             ..collector.destination()
         };
-        let exporter = Exporter::start(&spans_to(destination), &Handle::current()).unwrap();
+        let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
         exporter.record(&passing());
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
         let received = collector.received();
@@ -203,7 +205,7 @@ async fn what_is_refused_for_good_is_never_sent_again_and_holds_up_nothing() {
             _ => success(protocol),
         };
         let collector = Scripted::start(protocol, script).await;
-        let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
         let [first, second, third] = reports(3).try_into().unwrap();
         exporter.record(&first);
         exporter.record(&second);
@@ -232,11 +234,11 @@ async fn a_request_that_is_too_large_is_sent_in_parts() {
             (false, _) => success(protocol),
         };
         let collector = Scripted::start(protocol, script).await;
-        let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
         reports(9).iter().for_each(|report| exporter.record(report));
         assert_eq!(exporter.shutdown(AT_LAST).await, Vec::<String>::new());
         let received: Vec<_> = collector.received().iter().map(runs).collect();
-        let taken: Vec<u8> = received
+        let taken: Vec<u16> = received
             .into_iter()
             .filter(|runs| runs.len() <= 2)
             .flatten()
@@ -249,7 +251,7 @@ async fn a_request_that_is_too_large_is_sent_in_parts() {
 async fn a_single_run_that_is_too_large_is_refused() {
     let script = |_, _: &_| Reply::Http(413, "", Vec::new());
     let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+    let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
     exporter.record(&passing());
     let losses = exporter.shutdown(FLUSH_BOUND).await;
     assert_eq!(losses.len(), 1, "{losses:?}");
@@ -275,7 +277,7 @@ async fn what_was_rejected_of_an_export_is_said_and_never_sent_again() {
             Protocol::HttpProtobuf => Reply::Http(200, "", message.clone()),
         };
         let collector = Scripted::start(protocol, script).await;
-        let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
         exporter.record(&passing());
         let losses = exporter.shutdown(FLUSH_BOUND).await;
         assert_eq!(losses.len(), 1, "{losses:?}");
@@ -291,7 +293,7 @@ async fn what_was_rejected_of_an_export_is_said_and_never_sent_again() {
 async fn a_collector_that_wants_an_hour_does_not_hold_up_the_end() {
     let script = |_, _: &_| Reply::Http(429, "retry-after: 3600\r\n", Vec::new());
     let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let exporter = Exporter::start(&spans_to(collector.destination()), &Handle::current()).unwrap();
+    let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
     exporter.record(&passing());
     let began = Instant::now();
     let losses = exporter.shutdown(FLUSH_BOUND).await;
@@ -334,11 +336,80 @@ async fn what_one_exporter_could_not_deliver_the_next_one_of_the_journal_does() 
 }
 
 #[tokio::test]
+async fn what_waits_on_disk_is_delivered_by_the_next_process() {
+    let is_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let up = std::sync::Arc::clone(&is_up);
+    let script = move |_, _: &_| match up.load(std::sync::atomic::Ordering::Relaxed) {
+        true => success(Protocol::HttpProtobuf),
+        false => Reply::Cut,
+    };
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let settings = spans_to(collector.destination());
+    let directory = tempfile::tempdir().unwrap();
+    let meters = Meters::new(&BTreeMap::new());
+    let start = || {
+        let settings_of_journal = crate::journal::Settings {
+            dir: Some(directory.path().join("journal")),
+            ..crate::journal::Settings::default()
+        };
+        let (journal, _) = Journal::open(settings_of_journal, Vec::new()).unwrap();
+        let exporter = Exporter::start_with(&settings, &meters, Some(&journal), &Handle::current());
+        (journal, exporter.unwrap())
+    };
+
+    let (journal, exporter) = start();
+    for report in reports(3) {
+        journal.append(report);
+    }
+    let losses = exporter.shutdown(FLUSH_BOUND).await;
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert!(
+        losses[0].starts_with("the spans of 3 runs did not reach `"),
+        "{losses:?}"
+    );
+    assert!(
+        losses[0].ends_with("; they are in the journal, and the next start sends them"),
+        "{losses:?}"
+    );
+    drop(exporter);
+    journal.close(AT_LAST).await.unwrap();
+    drop(journal);
+
+    is_up.store(true, std::sync::atomic::Ordering::Relaxed);
+    let before = collector.received();
+    let (journal, exporter) = start();
+    until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
+    assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
+    journal.close(AT_LAST).await.unwrap();
+    let received = collector.received();
+    assert_eq!(received.len(), before.len() + 1);
+    assert_eq!(runs(&received[before.len()]), BTreeSet::from([1, 2, 3]));
+}
+
+#[tokio::test]
+async fn of_a_burst_of_ten_thousand_runs_every_one_arrives_once() {
+    for protocol in PROTOCOLS {
+        let collector = Scripted::start(protocol, move |_, _| success(protocol)).await;
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
+        reports(10_000).iter().for_each(|report| exporter.record(report));
+        assert_eq!(exporter.shutdown(4 * AT_LAST).await, Vec::<String>::new());
+        let received = collector.received();
+        let arrived: Vec<u16> = received.iter().flat_map(runs).collect();
+        assert_eq!(arrived, (1..=10_000).collect::<Vec<u16>>(), "{protocol:?}");
+        assert!(
+            received
+                .iter()
+                .all(|request| request.body.len() <= super::MAX_REQUEST)
+        );
+    }
+}
+
+#[tokio::test]
 async fn reports_are_sent_again_with_the_same_identities() {
     for protocol in PROTOCOLS {
         let collector = Scripted::start(protocol, move |_, _| success(protocol)).await;
         let settings = spans_to(collector.destination());
-        let exporter = Exporter::start(&settings, &Handle::current()).unwrap();
+        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
         reports(2).iter().for_each(|report| exporter.record(report));
         assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
         let sent = export_again(&settings, reports(2)).await.unwrap();

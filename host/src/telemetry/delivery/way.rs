@@ -119,15 +119,23 @@ impl Way {
                 (ExportResult::Partial, None)
             }
             Answer::Retry { reason, .. } => (ExportResult::Retry, Some(reason.clone())),
-            Answer::TooLarge { reason } => (ExportResult::TooLarge, Some(reason.clone())),
+            Answer::TooLarge { .. } => (ExportResult::TooLarge, None),
             Answer::Refused { reason } => (ExportResult::Refused, Some(reason.clone())),
         };
         self.statistics
             .exported(self.signal, result, took, SystemTime::now());
+        if result == ExportResult::TooLarge {
+            // It says nothing about parts of it, which are sent next.
+            return;
+        }
+        // What is refused for good is said by who knows which runs it is of.
+        let is_told = result == ExportResult::Refused && self.signal != Signal::Metrics;
         let (what, url) = (self.what(), self.url());
         match (&failure, &self.failure) {
             (None, Some(_)) if !self.is_last => tracing::info!("{what} reach `{url}` again"),
-            (Some(reason), None) if !self.is_last => tracing::warn!("{what} do not reach `{url}`: {reason}"),
+            (Some(reason), None) if !self.is_last && !is_told => {
+                tracing::warn!("{what} do not reach `{url}`: {reason}");
+            }
             _ => {}
         }
         if failure.is_none() {
