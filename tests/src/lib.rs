@@ -11,7 +11,7 @@
 //! - [`hook`] is a web server that keeps what it is sent,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
-//! - [`collector`] is a real OpenTelemetry Collector.
+//! - [`collector`] is a real OpenTelemetry Collector, and [`relay`] one in front of it.
 //!
 //! Everything blocks, listens only on loopback, and ends when it is dropped. What cannot be set up panics with
 //! a sentence that says why: a test has nobody to hand an error to.
@@ -30,6 +30,7 @@ pub mod nginx;
 pub mod nsd;
 pub mod program;
 pub mod prometheus;
+pub mod relay;
 pub mod script;
 pub mod target;
 
