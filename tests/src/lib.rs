@@ -12,7 +12,7 @@
 //! - [`hook`] is a web server that keeps what it is sent,
 //! - [`component`] is a plugin written by hand, for what no compiler makes,
 //! - [`certificates`] is an authority with certificates good and bad,
-//! - [`collector`] is a real OpenTelemetry Collector, [`rotel`] another receiver of OTLP,
+//! - [`collector`] is a real OpenTelemetry Collector, [`relay`] one in front of it, [`rotel`] another receiver of OTLP,
 //! - [`between`] is what stands between the program and its collector, and cuts, delays, refuses.
 //!
 //! Everything blocks, listens only on loopback, and ends when it is dropped. What cannot be set up panics with
@@ -33,6 +33,7 @@ pub mod nginx;
 pub mod nsd;
 pub mod program;
 pub mod prometheus;
+pub mod relay;
 pub mod rotel;
 pub mod script;
 pub mod stopped;

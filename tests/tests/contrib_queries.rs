@@ -1,12 +1,14 @@
-//! The promise: every query that is handed out, in the rules and in `docs/queries.md`, names what the daemon
+//! The promise: every query that is handed out, in the rules, the dashboard and `docs/queries.md`, names what the daemon
 //! really tells, and finds something where there is something to be found: in a real Prometheus that scrapes a daemon
 //! with a check for everything.
 
+#[expect(dead_code, reason = "these tests need a part of what is shared")]
 mod contrib;
 
 use std::collections::BTreeSet;
 
 use bedcheck_tests::prometheus::Prometheus;
+use contrib::dashboard::{dashboard, list, panels, text};
 use contrib::file;
 use contrib::promql::{Names, names};
 use contrib::world::World;
@@ -53,6 +55,7 @@ fn what_is_asked_is_what_is_told() {
     let world = World::start();
     rules_can_be_evaluated(&world.prometheus);
     documented_queries_find_something(&world.prometheus);
+    the_dashboard_shows_something(&world.prometheus);
 }
 
 /// A rule that records has something to record, and one that alerts can be decided.
@@ -88,11 +91,62 @@ fn documented_queries_find_something(prometheus: &Prometheus) {
     }
 }
 
+fn the_dashboard_shows_something(prometheus: &Prometheus) {
+    let dashboard = dashboard();
+    for variable in list(&dashboard["templating"]["list"]).filter(|variable| variable["type"] == "query") {
+        let definition = text(&variable["definition"]);
+        let of = definition
+            .strip_prefix("label_values(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        let (metric, label) = of
+            .and_then(|of| of.rsplit_once(", "))
+            .unwrap_or_else(|| panic!("{definition}"));
+        let query = as_grafana_asks(&format!("count by ({label}) ({metric})"));
+        assert_known(prometheus, definition, &query);
+    }
+    // There may be nothing to annotate.
+    for annotation in list(&dashboard["annotations"]["list"]) {
+        assert_known(
+            prometheus,
+            "an annotation",
+            &as_grafana_asks(text(&annotation["expr"])),
+        );
+    }
+    for panel in panels(&dashboard) {
+        for target in list(&panel["targets"]).filter(|target| target["datasource"]["type"] == "prometheus") {
+            let query = as_grafana_asks(text(&target["expr"]));
+            assert_known(prometheus, text(&panel["title"]), &query);
+            if names(&query).metrics.iter().all(|metric| is_here(metric)) {
+                assert!(!prometheus.wait_for(&query).is_empty());
+            }
+        }
+    }
+}
+
+/// A query with the values of variables that Grafana would put in, for everything there is and a short range.
+fn as_grafana_asks(query: &str) -> String {
+    [
+        ("$job", ".*"),
+        ("$check", ".*"),
+        ("$instance", ".*"),
+        ("$__rate_interval", "10s"),
+        ("$__range_s", "10"),
+        ("$__range", "10s"),
+        ("offset 1d", "offset 1s"),
+    ]
+    .iter()
+    .fold(query.to_owned(), |query, (from, to)| query.replace(from, to))
+}
+
 #[test]
 fn queries_for_traces_ask_for_what_spans_have() {
     let telemetry = file("docs/telemetry.md");
-    let queries = blocks(&file("docs/queries.md"), "traceql");
-    assert!(!queries.is_empty());
+    let mut queries = blocks(&file("docs/queries.md"), "traceql");
+    let dashboard = dashboard();
+    let targets = panels(&dashboard).flat_map(|panel| list(&panel["targets"]));
+    let of_traces = targets.filter(|target| target["datasource"]["type"] == "tempo");
+    queries.extend(of_traces.map(|target| text(&target["query"]).to_owned()));
+    assert!(queries.len() > 5, "{queries:#?}");
     for query in queries {
         let attributes = query.split("span.").skip(1).map(|rest| {
             let end =

@@ -1,5 +1,7 @@
-//! What the tests of `contrib/` share: a daemon about which there is something to say, and PromQL taken apart.
+//! What the tests of `contrib/` share: the dashboard, a daemon about which there is something to say, and PromQL taken
+//! apart.
 
+pub(crate) mod dashboard;
 pub(crate) mod promql;
 pub(crate) mod world;
 
