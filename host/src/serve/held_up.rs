@@ -20,9 +20,9 @@ impl HeldUp {
         }
     }
 
-    /// Runs are begun now: why those are late that are, in words.
-    pub(super) fn why(&mut self) -> String {
-        match self.longest.take().filter(|(_, took)| *took >= LONG) {
+    /// Why runs that are begun now are late, in words.
+    pub(super) fn why(&self) -> String {
+        match self.longest.filter(|(_, took)| *took >= LONG) {
             Some((what, took)) => format!(
                 "the daemon, or the machine meanwhile, spent {:.1} s with {what}",
                 took.as_secs_f64()
@@ -52,6 +52,5 @@ mod tests {
         held_up.by("ending a run", Duration::from_millis(10));
         let expected = "the daemon, or the machine meanwhile, spent 2.3 s with taking up a change";
         assert_eq!(held_up.why(), expected);
-        assert!(held_up.why().starts_with("the process"), "it was told");
     }
 }

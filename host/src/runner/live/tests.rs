@@ -2,16 +2,17 @@
 //! waits for a clock.
 
 use std::fs::{self, File};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bedcheck_tests::component::Component;
 
 use super::*;
 use crate::capability::Capability;
 use crate::config::Source;
-use crate::outcome::{Outcome, PhaseReport};
+use crate::library::Origin;
+use crate::outcome::{Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
-use crate::runner::{DefaultGrant, Runner};
+use crate::runner::{DefaultGrant, Prepared, Runner};
 use crate::sandbox::{Compiling, Plugin};
 use crate::switches::Scope;
 

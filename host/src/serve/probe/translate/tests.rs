@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use super::super::exposition::{Format, text};
 use super::*;
-use crate::outcome::{Attempt, Attributes, ErrorReport, PhaseReport, PluginIdentity, RunId, TraceId, Usage};
+use crate::outcome::{
+    Attempt, Attributes, DeadlineWhile, ErrorReport, PhaseReport, PluginIdentity, RunId, TraceId, Usage,
+};
 
 /// A phase that took so many milliseconds, if it was reached.
 fn phase(name: &str, status: PhaseStatus, took: Option<u64>, facts: &[(&'static str, &str)]) -> PhaseReport {
@@ -290,7 +292,7 @@ fn captures_become_labels_of_one_gauge_and_no_measurement() {
     for other in [
         (ErrorType::ConnectionClosed, "tls"),
         (ErrorType::ConnectionReset, "expect"),
-        (ErrorType::DeadlineExceeded, "expect"),
+        (ErrorType::DeadlineExceeded(DeadlineWhile::Waiting), "expect"),
     ] {
         let samples = self::samples(&report("tcp", Vec::new(), Some(other.clone())));
         assert_has(&samples, &["probe_failed_due_to_regex 0"]);
