@@ -3,16 +3,15 @@
 //! kept and tried again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::metrics::Metrics;
+use super::meters::Meters;
 use super::otlp::{Answer, Client, Payload};
 use super::queue::{MAX_WAITING, Queue};
 use super::settings::Destination;
@@ -130,7 +129,7 @@ fn span_losses(queue: &Queue, line: &Line) -> Vec<String> {
 /// sentences returned.
 pub(super) async fn deliver_metrics(
     client: Client,
-    metrics: Arc<Metrics>,
+    metrics: Meters,
     interval: Duration,
     mut stop: Stop,
 ) -> Vec<String> {
@@ -155,18 +154,17 @@ pub(super) async fn deliver_metrics(
         .collect()
 }
 
-async fn export_metrics(client: &Client, metrics: &Metrics, line: &mut Line, stop: &mut Stop) -> bool {
-    let result = match metrics.collect() {
-        Ok(collected) if collected.scope_metrics().next().is_none() => return true,
-        Ok(collected) => {
-            let request = Payload::Metrics(ExportMetricsServiceRequest::from(&collected));
-            line.bounded(client.export(request), stop).await
+/// Exports all that there is now. What fails is not kept: the next export says the same and more.
+async fn export_metrics(client: &Client, metrics: &Meters, line: &mut Line, stop: &mut Stop) -> bool {
+    for request in metrics.requests(SystemTime::now()) {
+        let result = line.bounded(client.export(Payload::Metrics(request)), stop).await;
+        let delivered = result.is_ok();
+        line.note(result);
+        if !delivered {
+            return false;
         }
-        Err(error) => Err(error.to_string()),
-    };
-    let delivered = result.is_ok();
-    line.note(result);
-    delivered
+    }
+    true
 }
 
 fn not_exported(what: String) -> String {

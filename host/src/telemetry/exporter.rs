@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use super::delivery;
 use super::meters::Meters;
-use super::metrics::Metrics;
 use super::otlp::{Client, StartError};
 use super::queue::Queue;
 use super::resource::resource;
@@ -26,7 +25,7 @@ pub const FLUSH_BOUND: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Exporter {
     queue: Option<Arc<Queue>>,
-    metrics: Option<Arc<Metrics>>,
+    metrics: Option<Meters>,
     stop: watch::Sender<Option<Instant>>,
     deliveries: Mutex<Vec<JoinHandle<Vec<String>>>>,
 }
@@ -72,10 +71,10 @@ impl Exporter {
         if let Some(destination) = &settings.metrics {
             let client = Client::new(destination)?;
             let metrics = match meters {
-                Some(meters) => meters.metrics(),
+                Some(meters) => meters.clone(),
                 None => {
-                    let metrics = Arc::new(Metrics::new(resource));
-                    exporter.metrics = Some(Arc::clone(&metrics));
+                    let metrics = Meters::of_checks(resource, super::Histograms::default());
+                    exporter.metrics = Some(metrics.clone());
                     metrics
                 }
             };

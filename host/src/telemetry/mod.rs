@@ -10,11 +10,13 @@
 //! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type. A process
 //! that serves has [`Meters`], which it exports, shows as text, or both.
 
+mod check_metrics;
+mod checks;
 mod configured;
 mod delivery;
 mod environment;
 mod exporter;
-mod exposition;
+pub(crate) mod exposition;
 mod measurements;
 mod meters;
 mod metrics;
@@ -24,17 +26,16 @@ mod process;
 mod queue;
 mod resource;
 mod runner_metrics;
-mod series;
 mod settings;
 mod spans;
 #[cfg(test)]
 mod specimen;
 #[cfg(test)]
 pub(crate) mod strict;
-mod translation;
 
 pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use metrics::Histograms;
 pub use otlp::StartError;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};

@@ -6,13 +6,13 @@
 //! listener (TCP, TLS, bounds) -> guard (token, origin) -> monitoring, api -> board, meters, Actions
 //! ```
 
-mod accept;
 mod actions;
 mod answer;
 mod api;
 mod guard;
 mod listener;
 mod monitoring;
+mod page;
 mod promoting;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -37,8 +37,8 @@ use crate::telemetry::Meters;
 
 /// The largest body of a request, in bytes: a switch takes less than a hundred.
 const MAX_BODY: usize = 16 * 1024;
-/// How many pages of metrics are written at once: each takes a processor, and memory for all of its text.
-const PAGES_AT_ONCE: usize = 1;
+/// How many pages of metrics are written at once: each takes a processor. Memory is that of a part of the checks.
+const PAGES_AT_ONCE: usize = 2;
 
 /// What the endpoints show and set off. Clones are the same.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ struct Inner {
     meters: Meters,
     actions: Arc<dyn Actions>,
     token: RwLock<Option<Secret>>,
-    pages: Semaphore,
+    pages: Arc<Semaphore>,
 }
 
 impl Endpoints {
@@ -60,7 +60,7 @@ impl Endpoints {
             meters,
             actions,
             token: RwLock::new(token),
-            pages: Semaphore::new(PAGES_AT_ONCE),
+            pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
         }))
     }
 
