@@ -15,6 +15,7 @@
 //! sweep
 //! recording
 //! runner        library       telemetry   render
+//! journal
 //! sandbox       config        import
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
@@ -36,6 +37,7 @@ pub mod fault;
 pub mod grant;
 pub mod hostcalls;
 pub mod import;
+pub mod journal;
 pub mod library;
 pub mod open;
 pub mod outcome;

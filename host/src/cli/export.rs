@@ -15,7 +15,7 @@ pub(super) fn start(otlp: Option<&Otlp>) -> Result<Option<Exporter>, String> {
     let Some(settings) = Settings::of(otlp, &variable)? else {
         return Ok(None);
     };
-    let exporter = Exporter::start(&settings, &tokio::runtime::Handle::current());
+    let exporter = Exporter::start(&settings, None, &tokio::runtime::Handle::current());
     exporter.map(Some).map_err(|error| format!("otlp: {error}"))
 }
 

@@ -151,8 +151,8 @@ impl Config {
 /// An OTLP receiver (`[otlp]`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces` and `/v1/metrics`
-    /// are added.
+    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces`,
+    /// `/v1/metrics` and `/v1/logs` are added.
     pub endpoint: String,
     /// How it is spoken to; without it, as `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as its port suggests.
     pub protocol: Option<OtlpProtocol>,
@@ -163,6 +163,9 @@ pub struct Otlp {
     pub ca_file: Option<PathBuf>,
     /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
     pub timeout: Option<Duration>,
+    /// Whether histograms have exponential buckets; without it, as
+    /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` says, or explicit ones.
+    pub exponential_histograms: Option<bool>,
 }
 
 impl std::fmt::Debug for Otlp {
@@ -180,6 +183,7 @@ impl std::fmt::Debug for Otlp {
             )
             .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
+            .field("exponential_histograms", &self.exponential_histograms)
             .finish()
     }
 }

@@ -26,7 +26,6 @@ use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::watching;
-use crate::config::Otlp;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
@@ -71,8 +70,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let meters = Meters::new(&Meters::resource_from(&environment));
-    let exporter = exporter(config.otlp.as_ref(), &meters)?;
+    let settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let histograms = settings.as_ref().map(|settings| settings.histograms);
+    let attributes = Meters::resource_from(&environment);
+    let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
+    let exporter = exporter(settings.as_ref(), &meters)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
@@ -160,12 +162,11 @@ impl Begun {
     }
 }
 
-fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let Some(settings) = Settings::of(otlp, &variable)? else {
+fn exporter(settings: Option<&Settings>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
+    let Some(settings) = settings else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = Exporter::start_with(settings, meters, None, &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }

@@ -6,19 +6,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue as Attribute};
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
 use opentelemetry_sdk::Resource;
 
 use super::check_metrics::CheckMetrics;
+use super::delivery_metrics::{ExportMetrics, JournalMetrics};
 use super::environment::Environment;
 use super::exposition::{Exposition, write_metrics};
 use super::metrics::{Checkpoint, Histograms, Instrument, KeptCheck, Messages, Owner, Registry, nanoseconds};
 use super::resource::resource;
 use super::runner_metrics::RunnerMetrics;
+use super::statistics::Statistics;
 use super::{names, process, spans};
+use crate::journal::Status;
 use crate::outcome::Report;
 
 /// The most points of a request. One of a histogram with its attributes takes some 700 bytes, so that a request stays
@@ -36,6 +38,8 @@ struct Inner {
     /// What only a process that serves has.
     runner: Option<RunnerMetrics>,
     resource: Resource,
+    /// In nanoseconds since 1970.
+    began: u64,
 }
 
 impl Meters {
@@ -57,18 +61,21 @@ impl Meters {
             checks,
             runner: Some(runner),
             resource: resource(resource_attributes),
+            began,
         }))
     }
 
     /// Those of checks alone, for a process that does not serve.
     pub(super) fn of_checks(resource: Resource, histograms: Histograms) -> Self {
         let (now, registry) = begin(histograms);
-        let checks = CheckMetrics::new(&registry, nanoseconds(now));
+        let began = nanoseconds(now);
+        let checks = CheckMetrics::new(&registry, began);
         Self(Arc::new(Inner {
             registry,
             checks,
             runner: None,
             resource,
+            began,
         }))
     }
 
@@ -160,6 +167,19 @@ impl Meters {
         self.of_runner(|runner| runner.task_restarted(task));
     }
 
+    /// Shows what becomes of exports.
+    pub(super) fn observe_exports(&self, statistics: Arc<Statistics>) {
+        let exports = ExportMetrics::new(&self.0.registry, self.0.began);
+        self.0.registry.observe(move || exports.show(&statistics));
+    }
+
+    /// Shows how a journal is, and how far the deliveries are that read it. To be called once; `status` is asked for
+    /// each time that somebody looks, and must not wait.
+    pub fn observe_journal(&self, status: impl Fn() -> Status + Send + Sync + 'static) {
+        let metrics = JournalMetrics::new(&self.0.registry, self.0.began);
+        self.0.registry.observe(move || metrics.show(&status()));
+    }
+
     /// Counts a panic.
     pub fn panicked(&self) {
         self.of_runner(RunnerMetrics::panicked);
@@ -182,11 +202,8 @@ impl Meters {
         Messages::new(self.0.registry.collected(), scope, nanoseconds(now), MOST_POINTS)
     }
 
-    /// The same as requests.
-    pub(super) fn requests(
-        &self,
-        now: SystemTime,
-    ) -> impl Iterator<Item = ExportMetricsServiceRequest> + use<> {
+    /// The same under the attributes of the process.
+    pub(super) fn pages(&self, now: SystemTime) -> impl Iterator<Item = ResourceMetrics> + use<> {
         let attributes = self.0.resource.iter();
         let attributes = attributes.map(|(key, value)| Attribute {
             key: key.as_str().to_owned(),
@@ -197,12 +214,10 @@ impl Meters {
             attributes: attributes.collect(),
             ..WireResource::default()
         };
-        self.export(now).map(move |scope| ExportMetricsServiceRequest {
-            resource_metrics: vec![ResourceMetrics {
-                resource: Some(resource.clone()),
-                scope_metrics: vec![scope],
-                ..ResourceMetrics::default()
-            }],
+        self.export(now).map(move |scope| ResourceMetrics {
+            resource: Some(resource.clone()),
+            scope_metrics: vec![scope],
+            ..ResourceMetrics::default()
         })
     }
 

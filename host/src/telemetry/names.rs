@@ -103,7 +103,5 @@ pub(super) const CACHE: &str = "synthetic.runner.cache";
 pub(super) const METRIC: &str = "synthetic.runner.metric";
 /// `traces`, `logs` or `metrics`.
 pub(super) const SIGNAL: &str = "synthetic.runner.telemetry.signal";
-/// How a collector answered: `delivered`, `partial`, `retry` or `refused`.
+/// How a collector answered: `success`, `partial`, `retry`, `too_large` or `refused`.
 pub(super) const EXPORT_OUTCOME: &str = "synthetic.runner.telemetry.outcome";
-/// Why something will not be delivered: `overflow`, `rejected` or `refused`.
-pub(super) const REASON: &str = "synthetic.runner.telemetry.reason";

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 use super::super::names::{
     CACHE, CHECK, CHECK_STATE, CIRCUIT_STATE, CPU_MODE, DENIAL, ERROR_TYPE, EXPORT_OUTCOME, FAULT_INJECTED,
-    METRIC, METRIC_MEASUREMENT_PREFIX, OUTCOME, PHASE, REASON, RETRIED, SIGNAL, TASK, TYPE,
+    METRIC, METRIC_MEASUREMENT_PREFIX, OUTCOME, PHASE, RETRIED, SIGNAL, TASK, TYPE,
 };
+use super::super::statistics::DURATION_BOUNDS;
 
 /// Series of an instrument: 100,000 checks, or the phases of 10,000 with 5 phases and two outcomes.
 pub(in crate::telemetry) const OF_CHECKS: usize = 100_000;
@@ -138,11 +139,6 @@ const MEMORY: &[f64] = &[
 const LOADS_TAKE: &[f64] = &[
     0.001, 0.0025, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// From a collector next door to one that is given up on.
-const EXPORTS_TAKE: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
-
 catalogue! {
     /// Runs by outcome.
     RUNS: Kind::Counter, "synthetic.check.runs", "{run}",
@@ -247,20 +243,26 @@ catalogue! {
     EXPORTS: Kind::Counter, "synthetic.runner.telemetry.exports", "{export}",
         [SIGNAL, EXPORT_OUTCOME], OF_RUNNER, "Requests to the collector, by how it answered.";
     /// How long they took.
-    EXPORT_DURATION: Kind::Histogram(EXPORTS_TAKE), "synthetic.runner.telemetry.export.duration", "s",
+    EXPORT_DURATION: Kind::Histogram(&DURATION_BOUNDS), "synthetic.runner.telemetry.export.duration", "s",
         [SIGNAL], OF_RUNNER, "How long requests to the collector took, answered or not.";
+    /// What it took and threw away.
+    REJECTED: Kind::Counter, "synthetic.runner.telemetry.rejected", "{item}",
+        [SIGNAL], OF_RUNNER, "Spans, log records or points that the collector rejected of requests which it took.";
+    /// What it did not take.
+    REFUSED: Kind::Counter, "synthetic.runner.telemetry.refused", "{report}",
+        [SIGNAL], OF_RUNNER, "Reports that the collector refused for good; they stay in the journal.";
+    /// When something last was.
+    LAST_SUCCESS: Kind::Gauge, "synthetic.runner.telemetry.last_success.time", "s",
+        [SIGNAL], OF_RUNNER, "When the collector last took something, since 1970.";
     /// What waits to be delivered.
     SPOOLED: Kind::UpDownCounter, "synthetic.runner.telemetry.spooled", "{report}",
         [SIGNAL], OF_RUNNER, "Reports that wait to be delivered to the collector.";
     /// How long the oldest of it has been waiting.
     SPOOL_AGE: Kind::Gauge, "synthetic.runner.telemetry.spool.age", "s",
-        [SIGNAL], OF_RUNNER, "How long the oldest report has been waiting to be delivered.";
-    /// What will not be delivered.
+        [SIGNAL], OF_RUNNER, "How old the oldest report is that waits to be delivered.";
+    /// What was gone before it could be.
     DROPPED: Kind::Counter, "synthetic.runner.telemetry.dropped", "{report}",
-        [SIGNAL, REASON], OF_RUNNER, "Reports that will not be delivered, by the reason.";
-    /// When something last was.
-    LAST_SUCCESS: Kind::Gauge, "synthetic.runner.telemetry.last_success.time", "s",
-        [SIGNAL], OF_RUNNER, "When the collector last took something, since 1970.";
+        [SIGNAL], OF_RUNNER, "Reports that were gone before they could be delivered.";
     /// The journal's size.
     JOURNAL_SIZE: Kind::UpDownCounter, "synthetic.runner.journal.size", "By",
         [], OF_RUNNER, "How much the journal takes on disk.";
@@ -276,6 +278,9 @@ catalogue! {
     /// Failures of the disk.
     JOURNAL_ERRORS: Kind::Counter, "synthetic.runner.journal.errors", "{error}",
         [], OF_RUNNER, "Times that the journal could not be written.";
+    /// What will never be on disk.
+    JOURNAL_LOST: Kind::Counter, "synthetic.runner.journal.lost", "{report}",
+        [], OF_RUNNER, "Reports that will never be in the journal, because too many waited.";
     /// When the process began. Prometheus' own name, once translated.
     PROCESS_START: Kind::Gauge, "process.start_time", "s",
         [], OF_RUNNER, "When the process began, since 1970.";

@@ -3,8 +3,8 @@
 //! The newest, not the largest: whoever looks at a graph asks about what happens now, and the trace of an outage
 //! last month would hide it. The largest is the newest one of the highest bucket that has any.
 
+use super::Exponential;
 use super::exemplar::Exemplar;
-use super::exponential::Exponential;
 
 /// What a histogram has counted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,7 +28,7 @@ impl Histogram {
     }
 
     /// One that was counted before; none if its parts do not fit together.
-    pub(super) fn restored(
+    pub(in crate::telemetry) fn restored(
         counts: Box<[u64]>,
         sum: f64,
         exponential: Option<Box<Exponential>>,

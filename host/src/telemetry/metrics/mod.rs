@@ -20,6 +20,7 @@ mod registry;
 
 pub(super) use checkpoint::{Checkpoint, KeptCheck};
 pub(crate) use exemplar::Exemplar;
+pub(super) use exponential::Exponential;
 pub(super) use histogram::Histogram;
 pub(super) use instrument::{Instrument, NOBODY, Owner, Series, Value};
 pub(super) use otlp::Messages;

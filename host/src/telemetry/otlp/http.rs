@@ -111,6 +111,15 @@ impl Payload {
         }
     }
 
+    /// How many bytes it has, before any compression.
+    pub(in crate::telemetry) fn size(&self) -> usize {
+        match self {
+            Self::Traces(request) => request.encoded_len(),
+            Self::Metrics(request) => request.encoded_len(),
+            Self::Logs(request) => request.encoded_len(),
+        }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Traces(request) => request.encode_to_vec(),

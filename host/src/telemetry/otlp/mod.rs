@@ -53,7 +53,7 @@ pub(super) struct Client {
 
 #[derive(Debug)]
 enum Transport {
-    Grpc(grpc::Sender),
+    Grpc(Box<grpc::Sender>),
     Http(http::Sender),
 }
 
@@ -66,7 +66,7 @@ impl Client {
     /// When a file of the settings cannot be used.
     pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
         let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc::Sender::new(destination)?),
+            Protocol::Grpc => Transport::Grpc(Box::new(grpc::Sender::new(destination)?)),
             Protocol::HttpProtobuf => Transport::Http(http::Sender::new(destination)?),
         };
         Ok(Self {

@@ -108,11 +108,6 @@ impl Scripted {
         }
     }
 
-    /// Where it listens.
-    pub(in crate::telemetry) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// What it was sent so far.
     pub(in crate::telemetry) fn received(&self) -> Vec<Request> {
         lock(&self.received).clone()

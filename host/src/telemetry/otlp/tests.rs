@@ -231,6 +231,9 @@ async fn endless_answers_are_not_read_to_their_end() {
             error_message: "a".repeat(MAX_ANSWER),
         }),
     };
+    let status = tonic::Status::invalid_argument("a".repeat(4 * usize::from(MAX_HEAD)));
+    let answer = export(Protocol::Grpc, Reply::Grpc(Err(status))).await;
+    assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
     let answer = export(Protocol::Grpc, success(Protocol::Grpc, &response)).await;
     let reason = format!("its answer has more than {MAX_ANSWER} bytes");
     assert_eq!(answer, Answer::Refused { reason });

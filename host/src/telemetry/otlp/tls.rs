@@ -33,6 +33,9 @@ pub enum StartError {
     /// The certificate and the key cannot be used.
     #[error("the client certificate cannot be used: {0}")]
     Tls(#[from] rustls::Error),
+    /// What is to be exported cannot be kept.
+    #[error("the journal cannot be opened: {0}")]
+    Journal(#[from] crate::journal::OpenError),
     /// The gRPC library refuses the endpoint or the certificates.
     #[error("the endpoint cannot be used: {}", innermost(.0))]
     Grpc(#[from] tonic::transport::Error),
