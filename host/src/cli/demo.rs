@@ -54,6 +54,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
         Destinations {
             format: arguments.format,
             exporter,
+            journal: None,
             recording: None,
         },
         heading,

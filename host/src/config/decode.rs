@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::decode_check::{check, limits};
 use super::decode_http::http;
+use super::decode_journal::journal;
 use super::decode_module::{modules, probe_limits};
 use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
@@ -29,6 +30,7 @@ const NAME_SERVER_PORT: u16 = 53;
 /// The root table.
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
+    let journal = root.table("journal", journal);
     let serve = root.table("serve", serve).unwrap_or_default();
     let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let (watching, references) = watching(root);
@@ -60,6 +62,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     Config {
         otlp,
         http,
+        journal,
         log: watching.log,
         sentry: watching.sentry,
         heartbeat: watching.heartbeat,

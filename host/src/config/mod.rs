@@ -14,6 +14,7 @@ mod command_line;
 mod decode;
 mod decode_check;
 mod decode_http;
+mod decode_journal;
 mod decode_module;
 mod decode_plugins;
 mod decode_policy;
@@ -25,6 +26,7 @@ mod fault;
 #[cfg(test)]
 mod fuzz;
 mod http;
+mod journal;
 mod module;
 mod name;
 mod problem;
@@ -52,6 +54,7 @@ pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
 pub use http::{Http, HttpTls};
+pub use journal::Journal;
 pub use module::{Module, PROBE_DEADLINE};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
@@ -74,6 +77,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// The HTTP endpoints of `serve`; without it there are none.
     pub http: Option<Http>,
+    /// How reports are kept on disk; without it, `serve` keeps them as by default, and `run` does not.
+    pub journal: Option<Journal>,
     /// The log of `serve`.
     pub log: Log,
     /// The DSN of the Sentry that `serve` reports to; without it, what `SENTRY_DSN` says, or none.

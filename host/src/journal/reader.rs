@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::record::{self, Damage, MAX_RECORD};
 use super::{Sequence, segments};
@@ -76,6 +77,24 @@ impl Reader {
         }
     }
 
+    /// Reads from the first segment on that was written to at this moment or later.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn since(dir: &Path, moment: SystemTime) -> io::Result<Self> {
+        let mut after = Sequence::NONE;
+        for first in segments::list(dir)? {
+            after = Sequence(first.0.saturating_sub(1));
+            let modified = std::fs::metadata(segments::path(dir, first)).and_then(|found| found.modified());
+            // Where a segment was removed meanwhile, the next one tells.
+            if modified.is_ok_and(|modified| modified >= moment) {
+                break;
+            }
+        }
+        Ok(Self::new(dir, after))
+    }
+
     /// Reads one segment; what is not whole at its end is not told of.
     pub(super) fn of_segment(dir: &Path, first: Sequence) -> io::Result<Self> {
         let mut reader = Self::new(dir, Sequence::NONE);
@@ -87,6 +106,11 @@ impl Reader {
     /// Where the next line begins in its segment.
     pub(super) fn offset(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.offset)
+    }
+
+    /// At the end: how many bytes there are of a record that is not whole, or not yet.
+    pub fn unfinished(&self) -> usize {
+        self.line.len()
     }
 
     /// The last report that was read, or after which it began.

@@ -21,6 +21,7 @@ mod generation;
 pub mod heartbeat;
 pub mod http;
 pub mod incidents;
+mod keeping;
 pub mod logs;
 pub mod notify;
 mod outbound;

@@ -1,5 +1,5 @@
-//! What becomes of what the daemon finds out: it is told on the board, in the metrics, as spans, in the log and by
-//! heartbeats, all from this one place. Nothing here waits for anybody.
+//! What becomes of what the daemon finds out: it is told to the journal, on the board, in the log and by heartbeats,
+//! all from this one place; what follows from reports alone is derived from the journal. Nothing here waits for anybody.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -18,6 +18,7 @@ use super::outbound::Outbound;
 use super::probe::Probes;
 use super::supervise::Supervisor;
 use super::watching;
+use crate::journal::Journal;
 use crate::library::Origin;
 use crate::outcome::{Outcome, Report};
 use crate::policy::breaker::State;
@@ -25,7 +26,7 @@ use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::PluginEvent;
 use crate::sandbox::Plugin;
 use crate::schedule::{BreakerView, Transition};
-use crate::telemetry::{CheckLabels, Exporter, Meters};
+use crate::telemetry::{CheckLabels, Meters};
 
 /// Tells everybody.
 pub(super) struct Publisher {
@@ -46,7 +47,7 @@ pub(super) struct Publisher {
 pub(super) struct Outlets {
     pub(super) board: Arc<Board>,
     pub(super) meters: Meters,
-    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) journal: Journal,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
     pub(super) incidents: Incidents,
@@ -344,12 +345,9 @@ impl Publisher {
     }
 
     fn record(&self, report: Report, state: CheckState) {
-        self.outlets.meters.record(&report);
-        if let Some(exporter) = &self.outlets.exporter {
-            exporter.record(&report);
-        }
-        logs::run(&report, state.as_str());
         let report = Arc::new(report);
+        self.outlets.journal.append(Arc::clone(&report));
+        logs::run(&report, state.as_str());
         match report.outcome {
             Outcome::Skipped => self.outlets.board.skipped(report),
             _ => self.outlets.board.finished(report, state.as_str()),

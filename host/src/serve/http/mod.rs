@@ -10,6 +10,7 @@ mod actions;
 mod answer;
 mod api;
 mod guard;
+mod keeping;
 mod listener;
 mod monitoring;
 mod page;
@@ -20,7 +21,7 @@ mod switching;
 mod tls;
 mod views;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -32,6 +33,7 @@ pub use listener::{Bounds, Listener, Peer, StartError, Stop};
 pub use tls::TlsError;
 
 use super::board::Board;
+use crate::journal::Journal;
 use crate::secret::Secret;
 use crate::telemetry::Meters;
 
@@ -50,6 +52,7 @@ struct Inner {
     actions: Arc<dyn Actions>,
     token: RwLock<Option<Secret>>,
     pages: Arc<Semaphore>,
+    journal: OnceLock<Journal>,
 }
 
 impl Endpoints {
@@ -61,7 +64,14 @@ impl Endpoints {
             actions,
             token: RwLock::new(token),
             pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+            journal: OnceLock::new(),
         }))
+    }
+
+    /// Shows this journal, once and for good.
+    pub fn show_journal(&self, journal: Journal) {
+        // A second one is of no interest.
+        let _ = self.0.journal.set(journal);
     }
 
     /// Asks for another token from the next request on.
@@ -92,6 +102,7 @@ pub fn router(endpoints: Endpoints, more: Router) -> Router {
         .route("/api/v1/checks/{name}", get(api::check))
         .route("/api/v1/checks/{name}/reports", get(api::reports))
         .route("/api/v1/breakers", get(api::breakers))
+        .route("/api/v1/journal", get(keeping::journal))
         .route("/api/v1/plugins", get(api::plugins))
         .route("/api/v1/plugins/{name}/promote", post(promoting::promote))
         .route("/api/v1/switches", get(switching::list).post(switching::switch))
