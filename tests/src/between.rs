@@ -225,7 +225,9 @@ fn content_length(head: &[u8]) -> usize {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let mut lines = head.lines();
     let value = lines.find_map(|line| line.strip_prefix("content-length:"));
-    value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {

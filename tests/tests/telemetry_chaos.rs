@@ -31,7 +31,9 @@ impl Size {
         let number = |name: &str, otherwise: u64| {
             let value = std::env::var(name).ok();
             value.map_or(otherwise, |value| {
-                value.parse().unwrap_or_else(|_| panic!("{name} is `{value}`, wanted a number"))
+                value
+                    .parse()
+                    .unwrap_or_else(|_| panic!("{name} is `{value}`, wanted a number"))
             })
         };
         let checks = number("BEDCHECK_CHAOS_CHECKS", 300);
@@ -180,13 +182,18 @@ fn every_journalled_run_is_found_once_and_the_counters_go_on() {
             counted = runs_counted(&daemon);
             daemon.kill_and_start_again();
             let now = runs_counted(&daemon);
-            assert!(now >= counted, "{now} runs are counted after the kill, {counted} before");
+            assert!(
+                now >= counted,
+                "{now} runs are counted after the kill, {counted} before"
+            );
         }
     }
     assert!(runs_counted(&daemon) > counted);
     sabotage.mend();
     // With nothing left to send; and an end in peace, with the last metrics.
-    daemon.wait_until("everything is delivered", |daemon| (waiting(daemon) < 1000.0).then_some(()));
+    daemon.wait_until("everything is delivered", |daemon| {
+        (waiting(daemon) < 1000.0).then_some(())
+    });
     let journal = daemon.path("journal");
     let folder = tempfile::tempdir().expect("a folder");
     let kept = folder.path().join("journal");
@@ -224,14 +231,23 @@ fn assert_all_found(journalled: &[Value], received: &Received) {
     for report in journalled {
         let identity = (text(&report["trace_id"]), text(&report["run_id"]));
         let found = times.remove(&identity);
-        assert!(found.is_some(), "of {runs} runs this one is not in the collector: {report}");
+        assert!(
+            found.is_some(),
+            "of {runs} runs this one is not in the collector: {report}"
+        );
     }
-    assert!(times.is_empty(), "the collector has runs that are not in the journal: {times:?}");
+    assert!(
+        times.is_empty(),
+        "the collector has runs that are not in the journal: {times:?}"
+    );
 }
 
 /// Every series of runs only ever rises, from one start, to what the journal holds.
 fn assert_counters_go_on(journalled: &[Value], received: &Received) {
-    let exports = received.metrics.iter().filter(|metric| metric.name == "synthetic.check.runs");
+    let exports = received
+        .metrics
+        .iter()
+        .filter(|metric| metric.name == "synthetic.check.runs");
     let mut series = BTreeMap::<String, &Point>::new();
     for point in exports.flat_map(|export| &export.points) {
         let key = serde_json::to_string(&point.attributes).expect("plain values");

@@ -104,12 +104,18 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
     let ca_file = table.get("ca_file").and_then(|value| value.path());
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
+    let exponential_histograms = table.get("histograms").and_then(|value| match value.string()? {
+        "explicit" => Some(false),
+        "exponential" => Some(true),
+        _ => value.unwanted("`\"explicit\"` or `\"exponential\"`"),
+    });
     Some(Otlp {
         endpoint: endpoint?,
         protocol,
         headers,
         ca_file,
         timeout,
+        exponential_histograms,
     })
 }
 

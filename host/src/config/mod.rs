@@ -168,6 +168,9 @@ pub struct Otlp {
     pub ca_file: Option<PathBuf>,
     /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
     pub timeout: Option<Duration>,
+    /// Whether histograms have exponential buckets; without it, as
+    /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` says, or explicit ones.
+    pub exponential_histograms: Option<bool>,
 }
 
 impl std::fmt::Debug for Otlp {
@@ -185,6 +188,7 @@ impl std::fmt::Debug for Otlp {
             )
             .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
+            .field("exponential_histograms", &self.exponential_histograms)
             .finish()
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::changes;
 use super::supervise::{Restart, Supervisor};
 use crate::config;
-use crate::journal::{Journal, Observer, Sequence, Settings};
-use crate::outcome::Report;
+use crate::journal::{Journal, Settings};
 use crate::telemetry::Meters;
 
 /// How long the last reports may take to be written when the daemon ends: a disk takes milliseconds, one that hangs is
@@ -25,11 +24,9 @@ pub(super) async fn open(table: Option<&config::Journal>, meters: &Meters) -> Re
         tracing::error!("{error}; reports are kept in memory only");
         Settings::default()
     });
-    let observer = Derived {
-        meters: meters.clone(),
-    };
+    let observer = Box::new(meters.clone());
     let dir = settings.dir.clone();
-    let opening = changes::aside(async move { Journal::open(settings, vec![Box::new(observer)]) });
+    let opening = changes::aside(async move { Journal::open(settings, vec![observer]) });
     let opened = opening
         .await
         .map_err(|_| "opening the journal crashed".to_owned())?;
@@ -53,6 +50,8 @@ pub(super) async fn open(table: Option<&config::Journal>, meters: &Meters) -> Re
             dir.display()
         );
     }
+    let shown = journal.clone();
+    meters.observe_journal(move || shown.status());
     Ok(journal)
 }
 
@@ -79,21 +78,4 @@ pub(super) fn watch(journal: &Journal, supervisor: &Supervisor) {
             }
         }
     });
-}
-
-/// What is derived from every report once it is recorded.
-struct Derived {
-    meters: Meters,
-}
-
-impl Observer for Derived {
-    fn recorded(&mut self, _: Sequence, report: &Report) {
-        self.meters.record(report);
-    }
-
-    fn checkpoint(&self) -> Option<serde_json::Value> {
-        None
-    }
-
-    fn restore(&mut self, _: Option<serde_json::Value>) {}
 }

@@ -11,6 +11,7 @@
 //! supervise: watches all tasks          stage: serving, draining, cancelling
 //! ```
 
+mod accept;
 pub mod board;
 mod changes;
 mod control;

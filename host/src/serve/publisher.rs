@@ -2,7 +2,7 @@
 //! all from this one place; what follows from reports alone is derived from the journal. Nothing here waits for anybody.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
@@ -28,6 +28,7 @@ use crate::policy::TargetKey;
 use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::{Beside, LivePlugins, PluginEvent};
+use crate::sandbox::Plugin;
 use crate::schedule::{BreakerView, Transition};
 use crate::telemetry::Meters;
 
@@ -38,6 +39,8 @@ pub(super) struct Publisher {
     keeper: Option<Keeper>,
     /// The last refusal of each plugin, by name.
     refusals: HashMap<String, Refusal>,
+    /// The plugins whose loading was told, by name.
+    loaded: HashMap<String, Weak<Plugin>>,
     /// What the service manager is told.
     status: String,
     began: Instant,
@@ -67,6 +70,7 @@ impl Publisher {
             outlets,
             keeper: None,
             refusals: HashMap::new(),
+            loaded: HashMap::new(),
             status: String::new(),
             began: Instant::now(),
         }
@@ -104,12 +108,6 @@ impl Publisher {
         if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
             heartbeat.finished(mark, &report);
         }
-        self.outlets.meters.lag(report.lag);
-        if let (Some(_), Some(served)) = (&report.retry_denied, served) {
-            self.outlets
-                .meters
-                .retry_denied(served.runs.prepared().target.as_str());
-        }
         self.outlets
             .meters
             .check_state(&report.check, &report.plugin.name, state.as_str());
@@ -141,18 +139,21 @@ impl Publisher {
         }
     }
 
-    /// How many runs are under way.
-    pub(super) fn active_runs(&self, runs: usize) {
-        self.outlets.meters.active_runs(runs);
+    /// How many runs are under way, and how many are due and wait for a slot.
+    pub(super) fn runs(&self, active: usize, waiting: usize) {
+        self.outlets.meters.active_runs(active);
+        self.outlets.meters.queue_size(waiting);
     }
 
     /// The state of a breaker has changed.
     pub(super) fn transition(&self, transition: &Transition, now: Option<BreakerView>) {
         let (target, plugin) = (transition.target.as_str(), transition.plugin.as_str());
         let (from, to) = (transition.from.as_str(), transition.to.as_str());
-        self.outlets.meters.breaker_transition(target, plugin, to);
+        self.outlets
+            .meters
+            .breaker_transition(&transition.check, plugin, to);
         if let Some(now) = now {
-            self.breaker(&now);
+            self.circuit(&now);
         }
         let (check, error_type) = (
             &*transition.check,
@@ -183,11 +184,17 @@ impl Publisher {
         }
     }
 
-    /// Where a breaker stands.
+    /// The state that a breaker is in, of every check that shares it.
+    pub(super) fn circuit(&self, view: &BreakerView) {
+        for check in view.checks.iter() {
+            let state = view.state.as_str();
+            self.outlets.meters.breaker_state(check, &view.plugin, state);
+        }
+        self.breaker(view);
+    }
+
+    /// Where a breaker stands, in a state that was told before.
     pub(super) fn breaker(&self, view: &BreakerView) {
-        self.outlets
-            .meters
-            .breaker_state(view.target.as_str(), &view.plugin, view.state.as_str());
         self.outlets.board.breaker(BreakerFacts {
             target: view.target.as_str().to_owned(),
             plugin: view.plugin.clone(),
@@ -258,6 +265,7 @@ impl Publisher {
         self.outlets
             .board
             .change_checks(&takeover.gone, &takeover.different);
+        self.outlets.meters.most_runs(generation.config().concurrency);
         self.outlets.probes.set(
             Arc::clone(&generation.runner),
             generation.preparation.modules.clone(),
@@ -314,6 +322,15 @@ impl Publisher {
             .flat_map(LivePlugins::beside)
             .map(|(name, beside)| (name, shadow_facts(&beside)))
             .collect();
+        for (name, held) in library.held() {
+            let loaded = self.loaded.insert(name.to_owned(), Arc::downgrade(&held.plugin));
+            if !loaded.is_some_and(|loaded| loaded.as_ptr() == Arc::as_ptr(&held.plugin)) {
+                let loading = held.plugin.loading();
+                self.outlets
+                    .meters
+                    .plugin_compiled(name, loading.took, loading.was_kept);
+            }
+        }
         let facts = library.held().map(|(name, held)| PluginFacts {
             identity: held.plugin.identity().clone(),
             origin: match &held.origin {

@@ -28,7 +28,6 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
 use super::watching;
-use crate::config::Otlp;
 use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
@@ -74,9 +73,12 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let meters = Meters::new(&Meters::resource_from(&environment));
+    let settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let histograms = settings.as_ref().map(|settings| settings.histograms);
+    let attributes = Meters::resource_from(&environment);
+    let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
     let journal = keeping::open(config.journal.as_ref(), &meters).await?;
-    let exporter = exporter(config.otlp.as_ref(), &meters, &journal)?;
+    let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
@@ -173,15 +175,14 @@ impl Begun {
 }
 
 fn exporter(
-    otlp: Option<&Otlp>,
+    settings: Option<&Settings>,
     meters: &Meters,
     journal: &Journal,
 ) -> Result<Option<Arc<Exporter>>, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let Some(settings) = Settings::of(otlp, &variable)? else {
+    let Some(settings) = settings else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, Some(journal), &Handle::current());
+    let exporter = Exporter::start_with(settings, meters, Some(journal), &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }

@@ -108,6 +108,5 @@ fn labels(generation: &Generation) -> impl Iterator<Item = CheckLabels<'_>> {
     generation.checks.values().map(|served| CheckLabels {
         name: &served.facts.name,
         plugin: &served.facts.plugin.name,
-        target: &served.facts.target,
     })
 }

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::metrics::Histograms;
 use super::settings::{ClientIdentity, Headers, Problem, Protocol};
 
 /// What can be exported.
@@ -197,6 +198,19 @@ impl<'a> Environment<'a> {
                 Err("wanted `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` beside it"),
             ),
         }
+    }
+
+    /// In which form histograms leave, if that is said.
+    pub(super) fn histograms(&mut self) -> Option<Histograms> {
+        const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+        let value = match self.text(NAME)?.as_str() {
+            "explicit_bucket_histogram" => Ok(Histograms::Explicit),
+            "base2_exponential_bucket_histogram" => Ok(Histograms::Exponential),
+            other => Err(format!(
+                "found `{other}`, wanted `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`"
+            )),
+        };
+        self.keep(NAME, value)
     }
 
     /// A duration in milliseconds, at least 1.

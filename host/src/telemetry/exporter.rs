@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::delivery::{self, Delivery, Render, Stop, Way};
 use super::environment::Signal;
 use super::meters::Meters;
-use super::metrics::Metrics;
 use super::otlp::{Client, StartError};
 use super::requests;
 use super::resource::resource;
@@ -32,7 +31,7 @@ pub struct Exporter {
     /// Whether reports that are recorded here go into the journal: it is nobody else's.
     is_own: bool,
     /// The metrics that are exported.
-    metrics: Option<Arc<Metrics>>,
+    metrics: Option<Meters>,
     /// Whether reports that are recorded here are counted in these: the process has no [`Meters`].
     is_counting: bool,
     statistics: Arc<Statistics>,
@@ -93,12 +92,16 @@ impl Exporter {
             stop,
             deliveries: Mutex::default(),
         };
+        if let Some(meters) = meters {
+            meters.observe_exports(Arc::clone(&exporter.statistics));
+        }
         for (signal, destination, render) in requests::of_reports(settings) {
             exporter.deliver_reports(signal, destination, render, &stopped, runtime)?;
         }
         if let Some(destination) = &settings.metrics {
-            let metrics = meters.map_or_else(|| Arc::new(Metrics::new(resource)), Meters::metrics);
-            exporter.metrics = Some(Arc::clone(&metrics));
+            let of_checks = || Meters::of_checks(resource, settings.histograms);
+            let metrics = meters.cloned().unwrap_or_else(of_checks);
+            exporter.metrics = Some(metrics.clone());
             let way = exporter.way(Signal::Metrics, destination)?;
             let source = requests::metrics(metrics);
             let delivery = delivery::deliver_metrics(way, source, settings.metric_interval, stopped);

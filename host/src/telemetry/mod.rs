@@ -10,22 +10,25 @@
 //! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type. A process
 //! that serves has [`Meters`], which it exports, shows as text, or both.
 
+mod check_metrics;
+mod checks;
 mod configured;
 mod delivery;
+mod delivery_metrics;
 mod environment;
 mod exporter;
-mod exposition;
+pub(crate) mod exposition;
 mod logs;
 mod measurements;
 mod meters;
 mod metrics;
 mod names;
+mod observer;
 mod otlp;
 mod process;
 mod requests;
 mod resource;
 mod runner_metrics;
-mod series;
 mod settings;
 mod spans;
 #[cfg(test)]
@@ -33,13 +36,13 @@ mod specimen;
 mod statistics;
 #[cfg(test)]
 pub(crate) mod strict;
-mod translation;
 mod values;
 
 pub use delivery::{AgainError, Sent, export_again};
 pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use metrics::Histograms;
 pub use otlp::StartError;
 pub use resource::instance_of_journal;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};

@@ -2,15 +2,15 @@
 //! is collected.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::delivery::{Render, Source};
 use super::environment::Signal;
-use super::metrics::Metrics;
+use super::meters::Meters;
 use super::otlp::Payload;
 use super::settings::{Destination, Settings};
 use super::{logs, resource, spans};
@@ -44,10 +44,6 @@ fn logs_of(resource: Resource) -> Render {
 }
 
 /// The metrics.
-pub(super) fn metrics(metrics: Arc<Metrics>) -> Source {
-    Arc::new(move || {
-        let collected = metrics.collect().map_err(|error| error.to_string())?;
-        let request = ExportMetricsServiceRequest::from(&collected);
-        Ok(request.resource_metrics.into_iter().next().unwrap_or_default())
-    })
+pub(super) fn metrics(metrics: Meters) -> Source {
+    Arc::new(move || Box::new(metrics.pages(SystemTime::now())))
 }

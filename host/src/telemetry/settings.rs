@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::environment::{Environment, Signal};
+use super::metrics::Histograms;
 
 /// How long an export may take: 10 s, OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +36,8 @@ pub struct Configured {
     pub ca_file: Option<PathBuf>,
     /// Shown to a collector that asks who we are.
     pub client: Option<ClientIdentity>,
+    /// In which form histograms leave. Default: with explicit buckets.
+    pub histograms: Option<Histograms>,
 }
 
 /// How OTLP is spoken.
@@ -143,6 +146,8 @@ pub struct Settings {
     pub logs: Option<Destination>,
     /// How often metrics are exported.
     pub metric_interval: Duration,
+    /// In which form histograms leave.
+    pub histograms: Histograms,
     /// Attributes of everything exported, beside those that we know ourselves; they win over ours.
     pub resource: BTreeMap<String, String>,
 }
@@ -188,6 +193,8 @@ impl Settings {
         let traces = destination(Signal::Traces, configured, &mut environment);
         let metrics = destination(Signal::Metrics, configured, &mut environment);
         let logs = destination(Signal::Logs, configured, &mut environment);
+        let said = environment.histograms();
+        let written = configured.and_then(|configured| configured.histograms);
         let exported = traces.is_some() || metrics.is_some() || logs.is_some();
         let settings = Self {
             traces,
@@ -196,6 +203,7 @@ impl Settings {
             metric_interval: environment
                 .milliseconds("OTEL_METRIC_EXPORT_INTERVAL")
                 .unwrap_or(METRIC_INTERVAL),
+            histograms: written.or(said).unwrap_or_default(),
             resource: environment.resource_attributes(),
         };
         environment.finish(exported.then_some(settings))

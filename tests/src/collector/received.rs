@@ -277,7 +277,9 @@ impl Point {
 
 impl Exemplar {
     fn read(exemplar: &Value) -> Self {
-        let value = ["asDouble", "asInt"].into_iter().find_map(|key| exemplar.get(key));
+        let value = ["asDouble", "asInt"]
+            .into_iter()
+            .find_map(|key| exemplar.get(key));
         Self {
             trace_id: text(&exemplar["traceId"]),
             span_id: text(&exemplar["spanId"]),

@@ -152,7 +152,7 @@ impl Daemon {
         if !missed.is_empty() {
             self.publisher.missed(&missed, &held_up.why());
         }
-        self.publisher.active_runs(self.runs.len());
+        self.publisher.runs(self.runs.len(), self.scheduler.waiting());
         self.held_up
             .by("beginning the runs that were due", self.now().saturating_sub(now));
     }

@@ -124,7 +124,7 @@ impl Daemon {
             (None, Some(view)) => self.publisher.breaker(&view),
             (None, None) => {}
         }
-        self.publisher.active_runs(self.runs.len());
+        self.publisher.runs(self.runs.len(), self.scheduler.waiting());
     }
 
     /// Runs the new version of a plugin once, after the one in use, if one is being watched and the target is not

@@ -84,7 +84,7 @@ impl Daemon {
         }
         for (target, plugin) in takeover.plan.circuits_different() {
             if let Some(view) = self.scheduler.breaker(target, plugin) {
-                self.publisher.breaker(&view);
+                self.publisher.circuit(&view);
             }
         }
         for name in takeover.plan.different() {

@@ -6,7 +6,6 @@
 //! listener (TCP, TLS, bounds) -> guard (token, origin) -> monitoring, api -> board, meters, Actions
 //! ```
 
-mod accept;
 mod actions;
 mod answer;
 mod api;
@@ -14,6 +13,7 @@ mod guard;
 mod keeping;
 mod listener;
 mod monitoring;
+mod page;
 mod promoting;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -39,8 +39,8 @@ use crate::telemetry::Meters;
 
 /// The largest body of a request, in bytes: a switch takes less than a hundred.
 const MAX_BODY: usize = 16 * 1024;
-/// How many pages of metrics are written at once: each takes a processor, and memory for all of its text.
-const PAGES_AT_ONCE: usize = 1;
+/// How many pages of metrics are written at once: each takes a processor. Memory is that of a part of the checks.
+const PAGES_AT_ONCE: usize = 2;
 
 /// What the endpoints show and set off. Clones are the same.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ struct Inner {
     meters: Meters,
     actions: Arc<dyn Actions>,
     token: RwLock<Option<Secret>>,
-    pages: Semaphore,
+    pages: Arc<Semaphore>,
     journal: OnceLock<Journal>,
 }
 
@@ -63,7 +63,7 @@ impl Endpoints {
             meters,
             actions,
             token: RwLock::new(token),
-            pages: Semaphore::new(PAGES_AT_ONCE),
+            pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
             journal: OnceLock::new(),
         }))
     }

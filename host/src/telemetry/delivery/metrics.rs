@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use tokio::time::sleep;
 
@@ -13,8 +14,10 @@ use crate::telemetry::otlp::{Answer, Payload};
 /// The smallest request that is made for a collector which takes none as large as before.
 const MIN_REQUEST: usize = 64 * 1024;
 
-/// Collects all metrics as they are now.
-pub(in crate::telemetry) type Source = Arc<dyn Fn() -> Result<ResourceMetrics, String> + Send + Sync>;
+/// Gives all metrics as they are now.
+pub(in crate::telemetry) type Source = Arc<dyn Fn() -> Pages + Send + Sync>;
+/// Metrics, some at a time: all of them are large with many thousand checks.
+pub(in crate::telemetry) type Pages = Box<dyn Iterator<Item = ResourceMetrics> + Send>;
 
 /// Exports metrics until told to stop, and then once more; what then did not arrive is in the sentences returned.
 pub(in crate::telemetry) async fn deliver_metrics(
@@ -64,17 +67,38 @@ struct Delivery {
 impl Delivery {
     /// Exports everything, in as many requests as it takes. The error is what the collector asks for.
     async fn export(&mut self, stop: &mut Stop) -> Result<(), Option<Duration>> {
-        let (source, largest) = (Arc::clone(&self.source), self.largest);
-        // With many checks this takes a while, in which nobody else could use this thread of the runtime.
-        let collected =
-            tokio::task::spawn_blocking(move || source().map(|metrics| points::requests(metrics, largest)));
-        let collected = tokio::select! {
-            biased;
-            () = expiry(stop) => Err("there was no time left".to_owned()),
-            collected = collected => collected.unwrap_or_else(|error| Err(error.to_string())),
-        };
         self.failure = None;
-        let requests = collected.map_err(|reason| self.fail(reason, None))?;
+        let source = Arc::clone(&self.source);
+        let mut pages: Option<Pages> = None;
+        loop {
+            let (source, largest, before) = (Arc::clone(&source), self.largest, pages.take());
+            // With many checks this takes a while, in which nobody else could use this thread of the runtime.
+            let collecting = tokio::task::spawn_blocking(move || {
+                let mut pages = before.unwrap_or_else(|| source());
+                let page = pages.next();
+                (pages, page.map(|metrics| points::requests(metrics, largest)))
+            });
+            let collected = tokio::select! {
+                biased;
+                () = expiry(stop) => Err("there was no time left".to_owned()),
+                collected = collecting => collected.map_err(|error| error.to_string()),
+            };
+            let (rest, requests) = collected.map_err(|reason| self.fail(reason, None))?;
+            let Some(requests) = requests else { break };
+            self.send(requests, stop).await?;
+            pages = Some(rest);
+        }
+        match self.failure {
+            Some(_) => Err(None),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        requests: Vec<ExportMetricsServiceRequest>,
+        stop: &mut Stop,
+    ) -> Result<(), Option<Duration>> {
         for request in requests {
             match self.way.export(Payload::Metrics(request), stop).await {
                 Answer::Delivered | Answer::Partial { .. } => {}
@@ -87,10 +111,7 @@ impl Delivery {
                 Answer::Refused { reason } => drop(self.fail(reason, None)),
             }
         }
-        match self.failure {
-            Some(_) => Err(None),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn fail(&mut self, reason: String, after: Option<Duration>) -> Option<Duration> {

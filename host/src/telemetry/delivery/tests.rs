@@ -23,7 +23,7 @@ use crate::telemetry::requests::of_reports;
 use crate::telemetry::settings::{Configured, Destination, Protocol, Settings};
 use crate::telemetry::specimen::{failing, passing};
 use crate::telemetry::statistics::{ExportResult, SignalFigures};
-use crate::telemetry::{Exporter, FLUSH_BOUND, Meters};
+use crate::telemetry::{Exporter, FLUSH_BOUND, Histograms, Meters};
 
 /// What a machine with other work may add to a bound.
 const SLACK: Duration = Duration::from_millis(500);
@@ -49,6 +49,7 @@ fn spans_to(destination: Destination) -> Settings {
         metrics: None,
         logs: None,
         metric_interval: Duration::from_secs(60),
+        histograms: Histograms::Explicit,
         resource: BTreeMap::new(),
     }
 }

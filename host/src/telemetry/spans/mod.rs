@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status};
 
 pub(super) use attributes::{base, set_judgement};
-pub(super) use shared::{base_attributes, injected_attribute, retried_attribute, scope};
+pub(super) use shared::{injected_attribute, retried_attribute, scope};
 
 use super::values::{self, Attributes, own_scope, shortened};
 use crate::outcome::{Attempt, ErrorReport, Outcome, PhaseReport, Report, SpanPlace};

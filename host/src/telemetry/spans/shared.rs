@@ -12,14 +12,6 @@ pub(in crate::telemetry) fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// What every metric of a check has.
-pub(in crate::telemetry) fn base_attributes(report: &Report) -> Vec<KeyValue> {
-    vec![
-        KeyValue::new(names::CHECK, report.check.clone()),
-        KeyValue::new(names::TYPE, report.plugin.name.clone()),
-    ]
-}
-
 /// Absent where nothing was injected, so that nobody has to ask for `false`.
 pub(in crate::telemetry) fn injected_attribute(is_injected: bool) -> Option<KeyValue> {
     is_injected.then(|| KeyValue::new(names::FAULT_INJECTED, true))
