@@ -16,6 +16,7 @@ mod environment;
 mod exporter;
 mod exposition;
 mod logs;
+mod machine;
 mod measurements;
 mod meters;
 mod metrics;
