@@ -1,7 +1,6 @@
 //! The trace that a run is exported as: what a peer may be told of it, and what a guest says of its phases.
 
 use super::RunState;
-use super::phases::MAX_MESSAGE;
 use crate::bindings::bedcheck::plugin::trace::{Fact, Host};
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::fault::HostCall;
@@ -44,6 +43,8 @@ const FACTS: [&str; 32] = [
     "user_agent.synthetic.type",
 ];
 
+/// The longest text of a fact, in bytes: a URL of a usual length. There may be as many facts as names, in each phase.
+const MAX_FACT: usize = 512;
 /// How much of a name that nobody knows is shown, in bytes.
 const MAX_NAME: usize = 128;
 
@@ -74,7 +75,7 @@ impl Host for RunState {
                 ))));
             };
             let value = match value {
-                Fact::Text(text) => AttributeValue::Text(self.presentable(&text, MAX_MESSAGE)),
+                Fact::Text(text) => AttributeValue::Text(self.presentable(&text, MAX_FACT)),
                 Fact::Integer(number) => AttributeValue::Integer(number),
             };
             described.insert(name, value);
@@ -85,4 +86,24 @@ impl Host for RunState {
 
 fn known(name: &str) -> Option<&'static str> {
     FACTS.into_iter().find(|known| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_speaks_under_names_of_the_conventions_only_and_not_for_the_host() {
+        assert_eq!(known("http.request.method"), Some("http.request.method"));
+        for refused in [
+            "error.type",
+            "synthetic.check.name",
+            "tls.server.subject",
+            "http.request.header.cookie",
+            "",
+        ] {
+            assert_eq!(known(refused), None, "{refused}");
+        }
+        assert!(FACTS.is_sorted(), "every name once, where one looks for it");
+    }
 }

@@ -19,6 +19,7 @@ mod environment;
 mod exporter;
 pub(crate) mod exposition;
 mod logs;
+mod machine;
 mod measurements;
 mod meters;
 mod metrics;

@@ -111,7 +111,7 @@ fn call_denied(report: &Report, denied: &DeniedCall) -> Happening {
 fn circuit_changed(change: &CircuitChange) -> Happening {
     // The report's word for a state has a hyphen, the attribute's an underscore, as OpenTelemetry's have.
     let word = |state: &str| state.replace('-', "_");
-    let (before, since) = (word(&change.from), word(&change.to));
+    let (before, since) = (word(change.from), word(change.to));
     let mut attributes = Attributes::default();
     attributes.set(names::TARGET, &change.target);
     attributes.set(names::CIRCUIT_STATE_BEFORE, &before);

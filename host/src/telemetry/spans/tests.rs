@@ -280,7 +280,7 @@ fn a_phase_that_the_end_cut_off_is_where_the_attempt_failed() {
 fn injected(phase: Option<&str>, detail: Option<&str>, at: u64) -> InjectedFault {
     InjectedFault {
         fault: "net.read#3=connection-reset".into(),
-        call: "net.read".into(),
+        call: "net.read",
         phase: phase.map(str::to_owned),
         detail: detail.map(str::to_owned),
         at: milliseconds(at),
@@ -405,9 +405,9 @@ fn changes_of_the_breaker_are_events_of_the_root() {
         at,
     };
     report.circuit = vec![
-        change("open".into(), "half-open".into(), Duration::ZERO),
-        change("half-open".into(), "closed".into(), report.duration),
-        change("closed".into(), "open".into(), report.duration),
+        change("open", "half-open", Duration::ZERO),
+        change("half-open", "closed", report.duration),
+        change("closed", "open", report.duration),
     ];
     let root = spans(&report).remove(0);
     let told: Vec<_> = root
@@ -481,7 +481,7 @@ fn what_is_over_a_limit_is_left_out_and_counted() {
     let mut phases: Vec<_> = crowd.collect();
     let facts = (0..MAX_ATTRIBUTES).map(|index| {
         let name: &'static str = Box::leak(format!("fact.{index}").into_boxed_str());
-        (name.into(), crate::outcome::AttributeValue::Integer(1))
+        (name, crate::outcome::AttributeValue::Integer(1))
     });
     phases[0].attributes = facts.collect();
     report.attempts = vec![attempt(Outcome::Pass, None, 0, 100, phases)];
