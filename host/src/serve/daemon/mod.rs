@@ -90,7 +90,7 @@ impl Daemon {
                     if self.changes.begin(&self.generation) {
                         self.publisher.reloading();
                     }
-                    self.begin_what_is_due();
+                    self.timed("beginning the runs that were due", Self::begin_what_is_due);
                 }
                 Stage::Draining => {}
                 Stage::Cancelling => self.cancellation.cancel(),
@@ -101,14 +101,23 @@ impl Daemon {
             pulse.waiting("waiting for the next run to begin or to end");
             let next = (stage == Stage::Serving).then(|| self.next());
             tokio::select! {
-                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.runs.join_next_with_id() => {
+                    self.timed("telling how a run ended", |daemon| daemon.ended(ended));
+                }
                 Some(Ok((old, new))) = self.beside.join_next() => self.changes.compared(&old, &new),
                 Some(wish) = self.wishes.recv() => self.changes.wish(wish),
-                made = self.changes.made() => self.made(made),
+                made = self.changes.made() => self.timed("taking up a change", |daemon| daemon.made(made)),
                 _ = self.stage.changed() => {}
                 () = sleep_until(next) => {}
             }
         }
+    }
+
+    /// Takes a step, and remembers how long it held the loop up.
+    fn timed(&mut self, what: &'static str, step: impl FnOnce(&mut Self)) {
+        let began = self.now();
+        step(self);
+        self.held_up.by(what, self.now().saturating_sub(began));
     }
 
     /// When there is something to do next, if nothing else happens.
@@ -153,8 +162,6 @@ impl Daemon {
             self.publisher.missed(&missed, &held_up.why());
         }
         self.publisher.runs(self.runs.len(), self.scheduler.waiting());
-        self.held_up
-            .by("beginning the runs that were due", self.now().saturating_sub(now));
     }
 
     fn told_when_due(&self, name: &str) {

@@ -9,7 +9,6 @@ use crate::serve::takeover::{Leftovers, Takeover};
 
 impl Daemon {
     pub(super) fn made(&mut self, made: Made) {
-        let began = self.now();
         match made {
             Made::Loaded(loaded, answers) => self.loaded(loaded, answers),
             Made::Refreshed(exchange) => self.exchanged(exchange),
@@ -22,8 +21,6 @@ impl Daemon {
             }
             Made::PutAway => {}
         }
-        self.held_up
-            .by("taking up a change", self.now().saturating_sub(began));
     }
 
     fn loaded(&mut self, loaded: Result<Box<Takeover>, String>, answers: Vec<Answer>) {
