@@ -4,7 +4,8 @@
 //! A run flows one way:
 //!
 //! ```text
-//! text -> config -> runner (prepare) -> budget -> sandbox -> hostcalls -> phase -> outcome -> render, telemetry
+//! text -> config -> runner (prepare) -> budget -> sandbox -> hostcalls -> phase -> outcome -> render
+//!                                                                                       -> journal -> telemetry
 //! ```
 //!
 //! Imports go downwards only. What stands on a floor uses what stands below it:

@@ -6,7 +6,7 @@
 //! ```text
 //! file, plugin folder -> changes -> generation
 //!                                       |
-//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: board, meters, spans, log, heartbeats
+//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: journal, board, log, heartbeats
 //!                                       ^
 //! supervise: watches all tasks          stage: serving, draining, cancelling
 //! ```
