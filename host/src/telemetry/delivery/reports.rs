@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::said::Said;
@@ -128,12 +129,13 @@ impl Delivery {
 
     /// Sends what may be in one request of what is pending.
     async fn try_once(&mut self, stop: &mut Stop) -> Try {
-        let Some((count, payload)) = self.request().await else {
-            return Try::Later(self.way.pause_after_failure(None));
-        };
-        let Some(payload) = payload else {
-            self.done(count);
-            return Try::Done;
+        let (count, payload) = match self.request().await {
+            Ok((count, Some(payload))) => (count, payload),
+            Ok((count, None)) => {
+                self.done(count);
+                return Try::Done;
+            }
+            Err((count, error)) => return self.not_made(count, &error),
         };
         match self.way.export(payload, stop).await {
             Answer::Delivered | Answer::Partial { .. } => {
@@ -163,17 +165,33 @@ impl Delivery {
     }
 
     /// As many of the pending reports as a request may have, and the request of them. It is made where it holds up
-    /// nobody. None when that failed, which it does when the runtime ends.
-    async fn request(&mut self) -> Option<(usize, Option<Payload>)> {
+    /// nobody. The error has how many reports it is about.
+    async fn request(&mut self) -> Result<(usize, Option<Payload>), (usize, JoinError)> {
         let count = self.pending.len().min(self.limit);
         let reports: Vec<Numbered> = self.pending.iter().take(count).cloned().collect();
         let render = Arc::clone(&self.render);
         let made = tokio::task::spawn_blocking(move || fitting(&reports, &*render, MAX_REQUEST));
-        let (fitting, payload) = made.await.ok()?;
+        let (fitting, payload) = made.await.map_err(|error| (count, error))?;
         if fitting < count {
             self.limit = fitting;
         }
-        Some((fitting, payload))
+        Ok((fitting, payload))
+    }
+
+    /// A request of so many reports could not be made. One that makes us panic must not hold up the others.
+    fn not_made(&mut self, count: usize, error: &JoinError) -> Try {
+        if !error.is_panic() {
+            // The runtime ends.
+            return self.later(None);
+        }
+        if count > 1 {
+            self.limit = count / 2;
+            return Try::Done;
+        }
+        tracing::error!("no request can be made of a report, which is left out: {error}");
+        self.note_skipped(1);
+        self.done(count);
+        Try::Done
     }
 
     /// The first so many pending reports need no delivery any more.
@@ -216,7 +234,11 @@ impl Delivery {
             && !self.way.is_ending()
         {
             let what = self.way.what();
-            tracing::error!(runs, "the {what} of {} were dropped: too many waited", told(runs));
+            tracing::error!(
+                runs,
+                "the {what} of {} were dropped before they could be sent",
+                told(runs)
+            );
         }
     }
 
@@ -242,7 +264,9 @@ impl Delivery {
         }
         if self.skipped.runs > 0 {
             let runs = told(self.skipped.runs);
-            losses.push(format!("the {what} of {runs} were dropped: too many waited"));
+            losses.push(format!(
+                "the {what} of {runs} were dropped before they could be sent"
+            ));
         }
         losses.extend(self.way.rejection());
         losses

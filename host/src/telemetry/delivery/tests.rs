@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_sdk::Resource;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
-use super::export_again;
+use super::{Delivery, Render, Way, export_again};
 use crate::journal::Journal;
 use crate::outcome::Report;
+use crate::telemetry::otlp::Client;
 use crate::telemetry::otlp::scripted::{Reply, Request, Scripted};
+use crate::telemetry::requests::of_reports;
 use crate::telemetry::settings::{Configured, Destination, Protocol, Settings};
 use crate::telemetry::specimen::{failing, passing};
 use crate::telemetry::statistics::{ExportResult, SignalFigures};
@@ -305,8 +310,8 @@ async fn a_collector_that_wants_an_hour_does_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn what_one_exporter_could_not_deliver_the_next_one_of_the_journal_does() {
-    let is_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let up = std::sync::Arc::clone(&is_up);
+    let is_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
     let script = move |_, _: &_| match up.load(std::sync::atomic::Ordering::Relaxed) {
         true => success(Protocol::HttpProtobuf),
         false => Reply::Http(503, "", Vec::new()),
@@ -338,8 +343,8 @@ async fn what_one_exporter_could_not_deliver_the_next_one_of_the_journal_does() 
 
 #[tokio::test]
 async fn what_waits_on_disk_is_delivered_by_the_next_process() {
-    let is_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let up = std::sync::Arc::clone(&is_up);
+    let is_up = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
     let script = move |_, _: &_| match up.load(std::sync::atomic::Ordering::Relaxed) {
         true => success(Protocol::HttpProtobuf),
         false => Reply::Cut,
@@ -385,6 +390,35 @@ async fn what_waits_on_disk_is_delivered_by_the_next_process() {
     let received = collector.received();
     assert_eq!(received.len(), before.len() + 1);
     assert_eq!(runs(&received[before.len()]), BTreeSet::from([1, 2, 3]));
+}
+
+#[tokio::test]
+async fn a_report_that_no_request_can_be_made_of_holds_up_no_others() {
+    let collector = Scripted::start(Protocol::HttpProtobuf, |_, _| success(Protocol::HttpProtobuf)).await;
+    let settings = spans_to(collector.destination());
+    let (signal, destination, whole) = of_reports(&settings, &Resource::builder_empty().build()).remove(0);
+    let render: Render = Arc::new(move |reports| {
+        assert!(
+            reports.iter().all(|(_, report)| report.run_id.0[7] != 2),
+            "planted"
+        );
+        whole(reports)
+    });
+    let (journal, _) = Journal::open(crate::journal::Settings::default(), Vec::new()).unwrap();
+    let feed = journal.feed(signal.name());
+    for report in reports(5) {
+        journal.append(report);
+    }
+    journal.flush(AT_LAST).await.unwrap();
+    let way = Way::new(signal, Client::new(destination).unwrap(), Arc::default());
+    let (_stop, stopped) = watch::channel(Some(tokio::time::Instant::now() + AT_LAST));
+    let losses = Delivery::new(way, feed, render, false).run(stopped).await;
+    assert_eq!(
+        losses,
+        ["the spans of 1 run were dropped before they could be sent"]
+    );
+    let arrived: Vec<u16> = collector.received().iter().flat_map(runs).collect();
+    assert_eq!(arrived, [1, 3, 4, 5]);
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ pub(in crate::telemetry) struct Definition {
     /// In UCUM's codes.
     pub(in crate::telemetry) unit: Cow<'static, str>,
     /// Every attribute that it can have.
-    #[cfg_attr(not(test), expect(dead_code, reason = "documentation and tests are held to it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "documentation and tests are held to it")
+    )]
     pub(in crate::telemetry) attributes: &'static [&'static str],
     /// How many series it has at most; what is over is added up in one more.
     pub(in crate::telemetry) limit: usize,
