@@ -17,13 +17,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After how long of writing nothing it is said that it does not: a disk that hangs for a moment is not worth it.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// Opens the journal, or says why it cannot be used.
-pub(super) async fn open(table: Option<&config::Journal>, meters: &Meters) -> Result<Journal, String> {
+/// How the journal is kept.
+pub(super) fn settings(table: Option<&config::Journal>) -> Settings {
     let variable = |name: &str| std::env::var(name).ok();
-    let settings = Settings::of(table, &variable).unwrap_or_else(|error| {
+    Settings::of(table, &variable).unwrap_or_else(|error| {
         tracing::error!("{error}; reports are kept in memory only");
         Settings::default()
-    });
+    })
+}
+
+/// Opens the journal, or says why it cannot be used.
+pub(super) async fn open(settings: Settings, meters: &Meters) -> Result<Journal, String> {
     let observer = Box::new(meters.clone());
     let dir = settings.dir.clone();
     let opening = changes::aside(async move { Journal::open(settings, vec![observer]) });

@@ -32,7 +32,7 @@ use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
-use crate::telemetry::{Exporter, Meters, Settings};
+use crate::telemetry::{self, Exporter, Meters, Settings};
 
 /// Serves the checks of a configuration file until the process is asked to end or something of its own fails.
 pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
@@ -73,11 +73,19 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let mut settings = Settings::of(config.otlp.as_ref(), &environment)?;
     let histograms = settings.as_ref().map(|settings| settings.histograms);
-    let attributes = Meters::resource_from(&environment);
+    let mut attributes = Meters::resource_from(&environment);
+    let kept = keeping::settings(config.journal.as_ref());
+    if let Some(dir) = &kept.dir {
+        // What goes on after a restart goes on as the same series.
+        telemetry::name_instance(&mut attributes, dir);
+        if let Some(settings) = &mut settings {
+            telemetry::name_instance(&mut settings.resource, dir);
+        }
+    }
     let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
-    let journal = keeping::open(config.journal.as_ref(), &meters).await?;
+    let journal = keeping::open(kept, &meters).await?;
     let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);

@@ -45,6 +45,6 @@ pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
 pub use metrics::Histograms;
 pub use otlp::StartError;
-pub use resource::instance_of_journal;
+pub use resource::name_instance;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
 pub use statistics::{DURATION_BOUNDS, ExportResult, SignalFigures, Statistics};

@@ -47,10 +47,17 @@ pub(super) fn message(environment: &BTreeMap<String, String>) -> v1::Resource {
     }
 }
 
+/// Says which instance this is, unless the attributes do: the one that keeps its journal in this folder.
+pub fn name_instance(attributes: &mut BTreeMap<String, String>, journal: &Path) {
+    attributes
+        .entry(INSTANCE.to_owned())
+        .or_insert_with(|| instance_of_journal(journal));
+}
+
 /// The `service.instance.id` of the daemon that keeps its journal in this folder. It is the same after a restart, so
 /// that counters which go on after it go on as the same series; and no two processes have it at a time, because one
 /// at a time writes a journal.
-pub fn instance_of_journal(directory: &Path) -> String {
+fn instance_of_journal(directory: &Path) -> String {
     let machine = Machine::read();
     let digest = Sha256::new()
         .chain_update(machine.id.unwrap_or_default())
