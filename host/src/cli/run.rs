@@ -27,7 +27,8 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(rendered) => return refuse(&rendered),
     };
-    let exporter = match export::start(loaded.config.otlp.as_ref()) {
+    let journal = keep::open(loaded.config.journal.as_ref());
+    let exporter = match export::start(loaded.config.otlp.as_ref(), journal.as_ref()) {
         Ok(exporter) => exporter,
         Err(sentence) => return refuse(&sentence),
     };
@@ -41,7 +42,7 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         Destinations {
             format: arguments.format,
             exporter,
-            journal: keep::open(loaded.config.journal.as_ref()),
+            journal,
             recording: arguments.record.is_some().then(Recording::default),
         },
         plain,
@@ -200,11 +201,11 @@ pub(super) async fn run_checks(
         Format::Nagios => output::say(&output::nagios_output(&reports)),
         Format::Json => {}
     }
-    if let Some(journal) = journal {
-        keep::close(journal).await;
-    }
     if let Some(exporter) = exporter {
         export::finish(exporter).await;
+    }
+    if let Some(journal) = journal {
+        keep::close(journal).await;
     }
     Ran { reports, recording }
 }

@@ -156,8 +156,8 @@ impl Config {
 /// An OTLP receiver (`[otlp]`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces` and `/v1/metrics`
-    /// are added.
+    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces`,
+    /// `/v1/metrics` and `/v1/logs` are added.
     pub endpoint: String,
     /// How it is spoken to; without it, as `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as its port suggests.
     pub protocol: Option<OtlpProtocol>,

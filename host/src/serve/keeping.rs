@@ -1,7 +1,6 @@
 //! The daemon's journal: opened, watched, flushed and closed. Everything that is derived from reports is told here,
 //! when they are recorded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::changes;
@@ -9,7 +8,7 @@ use super::supervise::{Restart, Supervisor};
 use crate::config;
 use crate::journal::{Journal, Observer, Sequence, Settings};
 use crate::outcome::Report;
-use crate::telemetry::{Exporter, Meters};
+use crate::telemetry::Meters;
 
 /// How long the last reports may take to be written when the daemon ends: a disk takes milliseconds, one that hangs is
 /// not waited for.
@@ -20,11 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(10);
 
 /// Opens the journal, or says why it cannot be used.
-pub(super) async fn open(
-    table: Option<&config::Journal>,
-    meters: &Meters,
-    exporter: Option<Arc<Exporter>>,
-) -> Result<Journal, String> {
+pub(super) async fn open(table: Option<&config::Journal>, meters: &Meters) -> Result<Journal, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let settings = Settings::of(table, &variable).unwrap_or_else(|error| {
         tracing::error!("{error}; reports are kept in memory only");
@@ -32,7 +27,6 @@ pub(super) async fn open(
     });
     let observer = Derived {
         meters: meters.clone(),
-        exporter,
     };
     let dir = settings.dir.clone();
     let opening = changes::aside(async move { Journal::open(settings, vec![Box::new(observer)]) });
@@ -90,15 +84,11 @@ pub(super) fn watch(journal: &Journal, supervisor: &Supervisor) {
 /// What is derived from every report once it is recorded.
 struct Derived {
     meters: Meters,
-    exporter: Option<Arc<Exporter>>,
 }
 
 impl Observer for Derived {
     fn recorded(&mut self, _: Sequence, report: &Report) {
         self.meters.record(report);
-        if let Some(exporter) = &self.exporter {
-            exporter.record(report);
-        }
     }
 
     fn checkpoint(&self) -> Option<serde_json::Value> {

@@ -74,8 +74,8 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
     let meters = Meters::new(&Meters::resource_from(&environment));
-    let exporter = exporter(config.otlp.as_ref(), &meters)?;
-    let journal = keeping::open(config.journal.as_ref(), &meters, exporter.clone()).await?;
+    let journal = keeping::open(config.journal.as_ref(), &meters).await?;
+    let exporter = exporter(config.otlp.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
@@ -166,12 +166,16 @@ impl Begun {
     }
 }
 
-fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
+fn exporter(
+    otlp: Option<&Otlp>,
+    meters: &Meters,
+    journal: &Journal,
+) -> Result<Option<Arc<Exporter>>, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let Some(settings) = Settings::of(otlp, &variable)? else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = Exporter::start_with(&settings, meters, Some(journal), &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }
