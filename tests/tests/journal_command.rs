@@ -1,9 +1,10 @@
 //! The promise: `bedcheck journal` shows what was kept, by check, outcome and time, follows what is written meanwhile
-//! across segments, and finds damage.
+//! across segments, finds damage, and sends reports again with the same identities.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use bedcheck_tests::collector::Collector;
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::program::{Finished, Program, bedcheck, executable};
 use bedcheck_tests::target::{Health, Target};
@@ -133,6 +134,57 @@ fn a_journal_that_is_not_there_is_said() {
     assert_eq!(
         none.stderr,
         "found no folder `/nonexistent/bedcheck/journal`, wanted one with a journal\n"
+    );
+}
+
+#[test]
+fn reports_are_sent_again_with_the_same_identities() {
+    let (folder, reports) = ran();
+    let collector = Collector::start();
+    let file = folder.path().join("bedcheck.toml").display().to_string();
+    let export = |arguments: &[&str]| {
+        let command = ["journal", "export", &file];
+        Program::new(command.iter().chain(arguments))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_endpoint())
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            .finish()
+    };
+    let sent = export(&["--outcome", "fail"]);
+    assert_eq!(
+        (sent.code, sent.stdout.as_str()),
+        (Some(0), "1 reports were taken\n"),
+        "{}",
+        sent.stderr
+    );
+    let sent = export(&[]);
+    assert_eq!(
+        (sent.code, sent.stdout.as_str()),
+        (Some(0), "2 reports were taken\n"),
+        "{}",
+        sent.stderr
+    );
+    let received = collector.received();
+    let mut roots: Vec<(&str, &str)> = received
+        .spans_named("check http")
+        .map(|root| (root.trace_id.as_str(), root.id.as_str()))
+        .collect();
+    roots.sort_unstable();
+    roots.dedup();
+    let mut wanted: Vec<(&str, &str)> = reports
+        .iter()
+        .map(|report| {
+            let text = |key: &str| report[key].as_str().expect("an id");
+            (text("trace_id"), text("run_id"))
+        })
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(roots, wanted);
+    let nowhere = bedcheck(["journal", "export", &file]);
+    assert_eq!(nowhere.code, Some(64), "{}", nowhere.stdout);
+    assert!(
+        nowhere.stderr.contains("nothing says where"),
+        "{}",
+        nowhere.stderr
     );
 }
 

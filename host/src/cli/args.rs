@@ -47,7 +47,7 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
-    /// Show the reports that were kept.
+    /// Show the reports that were kept, or send them again.
     Journal(JournalArguments),
     /// Turn a configuration of blackbox_exporter into one of bedcheck, and say what could not be turned.
     Import(ImportArguments),

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anstream::AutoStream;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Format, output, read, refuse};
+use super::{Format, journal_export, output, read, refuse};
 use crate::config::Config;
 use crate::journal::{Next, Reader, Selection, Sequence, Settings, parse_moment};
 use crate::outcome::{Outcome, Report};
@@ -25,12 +25,41 @@ const MAX_MESSAGE: usize = 160;
 
 /// `bedcheck journal`.
 #[derive(Debug, Args)]
-#[command(after_help = HELP)]
+#[command(after_help = HELP, args_conflicts_with_subcommands = true)]
 pub struct JournalArguments {
+    /// What to do with the reports but to show them.
+    #[command(subcommand)]
+    pub command: Option<JournalCommand>,
+    /// Which reports.
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Go on with what is written from now on, until interrupted.
+    #[arg(long)]
+    pub follow: bool,
+    /// How reports are shown.
+    #[arg(long, value_enum, default_value_t = Shown::Text)]
+    pub format: Shown,
+    /// Show nothing, and hold every record against its checksum.
+    #[arg(long, conflicts_with_all = ["follow", "check", "outcome", "since", "until"])]
+    pub verify: bool,
+}
+
+/// What can be done with kept reports.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Send reports again to where the configuration, or the environment, sends spans and log records: the same ones,
+    /// with the same identities. What the daemon delivers is not touched.
+    #[command(after_help = EXPORT_HELP)]
+    Export(Wanted),
+}
+
+/// Which reports, of which journal.
+#[derive(Debug, Args)]
+pub struct Wanted {
     /// The configuration file whose journal is read; without it, the one in the user's folder of state.
     pub file: Option<PathBuf>,
     /// Read the journal in this folder.
-    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Only reports of this check; can be given several times.
     #[arg(long, value_name = "NAME")]
@@ -44,15 +73,6 @@ pub struct JournalArguments {
     /// Only runs that began before then.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Go on with what is written from now on, until interrupted.
-    #[arg(long)]
-    pub follow: bool,
-    /// How reports are shown.
-    #[arg(long, value_enum, default_value_t = Shown::Text)]
-    pub format: Shown,
-    /// Show nothing, and hold every record against its checksum.
-    #[arg(long, conflicts_with_all = ["follow", "check", "outcome", "since", "until"])]
-    pub verify: bool,
 }
 
 const HELP: &str = "\
@@ -61,8 +81,13 @@ Examples:
       what went wrong in the last hour, a line for each run
   bedcheck journal checks.toml --check mail-login --since 10m --format waterfall
   bedcheck journal --follow --format json | jq -c '[.check, .outcome]'
+  bedcheck journal export checks.toml --since 2h
 
 Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 64 bad command line, or no journal.";
+
+const EXPORT_HELP: &str = "\
+Exit codes: 0 the collector took all; 1 it refused or rejected something, or something is damaged; 3 it does not answer;
+64 bad command line, no journal, or nowhere to send to.";
 
 /// How reports are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,9 +114,12 @@ pub enum Word {
 }
 
 /// Shows or verifies.
-pub(super) fn run(arguments: &JournalArguments) -> ExitCode {
-    let (dir, selection) = match folder(arguments).and_then(|dir| Ok((dir, selection(arguments)?))) {
-        Ok(asked) => asked,
+pub(super) async fn run(arguments: JournalArguments) -> ExitCode {
+    if let Some(JournalCommand::Export(wanted)) = &arguments.command {
+        return journal_export::export(wanted).await;
+    }
+    let (dir, selection) = match found(&arguments.wanted) {
+        Ok(found) => found,
         Err(sentence) => return refuse(&sentence),
     };
     let done = if arguments.verify {
@@ -102,8 +130,16 @@ pub(super) fn run(arguments: &JournalArguments) -> ExitCode {
     done.unwrap_or_else(|error| refuse(&format!("`{}`: {error}", dir.display())))
 }
 
-/// The folder that is asked for, which is there.
-fn folder(arguments: &JournalArguments) -> Result<PathBuf, String> {
+/// The folder that is asked for, which is there, and which reports.
+///
+/// # Errors
+///
+/// A sentence about what is wrong with what is asked for.
+pub(super) fn found(wanted: &Wanted) -> Result<(PathBuf, Selection), String> {
+    Ok((folder(wanted)?, selection(wanted)?))
+}
+
+fn folder(arguments: &Wanted) -> Result<PathBuf, String> {
     let dir = match &arguments.dir {
         Some(dir) => dir.clone(),
         None => {
@@ -127,11 +163,11 @@ fn folder(arguments: &JournalArguments) -> Result<PathBuf, String> {
 }
 
 /// A configuration, as far as it can be understood: what is wrong with its checks is of no interest here.
-fn configuration(file: &Path) -> Result<Config, String> {
+pub(super) fn configuration(file: &Path) -> Result<Config, String> {
     read(file).map(|(config, _, _)| config)
 }
 
-fn selection(arguments: &JournalArguments) -> Result<Selection, String> {
+fn selection(arguments: &Wanted) -> Result<Selection, String> {
     let now = SystemTime::now();
     let moment = |option: &str, text: &Option<String>| {
         let parsed = text.as_deref().map(|text| parse_moment(text, now));
@@ -149,10 +185,7 @@ fn selection(arguments: &JournalArguments) -> Result<Selection, String> {
 
 fn show(dir: &Path, selection: &Selection, format: Shown, follow: bool) -> io::Result<ExitCode> {
     let look = output::look();
-    let mut reader = match selection.since {
-        Some(since) => Reader::since(dir, since)?,
-        None => Reader::new(dir, Sequence::NONE),
-    };
+    let mut reader = reader(dir, selection)?;
     let mut code = ExitCode::SUCCESS;
     loop {
         let damage = match reader.read_next()? {
@@ -180,6 +213,14 @@ fn show(dir: &Path, selection: &Selection, format: Shown, follow: bool) -> io::R
         };
         output::complain(&format!("bedcheck: {damage}"));
         code = EXIT_DAMAGED.into();
+    }
+}
+
+/// Reads where the first report that is asked for may be.
+pub(super) fn reader(dir: &Path, selection: &Selection) -> io::Result<Reader> {
+    match selection.since {
+        Some(since) => Reader::since(dir, since),
+        None => Ok(Reader::new(dir, Sequence::NONE)),
     }
 }
 
