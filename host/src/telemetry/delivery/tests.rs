@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_sdk::Resource;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -395,7 +394,7 @@ async fn what_waits_on_disk_is_delivered_by_the_next_process() {
 async fn a_report_that_no_request_can_be_made_of_holds_up_no_others() {
     let collector = Scripted::start(Protocol::HttpProtobuf, |_, _| success(Protocol::HttpProtobuf)).await;
     let settings = spans_to(collector.destination());
-    let (signal, destination, whole) = of_reports(&settings, &Resource::builder_empty().build()).remove(0);
+    let (signal, destination, whole) = of_reports(&settings).remove(0);
     let render: Render = Arc::new(move |reports| {
         assert!(
             reports.iter().all(|(_, report)| report.run_id.0[7] != 2),
