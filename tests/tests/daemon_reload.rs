@@ -212,3 +212,45 @@ fn missed(daemon: &Daemon) -> u64 {
     let of_check = |number| daemon.check(&format!("beat-{number}"))["skipped"]["missed"].as_u64();
     (0..BEATS).filter_map(of_check).sum()
 }
+
+#[test]
+fn the_state_of_a_check_stays_until_the_check_changes() {
+    let target = Target::start(Health::Down);
+    let port = target.port();
+    let configuration = |more: &str| {
+        let settings = format!("state = {{ failures = 3, of = 3 }}\n{more}");
+        format!("{LISTEN}{}", check("down", port, &settings))
+    };
+    let mut daemon = Daemon::with(&configuration("")).start();
+    let states = |daemon: &Daemon| -> Vec<String> {
+        let lines = daemon.run_lines("down").into_iter();
+        lines
+            .map(|line| line["state"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    daemon.wait_until("it is failing", |daemon| {
+        (states(daemon).last()? == "failing").then_some(())
+    });
+    let first = states(&daemon);
+    assert_eq!(first[..3], ["unknown", "unknown", "failing"]);
+
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    let reloaded = states(&daemon).len();
+    daemon.wait_until("it runs on", |daemon| {
+        (states(daemon).len() >= reloaded + 3).then_some(())
+    });
+    assert!(states(&daemon)[2..].iter().all(|state| state == "failing"));
+
+    let before = states(&daemon).len();
+    daemon.configure(&configuration("budget.fuel = 999_999_999"));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    let anew = daemon.wait_until("it is failing again", |daemon| {
+        let states = states(daemon).split_off(before);
+        // Runs that ended before the reload were of the check as it was.
+        let anew = states.iter().position(|state| state == "unknown")?;
+        states[anew..]
+            .contains(&"failing".to_owned())
+            .then(|| states[anew..].to_vec())
+    });
+    assert_eq!(anew[..3], ["unknown", "unknown", "failing"]);
+}

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-/// What takes longer is why runs are late by [`TOLERANCE`](crate::schedule::TOLERANCE), which are missed then: half
-/// of it.
-const LONG: Duration = Duration::from_millis(500);
+/// What takes longer is why runs are late, and missed once the next one is due: half of the shortest interval.
+const LONG: Duration = Duration::from_millis(50);
 
 /// What the loop did since runs were begun last.
 #[derive(Debug, Default)]
@@ -41,7 +40,7 @@ mod tests {
     #[test]
     fn what_took_longest_is_why_if_it_took_long() {
         let mut held_up = HeldUp::default();
-        held_up.by("beginning runs", Duration::from_millis(100));
+        held_up.by("beginning runs", Duration::from_millis(10));
         assert!(
             held_up
                 .why()
@@ -49,7 +48,7 @@ mod tests {
         );
         held_up.by("beginning runs", Duration::from_millis(600));
         held_up.by("taking up a change", Duration::from_millis(2_300));
-        held_up.by("ending a run", Duration::from_millis(10));
+        held_up.by("ending a run", Duration::from_millis(60));
         let expected = "the daemon, or the machine meanwhile, spent 2.3 s with taking up a change";
         assert_eq!(held_up.why(), expected);
     }
