@@ -179,7 +179,7 @@ fn kept(folder: &Path) -> u64 {
 #[test]
 fn counters_go_on_where_they_were_after_the_daemon_is_killed() {
     let target = Target::start(Health::Up);
-    let mut daemon = Daemon::with(&configuration(target.port(), "50ms")).start();
+    let mut daemon = Daemon::with(&configuration(target.port(), "100ms")).start();
     for round in 1..=2 {
         let wanted = round * 30;
         daemon.wait_until("it has run", |daemon| (counted(daemon) >= wanted).then_some(()));
