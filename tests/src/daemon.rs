@@ -25,7 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
-    folder: TempDir,
+    /// How it was started.
+    starting: Starting,
     log: Arc<Mutex<Vec<String>>>,
     address: Option<SocketAddr>,
 }
@@ -65,9 +66,11 @@ impl Answer {
 }
 
 /// A daemon that is being put together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Starting {
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// The longest that a file may become, in blocks of 512 bytes.
+    largest_file: Option<u32>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -95,6 +98,20 @@ impl Starting {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Bounds every file that the daemon writes, in blocks of 512 bytes: for it the disk is full then.
+    #[must_use]
+    pub fn largest_file(mut self, blocks: u32) -> Self {
+        self.largest_file = Some(blocks);
+        self
+    }
+
+    /// Takes the bound away.
+    #[must_use]
+    pub fn without_largest_file(mut self) -> Self {
+        self.largest_file = None;
         self
     }
 
@@ -126,7 +143,16 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = Command::new(program::executable());
+        let mut command = match self.largest_file {
+            None => Command::new(program::executable()),
+            Some(blocks) => {
+                // A write over the limit is then an error, and no signal.
+                let mut shell = Command::new("sh");
+                let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+                shell.args(["-c", &limited, "sh"]).arg(program::executable());
+                shell
+            }
+        };
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -136,11 +162,13 @@ impl Starting {
             .stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("OTEL_") || name == "RUST_LOG" || name == "NOTIFY_SOCKET" {
+            let steers = ["RUST_LOG", "NOTIFY_SOCKET", "STATE_DIRECTORY"];
+            if name.starts_with("OTEL_") || steers.contains(&&*name) {
                 command.env_remove(&*name);
             }
         }
-        command.envs(self.environment);
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
+        command.envs(self.environment.iter().cloned());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the daemon: {error}"));
@@ -155,7 +183,7 @@ impl Starting {
         }
         Daemon {
             child,
-            folder: self.folder,
+            starting: self,
             log,
             address: None,
         }
@@ -172,7 +200,8 @@ impl Daemon {
     pub fn with(configuration: &str) -> Starting {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let starting = Starting {
-            folder,
+            folder: Arc::new(folder),
+            largest_file: None,
             environment: Vec::new(),
             arguments: Vec::new(),
         };
@@ -182,7 +211,19 @@ impl Daemon {
     /// A file in the daemon's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.starting.path(name)
+    }
+
+    /// Sends a signal that ends it, such as `KILL`, and waits for the end; what it left can be started again.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    #[must_use]
+    pub fn again_after(self, signal: &str) -> Starting {
+        let starting = self.starting.clone();
+        let _ = self.end(signal);
+        starting
     }
 
     /// The daemon's process.

@@ -157,6 +157,7 @@ fn a_log_that_cannot_be_written_stops_no_check() {
     let mut daemon = Command::new(program::executable())
         .args(["serve", "bedcheck.toml"])
         .current_dir(folder.path())
+        .env("XDG_STATE_HOME", folder.path())
         .stderr(full)
         .spawn()
         .expect("started");

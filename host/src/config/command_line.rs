@@ -101,6 +101,7 @@ impl CommandLine<'_> {
             serve: Serve::default(),
             otlp: None,
             http: None,
+            journal: None,
             log: Log::default(),
             sentry: None,
             heartbeat: None,

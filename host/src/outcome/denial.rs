@@ -37,6 +37,11 @@ impl Denial {
 pub struct DeniedCalls([u64; Denial::ALL.len()]);
 
 impl DeniedCalls {
+    /// These counts, in the order of [`Denial::ALL`].
+    pub(super) fn of(counts: [u64; Denial::ALL.len()]) -> Self {
+        Self(counts)
+    }
+
     /// Counts a refused call.
     pub fn add(&mut self, denial: Denial) {
         for (kind, count) in Denial::ALL.iter().zip(&mut self.0) {

@@ -2,6 +2,7 @@
 
 mod denial;
 mod error_type;
+mod read;
 mod report;
 
 pub use denial::{Denial, DeniedCalls};
@@ -9,5 +10,5 @@ pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
 pub use report::{
     Attempt, AttributeValue, Attributes, CircuitChange, DeadlineHit, ErrorReport, InjectedFault, LogLevel,
     LogLine, Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage,
-    hexadecimal,
+    Word, hexadecimal,
 };

@@ -149,7 +149,7 @@ impl Daemon {
             }
         }
         self.publisher.missed(&missed);
-        self.publisher.active_runs(self.runs.len());
+        self.publisher.runs(self.runs.len(), self.scheduler.waiting());
     }
 
     fn begin(&mut self, name: &Arc<str>, due: Duration, circuit: Vec<CircuitChange>) {
@@ -236,7 +236,7 @@ impl Daemon {
             (None, Some(view)) => self.publisher.breaker(&view),
             (None, None) => {}
         }
-        self.publisher.active_runs(self.runs.len());
+        self.publisher.runs(self.runs.len(), self.scheduler.waiting());
     }
 
     /// Runs the new version of a plugin once, after the one in use, if one is being watched and the target is not
@@ -335,7 +335,7 @@ impl Daemon {
         self.scheduler.set(generation.scheduled(), self.now());
         self.generation = generation;
         for view in self.scheduler.breakers() {
-            self.publisher.breaker(&view);
+            self.publisher.circuit(&view);
         }
         for name in self.served.keys() {
             self.told_when_due(name);

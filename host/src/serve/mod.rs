@@ -6,11 +6,12 @@
 //! ```text
 //! file, plugin folder -> changes -> generation
 //!                                       |
-//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: board, meters, spans, log, heartbeats
+//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: journal, board, log, heartbeats
 //!                                       ^
 //! supervise: watches all tasks          stage: serving, draining, cancelling
 //! ```
 
+mod accept;
 pub mod board;
 mod changes;
 mod control;
@@ -20,6 +21,7 @@ mod generation;
 pub mod heartbeat;
 pub mod http;
 pub mod incidents;
+mod keeping;
 pub mod logs;
 pub mod notify;
 mod outbound;

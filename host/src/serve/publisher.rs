@@ -1,8 +1,8 @@
-//! What becomes of what the daemon finds out: it is told on the board, in the metrics, as spans, in the log and by
-//! heartbeats, all from this one place. Nothing here waits for anybody.
+//! What becomes of what the daemon finds out: it is told to the journal, on the board, in the log and by heartbeats,
+//! all from this one place; what follows from reports alone is derived from the journal. Nothing here waits for anybody.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -18,13 +18,15 @@ use super::outbound::Outbound;
 use super::probe::Probes;
 use super::supervise::Supervisor;
 use super::watching;
+use crate::journal::Journal;
 use crate::library::Origin;
 use crate::outcome::{Outcome, Report};
 use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
 use crate::runner::PluginEvent;
+use crate::sandbox::Plugin;
 use crate::schedule::{BreakerView, Transition};
-use crate::telemetry::{CheckLabels, Exporter, Meters};
+use crate::telemetry::{CheckLabels, Meters};
 
 /// Tells everybody.
 pub(super) struct Publisher {
@@ -33,6 +35,8 @@ pub(super) struct Publisher {
     keeper: Option<Keeper>,
     /// The last refusal of each plugin, by name.
     refusals: HashMap<String, Refusal>,
+    /// The plugins whose loading was told, by name.
+    loaded: HashMap<String, Weak<Plugin>>,
     /// What the service manager is told.
     status: String,
     began: Instant,
@@ -43,7 +47,7 @@ pub(super) struct Publisher {
 pub(super) struct Outlets {
     pub(super) board: Arc<Board>,
     pub(super) meters: Meters,
-    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) journal: Journal,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
     pub(super) incidents: Incidents,
@@ -60,6 +64,7 @@ impl Publisher {
             outlets,
             keeper: None,
             refusals: HashMap::new(),
+            loaded: HashMap::new(),
             status: String::new(),
             began: Instant::now(),
         }
@@ -96,12 +101,6 @@ impl Publisher {
         let state = served.map_or(CheckState::Unknown, |served| served.state.state());
         if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
             heartbeat.finished(mark, &report);
-        }
-        self.outlets.meters.lag(report.lag);
-        if let (Some(_), Some(served)) = (&report.retry_denied, served) {
-            self.outlets
-                .meters
-                .retry_denied(served.runs.prepared().target.as_str());
         }
         self.outlets
             .meters
@@ -142,18 +141,21 @@ impl Publisher {
         }
     }
 
-    /// How many runs are under way.
-    pub(super) fn active_runs(&self, runs: usize) {
-        self.outlets.meters.active_runs(runs);
+    /// How many runs are under way, and how many are due and wait for a slot.
+    pub(super) fn runs(&self, active: usize, waiting: usize) {
+        self.outlets.meters.active_runs(active);
+        self.outlets.meters.queue_size(waiting);
     }
 
     /// The state of a breaker has changed.
     pub(super) fn transition(&self, transition: &Transition, now: Option<BreakerView>) {
         let (target, plugin) = (transition.target.as_str(), transition.plugin.as_str());
         let (from, to) = (transition.from.as_str(), transition.to.as_str());
-        self.outlets.meters.breaker_transition(target, plugin, to);
+        self.outlets
+            .meters
+            .breaker_transition(&transition.check, plugin, to);
         if let Some(now) = now {
-            self.breaker(&now);
+            self.circuit(&now);
         }
         let (check, error_type) = (
             &*transition.check,
@@ -184,11 +186,17 @@ impl Publisher {
         }
     }
 
-    /// Where a breaker stands.
+    /// The state that a breaker is in, of every check that shares it.
+    pub(super) fn circuit(&self, view: &BreakerView) {
+        for check in view.checks.iter() {
+            let state = view.state.as_str();
+            self.outlets.meters.breaker_state(check, &view.plugin, state);
+        }
+        self.breaker(view);
+    }
+
+    /// Where a breaker stands, in a state that was told before.
     pub(super) fn breaker(&self, view: &BreakerView) {
-        self.outlets
-            .meters
-            .breaker_state(view.target.as_str(), &view.plugin, view.state.as_str());
         self.outlets.board.breaker(BreakerFacts {
             target: view.target.as_str().to_owned(),
             plugin: view.plugin.clone(),
@@ -266,8 +274,8 @@ impl Publisher {
             .set_checks(facts.iter().map(|facts| CheckLabels {
                 name: &facts.name,
                 plugin: &facts.plugin.name,
-                target: &facts.target,
             }));
+        self.outlets.meters.most_runs(generation.config().concurrency);
         self.outlets.board.set_checks(facts);
         self.outlets.probes.set(
             Arc::clone(&generation.runner),
@@ -313,7 +321,16 @@ impl Publisher {
     }
 
     /// Which plugins there are, and which files were refused.
-    pub(super) fn plugins(&self, generation: &Generation) {
+    pub(super) fn plugins(&mut self, generation: &Generation) {
+        for (name, held) in generation.preparation.library.held() {
+            let loaded = self.loaded.insert(name.to_owned(), Arc::downgrade(&held.plugin));
+            if !loaded.is_some_and(|loaded| loaded.as_ptr() == Arc::as_ptr(&held.plugin)) {
+                let loading = held.plugin.loading();
+                self.outlets
+                    .meters
+                    .plugin_compiled(name, loading.took, loading.was_kept);
+            }
+        }
         let held = generation.preparation.library.held();
         let facts = held.map(|(name, held)| PluginFacts {
             identity: held.plugin.identity().clone(),
@@ -328,12 +345,9 @@ impl Publisher {
     }
 
     fn record(&self, report: Report, state: CheckState) {
-        self.outlets.meters.record(&report);
-        if let Some(exporter) = &self.outlets.exporter {
-            exporter.record(&report);
-        }
-        logs::run(&report, state.as_str());
         let report = Arc::new(report);
+        self.outlets.journal.append(Arc::clone(&report));
+        logs::run(&report, state.as_str());
         match report.outcome {
             Outcome::Skipped => self.outlets.board.skipped(report),
             _ => self.outlets.board.finished(report, state.as_str()),

@@ -11,12 +11,14 @@ use tokio::time::{Instant, timeout};
 
 use super::Ending;
 use super::board::{Board, Readiness};
+use super::keeping;
 use super::logs::Logs;
 use super::notify::Notifier;
 use super::outbound::Outbound;
 use super::signals::{Signals, Wish};
 use super::stage::Stage;
 use super::supervise::Supervisor;
+use crate::journal::Journal;
 use crate::open;
 use crate::telemetry::{Exporter, FLUSH_BOUND};
 
@@ -34,6 +36,7 @@ const MOST_LISTED: usize = 200;
 /// What there is to end.
 pub(super) struct Parts {
     pub(super) board: Arc<Board>,
+    pub(super) journal: Journal,
     pub(super) exporter: Option<Arc<Exporter>>,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
@@ -105,13 +108,19 @@ async fn drained(over: &mut oneshot::Receiver<()>, drain: Duration, asked_again:
     }
 }
 
-/// Sends the telemetry that is left and waits for the answers under way.
+/// Has everything written, sends the telemetry that is left and waits for the answers under way.
 async fn flush(parts: &mut Parts) {
-    let Some(exporter) = parts.exporter.take() else {
-        return;
-    };
-    for loss in exporter.shutdown(FLUSH_BOUND).await {
-        tracing::error!("telemetry: {loss}");
+    if let Err(unfinished) = parts.journal.flush(keeping::CLOSING).await {
+        tracing::error!("{unfinished}");
+    }
+    if let Some(exporter) = parts.exporter.take() {
+        for loss in exporter.shutdown(FLUSH_BOUND).await {
+            tracing::error!("telemetry: {loss}");
+        }
+    }
+    // How far the deliveries have come is kept with it.
+    if let Err(unfinished) = parts.journal.close(keeping::CLOSING).await {
+        tracing::error!("{unfinished}");
     }
 }
 

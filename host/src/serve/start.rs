@@ -16,6 +16,7 @@ use super::generation::{Generation, Lasting};
 use super::heartbeat::Heartbeats;
 use super::http::{Bounds, Endpoints, Listener, router};
 use super::incidents::{Incidents, Kind};
+use super::keeping;
 use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
@@ -26,7 +27,7 @@ use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::watching;
-use crate::config::Otlp;
+use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
@@ -71,11 +72,16 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let meters = Meters::new(&Meters::resource_from(&environment));
-    let exporter = exporter(config.otlp.as_ref(), &meters)?;
+    let settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let histograms = settings.as_ref().map(|settings| settings.histograms);
+    let attributes = Meters::resource_from(&environment);
+    let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
+    let journal = keeping::open(config.journal.as_ref(), &meters).await?;
+    let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
+    keeping::watch(&journal, &supervisor);
     let board = Board::new(Keep::default());
     let (wishes, wished) = mpsc::channel(MAX_WISHES);
     let control = Control {
@@ -84,12 +90,13 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         switches: Arc::clone(&generation.preparation.switches),
     };
     let (stop_http, http_stops) = watch::channel(None);
-    let probes = Arc::new(probes(&generation, &meters, exporter.clone()));
+    let probes = Arc::new(probes(&generation, &journal));
     let mut endpoints = None;
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, Bounds::default()).await;
         let listener = Arc::new(listener.map_err(|error| error.to_string())?);
         let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), None);
+        served.show_journal(journal.clone());
         endpoints = Some(served.clone());
         if let Some(note) = http.note() {
             tracing::warn!("{note}");
@@ -109,7 +116,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let publisher = Publisher::new(Outlets {
         board: Arc::clone(&board),
         meters,
-        exporter: exporter.clone(),
+        journal: journal.clone(),
         logs: Arc::clone(&logs),
         notifier: notifier.clone(),
         incidents,
@@ -127,6 +134,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let parts = Parts {
         board,
+        journal,
         exporter,
         logs,
         notifier,
@@ -160,24 +168,24 @@ impl Begun {
     }
 }
 
-fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let Some(settings) = Settings::of(otlp, &variable)? else {
+fn exporter(
+    settings: Option<&Settings>,
+    meters: &Meters,
+    journal: &Journal,
+) -> Result<Option<Arc<Exporter>>, String> {
+    let Some(settings) = settings else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = Exporter::start_with(settings, meters, Some(journal), &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }
 
 /// What can be probed, and who is told of each probe.
-fn probes(generation: &Generation, meters: &Meters, exporter: Option<Arc<Exporter>>) -> Probes {
-    let meters = meters.clone();
+fn probes(generation: &Generation, journal: &Journal) -> Probes {
+    let journal = journal.clone();
     let observer = move |report: &Report| {
-        meters.record(report);
-        if let Some(exporter) = &exporter {
-            exporter.record(report);
-        }
+        journal.append(report.clone());
         logs::run(report, CheckState::Unknown.as_str());
     };
     Probes::new(

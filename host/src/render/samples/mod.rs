@@ -248,7 +248,7 @@ pub(crate) fn skipped() -> Report {
 }
 
 /// A run whose second attempt was under way when the runner was told to stop.
-pub(super) fn cancelled() -> Report {
+pub(crate) fn cancelled() -> Report {
     let mut report = retry();
     let cancelled = |message| error(ErrorType::Cancelled, message);
     let phases = cut_off(
@@ -267,7 +267,7 @@ pub(super) fn cancelled() -> Report {
 }
 
 /// A run that passed, more slowly than it should.
-pub(super) fn slow() -> Report {
+pub(crate) fn slow() -> Report {
     let mut report = pass();
     report.check = "mail-slow".to_owned();
     report.thresholds = Some(ReportedThresholds {

@@ -87,7 +87,11 @@ fn endpoints(daemon: Daemon, token: Option<&str>) -> Endpoints {
     let meters = Meters::new(&std::collections::BTreeMap::new());
     meters.record(&report("page", 1));
     let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));
-    Endpoints::new(board(), meters, Arc::new(daemon), token)
+    let endpoints = Endpoints::new(board(), meters, Arc::new(daemon), token);
+    let (journal, _) = Journal::open(crate::journal::Settings::default(), Vec::new()).unwrap();
+    drop(journal.feed("traces"));
+    endpoints.show_journal(journal);
+    endpoints
 }
 
 async fn serve(daemon: Daemon, token: Option<&str>) -> Server {
@@ -125,6 +129,7 @@ async fn every_answer_is_as_the_schema_says() {
         ("/api/v1/checks/page/reports", 200, "Reports"),
         ("/api/v1/checks/other/reports", 404, "Error"),
         ("/api/v1/breakers", 200, "Breakers"),
+        ("/api/v1/journal", 200, "Journal"),
         ("/api/v1/plugins", 200, "Plugins"),
         ("/api/v1/switches", 200, "Switches"),
         ("/nothing", 404, "Error"),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::super::exposition::{Format, text};
+use super::super::exposition::text;
 use super::*;
 use crate::outcome::{Attempt, Attributes, ErrorReport, PhaseReport, PluginIdentity, RunId, TraceId, Usage};
+use crate::telemetry::Exposition;
 
 /// A phase that took so many milliseconds, if it was reached.
 fn phase(name: &str, status: PhaseStatus, took: Option<u64>, facts: &[(&'static str, &str)]) -> PhaseReport {
@@ -88,7 +89,7 @@ fn measure(report: &mut Report, name: &str, value: f64, attributes: &[(&str, &st
 fn samples(report: &Report) -> Vec<String> {
     let text = text(
         &families(report, Duration::from_millis(9_500)),
-        Format::Prometheus,
+        Exposition::Prometheus,
     );
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.map(str::to_owned).collect()

@@ -2,13 +2,15 @@
 
 /// What a family of metrics is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// It only rises; its samples end in `_total`.
     Counter,
     /// It rises and falls.
     Gauge,
     /// Buckets, a sum and a count.
     Histogram,
+    /// What is told by its labels: its samples end in `_info`, and are 1.
+    Info,
 }
 
 impl Kind {
@@ -18,6 +20,7 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::Info => "info",
         }
     }
 }
