@@ -69,8 +69,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Starting {
     folder: Arc<TempDir>,
-    /// The longest that a file may become, in blocks of 512 bytes.
-    largest_file: Option<u32>,
+    /// Whether a write beyond the bound of a file's size is an error, and no signal.
+    may_be_bounded: bool,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -101,17 +101,10 @@ impl Starting {
         self
     }
 
-    /// Bounds every file that the daemon writes, in blocks of 512 bytes: for it the disk is full then.
+    /// Lets [`Daemon::bound_files`] bound what it writes.
     #[must_use]
-    pub fn largest_file(mut self, blocks: u32) -> Self {
-        self.largest_file = Some(blocks);
-        self
-    }
-
-    /// Takes the bound away.
-    #[must_use]
-    pub fn without_largest_file(mut self) -> Self {
-        self.largest_file = None;
+    pub fn may_be_bounded(mut self) -> Self {
+        self.may_be_bounded = true;
         self
     }
 
@@ -143,15 +136,14 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = match self.largest_file {
-            None => Command::new(program::executable()),
-            Some(blocks) => {
-                // A write over the limit is then an error, and no signal.
-                let mut shell = Command::new("sh");
-                let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
-                shell.args(["-c", &limited, "sh"]).arg(program::executable());
-                shell
-            }
+        let mut command = if self.may_be_bounded {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+                .arg(program::executable());
+            shell
+        } else {
+            Command::new(program::executable())
         };
         command
             .args(["serve", "bedcheck.toml"])
@@ -201,7 +193,7 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let starting = Starting {
             folder: Arc::new(folder),
-            largest_file: None,
+            may_be_bounded: false,
             environment: Vec::new(),
             arguments: Vec::new(),
         };
@@ -224,6 +216,25 @@ impl Daemon {
         let starting = self.starting.clone();
         let _ = self.end(signal);
         starting
+    }
+
+    /// How it was started. Its folder stays as long as this.
+    #[must_use]
+    pub fn starting(&self) -> Starting {
+        self.starting.clone()
+    }
+
+    /// Bounds every file that the daemon writes from now on, in bytes: for it the disk is full then. `unlimited` takes
+    /// the bound away.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be done.
+    pub fn bound_files(&self, most: &str) {
+        let bounded = Command::new("prlimit")
+            .args([&format!("--fsize={most}:"), "--pid", &self.process().to_string()])
+            .status();
+        assert!(bounded.is_ok_and(|status| status.success()), "prlimit failed");
     }
 
     /// The daemon's process.

@@ -30,7 +30,7 @@ fn configuration(target: &Target, endpoint: &str, protocol: &str) -> String {
     )
 }
 
-fn wait_for_runs(daemon: &Daemon, count: u64) {
+fn wait_for_runs(daemon: &mut Daemon, count: u64) {
     daemon.wait_until("runs pass", |daemon| {
         (daemon.check("front")["runs"]["pass"].as_u64()? >= count).then_some(())
     });
@@ -64,16 +64,16 @@ fn every_run_arrives(protocol: &str) {
         "grpc" => collector.grpc_endpoint(),
         _ => collector.http_endpoint(),
     };
-    let daemon = Daemon::with(&configuration(&target, &endpoint, protocol)).start();
-    wait_for_runs(&daemon, RUNS);
+    let mut daemon = Daemon::with(&configuration(&target, &endpoint, protocol)).start();
+    wait_for_runs(&mut daemon, RUNS);
     daemon.wait_until("spans arrive", |_| {
         collector.received().spans_named("check http").next().map(|_| ())
     });
     collector.stop();
-    wait_for_runs(&daemon, 2 * RUNS);
+    wait_for_runs(&mut daemon, 2 * RUNS);
 
-    let daemon = daemon.again_after("KILL").start();
-    wait_for_runs(&daemon, RUNS);
+    let mut daemon = daemon.again_after("KILL").start();
+    wait_for_runs(&mut daemon, RUNS);
     assert!(kept(&daemon).len() as u64 >= 3 * RUNS);
     collector.start_again();
     let before = kept(&daemon);

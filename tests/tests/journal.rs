@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::program::{Program, bedcheck};
@@ -83,7 +82,7 @@ fn numbers(folder: &Path) -> Vec<u64> {
 #[test]
 fn killed_at_any_moment_it_has_every_run_that_it_told_of_and_goes_on() {
     let target = Target::start(Health::Up);
-    let mut starting = Daemon::with(&configuration(target.port(), 20, "20ms"));
+    let mut starting = Daemon::with(&configuration(target.port(), 20, "100ms"));
     let mut told = BTreeSet::new();
     for (round, wanted) in [23, 61, 107].into_iter().enumerate() {
         let mut daemon = starting.start();
@@ -111,13 +110,13 @@ fn killed_at_any_moment_it_has_every_run_that_it_told_of_and_goes_on() {
 #[test]
 fn what_is_told_when_it_ends_in_order_is_kept_to_the_last_run() {
     let target = Target::start(Health::Up);
-    let mut daemon = Daemon::with(&configuration(target.port(), 5, "50ms")).start();
+    let mut daemon = Daemon::with(&configuration(target.port(), 5, "100ms")).start();
     daemon.wait_until("runs are told", |daemon| {
         (logged(daemon).len() >= 30).then_some(())
     });
     let told = status(&daemon);
     assert_eq!((&told["write_error"], &told["lost"]), (&Value::Null, &0.into()));
-    let folder = folder(&daemon);
+    let (folder, _stays) = (folder(&daemon), daemon.starting());
     let ended = daemon.end("TERM");
     assert_eq!(ended.code, Some(0));
     let events = ended
@@ -142,11 +141,16 @@ fn what_is_told_when_it_ends_in_order_is_kept_to_the_last_run() {
 
 #[test]
 fn a_full_disk_is_said_stops_no_check_and_what_waited_is_written_when_there_is_room() {
-    const BLOCKS: u32 = 32;
     let target = Target::start(Health::Up);
-    let mut daemon = Daemon::with(&configuration(target.port(), 5, "20ms"))
-        .largest_file(BLOCKS)
+    let mut daemon = Daemon::with(&configuration(target.port(), 20, "100ms"))
+        .may_be_bounded()
         .start();
+    daemon.wait_until("runs are told", |daemon| {
+        (logged(daemon).len() >= 50).then_some(())
+    });
+    // In the middle of a record.
+    let written = status(&daemon)["bytes"].as_u64().expect("a size");
+    daemon.bound_files(&(written + 3000).to_string());
     daemon.wait_until("the journal cannot be written", |daemon| {
         status(daemon)["write_error"].is_string().then_some(())
     });
@@ -171,16 +175,13 @@ fn a_full_disk_is_said_stops_no_check_and_what_waited_is_written_when_there_is_r
     );
     let metric = daemon.metric("synthetic_check_runs_total", &["front-0"]);
     assert!(metric.is_some_and(|runs| runs > 0.0), "metrics go on");
-    let raised = Command::new("prlimit")
-        .args(["--fsize=unlimited", "--pid", &daemon.process().to_string()])
-        .status();
-    assert!(raised.is_ok_and(|status| status.success()), "there is room");
+    daemon.bound_files("unlimited");
     daemon.wait_until("what waited is written", |daemon| {
         let status = status(daemon);
         (status["write_error"].is_null() && status["unwritten"].as_u64()? < 5).then_some(())
     });
     assert_eq!(status(&daemon)["lost"], 0);
-    let (folder, events) = (folder(&daemon), logged(&daemon));
+    let (folder, _stays, events) = (folder(&daemon), daemon.starting(), logged(&daemon));
     assert_eq!(daemon.end("TERM").code, Some(0));
     let kept = ids(&kept(&folder));
     assert!(
@@ -215,14 +216,14 @@ fn two_daemons_do_not_write_to_one_journal() {
 fn the_oldest_reports_make_room_and_the_size_is_kept() {
     const MOST: u64 = 1 << 20;
     let target = Target::start(Health::Up);
-    let configuration = configuration(target.port(), 20, "10ms");
+    let configuration = configuration(target.port(), 40, "100ms");
     let mut daemon = Daemon::with(&format!("journal.max_size = \"1MiB\"\n{configuration}")).start();
     daemon.wait_until("segments are removed", |daemon| {
         let status = status(daemon);
         assert!(status["bytes"].as_u64()? <= MOST, "{status}");
         (status["removed_segments"].as_u64()? >= 2).then_some(())
     });
-    let folder = folder(&daemon);
+    let (folder, _stays) = (folder(&daemon), daemon.starting());
     assert_eq!(daemon.end("TERM").code, Some(0));
     let size: u64 = std::fs::read_dir(&folder)
         .expect("the folder")

@@ -152,11 +152,11 @@ fn following_goes_on_across_segments_without_a_gap() {
     let port = target.port();
     let check = |number: usize| {
         format!(
-            "[[check]]\nname = \"front-{number}\"\nplugin = \"http\"\nevery = \"10ms\"\nallow = [\"127.0.0.1:{port}\"]\n\
+            "[[check]]\nname = \"front-{number}\"\nplugin = \"http\"\nevery = \"100ms\"\nallow = [\"127.0.0.1:{port}\"]\n\
              settings = {{ url = \"http://127.0.0.1:{port}/\" }}\n"
         )
     };
-    let checks: String = (0..10).map(check).collect();
+    let checks: String = (0..40).map(check).collect();
     let configuration = format!("http.listen = \"127.0.0.1:0\"\njournal.max_size = \"1MiB\"\n{checks}");
     let mut daemon = Daemon::with(&configuration).start();
     let dir = daemon.path("state/bedcheck/journal");

@@ -155,7 +155,7 @@ fn show(dir: &Path, selection: &Selection, format: Shown, follow: bool) -> io::R
     };
     let mut code = ExitCode::SUCCESS;
     loop {
-        let damage = match reader.next()? {
+        let damage = match reader.read_next()? {
             Next::End if follow => {
                 std::thread::sleep(FOLLOW_EVERY);
                 continue;
@@ -219,7 +219,7 @@ fn verify(dir: &Path) -> io::Result<ExitCode> {
     let mut reader = Reader::new(dir, Sequence::NONE);
     let (mut reports, mut damaged) = (0_u64, 0_u64);
     loop {
-        let damage = match reader.next()? {
+        let damage = match reader.read_next()? {
             Next::End => break,
             Next::Damaged(place, damage) => format!("{place}: {damage}"),
             Next::Record(sequence) => {

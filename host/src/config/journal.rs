@@ -25,7 +25,7 @@ impl Default for Journal {
         Self {
             enabled: true,
             dir: None,
-            max_size: 1 << 30,
+            max_size: 1024 * 1024 * 1024,
             max_age: Duration::from_secs(7 * 24 * 3600),
             sync: Duration::from_secs(1),
         }

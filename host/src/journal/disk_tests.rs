@@ -32,7 +32,7 @@ fn on_disk(dir: &Path) -> (Vec<u64>, usize) {
     let (mut numbers, mut damaged) = (Vec::new(), 0);
     let mut reader = Reader::new(dir, Sequence::NONE);
     loop {
-        match reader.next().unwrap() {
+        match reader.read_next().unwrap() {
             Next::Record(sequence) => {
                 assert_eq!(reader.report(), Ok(samples::pass()));
                 numbers.push(sequence.0);

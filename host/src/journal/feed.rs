@@ -226,7 +226,7 @@ fn read(reader: &mut Reader, up_to: Sequence, at_most: usize) -> std::io::Result
         is_all: false,
     };
     while read.reports.len() < at_most && !read.is_all {
-        let damage = match reader.next()? {
+        let damage = match reader.read_next()? {
             Next::End => {
                 read.is_all = true;
                 continue;

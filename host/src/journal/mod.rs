@@ -12,6 +12,8 @@ mod disk_tests;
 mod feed;
 mod found;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod memory_tests;
 mod observer;
 mod reader;

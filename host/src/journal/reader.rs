@@ -123,7 +123,7 @@ impl Reader {
     /// # Errors
     ///
     /// When a file cannot be read. It can be tried again.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn read_next(&mut self) -> io::Result<Next> {
         loop {
             let Some(open) = &mut self.open else {
                 if self.is_confined {

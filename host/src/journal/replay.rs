@@ -29,7 +29,7 @@ pub(super) fn restore(
     let mut reader = Reader::new(dir, checkpoint.sequence);
     let mut replayed = 0;
     loop {
-        match reader.next() {
+        match reader.read_next() {
             Ok(Next::Record(sequence)) => {
                 let Ok(report) = reader.report() else { continue };
                 for observer in &mut going_on {

@@ -48,8 +48,10 @@ impl Ring {
             Some((removed, _)) if *first > removed => self.0.len() > CACHED || !is_wanted,
             _ => !is_wanted,
         };
-        (goes || self.0.len() > kept.memory).then(|| *first).inspect(|_| {
-            self.0.pop_front();
-        })
+        (goes || self.0.len() > kept.memory)
+            .then_some(*first)
+            .inspect(|_| {
+                self.0.pop_front();
+            })
     }
 }

@@ -85,7 +85,7 @@ impl Default for Settings {
             dir: None,
             max_size: default.max_size,
             max_age: default.max_age,
-            segment_size: 16 << 20,
+            segment_size: 16 * 1024 * 1024,
             sync: default.sync,
             memory: 16 * 1024,
         }

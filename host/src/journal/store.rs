@@ -75,7 +75,7 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, StoreError> {
         let mut reader = Reader::of_segment(dir, *first).map_err(at(&file))?;
         let mut whole = 0;
         loop {
-            match reader.next().map_err(at(&file))? {
+            match reader.read_next().map_err(at(&file))? {
                 Next::Record(sequence) => {
                     scan.last = scan.last.max(sequence);
                     whole = reader.offset();
@@ -262,7 +262,7 @@ impl Store {
         let mut counts = vec![0; after.len()];
         let mut reader = Reader::of_segment(&self.dir, segment)?;
         loop {
-            match reader.next()? {
+            match reader.read_next()? {
                 Next::Record(sequence) => {
                     for (count, after) in counts.iter_mut().zip(after) {
                         *count += u64::from(sequence > *after && sequence < before);

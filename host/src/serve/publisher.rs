@@ -324,7 +324,7 @@ impl Publisher {
     pub(super) fn plugins(&mut self, generation: &Generation) {
         for (name, held) in generation.preparation.library.held() {
             let loaded = self.loaded.insert(name.to_owned(), Arc::downgrade(&held.plugin));
-            if !loaded.is_some_and(|loaded| loaded.as_ptr() == Arc::as_ptr(&held.plugin)) {
+            if loaded.is_none_or(|loaded| loaded.as_ptr() != Arc::as_ptr(&held.plugin)) {
                 let loading = held.plugin.loading();
                 self.outlets
                     .meters

@@ -197,6 +197,25 @@ fn what_cannot_be_used_is_said_all_at_once() {
 }
 
 #[test]
+fn the_form_of_histograms_is_that_of_the_table_or_else_the_environments() {
+    let exponential = (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "base2_exponential_bucket_histogram",
+    );
+    let explicit = Configured {
+        histograms: Some(Histograms::Explicit),
+        ..file("http://c:4317")
+    };
+    let form = |file: &Configured, variables: &[(&str, &str)]| settings(Some(file), variables).histograms;
+    assert_eq!(form(&file("http://c:4317"), &[]), Histograms::Explicit);
+    assert_eq!(
+        form(&file("http://c:4317"), &[exponential]),
+        Histograms::Exponential
+    );
+    assert_eq!(form(&explicit, &[exponential]), Histograms::Explicit);
+}
+
+#[test]
 fn tokens_appear_in_neither_debug_output_nor_complaints() {
     let settings = settings(
         Some(&file("https://c:4317")),

@@ -26,7 +26,11 @@ const AHEAD: usize = 4;
 /// read, and whose writing nobody holds up.
 const WHOLE: usize = 4 * 1024 * 1024;
 
-type Piece = io::Result<Bytes>;
+/// A part of a page.
+enum Piece {
+    Text(Bytes),
+    End,
+}
 
 /// Begins a page that is written by this, compressed or not. None if it did not get its turn.
 pub(super) async fn begin(
@@ -62,29 +66,33 @@ async fn begin_within(
         } else {
             write(&mut reader)
         };
-        if let Err(error) = result {
-            // Whoever still reads sees that the page is not whole. Who has gone needs no telling.
-            let _ = reader.send(Err(error));
+        // Without the end the page is cut off, and whoever still reads sees that.
+        if result.is_ok() {
+            let _ = reader.send(Piece::End);
         }
     });
     let mut whole = Vec::new();
     while whole.len() < WHOLE {
         match written.recv().await {
-            Some(Ok(piece)) => whole.extend_from_slice(&piece),
-            Some(Err(error)) => return Some(rest(whole, Some(Err(error)), written)),
-            None => return Some(Body::from(whole)),
+            Some(Piece::Text(text)) => whole.extend_from_slice(&text),
+            Some(Piece::End) => return Some(Body::from(whole)),
+            None => break,
         }
     }
-    Some(rest(whole, None, written))
+    Some(rest(whole, written))
 }
 
-/// What there is, and what comes.
-fn rest(whole: Vec<u8>, then: Option<Piece>, written: mpsc::Receiver<Piece>) -> Body {
-    let there = [Ok(Bytes::from(whole))].into_iter().chain(then);
-    let coming = stream::unfold(written, async |mut written: mpsc::Receiver<Piece>| {
-        Some((written.recv().await?, written))
+/// What there is, and what comes; an error where the end does not.
+fn rest(whole: Vec<u8>, written: mpsc::Receiver<Piece>) -> Body {
+    let coming = stream::unfold(Some(written), async |written| {
+        let mut written = written?;
+        match written.recv().await {
+            Some(Piece::Text(text)) => Some((Ok(text), Some(written))),
+            Some(Piece::End) => None,
+            None => Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), None)),
+        }
     });
-    Body::from_stream(stream::iter(there).chain(coming))
+    Body::from_stream(stream::iter([Ok(Bytes::from(whole))]).chain(coming))
 }
 
 fn compressed(reader: &mut Reader, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -119,7 +127,7 @@ impl Reader {
 
 impl Write for Reader {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.send(Ok(Bytes::copy_from_slice(piece)))?;
+        self.send(Piece::Text(Bytes::copy_from_slice(piece)))?;
         Ok(piece.len())
     }
 

@@ -27,6 +27,9 @@ const TOO_LONG: [&str; 2] = ["message length too large", "larger than max"];
 /// How tonic begins to say that an answer ended before it was whole.
 const CUT: [&str; 2] = ["protocol error: missing grpc-status", "Missing response message"];
 
+/// What is told of a success that is too long for us, or no answer to an export at all.
+const UNREADABLE: &str = "its answer says that it was taken, and cannot be read further";
+
 /// What became of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::telemetry) enum Answer {
@@ -90,7 +93,7 @@ impl Answer {
                 Some((rejected, message)) => Self::of_success(rejected, &message, teller),
                 None => Self::Partial {
                     rejected: 0,
-                    message: "its answer says that it was taken, and cannot be read further".to_owned(),
+                    message: UNREADABLE.to_owned(),
                 },
             };
         }
@@ -121,12 +124,11 @@ impl Answer {
         if CUT.iter().any(|begin| status.message().starts_with(begin)) {
             return Self::retry("its answer ended before it was whole".to_owned());
         }
-        if status
-            .message()
-            .ends_with(&format!("limit is: {MAX_ANSWER} bytes"))
-        {
-            return Self::Refused {
-                reason: format!("its answer has more than {MAX_ANSWER} bytes"),
+        if is_our_limit(status.message()) {
+            // A failure has no message; one that has is a success.
+            return Self::Partial {
+                rejected: 0,
+                message: UNREADABLE.to_owned(),
             };
         }
         let reason = match teller.told(status.message()) {
@@ -234,6 +236,12 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// Whether tonic says this of an answer that is longer than we read, compressed or not, and not of our request.
+fn is_our_limit(message: &str) -> bool {
+    message.ends_with(&format!("limit is: {MAX_ANSWER} bytes"))
+        || message.contains(&format!("size limit, of {MAX_ANSWER} bytes,"))
 }
 
 /// A code as gRPC's documents write it.

@@ -168,7 +168,11 @@ fn a_message_that_is_too_long_for_the_collector_is_told_from_one_for_us() {
         format!("Error, decoded message length too large: found 5000000 bytes, the limit is: {limit} bytes")
     };
     assert_eq!(of(Code::OutOfRange, words(4_194_304)), "too large");
-    assert_eq!(of(Code::OutOfRange, words(MAX_ANSWER)), "refused");
+    assert_eq!(of(Code::OutOfRange, words(MAX_ANSWER)), "partial");
+    let compressed =
+        |limit: usize| format!("Error decompressing: size limit, of {limit} bytes, exceeded while");
+    assert_eq!(of(Code::ResourceExhausted, compressed(4_194_304)), "too large");
+    assert_eq!(of(Code::ResourceExhausted, compressed(MAX_ANSWER)), "partial");
     let of_go = "grpc: received message larger than max (5 vs. 4)".to_owned();
     assert_eq!(of(Code::ResourceExhausted, of_go), "too large");
     let of_a_proxy = "grpc-status header missing, mapped from HTTP status code 413".to_owned();

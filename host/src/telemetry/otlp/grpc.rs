@@ -66,7 +66,10 @@ impl Sender {
         /// The clients are the same but for their names and messages.
         macro_rules! sent {
             ($client:ident, $request:expr, $rejected:ident) => {{
-                let mut client = $client::new(channel).max_decoding_message_size(MAX_ANSWER);
+                // Some answer in the form in which they were asked.
+                let mut client = $client::new(channel)
+                    .accept_compressed(CompressionEncoding::Gzip)
+                    .max_decoding_message_size(MAX_ANSWER);
                 if self.gzip {
                     client = client.send_compressed(CompressionEncoding::Gzip);
                 }

@@ -52,8 +52,9 @@ pub(super) struct Client {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each signal")]
 enum Transport {
-    Grpc(Box<grpc::Sender>),
+    Grpc(grpc::Sender),
     Http(http::Sender),
 }
 
@@ -66,7 +67,7 @@ impl Client {
     /// When a file of the settings cannot be used.
     pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
         let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(Box::new(grpc::Sender::new(destination)?)),
+            Protocol::Grpc => Transport::Grpc(grpc::Sender::new(destination)?),
             Protocol::HttpProtobuf => Transport::Http(http::Sender::new(destination)?),
         };
         Ok(Self {
