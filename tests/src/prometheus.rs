@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -101,6 +101,24 @@ impl Prometheus {
             .flat_map(|group| group["rules"].as_array().into_iter().flatten())
             .cloned()
             .collect()
+    }
+
+    /// The exemplars of the series that a query names, as Prometheus tells of them: `seriesLabels`, `exemplars`.
+    ///
+    /// # Panics
+    ///
+    /// When Prometheus does not answer.
+    #[must_use]
+    pub fn exemplars(&self, query: &str) -> Vec<Value> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (from, until) = (now - WITHIN, now + WITHIN);
+        let answer = self.ask(&format!(
+            "/api/v1/query_exemplars?query={}&start={}&end={}",
+            encoded(query),
+            from.as_secs(),
+            until.as_secs()
+        ));
+        answer["data"].as_array().cloned().unwrap_or_default()
     }
 
     /// The names of all labels.

@@ -6,6 +6,8 @@
 mod contrib;
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bedcheck_tests::prometheus::Prometheus;
 use contrib::dashboard::{dashboard, list, panels, text};
@@ -13,8 +15,15 @@ use contrib::file;
 use contrib::promql::{Names, names};
 use contrib::world::World;
 
-/// Metrics that the daemon of these tests has nothing to tell by, because nothing of it hangs.
-const NOT_HERE: [&str; 1] = ["synthetic_runner_task_restarts_total"];
+/// Metrics that the daemon of these tests has nothing to tell by: nothing of it hangs, no metric has too many series.
+const NOT_HERE: [&str; 2] = [
+    "synthetic_runner_task_restarts_total",
+    "synthetic_runner_metrics_overflowed_total",
+];
+/// How long an exemplar may take to be there: some scrapes, on a busy machine too.
+const EXEMPLARS_WITHIN: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The texts between lines of three backquotes, of this language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -56,6 +65,7 @@ fn what_is_asked_is_what_is_told() {
     rules_can_be_evaluated(&world.prometheus);
     documented_queries_find_something(&world.prometheus);
     the_dashboard_shows_something(&world.prometheus);
+    exemplars_lead_to_traces(&world.prometheus);
 }
 
 /// A rule that records has something to record, and one that alerts can be decided.
@@ -120,6 +130,38 @@ fn the_dashboard_shows_something(prometheus: &Prometheus) {
                 assert!(!prometheus.wait_for(&query).is_empty());
             }
         }
+    }
+}
+
+/// The label by which the data source finds the trace is the one that exemplars have.
+fn exemplars_lead_to_traces(prometheus: &Prometheus) {
+    let label = "trace_id";
+    let sources = file("contrib/grafana/datasources.yaml");
+    assert!(sources.contains(&format!("- name: {label}\n")), "{sources}");
+    let give_up = Instant::now() + EXEMPLARS_WITHIN;
+    let found = loop {
+        let found = prometheus.exemplars("synthetic_check_duration_seconds_bucket");
+        if !found.is_empty() {
+            break found;
+        }
+        assert!(Instant::now() < give_up, "no exemplars: {}", prometheus.log());
+        thread::sleep(LOOK_EVERY);
+    };
+    let exemplar = &found[0]["exemplars"][0];
+    let trace = text(&exemplar["labels"][label]);
+    let is_trace = trace.len() == 32 && trace.bytes().all(|digit| digit.is_ascii_hexdigit());
+    assert!(is_trace, "{exemplar:#}");
+}
+
+#[test]
+fn what_is_not_here_is_documented() {
+    let documented = file("docs/metrics.md").replace('.', "_");
+    for metric in NOT_HERE {
+        let name = metric.trim_end_matches("_total");
+        assert!(
+            documented.contains(&format!("| `{name}` |")),
+            "docs/metrics.md has no {metric}"
+        );
     }
 }
 

@@ -1,8 +1,9 @@
-//! A daemon with a check for everything that there is a metric for: targets that are up, down, silent, flaky, not to be
-//! found, certificates, retries, breakers, faults, plugins that are to blame. And a Prometheus that scrapes it as
-//! `contrib/prometheus` says.
+//! A daemon with a collector, and with a check for everything that there is a metric for: targets that are up, down,
+//! silent, flaky, not to be found, certificates, retries, breakers, faults, plugins that are to blame. And a Prometheus
+//! that scrapes it as `contrib/prometheus` says.
 
 use bedcheck_tests::certificates::Certificates;
+use bedcheck_tests::collector::Collector;
 use bedcheck_tests::component::Component;
 use bedcheck_tests::daemon::{Daemon, replace};
 use bedcheck_tests::names::{Answer, NameServer};
@@ -13,10 +14,11 @@ use bedcheck_tests::target::{Health, Target};
 use super::file;
 
 /// The rules of `contrib/prometheus`.
-pub(crate) const RULES: [&str; 3] = [
+pub(crate) const RULES: [&str; 4] = [
     "rules/recording.yml",
     "rules/alerts-checks.yml",
     "rules/alerts-runner.yml",
+    "rules/alerts-telemetry.yml",
 ];
 
 /// How long the certificate of the target with TLS is still valid, in days.
@@ -32,6 +34,7 @@ pub(crate) struct World {
     _closed: ClosedPort,
     _certificates: Certificates,
     _names: NameServer,
+    _collector: Collector,
 }
 
 impl World {
@@ -40,6 +43,7 @@ impl World {
         let certificates = Certificates::new();
         let targets = [Health::Up, Health::Flaky, Health::Flaky, Health::Silent].map(Target::start);
         let closed = ClosedPort::new();
+        let collector = Collector::start();
         let names = NameServer::start(Answer::NotFound, Answer::NotFound);
         let secure = Script::new()
             .start_tls(certificates.valid_for_days(CERTIFICATE_DAYS).server_config())
@@ -57,8 +61,9 @@ impl World {
         };
         let authority = certificates.authority_file();
         let head = format!(
-            "http.listen = \"127.0.0.1:0\"\nplugins.dir = \"plugins\"\nresolver.servers = [\"{}\"]\n",
-            names.address()
+            "http.listen = \"127.0.0.1:0\"\nplugins.dir = \"plugins\"\nresolver.servers = [\"{}\"]\notlp.endpoint = \"{}\"\n",
+            names.address(),
+            collector.http_endpoint()
         );
         let mut daemon = Daemon::with(&format!("{head}{}", checks(&ports, &authority.to_string_lossy())))
             .file("plugins/odd.wasm", Component::new().build())
@@ -79,6 +84,7 @@ impl World {
             _closed: closed,
             _certificates: certificates,
             _names: names,
+            _collector: collector,
         }
     }
 }
