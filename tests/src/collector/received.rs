@@ -177,15 +177,6 @@ impl Received {
                     .extend(metrics.map(|metric| Metric::read(metric, &resource)));
             }
         }
-        for of_resource in list(&request["resourceLogs"]) {
-            let resource = attributes(&of_resource["resource"]);
-            for of_scope in list(&of_resource["scopeLogs"]) {
-                let scope = text(&of_scope["scope"]["name"]);
-                let records = list(&of_scope["logRecords"]);
-                self.logs
-                    .extend(records.map(|record| Log::read(record, &resource, &scope)));
-            }
-        }
     }
 }
 

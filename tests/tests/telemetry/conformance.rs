@@ -21,7 +21,13 @@ use crate::trace::Trace;
 /// Of every check, how many runs are looked at.
 const RUNS: u64 = 5;
 /// The metrics that are sums of what every run adds; the others are of the last run.
-const SUMS: [&str; 5] = ["runs{", "attempts{", "duration{", "phase.duration{", "deadline.utilization{"];
+const SUMS: [&str; 5] = [
+    "runs{",
+    "attempts{",
+    "duration{",
+    "phase.duration{",
+    "deadline.utilization{",
+];
 
 /// Targets that are well, flaky, silent and not there.
 struct World {
@@ -62,7 +68,11 @@ impl World {
         let checks = [
             check("passes", well, r#"budget.deadline = "10s""#),
             check("is-tried-again", self.flaky.port(), again),
-            check("hits-its-deadline", self.silent.port(), r#"budget.deadline = "50ms""#),
+            check(
+                "hits-its-deadline",
+                self.silent.port(),
+                r#"budget.deadline = "50ms""#,
+            ),
             check("fails", closed, r#"breaker = { failures = 2, reset = "150ms" }"#),
         ];
         format!("http.listen = \"127.0.0.1:0\"\n{otlp}\n{}", checks.join(""))
@@ -72,7 +82,9 @@ impl World {
 /// Serves until every check has run often enough, ends in peace, and holds what arrived against the journal.
 fn assert_journal_arrives(otlp: &str, authority: &[u8], received: impl Fn() -> Received) {
     let world = World::start();
-    let mut daemon = Daemon::with(&world.configuration(otlp)).file("authority.pem", authority).start();
+    let mut daemon = Daemon::with(&world.configuration(otlp))
+        .file("authority.pem", authority)
+        .start();
     for check in ["passes", "is-tried-again", "hits-its-deadline", "fails"] {
         daemon.wait_until(check, |daemon| {
             let runs = daemon.check(check)["runs"].clone();
@@ -103,8 +115,18 @@ fn assert_journal_arrives(otlp: &str, authority: &[u8], received: impl Fn() -> R
 }
 
 fn journalled(folder: &Path) -> Vec<Value> {
-    assert!(fs::read_dir(folder).is_ok(), "no journal in `{}`", folder.display());
-    let shown = bedcheck(["journal", "--dir", &folder.display().to_string(), "--format", "json"]);
+    assert!(
+        fs::read_dir(folder).is_ok(),
+        "no journal in `{}`",
+        folder.display()
+    );
+    let shown = bedcheck([
+        "journal",
+        "--dir",
+        &folder.display().to_string(),
+        "--format",
+        "json",
+    ]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     shown.reports()
 }
@@ -129,13 +151,19 @@ fn assert_sums(reports: &[Value], received: &Received) {
     let (found, wanted) = (totals::of_collector(received), totals::of_reports(reports));
     let found: Totals = found.into_iter().filter(|(key, _)| is_sum(key)).collect();
     let wanted: Totals = wanted.into_iter().filter(|(key, _)| is_sum(key)).collect();
-    assert_eq!(found.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        wanted.keys().collect::<Vec<_>>()
+    );
     for (key, wanted) in &wanted {
         let found = found[key];
         assert_eq!(found.count, wanted.count, "{key}");
         // A report has durations to the microsecond; a share of the shortest deadline makes twenty of each.
         let tolerance = 2e-5 * wanted.count.max(1) as f64;
-        assert!((found.value - wanted.value).abs() <= tolerance, "{key}: {found:?}, {wanted:?}");
+        assert!(
+            (found.value - wanted.value).abs() <= tolerance,
+            "{key}: {found:?}, {wanted:?}"
+        );
     }
 }
 
@@ -146,7 +174,9 @@ fn table(endpoint: &str, protocol: &str) -> String {
 #[test]
 fn in_the_collector_over_grpc() {
     let collector = Collector::start();
-    assert_journal_arrives(&table(&collector.grpc_endpoint(), "grpc"), b"", || collector.received());
+    assert_journal_arrives(&table(&collector.grpc_endpoint(), "grpc"), b"", || {
+        collector.received()
+    });
 }
 
 #[test]
@@ -177,5 +207,7 @@ fn in_another_receiver_over_grpc() {
 #[test]
 fn in_another_receiver_over_http() {
     let rotel = Rotel::start();
-    assert_journal_arrives(&table(&rotel.http_endpoint(), "http/protobuf"), b"", || rotel.received());
+    assert_journal_arrives(&table(&rotel.http_endpoint(), "http/protobuf"), b"", || {
+        rotel.received()
+    });
 }
