@@ -30,11 +30,7 @@ impl Rotel {
         let agent = agent();
         let (process, [grpc, http]) = ServerProcess::start(
             |directory, _, [grpc, http]| {
-                // The server's account may not be allowed into the folder of the tree.
-                let program = directory.join("rotel-agent");
-                let copied = std::fs::copy(&agent, &program);
-                copied.unwrap_or_else(|error| panic!("cannot copy `{}`: {error}", agent.display()));
-                let mut command = Command::new(&program);
+                let mut command = Command::new(installed(&agent, directory));
                 command
                     .arg("start")
                     .arg(format!("--otlp-grpc-endpoint=127.0.0.1:{grpc}"))
@@ -81,6 +77,24 @@ impl Rotel {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+/// A copy in the server's folder: its account may not be allowed into the folder of the tree. Another process makes
+/// it, because a file cannot be run while a child that was just forked for something else has it open for writing.
+fn installed(agent: &Path, directory: &Path) -> PathBuf {
+    let copy = directory.join("rotel-agent");
+    let status = Command::new("install")
+        .args(["-m", "755"])
+        .arg(agent)
+        .arg(&copy)
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "cannot copy `{}` to `{}`",
+        agent.display(),
+        copy.display()
+    );
+    copy
 }
 
 fn agent() -> PathBuf {

@@ -141,7 +141,28 @@ impl<'a> Trace<'a> {
             Vec::from_iter(events),
             "{report:#}"
         );
-        assert!(root.links.is_empty());
+        let relations = &report["relations"];
+        let to = |run: &Value, why: &str| {
+            run.is_object().then(|| {
+                (
+                    text(&run["trace_id"]).to_owned(),
+                    text(&run["run_id"]).to_owned(),
+                    why.to_owned(),
+                )
+            })
+        };
+        let wanted: Vec<_> = [
+            to(&relations["opened_by"], "opened_circuit"),
+            to(&relations["state_change"]["previous"], "previous_state"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let links = root.linked.iter().map(|link| {
+            let why = text(&link.attributes["synthetic.check.link"]).to_owned();
+            (link.trace_id.clone(), link.span_id.clone(), why)
+        });
+        assert_eq!(links.collect::<Vec<_>>(), wanted, "{report:#}");
     }
 
     /// The events of all spans are those that follow from the report.
@@ -155,6 +176,13 @@ impl<'a> Trace<'a> {
         wanted.extend(denials.map(|denial| match text(&denial["denial"]) {
             "grant" => "grant.denied",
             _ => "capability.denied",
+        }));
+        wanted.extend(elements(&self.report["faults"]).iter().map(|_| "fault.injected"));
+        let changes = elements(&self.report["circuit"]).iter();
+        wanted.extend(changes.map(|change| match text(&change["to"]) {
+            "open" => "circuit.opened",
+            "closed" => "circuit.closed",
+            _ => "circuit.half_opened",
         }));
         found.sort_unstable();
         wanted.sort_unstable();
@@ -190,6 +218,11 @@ impl<'a> Trace<'a> {
             "synthetic.check.deadline.host_call": hit["host_call"],
             "synthetic.check.lag": report["lag_s"],
             "synthetic.check.attempts": attempts.len(),
+            "synthetic.check.state": report["relations"]["state_change"]["to"],
+            "synthetic.check.state.before": report["relations"]["state_change"]["from"],
+            "synthetic.check.retry_denied": report["retry_denied"],
+            "synthetic.check.warnings": Some(elements(&report["warnings"])).filter(|warnings| !warnings.is_empty()),
+            "synthetic.check.fault.injected": (!elements(&report["faults"]).is_empty()).then_some(true),
             "synthetic.check.retried": (report["outcome"] == "pass" && attempts.len() > 1).then_some(true),
             "synthetic.check.plugin.name": plugin["name"],
             "synthetic.check.plugin.version": plugin["version"],
