@@ -12,6 +12,7 @@ use super::said::Said;
 use super::{FINAL_PAUSES, MAX_REQUEST, Stop, Way, has_time, pause, stopped};
 use crate::journal::{Feed, Sequence};
 use crate::outcome::Report;
+use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Payload};
 
 /// How long a finished run waits for others to share an export with.
@@ -210,14 +211,19 @@ impl Delivery {
             && !self.way.is_ending()
         {
             let (what, url) = (self.way.what(), self.way.url());
-            let hint = if self.is_kept {
+            let kept = if self.is_kept {
                 "; they are in the journal, and `bedcheck journal export` sends them again"
             } else {
                 ""
             };
+            // Many collectors take spans and metrics only.
+            let hint = match self.way.signal() {
+                Signal::Logs => "; for a collector without logs there is `OTEL_LOGS_EXPORTER=none`",
+                Signal::Traces | Signal::Metrics => "",
+            };
             tracing::error!(
                 runs,
-                "`{url}` refuses the {what} of {} for good: {reason}{hint}",
+                "`{url}` refuses the {what} of {} for good: {reason}{kept}{hint}",
                 told(runs)
             );
         }
