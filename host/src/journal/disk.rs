@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::beside::{self, Checkpoint};
 use super::record;
-use super::shared::{DiskFacts, Incoming, Shared};
+use super::shared::Shared;
+use super::state::{DiskFacts, Incoming};
 use super::store::{Store, StoreError};
 use super::{Sequence, Settings};
 

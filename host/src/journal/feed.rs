@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Sequence;
 use super::reader::{Next, Reader};
-use super::shared::{FeedState, Progress, Shared, Source, age_of, end_of};
+use super::shared::{Progress, Shared};
+use super::state::{FeedState, Source, age_of, end_of};
 use crate::outcome::Report;
 
 /// The pause after the disk could not be read.

@@ -26,6 +26,7 @@ mod selection;
 mod sequence;
 mod settings;
 mod shared;
+mod state;
 mod status;
 mod store;
 mod writer;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::beside::Checkpoint;
 use super::disk::Disk;
-use super::shared::{Incoming, Shared};
+use super::shared::Shared;
+use super::state::Incoming;
 use super::{Observer, Sequence};
 
 /// How long the writer waits for something to do before it looks whether its files are there and what is too old.
