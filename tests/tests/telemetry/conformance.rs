@@ -16,7 +16,7 @@ use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
 
 use crate::totals::{self, Totals};
-use crate::trace::Trace;
+use crate::trace::{Trace, elements};
 
 /// Of every check, how many runs are looked at.
 const RUNS: u64 = 5;
@@ -28,6 +28,9 @@ const SUMS: [&str; 5] = [
     "phase.duration{",
     "deadline.utilization{",
 ];
+
+/// The name of the log record of a run that failed.
+const FAILED: &str = "check.failed";
 
 /// Targets that are well, flaky, silent and not there.
 struct World {
@@ -98,10 +101,9 @@ fn assert_journal_arrives(otlp: &str, authority: &[u8], received: impl Fn() -> R
     drop(folder);
     assert!(reports.len() as u64 >= 4 * RUNS);
 
-    // A receiver that hands on answers before it has done so.
+    // A receiver that hands on answers before it has done so, and each signal goes its own way.
     let give_up = Instant::now() + WITHIN;
-    let newest = |received: &Received| runs(&totals::of_collector(received));
-    while newest(&received()) < reports.len() as f64 && Instant::now() < give_up {
+    while !is_all_there(&reports, &received()) && Instant::now() < give_up {
         thread::sleep(Duration::from_millis(50));
     }
     let received = received();
@@ -131,20 +133,41 @@ fn journalled(folder: &Path) -> Vec<Value> {
     shown.reports()
 }
 
-fn runs(totals: &Totals) -> f64 {
+/// Whether there is as much of every signal as there has to be; what it says is looked at later.
+fn is_all_there(reports: &[Value], received: &Received) -> bool {
+    let totals = totals::of_collector(received);
     let runs = totals.iter().filter(|(key, _)| key.starts_with("runs{"));
-    runs.map(|(_, total)| total.value).sum()
+    let counted: f64 = runs.map(|(_, total)| total.value).sum();
+    let spans: usize = reports.iter().map(spans_of).sum();
+    let failed = reports.iter().filter(|report| has_failed(report)).count();
+    let told = received
+        .logs
+        .iter()
+        .filter(|record| record.event_name == FAILED)
+        .count();
+    counted >= reports.len() as f64 && received.spans.len() >= spans && told >= failed
+}
+
+/// The run, its attempts, the pauses between them, the phases that were reached.
+fn spans_of(report: &Value) -> usize {
+    let attempts = elements(&report["attempts"]);
+    let phases = attempts.iter().flat_map(|attempt| elements(&attempt["phases"]));
+    let reached = phases.filter(|phase| phase["status"] != "not-reached").count();
+    1 + attempts.len() + attempts.len().saturating_sub(1) + reached
+}
+
+fn has_failed(report: &Value) -> bool {
+    report["outcome"] == "fail" || report["outcome"] == "error"
 }
 
 /// A run that failed is a log record in its trace, with its message; one that was skipped did not fail.
 fn assert_failure_is_told(report: &Value, received: &Received) {
-    let records = received.logs.iter().filter(|record| {
-        record.event_name == "check.failed" && report["trace_id"] == record.trace_id.as_str()
-    });
+    let records = received
+        .logs
+        .iter()
+        .filter(|record| record.event_name == FAILED && report["trace_id"] == record.trace_id.as_str());
     let bodies: Vec<_> = records.map(|record| record.body.as_str()).collect();
-    let message = report["error"]["message"]
-        .as_str()
-        .filter(|_| report["outcome"] != "skipped");
+    let message = report["error"]["message"].as_str().filter(|_| has_failed(report));
     assert_eq!(bodies, Vec::from_iter(message), "{report:#}");
 }
 
