@@ -44,10 +44,11 @@ fuzz-input target file: guests
 guests:
     cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty
 
-# Install the servers which the tests start, and build their OpenTelemetry Collector.
+# Install the servers which the tests start, and their two receivers of OTLP.
 servers:
     scripts/servers.sh
     scripts/collector.sh
+    scripts/rotel.sh
 
 # Hold the tree to its format, lints, documentation and module boundaries.
 check: format-check boundaries lint docs

@@ -39,12 +39,13 @@ impl Clock {
         Self::Virtual(VirtualTime::default())
     }
 
-    /// Time since the start.
+    /// Time since the start, in whole microseconds: what is derived from a report is then the same whether the
+    /// report is still there or was written down and read again.
     pub fn now(&self) -> Duration {
-        match self {
+        whole_microseconds(match self {
             Self::Live(start) => start.elapsed(),
             Self::Virtual(time) => time.hands(|hands| hands.now),
-        }
+        })
     }
 
     /// Waits until that time since the start.
@@ -112,6 +113,11 @@ impl VirtualTime {
     fn hands<T>(&self, with: impl FnOnce(&mut Hands) -> T) -> T {
         with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The duration without what is finer than a microsecond.
+pub fn whole_microseconds(duration: Duration) -> Duration {
+    duration - Duration::from_nanos(u64::from(duration.subsec_nanos() % 1000))
 }
 
 #[cfg(test)]

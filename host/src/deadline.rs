@@ -65,6 +65,13 @@ impl Deadline {
         self.0.tape.moment(|| self.0.clock.now())
     }
 
+    /// The same to the microsecond, as reports are written: what was noted in whole microseconds is the same when it is
+    /// read back from one.
+    pub fn moment(&self) -> Duration {
+        let elapsed = self.elapsed();
+        Duration::from_micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// The time the run was given.
     pub fn limit(&self) -> Duration {
         self.0.limit

@@ -4,7 +4,8 @@
 //! A run flows one way:
 //!
 //! ```text
-//! text -> config -> runner (prepare) -> budget -> sandbox -> hostcalls -> phase -> outcome -> render, telemetry
+//! text -> config -> runner (prepare) -> budget -> sandbox -> hostcalls -> phase -> outcome -> render
+//!                                                                                       -> journal -> telemetry
 //! ```
 //!
 //! Imports go downwards only. What stands on a floor uses what stands below it:
@@ -15,6 +16,7 @@
 //! sweep
 //! recording
 //! runner        library       telemetry   render
+//! journal
 //! sandbox       config        import
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
@@ -36,6 +38,7 @@ pub mod fault;
 pub mod grant;
 pub mod hostcalls;
 pub mod import;
+pub mod journal;
 pub mod library;
 pub mod open;
 pub mod outcome;

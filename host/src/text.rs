@@ -2,6 +2,7 @@
 //! business of `render`.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// The text with every character escaped that could steer a terminal, break the line, or hide or
 /// reorder what stands around it.
@@ -47,6 +48,22 @@ pub(crate) fn escaped(text: &str, escape: impl Fn(char) -> bool) -> Cow<'_, str>
         }
     }
     Cow::Owned(shown)
+}
+
+/// JSON without characters that could steer a terminal, which means the same: they are written as `\u` escapes
+/// (RFC 8259 section 7). They stand in strings only: outside, JSON is plain ASCII.
+pub fn harmless_json(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for character in line.chars() {
+        if is_dangerous(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// Text of a plugin's or an engine's about it: [`printable`], and cut to `maximum` bytes.

@@ -59,6 +59,7 @@ mod failure;
 mod phase;
 mod report;
 mod secret;
+mod trace;
 // Tests are native code; a plugin has nothing of them in it.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test;
@@ -72,6 +73,7 @@ pub use failure::{Failure, Reason};
 pub use phase::{FirstFailure, Planned, phase, phase_of, plan};
 pub use report::{capability_enabled, deadline_exceeded, debug, error, info, measure, remaining, warning};
 pub use secret::{Piece, Secret, SecretName};
+pub use trace::{Fact, describe, trace_parent};
 
 use serde::de::DeserializeOwned;
 

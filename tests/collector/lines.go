@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
@@ -34,10 +35,11 @@ func newLinesFactory() exporter.Factory {
 		func() component.Config { return &linesConfig{} },
 		exporter.WithTraces(newTraceLines, component.StabilityLevelDevelopment),
 		exporter.WithMetrics(newMetricLines, component.StabilityLevelDevelopment),
+		exporter.WithLogs(newLogLines, component.StabilityLevelDevelopment),
 	)
 }
 
-// lines is the part that both signals share.
+// lines is the part that all signals share.
 type lines struct {
 	path string
 	file *os.File
@@ -84,4 +86,14 @@ func newMetricLines(_ context.Context, _ exporter.Settings, config component.Con
 
 func (l *metricLines) ConsumeMetrics(_ context.Context, metrics pmetric.Metrics) error {
 	return l.write((&pmetric.JSONMarshaler{}).MarshalMetrics(metrics))
+}
+
+type logLines struct{ lines }
+
+func newLogLines(_ context.Context, _ exporter.Settings, config component.Config) (exporter.Logs, error) {
+	return &logLines{lines{path: config.(*linesConfig).Path}}, nil
+}
+
+func (l *logLines) ConsumeLogs(_ context.Context, logs plog.Logs) error {
+	return l.write((&plog.JSONMarshaler{}).MarshalLogs(logs))
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-pub use received::{Attributes, Metric, Point, Received, Span};
+pub use received::{Attributes, Exemplar, Link, Log, Metric, Point, Received, Span};
 
 use crate::certificates::Identity;
 
@@ -118,6 +118,34 @@ impl Collector {
             "the collector did not start again; it logged:\n{}",
             self.log()
         );
+    }
+
+    /// Stops it from doing anything, or lets it go on: its connections stay, and nobody answers on them.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn freeze(&self, is_frozen: bool) {
+        let signal = if is_frozen { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "cannot send {signal} to the collector"
+        );
+    }
+
+    /// Where HTTP is spoken.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where gRPC is spoken.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
     }
 
     /// Everything it received so far.
@@ -247,7 +275,7 @@ fn configuration(
         "receivers": { "otlp": { "protocols": { "grpc": protocol(grpc), "http": protocol(http) } } },
         "exporters": { "lines": { "path": directory.join(RECEIVED) } },
         "service": {
-            "pipelines": { "traces": pipeline, "metrics": pipeline },
+            "pipelines": { "traces": pipeline, "metrics": pipeline, "logs": pipeline },
             "telemetry": { "logs": { "level": "warn" }, "metrics": { "level": "none" } },
         },
     })

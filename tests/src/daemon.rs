@@ -25,7 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
-    folder: TempDir,
+    /// How it was started.
+    starting: Starting,
     log: Arc<Mutex<Vec<String>>>,
     address: Option<SocketAddr>,
 }
@@ -65,9 +66,11 @@ impl Answer {
 }
 
 /// A daemon that is being put together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Starting {
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// Whether a write beyond the bound of a file's size is an error, and no signal.
+    may_be_bounded: bool,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -95,6 +98,13 @@ impl Starting {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Lets [`Daemon::bound_files`] bound what it writes.
+    #[must_use]
+    pub fn may_be_bounded(mut self) -> Self {
+        self.may_be_bounded = true;
         self
     }
 
@@ -126,7 +136,15 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = Command::new(program::executable());
+        let mut command = if self.may_be_bounded {
+            let mut shell = Command::new("sh");
+            shell
+                .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+                .arg(program::executable());
+            shell
+        } else {
+            Command::new(program::executable())
+        };
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -136,11 +154,13 @@ impl Starting {
             .stderr(Stdio::piped());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("OTEL_") || name == "RUST_LOG" || name == "NOTIFY_SOCKET" {
+            let steers = ["RUST_LOG", "NOTIFY_SOCKET", "STATE_DIRECTORY"];
+            if name.starts_with("OTEL_") || steers.contains(&&*name) {
                 command.env_remove(&*name);
             }
         }
-        command.envs(self.environment);
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
+        command.envs(self.environment.iter().cloned());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start the daemon: {error}"));
@@ -155,7 +175,7 @@ impl Starting {
         }
         Daemon {
             child,
-            folder: self.folder,
+            starting: self,
             log,
             address: None,
         }
@@ -172,7 +192,8 @@ impl Daemon {
     pub fn with(configuration: &str) -> Starting {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let starting = Starting {
-            folder,
+            folder: Arc::new(folder),
+            may_be_bounded: false,
             environment: Vec::new(),
             arguments: Vec::new(),
         };
@@ -182,7 +203,38 @@ impl Daemon {
     /// A file in the daemon's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.starting.path(name)
+    }
+
+    /// Sends a signal that ends it, such as `KILL`, and waits for the end; what it left can be started again.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    #[must_use]
+    pub fn again_after(self, signal: &str) -> Starting {
+        let starting = self.starting.clone();
+        let _ = self.end(signal);
+        starting
+    }
+
+    /// How it was started. Its folder stays as long as this.
+    #[must_use]
+    pub fn starting(&self) -> Starting {
+        self.starting.clone()
+    }
+
+    /// Bounds every file that the daemon writes from now on, in bytes: for it the disk is full then. `unlimited` takes
+    /// the bound away.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be done.
+    pub fn bound_files(&self, most: &str) {
+        let bounded = Command::new("prlimit")
+            .args([&format!("--fsize={most}:"), "--pid", &self.process().to_string()])
+            .status();
+        assert!(bounded.is_ok_and(|status| status.success()), "prlimit failed");
     }
 
     /// The daemon's process.

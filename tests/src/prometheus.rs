@@ -1,11 +1,13 @@
 //! A real Prometheus, run in the foreground with a configuration that a test gives. It shares nothing with one that the
 //! machine may run as a service.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -32,13 +34,32 @@ impl Prometheus {
     /// When Prometheus is not installed or does not start, with what it logged.
     #[must_use]
     pub fn start(configuration: &str) -> Self {
+        Self::with_files(configuration, &[])
+    }
+
+    /// The same with files that the configuration names, such as rules: name and contents.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prometheus::start`].
+    #[must_use]
+    pub fn with_files(configuration: &str, files: &[(&str, &str)]) -> Self {
         let prometheus = executable("prometheus");
         let (process, [port]) = ServerProcess::start(
             |directory, _, [port]| {
                 let file = directory.join("prometheus.yml");
                 write(&file, configuration);
+                for (name, contents) in files {
+                    let file = directory.join(name);
+                    if let Some(folder) = file.parent() {
+                        fs::create_dir_all(folder)
+                            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+                    }
+                    write(&file, contents);
+                }
                 let mut command = Command::new(&prometheus);
                 command
+                    .arg("--enable-feature=exemplar-storage")
                     .arg(format!("--config.file={}", file.display()))
                     .arg(format!(
                         "--storage.tsdb.path={}",
@@ -59,16 +80,67 @@ impl Prometheus {
     /// When Prometheus does not answer, or refuses the query.
     #[must_use]
     pub fn query(&self, query: &str) -> Vec<Value> {
-        let answer = get(self.port, &format!("/api/v1/query?query={}", encoded(query)))
-            .unwrap_or_else(|| panic!("Prometheus does not answer: {}", self.log()));
-        let (_, body) = answer
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("no answer in HTTP: {answer}"));
-        let answer: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let answer = self.ask(&format!("/api/v1/query?query={}", encoded(query)));
         match answer["data"]["result"].as_array() {
             Some(result) => result.clone(),
             None => panic!("{query}: {answer}"),
         }
+    }
+
+    /// The rules that are loaded, recording and alerting, each as Prometheus tells of it: `name`, `query`, `health`,
+    /// `lastError`.
+    ///
+    /// # Panics
+    ///
+    /// When Prometheus does not answer.
+    #[must_use]
+    pub fn rules(&self) -> Vec<Value> {
+        let answer = self.ask("/api/v1/rules");
+        let groups = answer["data"]["groups"].as_array().into_iter().flatten();
+        groups
+            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
+            .cloned()
+            .collect()
+    }
+
+    /// The exemplars of the series that a query names, as Prometheus tells of them: `seriesLabels`, `exemplars`.
+    ///
+    /// # Panics
+    ///
+    /// When Prometheus does not answer.
+    #[must_use]
+    pub fn exemplars(&self, query: &str) -> Vec<Value> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (from, until) = (now - WITHIN, now + WITHIN);
+        let answer = self.ask(&format!(
+            "/api/v1/query_exemplars?query={}&start={}&end={}",
+            encoded(query),
+            from.as_secs(),
+            until.as_secs()
+        ));
+        answer["data"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The names of all labels.
+    ///
+    /// # Panics
+    ///
+    /// When Prometheus does not answer.
+    #[must_use]
+    pub fn label_names(&self) -> Vec<String> {
+        let answer = self.ask("/api/v1/labels");
+        let names = answer["data"].as_array().into_iter().flatten();
+        names.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// What its API says.
+    fn ask(&self, path: &str) -> Value {
+        let answer =
+            get(self.port, path).unwrap_or_else(|| panic!("Prometheus does not answer: {}", self.log()));
+        let (_, body) = answer
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer in HTTP: {answer}"));
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
     /// Waits until a query has a value, and returns all that it has.
@@ -98,6 +170,33 @@ impl Prometheus {
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
+    }
+}
+
+/// Runs `promtool`, which comes with Prometheus, and returns what it printed, or why it failed.
+///
+/// # Errors
+///
+/// When it finds something wrong: what it printed.
+///
+/// # Panics
+///
+/// When it is not installed.
+pub fn promtool<I>(arguments: I) -> Result<String, String>
+where
+    I: IntoIterator<Item: AsRef<OsStr>>,
+{
+    let output = Command::new(executable("promtool"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start promtool: {error}"));
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    if output.status.success() {
+        Ok(printed)
+    } else {
+        Err(printed)
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bedcheck_tests::component::Component;
 use bedcheck_tests::daemon::{Daemon, WITHIN, replace};
 use bedcheck_tests::program;
 use bedcheck_tests::target::{Health, Target};
@@ -157,6 +158,7 @@ fn a_log_that_cannot_be_written_stops_no_check() {
     let mut daemon = Command::new(program::executable())
         .args(["serve", "bedcheck.toml"])
         .current_dir(folder.path())
+        .env("XDG_STATE_HOME", folder.path())
         .stderr(full)
         .spawn()
         .expect("started");
@@ -229,4 +231,74 @@ fn without_free_descriptors_it_goes_on_and_recovers() {
     daemon.wait_until("checks go on", |_| (target.asked() > asked + 100).then_some(()));
     assert_eq!(daemon.get("/-/ready").status, 200);
     assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+/// How many reloads there are before descriptors and memory are looked at, and after.
+const RELOADS: (u64, u64) = (60, 300);
+/// How much more memory there may be afterwards: what the allocator keeps differs from time to time.
+const MORE: f64 = 1.25;
+
+#[test]
+fn hundreds_of_reloads_and_swaps_leave_nothing_behind() {
+    let configuration = |round: u64| {
+        let checks: String = (0..20)
+            .map(|number| {
+                format!(
+                    "[[check]]\nname = \"c{number}\"\nplugin = \"odd\"\nevery = \"500ms\"\nbudget.fuel = {}\n",
+                    1_000_000_000 + round
+                )
+            })
+            .collect();
+        format!("http.listen = \"127.0.0.1:0\"\nplugins.dir = \"plugins\"\nlog.level = \"warn\"\n{checks}")
+    };
+    let component = |round: u64| Component::new().summary(format!("number {round}")).build();
+    let daemon = Daemon::with(&configuration(0).replace("warn", "info"))
+        .file("plugins/odd.wasm", component(0))
+        .start();
+    let mut swap_at = Instant::now();
+    let mut reload = |daemon: &Daemon, rounds: std::ops::Range<u64>| {
+        for round in rounds {
+            daemon.configure(&configuration(round));
+            let answer = daemon.post("/-/reload");
+            assert_eq!(answer.status, 200, "{answer:?}");
+            // The folder is looked at once a second: what is written more often is not seen.
+            if swap_at <= Instant::now() {
+                replace(&daemon.path("plugins/odd.wasm"), &component(round));
+                swap_at = Instant::now() + Duration::from_millis(500);
+            }
+        }
+    };
+    let (first, all) = RELOADS;
+    reload(&daemon, 1..first);
+    let (descriptors, memory) = settled(&daemon);
+    reload(&daemon, first..first + all);
+    let (descriptors_now, memory_now) = settled(&daemon);
+    assert_eq!(descriptors_now, descriptors, "descriptors");
+    assert!(
+        memory_now < memory * MORE,
+        "{memory} KiB of memory became {memory_now} KiB"
+    );
+    let swaps = daemon.metric("synthetic_runner_plugin_swapped_total{", &["odd"]);
+    assert!(swaps >= Some(3.0), "{swaps:?}");
+    let status = daemon.get("/api/v1/status").json();
+    assert_eq!(status["generation"], first + all, "{status}");
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+/// How many descriptors the daemon has open, and how much memory, in KiB, once nothing is opened or closed for a while.
+fn settled(daemon: &Daemon) -> (usize, f64) {
+    let process = format!("/proc/{}", daemon.process());
+    let count = || std::fs::read_dir(format!("{process}/fd")).map_or(0, Iterator::count);
+    let (mut seen, mut since) = (count(), Instant::now());
+    wait_until("the descriptors stay the same", || {
+        let now = count();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(3)
+    });
+    let status = std::fs::read_to_string(format!("{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+    (seen, memory.unwrap_or_else(|| panic!("no memory in: {status}")))
 }

@@ -252,3 +252,116 @@ fn a_removed_plugin_leaves_its_checks_in_error_and_one_that_is_back_heals_them()
     });
     assert_eq!(daemon.end("TERM").code, Some(0));
 }
+
+/// What the API says of files that are not used.
+fn refused(daemon: &Daemon) -> Vec<Value> {
+    let plugins = daemon.get("/api/v1/plugins").json();
+    plugins["refused"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_shown_until_it_is_mended_or_gone() {
+    let mut daemon = starting().start();
+    assert_eq!(refused(&daemon), [Value::Null; 0]);
+    replace(&daemon.path("plugins/even.wasm"), b"no component");
+    let shown = daemon.wait_until("it is shown", |daemon| refused(daemon).pop());
+    assert!(
+        shown["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("plugins/even.wasm")),
+        "{shown}"
+    );
+    assert_eq!(shown["plugin"], Value::Null);
+    assert!(
+        shown["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("it is not a WebAssembly component")),
+        "{shown}"
+    );
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    daemon.wait_until("it is shown after a reload", |daemon| refused(daemon).pop());
+    fs::remove_file(daemon.path("plugins/even.wasm")).expect("it is there");
+    daemon.wait_until("it is gone", |daemon| refused(daemon).is_empty().then_some(()));
+
+    replace(&daemon.path("plugins/even.wasm"), b"still none");
+    daemon.wait_until("it is shown", |daemon| refused(daemon).pop());
+    replace(
+        &daemon.path("plugins/even.wasm"),
+        &Component::new().name("even").build(),
+    );
+    daemon.wait_until("it is mended", |daemon| refused(daemon).is_empty().then_some(()));
+}
+
+#[test]
+fn what_runs_beside_a_plugin_is_shown() {
+    let configuration = format!("plugins.shadow = \"1h\"\n{CONFIGURATION}");
+    let mut daemon = Daemon::with(&configuration)
+        .file("plugins/odd.wasm", component("the first"))
+        .start();
+    let first = daemon.wait_until("it runs", digest);
+    let shadow = |daemon: &Daemon| daemon.get("/api/v1/plugins").json()["plugins"][0]["shadow"].clone();
+    assert_eq!(shadow(&daemon), Value::Null);
+    replace(
+        &daemon.path("plugins/odd.wasm"),
+        &Component::new().run("unreachable").build(),
+    );
+    let shown = daemon.wait_until("a difference is counted", |daemon| {
+        let shadow = shadow(daemon);
+        (shadow["differences"]["outcome"].as_u64()? >= 1).then_some(shadow)
+    });
+    assert_eq!(
+        (&shown["over"], &shown["lasts_s"]),
+        (&false.into(), &3600.0.into())
+    );
+    assert_ne!(shown["sha256"], first.as_str());
+    assert!(shown["runs"].as_u64() >= Some(1), "{shown}");
+    assert!(
+        shown["examples"]
+            .to_string()
+            .contains("outcome `pass` became `error`"),
+        "{shown}"
+    );
+    assert_eq!(daemon.post("/api/v1/plugins/odd/promote").status, 200);
+    daemon.wait_until("nothing runs beside it", |daemon| {
+        (shadow(daemon) == Value::Null).then_some(())
+    });
+}
+
+/// How many locals a function has, and how many times its paths meet again. What each local is may differ at each
+/// meeting, and a compiler that keeps that has more than its memory to remember.
+const LOCALS: usize = 24_000;
+const MEETINGS: usize = 24_000;
+
+/// A component of some hundred kilobytes that takes gigabytes to compile.
+fn bomb() -> Vec<u8> {
+    let locals = " i32".repeat(LOCALS);
+    let meetings = "(block (br_if 0 (local.get 0)))".repeat(MEETINGS);
+    let changes: String = (0..LOCALS)
+        .map(|local| format!("(local.set {local} (i32.const 1))"))
+        .collect();
+    let function = format!("(func (param i32) (local {locals}) {meetings} {changes})");
+    Component::new().core(function).build()
+}
+
+#[test]
+fn a_file_that_takes_too_much_to_compile_is_refused_and_the_old_one_goes_on_meanwhile() {
+    let bomb = bomb();
+    let mut daemon = starting().start();
+    let first = daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/odd.wasm"), &bomb);
+    let shown = daemon.wait_until("it is refused", |daemon| refused(daemon).pop());
+    let message = shown["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("it was not compiled within 2048 MiB of memory") && message.contains("stays in use"),
+        "{shown}"
+    );
+    assert_eq!(digest(&daemon), Some(first));
+    let outcomes = outcomes(&daemon);
+    assert!(outcomes["pass"].as_u64() >= Some(1), "{outcomes}");
+    assert_eq!(
+        (&outcomes["error"], &outcomes["fail"]),
+        (&0.into(), &0.into()),
+        "{outcomes}"
+    );
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}

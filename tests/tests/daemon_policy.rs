@@ -138,14 +138,15 @@ fn a_run_that_passed_on_a_later_attempt_says_so_everywhere() {
     });
     assert_eq!(line["attempts"], 2);
     assert_eq!(line["message"], "front: pass on attempt 2");
-    let retried = daemon.metric(
-        "synthetic_check_runs_total{",
-        &[
-            "synthetic_check_retried=\"true\"",
-            "synthetic_check_outcome=\"pass\"",
-        ],
-    );
-    assert!(retried >= Some(1.0), "{retried:?}");
+    let retried = [
+        "synthetic_check_retried=\"true\"",
+        "synthetic_check_outcome=\"pass\"",
+    ];
+    // It is counted once it is in the journal.
+    daemon.wait_until("it is counted", |daemon| {
+        let counted = daemon.metric("synthetic_check_runs_total{", &retried)?;
+        (counted >= 1.0).then_some(())
+    });
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The promise: a configuration is loaded again as a whole or not at all. A bad one keeps the good one running and
 //! is told wherever one looks; checks that did not change keep their history.
 
+use std::time::Instant;
+
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
@@ -147,4 +149,108 @@ fn many_reloads_under_load_lose_nothing() {
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
     assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+/// How many checks do nothing but have to be loaded: enough for a reload to take many times as long as a run does.
+const MANY: usize = 3_000;
+/// How many checks run ten times a second, each in a phase of its own.
+const BEATS: usize = 10;
+/// How often it is tried: on a busy machine anything may have to wait once.
+const ROUNDS: u64 = 5;
+/// How late a run may be, as a share of the time that the reload takes meanwhile. To exchange all of the checks one by
+/// one takes more than twice this.
+const SHARE: f64 = 0.1;
+
+#[test]
+fn a_reload_of_many_checks_keeps_no_run_waiting() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let mut checks = format!("{LISTEN}runner.per_target = {BEATS}\n");
+    for number in 0..BEATS {
+        checks += &check(&format!("beat-{number}"), port, "");
+    }
+    for number in 0..MANY {
+        checks += &check(&format!("quiet-{number}"), port, "").replace("100ms", "7d");
+    }
+    let mut daemon = Daemon::with(&checks).start();
+    let mut shares = Vec::new();
+    for round in 0..ROUNDS {
+        let (before, missed) = (beats(&daemon).len(), missed(&daemon));
+        let more = check("extra", port, &format!("budget.fuel = {}", 1_000_000_000 + round));
+        daemon.configure(&format!("{checks}{more}"));
+        let begun = Instant::now();
+        assert_eq!(daemon.post("/-/reload").status, 200);
+        let took = begun.elapsed().as_secs_f64();
+        // Those that fell due last begin and are told after the answer.
+        let answered = beats(&daemon).len();
+        let lags = daemon.wait_until("they beat on", |daemon| {
+            let lags = beats(daemon);
+            (lags.len() >= answered + 2 * BEATS).then_some(lags)
+        });
+        let worst = lags.into_iter().skip(before).fold(0.0, f64::max);
+        let missed = self::missed(&daemon) - missed;
+        if worst <= SHARE * took && missed == 0 {
+            return;
+        }
+        shares.push((worst / took, missed));
+    }
+    panic!("a run was late by more than {SHARE} of each reload, or missed: {shares:?}");
+}
+
+/// How late each run began of the checks that beat, in seconds, in order.
+fn beats(daemon: &Daemon) -> Vec<f64> {
+    let events = daemon.events();
+    let lines = events.iter().filter(|event| {
+        let check = event["check"].as_str().unwrap_or_default();
+        event["target"] == "bedcheck::run" && check.starts_with("beat-")
+    });
+    lines.filter_map(|line| line["lag_s"].as_f64()).collect()
+}
+
+/// How many runs they have missed.
+fn missed(daemon: &Daemon) -> u64 {
+    let of_check = |number| daemon.check(&format!("beat-{number}"))["skipped"]["missed"].as_u64();
+    (0..BEATS).filter_map(of_check).sum()
+}
+
+#[test]
+fn the_state_of_a_check_stays_until_the_check_changes() {
+    let target = Target::start(Health::Down);
+    let port = target.port();
+    let configuration = |more: &str| {
+        let settings = format!("state = {{ failures = 3, of = 3 }}\n{more}");
+        format!("{LISTEN}{}", check("down", port, &settings))
+    };
+    let mut daemon = Daemon::with(&configuration("")).start();
+    let states = |daemon: &Daemon| -> Vec<String> {
+        let lines = daemon.run_lines("down").into_iter();
+        lines
+            .map(|line| line["state"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    daemon.wait_until("it is failing", |daemon| {
+        (states(daemon).last()? == "failing").then_some(())
+    });
+    let first = states(&daemon);
+    assert_eq!(first[..3], ["unknown", "unknown", "failing"]);
+
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    let reloaded = states(&daemon).len();
+    daemon.wait_until("it runs on", |daemon| {
+        (states(daemon).len() >= reloaded + 3).then_some(())
+    });
+    assert!(states(&daemon)[2..].iter().all(|state| state == "failing"));
+
+    let before = states(&daemon).len();
+    daemon.configure(&configuration("budget.fuel = 999_999_999"));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    let anew = daemon.wait_until("it is failing again", |daemon| {
+        let states = states(daemon).split_off(before);
+        // Runs that ended before the reload were of the check as it was.
+        let anew = states.iter().position(|state| state == "unknown")?;
+        states[anew..]
+            .contains(&"failing".to_owned())
+            .then(|| states[anew..].to_vec())
+    });
+    assert_eq!(anew[..3], ["unknown", "unknown", "failing"]);
 }

@@ -85,6 +85,24 @@ fn systemd_is_told_how_it_is() {
     manager.until("STOPPING=1");
 }
 
+#[test]
+fn systemd_is_told_of_a_reload_that_nobody_asked_for() {
+    let manager = Manager::start();
+    let target = Target::start(Health::Up);
+    let watching = format!("{LISTEN}serve.watch_config = true\n");
+    let daemon = Daemon::with(&format!("{watching}{}", check(&target, "")))
+        .env("NOTIFY_SOCKET", &manager.path)
+        .launch();
+    manager.until("READY=1");
+    daemon.configure(&format!(
+        "{watching}{}",
+        check(&target, "budget.fuel = 1_000_000_000")
+    ));
+    manager.until("RELOADING=1");
+    let ready = manager.until("READY=1");
+    assert!(ready.contains("generation 2"), "{ready}");
+}
+
 /// Waits until a request for this path came that is not among the first `after`; gives it.
 fn until_sent(daemon: &mut Daemon, hook: &Hook, path: &str, after: usize) -> Sent {
     daemon.wait_until(path, |_| {

@@ -82,6 +82,47 @@ fn a_run_under_way_is_cancelled_after_the_drain_and_told() {
 }
 
 #[test]
+fn the_drain_is_that_of_the_configuration_in_force() {
+    let silent = Target::start(Health::Silent);
+    let mut daemon = Daemon::with(&configuration(silent.port(), "100ms", "10m")).start();
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    daemon.configure(&configuration(silent.port(), "100ms", "100ms"));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    assert_eq!(daemon.end("TERM").code, Some(0));
+}
+
+#[test]
+fn an_end_that_drags_on_says_what_it_waits_for() {
+    let silent = Target::start(Health::Silent);
+    let configuration = format!(
+        "serve.report_after = \"1s\"\nlog.level = \"warn\"\n{}",
+        configuration(silent.port(), "100ms", "10m")
+    );
+    let mut daemon = Daemon::with(&configuration).launch();
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    daemon.signal("TERM");
+    let said = "the shutdown drags on; what is open:";
+    daemon.wait_until("it says so again and again", |daemon| {
+        let events = daemon.events();
+        let times = events.iter().filter(|event| event["message"] == said).count();
+        (times >= 2).then_some(())
+    });
+    let ended = daemon.end("INT");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    let log = ended.log.join("\n");
+    for open in ["open: run `front`", "open: connection ", "open: task `daemon`"] {
+        let line = ended.log.iter().find(|line| line.contains(open));
+        let line = line.unwrap_or_else(|| panic!("nothing of `{open}`: {log}"));
+        assert!(line.contains(".rs:"), "where it was opened: {line}");
+    }
+    // Of what the level held back before, the end is told as well.
+    assert!(
+        ended.log.iter().any(|line| line.contains("\"level\":\"INFO\"")),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_second_signal_ends_the_drain() {
     let silent = Target::start(Health::Silent);
     let mut daemon = Daemon::with(&configuration(silent.port(), "100ms", "10m")).start();

@@ -30,7 +30,7 @@ fn changes(received: &Received) -> Vec<(String, String)> {
     roots.sort_by_key(|span| span.start);
     let events = roots.iter().flat_map(|span| &span.events);
     events
-        .filter(|(name, _)| name == "circuit.transition")
+        .filter(|(name, _)| name.starts_with("circuit."))
         .map(|(_, attributes)| {
             let text = |key: &str| attributes[key].as_str().unwrap_or_default().to_owned();
             (
@@ -80,6 +80,7 @@ fn runs_and_changes_of_breakers_reach_the_collector() {
     assert_eq!(changes.first(), Some(&("closed", "open")), "{changes:?}");
     assert!(changes.contains(&("open", "half_open")), "{changes:?}");
     assert_eq!(changes.last(), Some(&("half_open", "closed")), "{changes:?}");
+    assert_linked_with_who_opened_it(&received);
     for name in [
         "synthetic.check.circuit.transitions",
         "synthetic.check.state",
@@ -87,6 +88,48 @@ fn runs_and_changes_of_breakers_reach_the_collector() {
     ] {
         assert!(received.metric(name).is_some(), "{name}");
     }
+}
+
+/// Runs that were skipped, and the one that found the target well, link to the run that opened the breaker last; a run
+/// that changed the state of the check links to the one before it.
+fn assert_linked_with_who_opened_it(received: &Received) {
+    let mut roots: Vec<_> = received.spans_named("check http").collect();
+    roots.sort_by_key(|span| span.start);
+    let mut opened_by = None;
+    let (mut skipped, mut probed, mut changed) = (0, 0, 0);
+    for root in roots {
+        let link = |why: &str| {
+            let is_it =
+                |link: &&bedcheck_tests::collector::Link| link.attributes["synthetic.check.link"] == why;
+            root.linked.iter().find(is_it)
+        };
+        let happened = |event: &str| root.events.iter().any(|(name, _)| name == event);
+        let wanted = match span_outcome(root) {
+            "skipped" => {
+                skipped += 1;
+                opened_by
+            }
+            _ if happened("circuit.half_opened") => {
+                probed += 1;
+                opened_by
+            }
+            _ => None,
+        };
+        let found = link("opened_circuit").map(|link| (link.trace_id.as_str(), link.span_id.as_str()));
+        assert_eq!(found, wanted, "{root:#?}");
+        if root.attributes.contains_key("synthetic.check.state.before") {
+            let is_first = root.attributes["synthetic.check.state.before"] == "unknown";
+            assert_eq!(link("previous_state").is_none(), is_first, "{root:#?}");
+            changed += 1;
+        }
+        if happened("circuit.opened") {
+            opened_by = Some((root.trace_id.as_str(), root.id.as_str()));
+        }
+    }
+    assert!(
+        skipped >= 1 && probed >= 1 && changed >= 2,
+        "{skipped} {probed} {changed}"
+    );
 }
 
 fn span_outcome(span: &bedcheck_tests::collector::Span) -> &str {

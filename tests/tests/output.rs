@@ -332,7 +332,7 @@ fn a_report_has_the_documented_fields_and_no_others() {
         hexadecimal("run_id", 16);
         hexadecimal("trace_id", 32);
         let started = report["started"].as_str().unwrap_or_default();
-        assert_eq!((started.len(), started.ends_with('Z')), (24, true), "{started}");
+        assert_eq!((started.len(), started.ends_with('Z')), (27, true), "{started}");
         for attempt in report["attempts"].as_array().expect("attempts") {
             let fields = ["outcome", "error", "start_s", "duration_s", "phases"];
             assert_eq!(keys(attempt), BTreeSet::from(fields));

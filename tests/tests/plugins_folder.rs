@@ -187,7 +187,7 @@ fn what_a_check_may_spend_does_not_decide_what_is_a_plugin() {
 #[test]
 fn a_plugin_made_for_an_earlier_version_of_the_contract_is_loaded() {
     // It exports the check of 1.0.0, and imports a connection as it was then, and as it is in a later version.
-    for version in ["1.0.0", "1.1.0"] {
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
         let import = format!(
             r#"(import "bedcheck:plugin/net@{version}" (instance $net
                    (export "connection" (type $connection (sub resource)))

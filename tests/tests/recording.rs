@@ -792,3 +792,34 @@ fn a_run_that_was_recorded_is_shown_in_every_format() {
         assert!(finished.mentions("protocol.unexpected_response"), "{finished:#?}");
     }
 }
+
+#[test]
+fn what_a_peer_was_told_of_the_trace_is_told_again() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let peer = Script::new().expect_through("\r\n\r\n").send(answer).serve();
+    let port = peer.port();
+    let recorded = Recorded::of(
+        &format!(
+            r#"
+            [[check]]
+            name = "page"
+            plugin = "http"
+            trace_context = true
+            allow = ["127.0.0.1:{port}"]
+            settings = {{ url = "http://127.0.0.1:{port}/" }}
+            "#
+        ),
+        SECRET,
+        &[],
+    );
+    let told = format!(
+        "traceparent: 00-{}-",
+        text(&recorded.finished.report()["trace_id"])
+    );
+    assert!(peer.finish()[0].text().contains(&told), "{told}");
+    recorded.assert_same();
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::journal::JournalArguments;
+
 /// Checks services from inside a sandbox: each run has one deadline, and is reported phase by phase.
 #[derive(Debug, Parser)]
 #[command(name = "bedcheck", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -45,6 +47,8 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Show the reports that were kept, or send them again.
+    Journal(JournalArguments),
     /// Turn a configuration of blackbox_exporter into one of bedcheck, and say what could not be turned.
     Import(ImportArguments),
     /// Look into plugins, and make new ones.

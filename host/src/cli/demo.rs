@@ -17,7 +17,7 @@ use crate::runner::{DefaultGrant, Preparation};
 
 /// Starts the servers, runs a check against each, and says whether the reports are true.
 pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
-    let exporter = match export::start(None) {
+    let exporter = match export::start(None, None) {
         Ok(exporter) => exporter,
         Err(sentence) => return refuse(&sentence),
     };
@@ -54,6 +54,7 @@ pub(super) async fn demo(arguments: DemoArguments) -> ExitCode {
         Destinations {
             format: arguments.format,
             exporter,
+            journal: None,
             recording: None,
         },
         heading,

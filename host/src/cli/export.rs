@@ -3,19 +3,20 @@
 
 use super::output;
 use crate::config::Otlp;
+use crate::journal::Journal;
 use crate::telemetry::{Exporter, FLUSH_BOUND, Settings};
 
-/// Starts exporting where the configuration or the environment asks for it.
+/// Starts exporting where the configuration or the environment asks for it: what is in the journal, if there is one.
 ///
 /// # Errors
 ///
 /// Everything in them that cannot be used.
-pub(super) fn start(otlp: Option<&Otlp>) -> Result<Option<Exporter>, String> {
+pub(super) fn start(otlp: Option<&Otlp>, journal: Option<&Journal>) -> Result<Option<Exporter>, String> {
     let variable = |name: &str| std::env::var(name).ok();
     let Some(settings) = Settings::of(otlp, &variable)? else {
         return Ok(None);
     };
-    let exporter = Exporter::start(&settings, &tokio::runtime::Handle::current());
+    let exporter = Exporter::start(&settings, journal, &tokio::runtime::Handle::current());
     exporter.map(Some).map_err(|error| format!("otlp: {error}"))
 }
 

@@ -6,6 +6,9 @@ mod demo;
 mod export;
 mod import;
 mod inspect;
+mod journal;
+mod journal_export;
+mod keep;
 mod matrix;
 mod new;
 mod output;
@@ -46,6 +49,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Serve { file } => on_runtime(serve::serve(file)),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::Validate { file } => on_runtime(validate(file)),
+        Command::Journal(arguments) => on_runtime(journal::run(arguments)),
         Command::Import(arguments) => import::run(&arguments),
         Command::Plugin {
             command: PluginCommand::Inspect { plugin },

@@ -8,6 +8,7 @@ use super::args::RunArguments;
 use super::{EXIT_UNKNOWN, Format, compiling, output, read, refuse, replay};
 use crate::config::{CommandLine, Config, Source};
 use crate::connection::Trust;
+use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::recording::Recording;
 use crate::render::{Progress, exit_code, summary};
@@ -15,7 +16,7 @@ use crate::runner::{Course, DefaultGrant, Preparation, Prepared, Runner};
 use crate::tape::Tape;
 use crate::telemetry::Exporter;
 
-use super::export;
+use super::{export, keep};
 
 /// Runs what the arguments ask for.
 pub(super) async fn run(arguments: RunArguments) -> ExitCode {
@@ -26,7 +27,8 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(rendered) => return refuse(&rendered),
     };
-    let exporter = match export::start(loaded.config.otlp.as_ref()) {
+    let journal = keep::open(loaded.config.journal.as_ref());
+    let exporter = match export::start(loaded.config.otlp.as_ref(), journal.as_ref()) {
         Ok(exporter) => exporter,
         Err(sentence) => return refuse(&sentence),
     };
@@ -40,6 +42,7 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
         Destinations {
             format: arguments.format,
             exporter,
+            journal,
             recording: arguments.record.is_some().then(Recording::default),
         },
         plain,
@@ -149,6 +152,7 @@ pub(super) async fn run_checks(
     let Destinations {
         format,
         exporter,
+        journal,
         mut recording,
     } = destinations;
     let begun = Instant::now();
@@ -180,6 +184,9 @@ pub(super) async fn run_checks(
         };
         let shown = output::report(&report, format, &look);
         progress.suspend(|| output::say(&format!("{heading}{shown}")));
+        if let Some(journal) = &journal {
+            journal.append(report.clone());
+        }
         if let Some(exporter) = &exporter {
             exporter.record(&report);
         }
@@ -197,6 +204,9 @@ pub(super) async fn run_checks(
     if let Some(exporter) = exporter {
         export::finish(exporter).await;
     }
+    if let Some(journal) = journal {
+        keep::close(journal).await;
+    }
     Ran { reports, recording }
 }
 
@@ -206,6 +216,8 @@ pub(super) struct Destinations {
     pub(super) format: Format,
     /// Who else gets them.
     pub(super) exporter: Option<Exporter>,
+    /// Where they are kept.
+    pub(super) journal: Option<Journal>,
     /// What the runs are added to, if they are to be recorded.
     pub(super) recording: Option<Recording>,
 }

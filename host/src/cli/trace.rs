@@ -1,16 +1,14 @@
 //! Diagnostics of the program itself on standard error: off, unless `RUST_LOG` asks for them.
 
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
-
-use crate::telemetry::is_worth_logging;
 
 /// Starts writing diagnostics where `RUST_LOG` says which.
 pub(super) fn start() {
     if std::env::var_os("RUST_LOG").is_none() {
         return;
     }
-    let filter = EnvFilter::from_default_env().and(filter_fn(is_worth_logging));
+    let filter = EnvFilter::from_default_env();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(filter);

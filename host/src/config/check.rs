@@ -47,6 +47,9 @@ pub struct Check {
     pub state: StateSettings,
     /// When to leave a sick target alone.
     pub breaker: Option<breaker::Settings>,
+    /// Whether peers may be told which trace a run is exported as (W3C Trace Context). By default not: it tells
+    /// whoever is asked that these requests belong together.
+    pub trace_context: bool,
     /// Where `serve` tells that a run began and how it ended.
     pub heartbeat: Option<Confidential>,
     /// What the plugin is given.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::decode_check::{check, limits};
 use super::decode_http::http;
+use super::decode_journal::journal;
 use super::decode_module::{modules, probe_limits};
 use super::decode_plugins::plugins;
 use super::decode_policy::retry_budget;
@@ -29,6 +30,7 @@ const NAME_SERVER_PORT: u16 = 53;
 /// The root table.
 pub(super) fn config(root: &mut Table<'_>) -> Config {
     let otlp = root.table("otlp", otlp).flatten();
+    let journal = root.table("journal", journal);
     let serve = root.table("serve", serve).unwrap_or_default();
     let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let (watching, references) = watching(root);
@@ -60,6 +62,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     Config {
         otlp,
         http,
+        journal,
         log: watching.log,
         sentry: watching.sentry,
         heartbeat: watching.heartbeat,
@@ -101,12 +104,18 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
     let ca_file = table.get("ca_file").and_then(|value| value.path());
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
+    let exponential_histograms = table.get("histograms").and_then(|value| match value.string()? {
+        "explicit" => Some(false),
+        "exponential" => Some(true),
+        _ => value.unwanted("`\"explicit\"` or `\"exponential\"`"),
+    });
     Some(Otlp {
         endpoint: endpoint?,
         protocol,
         headers,
         ca_file,
         timeout,
+        exponential_histograms,
     })
 }
 

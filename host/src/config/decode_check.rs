@@ -63,6 +63,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let thresholds = table.table("thresholds", thresholds);
     let state = table.table("state", state).unwrap_or_default();
     let breaker = table.table("breaker", breaker);
+    let trace_context = table.get("trace_context").and_then(|value| value.boolean());
     let (settings, mut references) = settings(table);
     let heartbeat = table
         .table("heartbeat", |table| heartbeat_url(table, &mut references))
@@ -87,6 +88,7 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
         thresholds,
         state,
         breaker,
+        trace_context: trace_context.unwrap_or(false),
         heartbeat,
         settings,
         is_module: false,

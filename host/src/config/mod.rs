@@ -14,6 +14,7 @@ mod command_line;
 mod decode;
 mod decode_check;
 mod decode_http;
+mod decode_journal;
 mod decode_module;
 mod decode_plugins;
 mod decode_policy;
@@ -25,6 +26,7 @@ mod fault;
 #[cfg(test)]
 mod fuzz;
 mod http;
+mod journal;
 mod module;
 mod name;
 mod problem;
@@ -52,6 +54,7 @@ pub use command_line::CommandLine;
 pub use disable::{Disabled, DisabledForPlugin};
 pub use fault::ConfiguredFault;
 pub use http::{Http, HttpTls};
+pub use journal::Journal;
 pub use module::{Module, PROBE_DEADLINE};
 pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
@@ -74,6 +77,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// The HTTP endpoints of `serve`; without it there are none.
     pub http: Option<Http>,
+    /// How reports are kept on disk; without it, `serve` keeps them as by default, and `run` does not.
+    pub journal: Option<Journal>,
     /// The log of `serve`.
     pub log: Log,
     /// The DSN of the Sentry that `serve` reports to; without it, what `SENTRY_DSN` says, or none.
@@ -151,8 +156,8 @@ impl Config {
 /// An OTLP receiver (`[otlp]`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Otlp {
-    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces` and `/v1/metrics`
-    /// are added.
+    /// An `http` or `https` URL. For `http/protobuf`, the base to which `/v1/traces`,
+    /// `/v1/metrics` and `/v1/logs` are added.
     pub endpoint: String,
     /// How it is spoken to; without it, as `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as its port suggests.
     pub protocol: Option<OtlpProtocol>,
@@ -163,6 +168,9 @@ pub struct Otlp {
     pub ca_file: Option<PathBuf>,
     /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
     pub timeout: Option<Duration>,
+    /// Whether histograms have exponential buckets; without it, as
+    /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` says, or explicit ones.
+    pub exponential_histograms: Option<bool>,
 }
 
 impl std::fmt::Debug for Otlp {
@@ -180,6 +188,7 @@ impl std::fmt::Debug for Otlp {
             )
             .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
+            .field("exponential_histograms", &self.exponential_histograms)
             .finish()
     }
 }
@@ -202,6 +211,9 @@ pub struct Serve {
     /// Whether the configuration is loaded again when its file changes. By default it is not: an editor may
     /// save what is half done.
     pub watch_config: bool,
+    /// After how long a shutdown drags on, 1 s to 10 min: it then says what it waits for, and again every so long.
+    /// By default 30 s, which is more than all bounds of an end come to with the default `drain`.
+    pub report_after: Duration,
 }
 
 impl Default for Serve {
@@ -209,6 +221,7 @@ impl Default for Serve {
         Self {
             drain: Duration::from_secs(10),
             watch_config: false,
+            report_after: Duration::from_secs(30),
         }
     }
 }

@@ -68,6 +68,10 @@ host_calls! {
     BudgetDeadlineExceeded = "budget.deadline-exceeded";
     /// To ask whether a capability is enabled.
     CapabilitiesEnabled = "capabilities.enabled";
+    /// To ask for what a peer is to be told of the trace.
+    TraceParent = "trace.parent";
+    /// To say what a phase does.
+    TraceDescribe = "trace.describe";
     /// To sleep, or to wait for what WASI offers to wait for.
     Poll = "poll";
 }
@@ -106,6 +110,7 @@ impl HostCall {
                     | Self::PhasesSucceed
                     | Self::PhasesFail
                     | Self::MeasurementsPut
+                    | Self::TraceDescribe
             )
     }
 }

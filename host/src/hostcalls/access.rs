@@ -28,6 +28,8 @@ pub struct Access {
     pub secrets: BTreeMap<String, Secret>,
     /// Strikes those secrets out.
     pub redactor: Redactor,
+    /// Whether peers may be told which trace a run is exported as.
+    pub trace_context: bool,
     /// Where names and connections lead.
     pub network: Network,
 }
@@ -49,6 +51,7 @@ impl Access {
             tls: TlsClient::trusting_nobody(),
             secrets: BTreeMap::new(),
             redactor: Redactor::default(),
+            trace_context: false,
             network: Network::Nowhere,
         }
     }

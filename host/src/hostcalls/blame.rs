@@ -49,7 +49,7 @@ impl RunState {
             phase: current.map(|(name, _)| name.to_owned()),
             detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
             host_call: Some(call.as_str()),
-            at: self.deadline.elapsed(),
+            at: self.deadline.moment(),
         };
         self.hit = Some((hit, doing));
     }

@@ -90,13 +90,13 @@ impl RunState {
             if self.faults.len() >= InjectedFault::MOST_KEPT {
                 continue;
             }
-            let current = self.timeline.current();
+            let (phase, detail) = self.open_phase();
             self.faults.push(InjectedFault {
                 fault: fault.to_string(),
                 call: call.as_str(),
-                phase: current.map(|(name, _)| name.to_owned()),
-                detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
-                at: self.deadline.elapsed(),
+                phase,
+                detail,
+                at: self.deadline.moment(),
             });
         }
         fired

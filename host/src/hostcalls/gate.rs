@@ -6,7 +6,7 @@ use super::{CALLS_OVER_LIMIT, HostCallsExhausted, RunState};
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
 use crate::fault::HostCall;
-use crate::outcome::Denial;
+use crate::outcome::{Denial, DeniedCall};
 
 /// How much of each argument a recording keeps, in bytes: what the longest name and detail have. A guest may hand
 /// over megabytes in each of thousands of calls.
@@ -51,8 +51,30 @@ impl RunState {
         if self.access.has(capability) {
             return Ok(());
         }
-        self.usage.denied_calls.add(Denial::Capability(capability));
+        self.note_denial(Denial::Capability(capability));
         Err(CallError::CapabilityDisabled(capability.as_str().into()))
+    }
+
+    /// Counts a call that was refused. Of each reason the first one is kept.
+    pub(super) fn note_denial(&mut self, denial: Denial) {
+        self.usage.denied_calls.add(denial);
+        if self.denials.iter().any(|kept| kept.denial == denial.as_str()) {
+            return;
+        }
+        let (phase, detail) = self.open_phase();
+        self.denials.push(DeniedCall {
+            denial: denial.as_str().into(),
+            phase,
+            detail,
+            at: self.deadline.moment(),
+        });
+    }
+
+    /// The phase that is open, and its detail.
+    pub(super) fn open_phase(&self) -> (Option<String>, Option<String>) {
+        let current = self.timeline.current();
+        let name = current.map(|(name, _)| name.to_owned());
+        (name, current.and_then(|(_, detail)| detail.map(str::to_owned)))
     }
 
     pub(super) fn count_call(

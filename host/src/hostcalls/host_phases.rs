@@ -18,7 +18,7 @@ pub(super) struct Failed {
 
 impl RunState {
     pub(super) fn begin_host_phase(&mut self, phase: HostPhase) -> Result<(), CallError> {
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         self.timeline.begin_host(phase, now).map_err(CallError::from)
     }
 
@@ -28,7 +28,7 @@ impl RunState {
         attributes: Attributes,
     ) -> Result<T, CallError> {
         let attributes = self.without_secrets(attributes);
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         match result {
             Ok(value) => {
                 self.timeline.end_host(None, attributes, now);
@@ -59,7 +59,7 @@ impl RunState {
     /// Records a host phase that was refused before it could begin.
     pub(super) fn refuse_host_phase(&mut self, phase: HostPhase, failed: Failed) -> CallError {
         let report = self.error_report(&failed);
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         match self.timeline.refuse_host(phase, report, now) {
             Ok(()) => failed.error,
             Err(refusal) => refusal.into(),
@@ -68,7 +68,7 @@ impl RunState {
 
     /// A refusal by the grants, counted.
     pub(super) fn denied(&mut self, refusal: &Refusal) -> Failed {
-        self.usage.denied_calls.add(Denial::Grant);
+        self.note_denial(Denial::Grant);
         let message = refusal.to_string();
         Failed {
             error: CallError::GrantDenied(message.clone()),

@@ -18,6 +18,7 @@ mod phases;
 mod reporting;
 mod secrets;
 mod stdio;
+mod trace;
 mod wasi;
 
 use std::sync::Arc;
@@ -35,7 +36,9 @@ pub use wasi::add_to_linker;
 use crate::budget::Limits;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, Injector};
-use crate::outcome::{DeadlineHit, DeadlineWhile, InjectedFault, LogLevel, LogLine, Measurement, Usage};
+use crate::outcome::{
+    DeadlineHit, DeadlineWhile, DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, TraceId, Usage,
+};
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -59,6 +62,8 @@ pub struct RunState {
     usage: Usage,
     names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
+    trace: TraceId,
+    attempt: u32,
     begun: Duration,
     waited: Duration,
     slept: Duration,
@@ -70,6 +75,7 @@ pub struct RunState {
     redactor: Redactor,
     injector: Injector,
     faults: Vec<InjectedFault>,
+    denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     memory: MemoryMeter,
     stdout: Printed,
@@ -83,6 +89,10 @@ pub struct RunState {
 pub struct Circumstances {
     /// The time of day at the start of the run.
     pub started: SystemTime,
+    /// The trace that the run is exported as.
+    pub trace: TraceId,
+    /// Which attempt of the run it is, from 1.
+    pub attempt: u32,
     /// Where the guest's random numbers come from. Whoever knows it knows them all.
     pub seed: [u8; 32],
     /// The faults that wait for it.
@@ -98,6 +108,8 @@ impl Circumstances {
     pub fn nowhere() -> Self {
         Self {
             started: SystemTime::UNIX_EPOCH,
+            trace: TraceId([0; 16]),
+            attempt: 1,
             seed: [0; 32],
             injector: FaultPlan::default().injector(0, 0, Duration::ZERO),
             spent: Spent::default(),
@@ -129,6 +141,8 @@ pub struct Remains {
     pub log: Vec<LogLine>,
     /// The faults that were injected.
     pub faults: Vec<InjectedFault>,
+    /// The first call that was refused for each reason.
+    pub denials: Vec<DeniedCall>,
     /// What did not go by the script, where peers are scripted.
     pub complaints: Vec<String>,
     /// Whether the guest was refused memory.
@@ -165,6 +179,8 @@ impl RunState {
             usage: circumstances.spent.usage,
             names: circumstances.spent.names,
             hit: None,
+            trace: circumstances.trace,
+            attempt: circumstances.attempt,
             begun: deadline.elapsed(),
             waited: Duration::ZERO,
             slept: Duration::ZERO,
@@ -176,6 +192,7 @@ impl RunState {
             wasi,
             injector: circumstances.injector,
             faults: Vec::new(),
+            denials: Vec::new(),
             complaints: Vec::new(),
             stdout,
             stderr,
@@ -196,7 +213,7 @@ impl RunState {
 
     /// Closes the timeline and hands over what was recorded.
     pub fn into_remains(mut self) -> Remains {
-        let end = self.deadline.elapsed();
+        let end = self.deadline.moment();
         self.timeline.finish(end);
         self.log_printed(end);
         self.usage.memory_bytes = self.usage.memory_bytes.max(self.memory.peak());
@@ -210,6 +227,7 @@ impl RunState {
             measurements: self.measurements,
             log: self.log,
             faults: self.faults,
+            denials: self.denials,
             complaints: self.complaints,
             memory_refused: self.memory.refused(),
             last_words: last_words(&self.stderr.lines()),
@@ -230,7 +248,13 @@ impl RunState {
                     continue;
                 }
                 let message = self.presentable(&line, reporting::MAX_LOG_LINE);
-                self.log.push(LogLine { at, level, message });
+                self.log.push(LogLine {
+                    at,
+                    phase: None,
+                    detail: None,
+                    level,
+                    message,
+                });
             }
         }
     }

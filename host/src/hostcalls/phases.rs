@@ -35,7 +35,7 @@ impl Host for RunState {
         if let Err(error) = self.report_call_with(HostCall::PhasesBegin, arguments)? {
             return Ok(Err(error));
         }
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         Ok(self.timeline.begin(&name, detail, now).map_err(CallError::from))
     }
 
@@ -43,7 +43,7 @@ impl Host for RunState {
         if let Err(error) = self.report_call(HostCall::PhasesSucceed)? {
             return Ok(Err(error));
         }
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         Ok(self.timeline.end(None, now).map_err(CallError::from))
     }
 
@@ -59,7 +59,7 @@ impl Host for RunState {
         };
         let mut error = known.error_of(&failure);
         error.message = self.presentable(&error.message, MAX_MESSAGE);
-        let now = self.deadline.elapsed();
+        let now = self.deadline.moment();
         Ok(self.timeline.end(Some(error), now).map_err(CallError::from))
     }
 }

@@ -75,8 +75,11 @@ impl log::Host for RunState {
             log::Level::Error => LogLevel::Error,
         };
         let message = self.presentable(&message, MAX_LOG_LINE);
+        let (phase, detail) = self.open_phase();
         self.log.push(LogLine {
-            at: self.deadline.elapsed(),
+            at: self.deadline.moment(),
+            phase,
+            detail,
             level,
             message,
         });

@@ -126,6 +126,11 @@ impl Sightings {
         sightings.any(|sighting| !sighting.is_told && !sighting.has_paused)
     }
 
+    /// Whether this file was seen and is not told to be gone.
+    pub fn have(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// Tells of a file again, once it is quiet from now on.
     pub fn look_again(&mut self, path: &Path, now: Duration) {
         if let Some(sighting) = self.0.get_mut(path) {

@@ -1,6 +1,9 @@
 //! Calls that were refused because of a grant or a capability: of what kind, and how many. Pure.
 
-use serde::ser::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::capability::Capability;
 
@@ -37,6 +40,11 @@ impl Denial {
 pub struct DeniedCalls([u64; Denial::ALL.len()]);
 
 impl DeniedCalls {
+    /// These counts, in the order of [`Denial::ALL`].
+    pub(super) fn of(counts: [u64; Denial::ALL.len()]) -> Self {
+        Self(counts)
+    }
+
     /// Counts a refused call.
     pub fn add(&mut self, denial: Denial) {
         for (kind, count) in Denial::ALL.iter().zip(&mut self.0) {
@@ -56,6 +64,24 @@ impl DeniedCalls {
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
+}
+
+/// A call that a missing grant or capability refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedCall {
+    /// Why: `grant`, or the name of the capability.
+    pub denial: Cow<'static, str>,
+    /// The phase that was open, if one was.
+    pub phase: Option<String>,
+    /// Its detail.
+    pub detail: Option<String>,
+    /// When, from the start of the run.
+    #[serde(
+        rename = "at_s",
+        serialize_with = "super::report::seconds",
+        deserialize_with = "super::read::seconds"
+    )]
+    pub at: Duration,
 }
 
 impl Serialize for DeniedCalls {

@@ -2,12 +2,17 @@
 
 mod denial;
 mod error_type;
+mod identity;
+mod read;
+mod relations;
 mod report;
 
-pub use denial::{Denial, DeniedCalls};
+pub use denial::{Denial, DeniedCall, DeniedCalls};
 pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
+pub use identity::{SpanPlace, derived_span_id, trace_parent};
+pub use relations::{Relations, RunReference, StateChange};
 pub use report::{
     Attempt, AttributeValue, Attributes, CircuitChange, DeadlineHit, ErrorReport, InjectedFault, LogLevel,
     LogLine, Measurement, PhaseReport, PluginIdentity, Report, ReportedThresholds, RunId, TraceId, Usage,
-    hexadecimal,
+    Word, hexadecimal,
 };

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Blame, DeniedCalls, ErrorType, Outcome};
+use super::{Blame, DeniedCall, DeniedCalls, ErrorType, Outcome, Relations, RunReference, read};
 use crate::phase::PhaseStatus;
 
 /// A finished run.
-#[derive(Debug, Clone, Serialize)]
+// Written as it stands, and read in two steps, of which `read` has the second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Report {
     /// The name of the check.
     pub check: String,
@@ -22,16 +24,28 @@ pub struct Report {
     /// The trace that the run is exported as.
     pub trace_id: TraceId,
     /// When the run's budget was born.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "read::rfc3339")]
     pub started: SystemTime,
     /// From then to the end of the run.
-    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "duration_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub duration: Duration,
     /// How long the run waited for a free slot before `started`.
-    #[serde(rename = "lag_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "lag_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub lag: Duration,
     /// The time the run was given.
-    #[serde(rename = "deadline_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "deadline_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub deadline: Duration,
     /// The durations over which it is too slow; absent when the check has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,8 +75,14 @@ pub struct Report {
     /// Lines the plugin wrote.
     pub log: Vec<LogLine>,
     /// How the breaker of its target changed with this run; absent when it did not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub circuit: Vec<CircuitChange>,
+    /// How it stands to other runs; absent where to none.
+    #[serde(default, skip_serializing_if = "Relations::is_empty")]
+    pub relations: Relations,
+    /// Of the calls that a missing grant or capability refused, the first one for each reason; absent where none was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<DeniedCall>,
     /// The failures that were injected, in their order, at most [`InjectedFault::MOST_KEPT`].
     pub faults: Vec<InjectedFault>,
 }
@@ -71,6 +91,14 @@ impl Report {
     /// The phases of the last attempt, which are the run's phases in every summary.
     pub fn phases(&self) -> &[PhaseReport] {
         self.attempts.last().map_or(&[], |attempt| &attempt.phases)
+    }
+
+    /// The run, as others refer to it.
+    pub fn reference(&self) -> RunReference {
+        RunReference {
+            run_id: self.run_id,
+            trace_id: self.trace_id,
+        }
     }
 
     /// Whether it took more than one attempt to pass.
@@ -90,16 +118,22 @@ impl Report {
 }
 
 /// A change of the breaker of a run's target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircuitChange {
     /// The target.
     pub target: String,
     /// The state before: `closed`, `open` or `half-open`.
-    pub from: &'static str,
+    #[serde(deserialize_with = "read::word")]
+    pub from: Word,
     /// The state since.
-    pub to: &'static str,
+    #[serde(deserialize_with = "read::word")]
+    pub to: Word,
     /// When, from the start of the run.
-    #[serde(rename = "at_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "at_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub at: Duration,
 }
 
@@ -115,32 +149,45 @@ pub struct PluginIdentity {
 }
 
 /// The durations over which a run is too slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedThresholds {
     /// Over it the run passes with a warning.
-    #[serde(rename = "warn_s", serialize_with = "optional_seconds")]
+    #[serde(
+        rename = "warn_s",
+        serialize_with = "optional_seconds",
+        deserialize_with = "read::optional_seconds"
+    )]
     pub warn: Option<Duration>,
     /// Over it the run fails.
-    #[serde(rename = "fail_s", serialize_with = "optional_seconds")]
+    #[serde(
+        rename = "fail_s",
+        serialize_with = "optional_seconds",
+        deserialize_with = "read::optional_seconds"
+    )]
     pub fail: Option<Duration>,
 }
 
 /// Where the deadline was hit first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadlineHit {
     /// The phase that was open, if one was.
     pub phase: Option<String>,
     /// Its detail.
     pub detail: Option<String>,
     /// The host call that was waiting or was refused, such as `net.read`; none while computing.
-    pub host_call: Option<&'static str>,
+    #[serde(deserialize_with = "read::optional_word")]
+    pub host_call: Option<Word>,
     /// When, from the start of the run.
-    #[serde(rename = "at_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "at_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub at: Duration,
 }
 
 /// An error as a report shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReport {
     /// One of the closed list.
     #[serde(rename = "type")]
@@ -150,23 +197,28 @@ pub struct ErrorReport {
     /// The phase it happened in, if one was open.
     pub phase: Option<String>,
     /// Whether it was injected, or follows from what was; absent when not.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub injected: bool,
 }
 
 /// A failure that was injected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedFault {
     /// The fault in its canonical form, such as `net.read#3=connection-reset`.
     pub fault: String,
     /// The host call at which it happened, such as `net.read`.
-    pub call: &'static str,
+    #[serde(deserialize_with = "read::word")]
+    pub call: Word,
     /// The phase that was open, if one was.
     pub phase: Option<String>,
     /// Its detail.
     pub detail: Option<String>,
     /// When, from the start of the run.
-    #[serde(rename = "at_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "at_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub at: Duration,
 }
 
@@ -177,24 +229,32 @@ impl InjectedFault {
 }
 
 /// One try within a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, PartialEq, Deserialize)]
 pub struct Attempt {
     /// How it ended.
     pub outcome: Outcome,
     /// What went wrong.
     pub error: Option<ErrorReport>,
     /// Its start, from the start of the run.
-    #[serde(rename = "start_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "start_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub start: Duration,
     /// How long it took.
-    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "duration_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub duration: Duration,
     /// Its phases in the order in which they began; the ones never begun come last.
     pub phases: Vec<PhaseReport>,
 }
 
 /// A phase of an attempt.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, PartialEq, Deserialize)]
 pub struct PhaseReport {
     /// Its name.
     pub name: String,
@@ -203,29 +263,44 @@ pub struct PhaseReport {
     /// How it ended.
     pub status: PhaseStatus,
     /// Its start, from the start of the run; null when it never began.
-    #[serde(rename = "start_s", serialize_with = "optional_seconds")]
+    #[serde(
+        rename = "start_s",
+        serialize_with = "optional_seconds",
+        deserialize_with = "read::optional_seconds"
+    )]
     pub start: Option<Duration>,
     /// How long it took; null when it never began.
-    #[serde(rename = "duration_s", serialize_with = "optional_seconds")]
+    #[serde(
+        rename = "duration_s",
+        serialize_with = "optional_seconds",
+        deserialize_with = "read::optional_seconds"
+    )]
     pub duration: Option<Duration>,
     /// Its duration as a share of the run's time; null when it never began.
     pub budget_share: Option<f64>,
     /// What went wrong in it.
     pub error: Option<ErrorReport>,
     /// Whether a failure was injected in it; absent when not.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub injected: bool,
     /// Facts the host knows about it, under OpenTelemetry's names: addresses, TLS version,
     /// certificate dates.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "read::attributes"
+    )]
     pub attributes: Attributes,
 }
 
 /// Facts by name.
-pub type Attributes = BTreeMap<&'static str, AttributeValue>;
+pub type Attributes = BTreeMap<Word, AttributeValue>;
+
+/// One of the words that the program has a constant for. Those of a report that was read back are kept for good.
+pub type Word = &'static str;
 
 /// The value of a fact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AttributeValue {
     /// Text.
@@ -237,7 +312,7 @@ pub enum AttributeValue {
 }
 
 /// A number the plugin measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// Dotted lower case.
     pub name: String,
@@ -251,7 +326,7 @@ pub struct Measurement {
 }
 
 /// What a run used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Fuel, about one unit an instruction.
     pub fuel: u64,
@@ -270,11 +345,21 @@ pub struct Usage {
 }
 
 /// A line the plugin wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// When, from the start of the run.
-    #[serde(rename = "at_s", serialize_with = "seconds")]
+    #[serde(
+        rename = "at_s",
+        serialize_with = "seconds",
+        deserialize_with = "read::seconds"
+    )]
     pub at: Duration,
+    /// The phase that was open; absent if none was, and for what was printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Its detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// How much it matters.
     pub level: LogLevel,
     /// The line; control characters are escaped, secrets struck out.
@@ -282,7 +367,7 @@ pub struct LogLine {
 }
 
 /// How much a log line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For authors.
@@ -332,7 +417,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Seconds, to the microsecond: finer digits are noise of the clock.
-fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(rounded_seconds(*duration))
 }
 
@@ -363,7 +448,7 @@ fn plain_number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::E
 }
 
 fn rfc3339<S: Serializer>(moment: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     let text = OffsetDateTime::from(*moment)
         .format(format)
         .map_err(serde::ser::Error::custom)?;

@@ -3,7 +3,7 @@
 
 mod timeline;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use timeline::{Refusal, Timeline};
 
@@ -19,7 +19,7 @@ pub const MAX_PHASES: usize = 192;
 pub const MAX_DETAIL: usize = 256;
 
 /// How a phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseStatus {
     /// Well.

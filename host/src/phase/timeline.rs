@@ -190,7 +190,7 @@ impl Timeline {
 
     /// The phase that is open: the host's before the guest's.
     pub fn current(&self) -> Option<(&str, Option<&str>)> {
-        let entry = &self.entries[self.open_host.or(self.open_guest)?];
+        let entry = &self.entries[self.current_index()?];
         Some((&entry.name, entry.detail.as_deref()))
     }
 
@@ -198,6 +198,22 @@ impl Timeline {
     pub fn current_guest(&self) -> Option<(&str, Option<&str>)> {
         let entry = &self.entries[self.open_guest?];
         Some((&entry.name, entry.detail.as_deref()))
+    }
+
+    /// Which of the phases that began is open, from 0: the host's before the guest's.
+    pub fn current_index(&self) -> Option<usize> {
+        self.open_host.or(self.open_guest)
+    }
+
+    /// Adds facts to the guest's open phase, in place of those of the same name.
+    ///
+    /// # Errors
+    ///
+    /// When none is open.
+    pub fn describe(&mut self, facts: Attributes) -> Result<(), Refusal> {
+        let open = self.open_guest.ok_or(Refusal::NothingOpen)?;
+        self.entries[open].attributes.extend(facts);
+        Ok(())
     }
 
     /// Whether the host has opened a phase: the guest has asked for the network.

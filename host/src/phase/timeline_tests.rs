@@ -157,3 +157,24 @@ fn what_is_injected_marks_the_phases_that_are_open() {
         .collect();
     assert_eq!(marked, ["greeting", "connect"]);
 }
+
+#[test]
+fn facts_are_of_the_guests_open_phase_and_the_later_one_counts() {
+    use crate::outcome::AttributeValue;
+
+    let fact = |number| Attributes::from([("http.response.status_code", AttributeValue::Integer(number))]);
+    let mut timeline = Timeline::new(&["greeting".to_owned()]);
+    assert_eq!(timeline.describe(fact(1)), Err(Refusal::NothingOpen));
+    assert_eq!(timeline.current_index(), None);
+    timeline.begin_host(HostPhase::Connect, Duration::ZERO).unwrap();
+    assert_eq!(timeline.current_index(), Some(0));
+    timeline.end_host(None, Attributes::new(), Duration::ZERO);
+    timeline.begin("greeting", None, Duration::ZERO).unwrap();
+    assert_eq!(timeline.current_index(), Some(1));
+    timeline.describe(fact(1)).unwrap();
+    timeline.describe(fact(2)).unwrap();
+    timeline.end(None, Duration::ZERO).unwrap();
+    let reports = timeline.reports(Duration::from_secs(1));
+    assert_eq!(reports[1].attributes, fact(2));
+    assert!(reports[0].attributes.is_empty());
+}

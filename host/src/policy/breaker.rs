@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::outcome::{Blame, ErrorType, Outcome, Report};
+use crate::outcome::{Blame, ErrorType, Outcome, Report, RunReference};
 
 /// By how much of it a reset time is shortened at random, at most: enough that the breakers of targets which
 /// went down together do not all probe together, and too little to matter to whoever waits for it.
@@ -90,6 +90,8 @@ pub struct Verdict {
     pub blame: Option<Blame>,
     /// What went wrong, for whoever is told of a transition.
     pub error: Option<ErrorType>,
+    /// Which run it was, for those that are skipped because of it.
+    pub run: Option<RunReference>,
 }
 
 impl From<&Report> for Verdict {
@@ -98,6 +100,7 @@ impl From<&Report> for Verdict {
             outcome: report.outcome,
             blame: report.blame,
             error: report.error.as_ref().map(|error| error.error_type.clone()),
+            run: Some(report.reference()),
         }
     }
 }
@@ -148,6 +151,8 @@ pub struct Breaker {
     failures: u32,
     /// How long it is open the next time that a probing run does not double it.
     reset: Duration,
+    /// The run that opened it last; none while it is closed.
+    opened_by: Option<RunReference>,
     position: Position,
 }
 
@@ -170,6 +175,7 @@ impl Breaker {
             settings,
             failures: 0,
             reset: settings.reset,
+            opened_by: None,
             position: Position::Closed,
         }
     }
@@ -186,6 +192,11 @@ impl Breaker {
             Position::Open { .. } => State::Open,
             Position::HalfOpen { .. } => State::HalfOpen,
         }
+    }
+
+    /// The run that opened it last, a probing one included; none while it is closed.
+    pub fn opened_by(&self) -> Option<RunReference> {
+        self.opened_by
     }
 
     /// How many runs have failed in a row, probing ones included.
@@ -252,6 +263,7 @@ impl Breaker {
         match verdict.is_target_well() {
             Some(true) => {
                 self.failures = 0;
+                self.opened_by = None;
                 is_probe.then(|| self.go(Position::Closed, check, None))
             }
             Some(false) => {
@@ -266,6 +278,7 @@ impl Breaker {
                 }
                 let shortened = self.reset.mul_f64(1.0 - JITTER * chance.clamp(0.0, 1.0));
                 let until = now.saturating_add(shortened);
+                self.opened_by = verdict.run;
                 Some(self.go(Position::Open { until }, check, error))
             }
             None => is_probe.then(|| self.go(Position::Open { until: now }, check, error)),

@@ -14,6 +14,7 @@ fn verdict(error: Option<ErrorType>) -> Verdict {
         outcome: error.as_ref().map_or(Outcome::Pass, ErrorType::outcome),
         blame: error.as_ref().map(ErrorType::blame),
         error,
+        run: None,
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Head {
     pub disabled: Vec<SwitchedOff>,
     /// What it might dial, as in `allow`.
     pub allow: Vec<String>,
+    /// Whether it might tell peers of its trace.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trace_context: bool,
     /// The secrets it had, by name: not their bytes but what stands for them, which is as long.
     pub secrets: BTreeMap<String, String>,
     /// What the run might spend.
@@ -159,6 +162,7 @@ impl Recording {
                     })
                     .collect(),
                 allow: access.grants.iter().map(ToString::to_string).collect(),
+                trace_context: access.trace_context,
                 secrets: placeholders,
                 budget: Budget::from(prepared.limits),
                 retry: prepared.retry.as_ref().map(RetryPlan::from),

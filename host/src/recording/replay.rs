@@ -137,6 +137,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         tls: TlsClient::trusting_nobody(),
         redactor: Redactor::new(secrets.values().map(Secret::expose)),
         secrets,
+        trace_context: head.trace_context,
         network: Network::Nowhere,
     };
     let retry = head.retry.as_ref().map(|plan| {

@@ -1,9 +1,7 @@
 //! The report as one line of JSON. Pure.
 
-use std::fmt::Write;
-
 use crate::outcome::Report;
-use crate::text::is_dangerous;
+use crate::text::harmless_json;
 
 /// A report as a JSON object on one line.
 ///
@@ -17,26 +15,11 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
     serde_json::to_string(report).map(|line| harmless_json(&line))
 }
 
-/// JSON without characters that could steer a terminal, which means the same. They stand in strings only:
-/// outside, JSON is plain ASCII.
-pub fn harmless_json(line: &str) -> String {
-    let mut safe = String::with_capacity(line.len());
-    for character in line.chars() {
-        if is_dangerous(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                let _ = write!(safe, "\\u{unit:04x}");
-            }
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples;
     use super::*;
+    use crate::text::is_dangerous;
 
     #[test]
     fn a_report_is_one_line_and_says_what_it_says() {

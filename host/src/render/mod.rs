@@ -26,7 +26,7 @@ mod waterfall;
 pub(crate) mod samples;
 
 pub use exit::{ExitStatus, exit_code};
-pub use json::{harmless_json, json};
+pub use json::json;
 pub use look::{Charset, Look, Palette};
 pub use nagios::nagios;
 pub use progress::Progress;

@@ -7,11 +7,20 @@ use std::time::Duration;
 
 use super::prepare::{self, Common, Orphan};
 use super::{Modules, Preparation, Prepared, Runner, faults};
+use crate::capability::Capability;
 use crate::config::{Check, Config, Location, Problem, Problems};
 use crate::connection::Network;
 use crate::library::{Held, Library, LibraryError, Origin};
 use crate::outcome::{ErrorReport, ErrorType, Report};
 use crate::sandbox::{self, Compiling};
+use crate::switches::Scope;
+
+/// What one configuration switches and the one before did not.
+#[derive(Debug, Default)]
+pub struct Switching {
+    on: Vec<(Scope, Capability)>,
+    off: Vec<(Scope, Capability)>,
+}
 
 impl Preparation {
     /// Prepares the checks of a configuration that is to replace this one's. Plugins that are the same are not
@@ -88,18 +97,29 @@ impl Preparation {
         }))
     }
 
-    /// Switches off and on what this configuration does and the one before did not, and sets the retry budgets as
-    /// it says. What was switched at run time stays as it is, and so does what was counted. To be called when these checks take over.
-    pub fn take_over(&self, before: &Self) {
-        self.retry_budgets.configure(self.config.retry_budget);
+    /// What this configuration switches off and on and the one before did not.
+    pub fn switching(&self, before: &Self) -> Switching {
+        if Arc::ptr_eq(&self.config, &before.config) {
+            return Switching::default();
+        }
         let (old, new) = (
             prepare::switched_off(&before.config),
             prepare::switched_off(&self.config),
         );
-        for (scope, capability) in old.difference(&new) {
+        Switching {
+            on: old.difference(&new).cloned().collect(),
+            off: new.difference(&old).cloned().collect(),
+        }
+    }
+
+    /// Switches so, and sets the retry budgets as this configuration says. What was switched at run time stays as it
+    /// is, and so does what was counted. To be called when these checks take over.
+    pub fn take_over(&self, switching: &Switching) {
+        self.retry_budgets.configure(self.config.retry_budget);
+        for (scope, capability) in &switching.on {
             self.switches.enable(scope, *capability);
         }
-        for (scope, capability) in new.difference(&old) {
+        for (scope, capability) in &switching.off {
             self.switches.disable(scope, *capability);
         }
     }

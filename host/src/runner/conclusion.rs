@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Course, Gathered, MAX_MESSAGE, Prepared, Runner};
 use crate::deadline::Deadline;
 use crate::hostcalls::presentable;
-use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Report, ReportedThresholds};
+use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Relations, Report, ReportedThresholds};
 use crate::policy::Crossed;
 use crate::tape::Tape;
 
@@ -49,7 +49,7 @@ pub(super) fn report(
     deadline: &Deadline,
     gathered: Gathered,
 ) -> Report {
-    let duration = deadline.elapsed();
+    let duration = deadline.moment();
     let last = gathered.attempts.last();
     let mut warnings = Vec::new();
     let error = match last.and_then(|attempt| attempt.error.clone()) {
@@ -87,6 +87,8 @@ pub(super) fn report(
         usage: gathered.spent.usage,
         log: gathered.log,
         circuit: Vec::new(),
+        relations: Relations::default(),
+        denials: gathered.denials,
         faults: gathered.faults,
     }
 }

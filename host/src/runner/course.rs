@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, whole_microseconds};
 use crate::outcome::{RunId, TraceId};
 use crate::tape::Tape;
 
@@ -34,8 +34,8 @@ impl Course {
     /// A run that begins now, after having waited so long.
     pub fn live(lag: Duration, tape: Tape) -> Self {
         Self {
-            started: SystemTime::now(),
-            lag,
+            started: time_of_day(),
+            lag: whole_microseconds(lag),
             run_id: RunId(rand::random()),
             trace_id: TraceId(rand::random()),
             seed: rand::random(),
@@ -58,4 +58,10 @@ impl Course {
             cancellation: CancellationToken::new(),
         }
     }
+}
+
+/// The time of day in whole microseconds, as reports say it.
+fn time_of_day() -> SystemTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    SystemTime::UNIX_EPOCH + whole_microseconds(since.unwrap_or_default())
 }

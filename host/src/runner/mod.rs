@@ -31,8 +31,9 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub use again::Switching;
 pub use course::Course;
-pub use live::{LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
+pub use live::{Beside, LOOK_EVERY, LivePlugins, PluginEvent, Refreshed, mark};
 pub use module::{Modules, NotAimed, PreparedModule, Request};
 pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};
@@ -41,8 +42,8 @@ pub use tokio_util::sync::CancellationToken;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
 use crate::outcome::{
-    Attempt, DeadlineHit, DeadlineWhile, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement,
-    Outcome, Report, hexadecimal,
+    Attempt, DeadlineHit, DeadlineWhile, DeniedCall, ErrorReport, ErrorType, InjectedFault, LogLine,
+    Measurement, Outcome, Report, hexadecimal,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -68,6 +69,8 @@ struct Gathered {
     spent: Spent,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     faults: Vec<InjectedFault>,
+    /// The first call that was refused for each reason.
+    denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     retry_denied: Option<String>,
     was_cancelled: bool,
@@ -176,6 +179,8 @@ impl Runner {
             }
             let circumstances = Circumstances {
                 started: course.started,
+                trace: course.trace_id,
+                attempt: u32::try_from(gathered.attempts.len() + 1).unwrap_or(u32::MAX),
                 seed: chance.random(),
                 injector: prepared.faults.injector(
                     run,
@@ -236,7 +241,7 @@ impl Runner {
         circumstances: Circumstances,
         gathered: &mut Gathered,
     ) -> Option<ErrorReport> {
-        let start = deadline.elapsed();
+        let start = deadline.moment();
         let finished = sandbox::run(
             &self.sandbox,
             &prepared.plugin,
@@ -259,13 +264,18 @@ impl Runner {
                 .map_or(Outcome::Pass, |error| error.error_type.outcome()),
             error: error.clone(),
             start,
-            duration: deadline.elapsed().saturating_sub(start),
+            duration: deadline.moment().saturating_sub(start),
             phases: remains.timeline.reports(deadline.limit()),
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);
         let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
         gathered.faults.extend(remains.faults.into_iter().take(room));
+        for denial in remains.denials {
+            if !gathered.denials.iter().any(|kept| kept.denial == denial.denial) {
+                gathered.denials.push(denial);
+            }
+        }
         gathered.complaints.extend(remains.complaints);
         gathered.spent = remains.spent;
         gathered.hit = gathered.hit.take().or(remains.hit);

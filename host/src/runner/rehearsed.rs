@@ -58,6 +58,7 @@ impl Prepared {
             tls: tls.unwrap_or_else(|()| TlsClient::trusting_nobody()),
             redactor: Redactor::new(secrets.values().map(Secret::expose)),
             secrets: secrets.clone(),
+            trace_context: check.trace_context,
             network,
         };
         Ok(Self {

@@ -75,6 +75,9 @@ impl RetryBudgets {
     /// Goes on with other settings, for the targets that are known and those to come.
     pub fn configure(&self, settings: RetryBudgetSettings) {
         let mut held = locked(&self.held);
+        if held.settings == settings {
+            return;
+        }
         held.settings = settings;
         for budget in held.budgets.values() {
             locked(&budget.budget).configure(settings);

@@ -12,24 +12,25 @@ use super::compiler::{Compiler, MAX_COMPILING, compile_aside};
 use super::plugin::{LoadError, invalid};
 use crate::outcome::hexadecimal;
 
-/// The code of a component with this digest, ready to be linked. What an operator should know about the kept
-/// code goes to the notices.
+/// The code of a component with this digest, ready to be linked, and whether it was kept. What an operator should
+/// know about the kept code goes to the notices.
 pub(super) async fn of(
     sandbox: &Sandbox,
     bytes: &[u8],
     sha256: &str,
     notices: &mut Vec<String>,
-) -> Result<Component, LoadError> {
+) -> Result<(Component, bool), LoadError> {
     let Some(kept) = &sandbox.kept else {
         let code = compile(sandbox, bytes).await?;
-        return runnable(&sandbox.engine, &code).map_err(|error| invalid(&error));
+        let component = runnable(&sandbox.engine, &code).map_err(|error| invalid(&error))?;
+        return Ok((component, false));
     };
     let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
     match read(kept, &name).await {
         Found::Nothing => {}
         Found::Damaged(why) => notices.push(damaged(why)),
         Found::Code(code) => match runnable(&sandbox.engine, &code) {
-            Ok(component) => return Ok(component),
+            Ok(component) => return Ok((component, true)),
             Err(_) => notices.push(damaged("it is not for this engine")),
         },
     }
@@ -40,7 +41,7 @@ pub(super) async fn of(
             "the compiled code of a plugin cannot be kept, so it is compiled again next time: {error}"
         ));
     }
-    Ok(component)
+    Ok((component, false))
 }
 
 fn damaged(why: &str) -> String {

@@ -17,4 +17,4 @@ pub use cache::{FolderError, PrivateFolder};
 pub use compiler::{Compiler, serve_compilation};
 pub use description::{Description, Target, is_plugin_name};
 pub use engine::{Compiling, EngineError, EngineSettings, Sandbox};
-pub use plugin::{LoadError, MAX_SIZE, Plugin, SharedPlugin};
+pub use plugin::{LoadError, Loading, MAX_SIZE, Plugin, SharedPlugin};

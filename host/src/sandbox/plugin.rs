@@ -1,7 +1,7 @@
 //! A plugin, loaded: compiled, linked, asked what it is.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -43,7 +43,17 @@ pub struct Plugin {
     imports: Vec<String>,
     component: Vec<u8>,
     notices: Vec<String>,
+    loading: Loading,
     pub(super) pre: PluginPre<RunState>,
+}
+
+/// How a plugin was loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct Loading {
+    /// How long it took, from its bytes to its description.
+    pub took: Duration,
+    /// Whether its compiled code had been kept.
+    pub was_kept: bool,
 }
 
 /// Why a file is no plugin.
@@ -107,10 +117,11 @@ impl Plugin {
     ///
     /// When the bytes are no plugin, or one that breaks the contract.
     pub async fn load(sandbox: &Sandbox, bytes: &[u8]) -> Result<Self, LoadError> {
+        let begun = Instant::now();
         recognise(bytes)?;
         let sha256 = hexadecimal(&Sha256::digest(bytes));
         let mut notices = Vec::new();
-        let component = code::of(sandbox, bytes, &sha256, &mut notices).await?;
+        let (component, was_kept) = code::of(sandbox, bytes, &sha256, &mut notices).await?;
         let imports = imports(&sandbox.engine, &component)?;
         let pre = sandbox
             .linker
@@ -133,6 +144,10 @@ impl Plugin {
             imports,
             component: bytes.to_vec(),
             notices,
+            loading: Loading {
+                took: begun.elapsed(),
+                was_kept,
+            },
             pre,
         })
     }
@@ -150,6 +165,11 @@ impl Plugin {
     /// The component, as it was loaded.
     pub fn component(&self) -> &[u8] {
         &self.component
+    }
+
+    /// How it was loaded.
+    pub fn loading(&self) -> Loading {
+        self.loading
     }
 
     /// What an operator should know about how it was loaded.

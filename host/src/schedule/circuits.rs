@@ -6,12 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Scheduled;
-use crate::outcome::ErrorType;
+use crate::outcome::{ErrorType, RunReference};
 use crate::policy::TargetKey;
-use crate::policy::breaker::{Admission, Breaker, Change, State, Verdict};
+use crate::policy::breaker::{Admission, Breaker, Change, Settings, State, Verdict};
 
 /// Which breaker: of a target and a plugin.
-pub(super) type Circuit = (TargetKey, String);
+pub type Circuit = (TargetKey, String);
+
+/// How checks share a breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sharing {
+    /// Of different settings the strictest.
+    settings: Settings,
+    /// By name.
+    checks: Arc<[Arc<str>]>,
+}
 
 /// The breaker that a check shares; none if it has none.
 pub(super) fn circuit_of(check: &Scheduled) -> Option<Circuit> {
@@ -52,6 +61,8 @@ pub struct BreakerView {
     pub failures: u32,
     /// When a run may probe the target, while it is open.
     pub retry_at: Option<Duration>,
+    /// The run that opened it last; none while it is closed.
+    pub opened_by: Option<RunReference>,
     /// The check whose run is probing the target, while it is half-open.
     pub probing: Option<Arc<str>>,
     /// The checks that share it, by name: a list of its own would cost each run as much as there are checks.
@@ -69,28 +80,44 @@ struct Shared {
     checks: Arc<[Arc<str>]>,
 }
 
+/// The breakers that these checks share.
+pub(super) fn shared<'c>(checks: impl Iterator<Item = &'c Scheduled>) -> BTreeMap<Circuit, Sharing> {
+    let mut wanted = BTreeMap::new();
+    for check in checks {
+        let Some((circuit, settings)) = circuit_of(check).zip(check.breaker) else {
+            continue;
+        };
+        let (strictest, names) = wanted.entry(circuit).or_insert((settings, Vec::new()));
+        *strictest = strictest.strictest(settings);
+        names.push(Arc::clone(&check.name));
+    }
+    let sharing = |(circuit, (settings, mut checks)): (Circuit, (Settings, Vec<Arc<str>>))| {
+        checks.sort();
+        let checks = checks.into();
+        (circuit, Sharing { settings, checks })
+    };
+    wanted.into_iter().map(sharing).collect()
+}
+
 impl Circuits {
-    /// These checks share breakers from now on. A breaker that is still shared stays where it stands; of
-    /// different settings the strictest win.
-    pub(super) fn set<'c>(&mut self, checks: impl Iterator<Item = &'c Scheduled>) {
-        let mut wanted = BTreeMap::new();
-        for check in checks {
-            let Some((circuit, settings)) = circuit_of(check).zip(check.breaker) else {
-                continue;
-            };
-            let (strictest, names) = wanted.entry(circuit).or_insert((settings, Vec::new()));
-            *strictest = strictest.strictest(settings);
-            names.push(Arc::clone(&check.name));
+    /// A breaker is shared like this from now on. One that there is stays where it stands.
+    pub(super) fn set(&mut self, circuit: &Circuit, sharing: &Sharing) {
+        let checks = Arc::clone(&sharing.checks);
+        match self.all.get_mut(circuit) {
+            Some(shared) => {
+                shared.breaker.set(sharing.settings);
+                shared.checks = checks;
+            }
+            None => {
+                let breaker = Breaker::new(sharing.settings);
+                self.all.insert(circuit.clone(), Shared { breaker, checks });
+            }
         }
-        let mut before = std::mem::take(&mut self.all);
-        for (circuit, (settings, mut checks)) in wanted {
-            let kept = before.remove(&circuit).map(|shared| shared.breaker);
-            let mut breaker = kept.unwrap_or_else(|| Breaker::new(settings));
-            breaker.set(settings);
-            checks.sort();
-            let checks = checks.into();
-            self.all.insert(circuit, Shared { breaker, checks });
-        }
+    }
+
+    /// Nobody shares a breaker any more.
+    pub(super) fn remove(&mut self, circuit: &Circuit) {
+        self.all.remove(circuit);
     }
 
     /// Until when a run would not go ahead; none if it would.
@@ -152,6 +179,7 @@ fn view((target, plugin): &Circuit, shared: &Shared) -> BreakerView {
         state: shared.breaker.state(),
         failures: shared.breaker.failures(),
         retry_at: shared.breaker.retry_at(),
+        opened_by: shared.breaker.opened_by(),
         probing: shared.breaker.probing().cloned(),
         checks: Arc::clone(&shared.checks),
     }

@@ -13,6 +13,7 @@
 mod cadence;
 mod circuits;
 mod decision;
+mod plan;
 mod scheduler;
 #[cfg(test)]
 mod simulation;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cadence::TOLERANCE;
-pub use circuits::{BreakerView, Transition};
+pub use circuits::{BreakerView, Circuit, Transition};
 pub use decision::{Decision, SkipReason, Skipped};
+pub use plan::{Plan, PlanChange};
 pub use scheduler::Scheduler;
 
 use crate::policy::{TargetKey, breaker};

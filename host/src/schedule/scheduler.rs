@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::cadence::Cadence;
 use super::circuits::{Circuit, Circuits, circuit_of, transition};
+use super::plan::{Plan, PlanChange};
 use super::slots::{Slots, Ticket};
 use super::{BreakerView, Decision, Limits, Scheduled, SkipReason, Skipped, Transition, View};
 use crate::policy::TargetKey;
@@ -22,6 +23,7 @@ use crate::policy::breaker::{Admission, Verdict};
 /// told the same decide the same.
 #[derive(Debug)]
 pub struct Scheduler {
+    plan: Arc<Plan>,
     checks: HashMap<Arc<str>, Entry>,
     /// When each check is due next.
     agenda: BTreeSet<Ticket>,
@@ -35,7 +37,7 @@ pub struct Scheduler {
 
 #[derive(Debug)]
 struct Entry {
-    check: Scheduled,
+    check: Arc<Scheduled>,
     cadence: Cadence,
     /// When the run was due that waits for a free slot.
     waiting: Option<Duration>,
@@ -54,6 +56,7 @@ impl Scheduler {
     /// A schedule without checks. From the seed come jitter and the variation of reset times.
     pub fn new(limits: Limits, seed: u64) -> Self {
         Self {
+            plan: Arc::default(),
             checks: HashMap::new(),
             agenda: BTreeSet::new(),
             slots: Slots::new(limits),
@@ -69,34 +72,51 @@ impl Scheduler {
         self.slots.set_limits(limits);
     }
 
-    /// These are the checks from now on; of two with one name the first counts.
+    /// The checks are those of another plan from now on, which was held against the one before.
     ///
     /// A check that is the same as before keeps everything: its due times, counts, a run that waits. One that has
     /// changed keeps its due times as long as its interval and jitter are the same, and a run that waits. Runs
     /// that go on end as they would have; no check starts another one before that. A breaker stays as it is as
     /// long as any check shares it.
-    pub fn set(&mut self, checks: Vec<Scheduled>, now: Duration) {
+    pub fn take_up(&mut self, change: &PlanChange, now: Duration) {
+        debug_assert!(
+            Arc::ptr_eq(&change.before, &self.plan),
+            "the change is one of what is scheduled"
+        );
         let now = self.at(now);
-        let mut before = std::mem::take(&mut self.checks);
-        self.checks.reserve(checks.len());
-        for check in checks {
-            if self.checks.contains_key(&check.name) {
-                continue;
+        for name in &change.gone {
+            if let Some(entry) = self.checks.remove(name) {
+                self.removed(&entry);
             }
-            let entry = match before.remove(&check.name) {
-                Some(entry) if entry.check == check => entry,
+        }
+        self.checks.reserve(change.different.len());
+        for check in &change.different {
+            let check = Arc::clone(check);
+            let entry = match self.checks.remove(&check.name) {
                 Some(entry) => self.changed(entry, check, now),
                 None => self.added(check, now),
             };
             self.checks.insert(Arc::clone(&entry.check.name), entry);
         }
-        for entry in before.into_values() {
-            self.removed(&entry);
+        for circuit in &change.circuits_gone {
+            self.circuits.remove(circuit);
         }
-        self.circuits.set(self.checks.values().map(|entry| &entry.check));
+        for circuit in &change.circuits_different {
+            if let Some(sharing) = change.plan.sharing(circuit) {
+                self.circuits.set(circuit, sharing);
+            }
+        }
+        self.plan = Arc::clone(&change.plan);
     }
 
-    fn added(&mut self, check: Scheduled, now: Duration) -> Entry {
+    /// These are the checks from now on.
+    #[cfg(test)]
+    pub(super) fn set(&mut self, checks: Vec<Scheduled>, now: Duration) {
+        let change = Arc::new(Plan::new(checks)).after(&self.plan);
+        self.take_up(&change, now);
+    }
+
+    fn added(&mut self, check: Arc<Scheduled>, now: Duration) -> Entry {
         let cadence = Cadence::new(&check.name, check.every, check.jitter, now, &mut self.chance);
         self.agenda.insert((cadence.due(), Arc::clone(&check.name)));
         Entry {
@@ -108,7 +128,7 @@ impl Scheduler {
         }
     }
 
-    fn changed(&mut self, before: Entry, check: Scheduled, now: Duration) -> Entry {
+    fn changed(&mut self, before: Entry, check: Arc<Scheduled>, now: Duration) -> Entry {
         self.removed(&before);
         let mut entry = self.added(check, now);
         if (before.check.every, before.check.jitter) == (entry.check.every, entry.check.jitter) {

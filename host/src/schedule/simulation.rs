@@ -56,6 +56,7 @@ pub(super) fn verdict(error: Option<ErrorType>) -> Verdict {
             .map_or(crate::outcome::Outcome::Pass, ErrorType::outcome),
         blame: error.as_ref().map(ErrorType::blame),
         error,
+        run: None,
     }
 }
 

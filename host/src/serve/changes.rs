@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::file_watch::FileWatch;
 use super::generation::{Generation, Lasting};
+use super::takeover::{Leftovers, Register, Takeover};
 use crate::outcome::Report;
-use crate::runner::{LOOK_EVERY, LivePlugins, Prepared, Refreshed};
+use crate::runner::{LOOK_EVERY, LivePlugins, PluginEvent, Prepared, Refreshed};
 
 /// Where it is answered how a change went: a sentence for people, or the whole text of what is wrong.
 pub(super) type Answer = oneshot::Sender<Result<String, String>>;
@@ -30,11 +31,21 @@ pub(super) enum Wish {
 /// What has been prepared, and whom to tell.
 pub(super) enum Made {
     /// A configuration, or all that is wrong with it.
-    Loaded(Result<Box<Generation>, String>, Vec<Answer>),
+    Loaded(Result<Box<Takeover>, String>, Vec<Answer>),
     /// What happened in the plugin folder.
-    Refreshed(Refreshed),
+    Refreshed(Exchange),
     /// The new version that takes over, or why none does.
-    Promoted(Result<Refreshed, String>, Option<Answer>),
+    Promoted(Result<Exchange, String>, Option<Answer>),
+    /// What was left of the generation before is put away.
+    PutAway,
+}
+
+/// Plugins that have changed.
+pub(super) struct Exchange {
+    /// What happened, in order.
+    pub(super) events: Vec<PluginEvent>,
+    /// The generation to go on with, if anything changed for its checks.
+    pub(super) takeover: Option<Box<Takeover>>,
 }
 
 /// Prepares changes.
@@ -45,6 +56,9 @@ pub(super) struct Changes {
     file: FileWatch,
     wishes: VecDeque<Wish>,
     under_way: Option<oneshot::Receiver<(Made, Option<LivePlugins>)>>,
+    /// While what is left of the generation before is put away, no change is begun.
+    putting_away: Option<oneshot::Receiver<()>>,
+    register: Register,
     /// Whom to tell if what is under way crashes.
     asked: Vec<Answer>,
     /// When to look at the configuration's file.
@@ -56,7 +70,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Changes of this generation and those after it.
-    pub(super) fn new(lasting: Arc<Lasting>, generation: &Generation) -> Self {
+    pub(super) fn new(lasting: Arc<Lasting>, generation: &Generation, register: Register) -> Self {
         let now = Instant::now();
         Self {
             plugins: LivePlugins::new(generation.config()),
@@ -64,6 +78,8 @@ impl Changes {
             lasting,
             wishes: VecDeque::new(),
             under_way: None,
+            putting_away: None,
+            register,
             asked: Vec::new(),
             next_file: now,
             next_plugins: now,
@@ -82,7 +98,8 @@ impl Changes {
     }
 
     /// Begins what is wanted next, unless something is under way: a wish, or a look at the files when it is time.
-    pub(super) fn begin(&mut self, generation: &Arc<Generation>) {
+    /// Whether that is to load the configuration.
+    pub(super) fn begin(&mut self, generation: &Arc<Generation>) -> bool {
         let now = Instant::now();
         if now >= self.next_file {
             self.next_file = now + LOOK_EVERY;
@@ -92,22 +109,36 @@ impl Changes {
         }
         if now >= self.next_plugins {
             self.next_plugins = now + LOOK_EVERY;
-            if self.under_way.is_none() && self.wishes.is_empty() {
+            if self.is_idle() && self.wishes.is_empty() {
                 self.refresh(generation);
             }
         }
-        if self.under_way.is_some() {
-            return;
+        if !self.is_idle() {
+            return false;
         }
         match self.wishes.pop_front() {
-            Some(Wish::Reload(answer)) => self.reload(generation, answer),
+            Some(Wish::Reload(answer)) => {
+                self.reload(generation, answer);
+                return true;
+            }
             Some(Wish::Promote(plugin, answer)) => self.promote(generation, plugin, answer),
             None => {}
         }
+        false
+    }
+
+    fn is_idle(&self) -> bool {
+        self.under_way.is_none() && self.putting_away.is_none()
     }
 
     /// Waits until what is under way is prepared; for ever if nothing is. Dropping the future loses nothing.
     pub(super) async fn made(&mut self) -> Made {
+        if let Some(putting_away) = &mut self.putting_away {
+            // Should it have crashed, that is told as any crash; what it puts away is only memory.
+            let _ = putting_away.await;
+            self.putting_away = None;
+            return Made::PutAway;
+        }
         let Some(under_way) = &mut self.under_way else {
             return std::future::pending().await;
         };
@@ -127,13 +158,24 @@ impl Changes {
         }
     }
 
-    /// This generation serves from now on.
+    /// Puts away what a takeover has left.
+    pub(super) fn put_away(&mut self, leftovers: Leftovers) {
+        let register = self.register.clone();
+        self.putting_away = Some(aside(async move { register.put_away(leftovers) }));
+    }
+
+    /// This configuration is in force from now on.
     pub(super) fn took_up(&mut self, generation: &Generation) {
         let config = generation.config();
         self.plugins = match self.plugins.take() {
             Some(plugins) => plugins.again(config),
             None => LivePlugins::new(config),
         };
+    }
+
+    /// What is known of the files in the plugin folder; nothing while it is not watched.
+    pub(super) fn plugins(&self) -> Option<&LivePlugins> {
+        self.plugins.as_ref()
     }
 
     /// The check to run beside this one, if a new version of its plugin is being watched.
@@ -161,9 +203,11 @@ impl Changes {
         self.wishes = others;
         self.file = FileWatch::new(&self.lasting.file);
         let (lasting, before) = (Arc::clone(&self.lasting), Arc::clone(generation));
+        let register = self.register.clone();
         self.prepare(|plugins| async move {
             let loaded = Generation::load(&lasting, Some(&before)).await;
-            (Made::Loaded(loaded.map(Box::new), Vec::new()), plugins)
+            let takeover = loaded.map(|generation| register.takeover(generation, &before));
+            (Made::Loaded(takeover, Vec::new()), plugins)
         });
     }
 
@@ -176,24 +220,27 @@ impl Changes {
             return;
         }
         let (generation, now) = (Arc::clone(generation), self.began.elapsed());
+        let register = self.register.clone();
         self.prepare(move |mut plugins| async move {
             let refreshed = match &mut plugins {
                 Some(plugins) => plugins.refresh(&generation.preparation, now).await,
                 None => Refreshed::nothing(),
             };
-            (Made::Refreshed(refreshed), plugins)
+            let exchange = Exchange::new(refreshed, &generation, &register);
+            (Made::Refreshed(exchange), plugins)
         });
     }
 
     fn promote(&mut self, generation: &Arc<Generation>, plugin: String, answer: Answer) {
         self.asked.push(answer);
-        let generation = Arc::clone(generation);
+        let (generation, register) = (Arc::clone(generation), self.register.clone());
         self.prepare(move |mut plugins| async move {
             let promoted = match &mut plugins {
                 Some(plugins) => plugins.promote(&plugin, &generation.preparation).await,
                 None => Err("the plugin folder is not watched, so that nothing runs beside anything".into()),
             };
-            (Made::Promoted(promoted, None), plugins)
+            let exchange = promoted.map(|refreshed| Exchange::new(refreshed, &generation, &register));
+            (Made::Promoted(exchange, None), plugins)
         });
     }
 
@@ -233,7 +280,18 @@ impl Made {
         match self {
             Self::Loaded(loaded, _) => Self::Loaded(loaded, asked),
             Self::Promoted(promoted, _) => Self::Promoted(promoted, asked.into_iter().next()),
-            refreshed @ Self::Refreshed(_) => refreshed,
+            other @ (Self::Refreshed(_) | Self::PutAway) => other,
+        }
+    }
+}
+
+impl Exchange {
+    fn new(refreshed: Refreshed, before: &Generation, register: &Register) -> Self {
+        let generation = refreshed.preparation;
+        let generation = generation.map(|preparation| before.with_plugins(preparation));
+        Self {
+            events: refreshed.events,
+            takeover: generation.map(|generation| register.takeover(generation, before)),
         }
     }
 }

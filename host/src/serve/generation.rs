@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::board::CheckFacts;
 use super::heartbeat::{Heartbeat, Heartbeats};
 use super::watching::ConfiguredHeartbeats;
 use crate::config::{Check, Config, Http, SecretName, Source};
-use crate::outcome::Report;
-use crate::policy::state::{StateSettings, StateTracker, Transition};
-use crate::runner::{DefaultGrant, Orphan, Preparation, Prepared, Runner};
+use crate::policy::state::StateSettings;
+use crate::runner::{DefaultGrant, Orphan, PluginEvent, Preparation, Prepared, Runner};
 use crate::sandbox::Compiling;
-use crate::schedule::{Limits, Scheduled};
+use crate::schedule::{Limits, Plan, Scheduled};
 use crate::secret::SecretStore;
 
 /// A configuration that can be served.
@@ -25,6 +25,10 @@ pub(super) struct Generation {
     /// The secrets of the daemon itself, not of checks.
     pub(super) secrets: SecretStore,
     pub(super) heartbeats: Arc<ConfiguredHeartbeats>,
+    /// The checks by name.
+    pub(super) checks: HashMap<Arc<str>, Served>,
+    /// Those that have an interval, as the schedule wants them.
+    pub(super) plan: Arc<Plan>,
 }
 
 /// What outlives generations.
@@ -38,10 +42,13 @@ pub(super) struct Lasting {
 /// A check that is served.
 pub(super) struct Served {
     pub(super) runs: Runs,
-    pub(super) runner: Arc<Runner>,
     pub(super) heartbeat: Option<Heartbeat>,
-    pub(super) state: StateTracker,
-    fingerprint: u64,
+    /// How its state is judged.
+    pub(super) state: StateSettings,
+    /// What the board shows of it.
+    pub(super) facts: Arc<CheckFacts>,
+    /// Changes with anything about the check that its runs depend on.
+    pub(super) fingerprint: u64,
 }
 
 /// What becomes of a check that is due.
@@ -86,24 +93,43 @@ impl Generation {
         let secrets = secrets.map_err(|sentences| sentences.join("\n"))?;
         let heartbeats = ConfiguredHeartbeats::new(&config, &secrets, &lasting.heartbeats);
         let heartbeats = heartbeats.map_err(|sentences| sentences.join("\n"))?;
-        Ok(Self {
+        let new = Self {
             number: before.map_or(1, |before| before.number + 1),
             runner: runner(&preparation, before),
             preparation: Arc::new(preparation),
             secrets,
             heartbeats: Arc::new(heartbeats),
-        })
+            checks: HashMap::new(),
+            plan: Arc::default(),
+        };
+        Ok(new.with_checks(before))
     }
 
     /// The same configuration with other plugins.
     pub(super) fn with_plugins(&self, preparation: Preparation) -> Self {
-        Self {
+        let new = Self {
             number: self.number,
             runner: runner(&preparation, Some(self)),
             preparation: Arc::new(preparation),
             secrets: self.secrets.clone(),
             heartbeats: Arc::clone(&self.heartbeats),
-        }
+            checks: HashMap::new(),
+            plan: Arc::default(),
+        };
+        new.with_checks(Some(self))
+    }
+
+    /// The plugins that are another version than in the generation before.
+    pub(super) fn replaced_since(&self, before: &Self) -> Vec<PluginEvent> {
+        let replaced = self.preparation.library.held().filter_map(|(name, held)| {
+            let old = before.preparation.library.find(name)?.plugin.identity();
+            let new = held.plugin.identity();
+            (old.sha256 != new.sha256).then(|| PluginEvent::Replaced {
+                old: old.clone(),
+                new: new.clone(),
+            })
+        });
+        replaced.collect()
     }
 
     /// The configuration.
@@ -125,47 +151,46 @@ impl Generation {
         }
     }
 
-    /// The checks that have an interval, as the schedule wants them.
-    pub(super) fn scheduled(&self) -> Vec<Scheduled> {
+    /// With the checks as they are served, and their plan.
+    fn with_checks(mut self, before: Option<&Self>) -> Self {
         let jitter = self.config().jitter;
-        let scheduled = |(check, runs): (&Check, Runs)| {
-            let prepared = runs.prepared();
-            Some(Scheduled {
-                name: check.name.as_str().into(),
-                every: check.every?,
+        let (mut checks, mut plan) = (HashMap::with_capacity(self.config().checks.len()), Vec::new());
+        for (check, runs) in self.runs_of_checks() {
+            let name = Arc::<str>::from(check.name.as_str());
+            let last = before.and_then(|before| before.checks.get(&name));
+            // It takes as long as everything else together, and the same configuration has the same.
+            let same = last.zip(before.filter(|before| self.has_configuration_of(before)));
+            let fingerprint = same.map_or_else(|| check.fingerprint(), |(last, _)| last.fingerprint);
+            let target = runs.prepared().target.clone();
+            plan.extend(check.every.map(|every| Scheduled {
+                name: Arc::clone(&name),
+                every,
                 jitter: check.jitter.unwrap_or(jitter),
-                target: prepared.target.clone(),
+                target,
                 plugin: check.plugin.clone(),
                 breaker: check.breaker,
-                fingerprint: check.fingerprint(),
-            })
-        };
-        self.checks().filter_map(scheduled).collect()
-    }
-
-    /// The checks as they are served from now on. Those that did not change keep their state.
-    pub(super) fn served(
-        &self,
-        mut before: HashMap<Arc<str>, Served>,
-        now: Duration,
-    ) -> HashMap<Arc<str>, Served> {
-        let served = |(check, runs): (&Check, Runs)| {
-            let (name, fingerprint) = (Arc::<str>::from(check.name.as_str()), check.fingerprint());
-            let before = before.remove(&name);
+                fingerprint,
+            }));
             let served = Served {
-                runs,
-                runner: Arc::clone(&self.runner),
                 heartbeat: self.heartbeats.checks.get(&*name).cloned(),
-                state: state(before, fingerprint, check.state, now),
+                state: check.state,
+                facts: facts(check, runs.prepared(), last),
+                runs,
                 fingerprint,
             };
-            (name, served)
-        };
-        self.checks().map(served).collect()
+            checks.insert(name, served);
+        }
+        self.checks = checks;
+        self.plan = Arc::new(Plan::new(plan));
+        self
+    }
+
+    fn has_configuration_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.preparation.config, &other.preparation.config)
     }
 
     /// Each check of the configuration with what runs for it.
-    fn checks(&self) -> impl Iterator<Item = (&Check, Runs)> {
+    fn runs_of_checks(&self) -> impl Iterator<Item = (&Check, Runs)> {
         let prepared = self.preparation.checks.iter();
         let mut runs: HashMap<&str, Runs> = prepared
             .map(|check| (check.name.as_str(), Runs::Prepared(Arc::clone(check))))
@@ -177,22 +202,17 @@ impl Generation {
     }
 }
 
-impl Served {
-    /// Takes in how a run ended, and whether that changed the state of the check.
-    pub(super) fn record(&mut self, report: &Report, now: Duration) -> Option<Transition> {
-        self.state.record(report.outcome, report.is_warning(), now)
-    }
-}
-
-/// The state of a check that is served from now on: where nothing but the numbers by which it is judged has changed,
-/// it is what it was.
-fn state(before: Option<Served>, fingerprint: u64, settings: StateSettings, now: Duration) -> StateTracker {
-    match before.filter(|before| before.fingerprint == fingerprint) {
-        Some(mut before) => {
-            before.state.configure(settings);
-            before.state
-        }
-        None => StateTracker::new(settings, now),
+/// What is shown of a check: the same as before where nothing of it has changed, so that it is held once.
+fn facts(check: &Check, prepared: &Prepared, last: Option<&Served>) -> Arc<CheckFacts> {
+    let facts = CheckFacts {
+        name: prepared.name.clone(),
+        plugin: prepared.plugin.identity().clone(),
+        target: prepared.target.as_str().to_owned(),
+        every: check.every,
+    };
+    match last {
+        Some(last) if *last.facts == facts => Arc::clone(&last.facts),
+        _ => Arc::new(facts),
     }
 }
 

@@ -6,11 +6,12 @@
 //! ```text
 //! file, plugin folder -> changes -> generation
 //!                                       |
-//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: board, meters, spans, log, heartbeats
+//! signals, HTTP -----> wishes ----> daemon: schedule -> run -> publisher: journal, board, log, heartbeats
 //!                                       ^
 //! supervise: watches all tasks          stage: serving, draining, cancelling
 //! ```
 
+mod accept;
 pub mod board;
 mod changes;
 mod control;
@@ -18,8 +19,10 @@ mod daemon;
 mod file_watch;
 mod generation;
 pub mod heartbeat;
+mod held_up;
 pub mod http;
 pub mod incidents;
+mod keeping;
 pub mod logs;
 pub mod notify;
 mod outbound;
@@ -30,7 +33,9 @@ mod shutdown;
 mod signals;
 mod stage;
 mod start;
+mod states;
 pub mod supervise;
+mod takeover;
 #[cfg(test)]
 mod testing;
 pub mod watching;

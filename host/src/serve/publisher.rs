@@ -1,13 +1,14 @@
-//! What becomes of what the daemon finds out: it is told on the board, in the metrics, as spans, in the log and by
-//! heartbeats, all from this one place. Nothing here waits for anybody.
+//! What becomes of what the daemon finds out: it is told to the journal, on the board, in the log and by heartbeats,
+//! all from this one place; what follows from reports alone is derived from the journal. Nothing here waits for anybody.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::board::{Board, BreakerFacts, CheckFacts, PluginFacts, Refusal};
+use super::board::{Board, BreakerFacts, PluginFacts, Refusal, RefusedFileFacts, ShadowFacts};
 use super::generation::{Generation, Served};
 use super::heartbeat::{Keeper, RunMark};
 use super::http::Endpoints;
@@ -17,14 +18,19 @@ use super::notify::Notifier;
 use super::outbound::Outbound;
 use super::probe::Probes;
 use super::supervise::Supervisor;
+use super::takeover::Takeover;
 use super::watching;
+use crate::config::Serve;
+use crate::journal::Journal;
 use crate::library::Origin;
 use crate::outcome::{Outcome, Report};
+use crate::policy::TargetKey;
 use crate::policy::breaker::State;
 use crate::policy::state::{CheckState, Transition as StateTransition};
-use crate::runner::PluginEvent;
+use crate::runner::{Beside, LivePlugins, PluginEvent};
+use crate::sandbox::Plugin;
 use crate::schedule::{BreakerView, Transition};
-use crate::telemetry::{CheckLabels, Exporter, Meters};
+use crate::telemetry::Meters;
 
 /// Tells everybody.
 pub(super) struct Publisher {
@@ -33,6 +39,8 @@ pub(super) struct Publisher {
     keeper: Option<Keeper>,
     /// The last refusal of each plugin, by name.
     refusals: HashMap<String, Refusal>,
+    /// The plugins whose loading was told, by name.
+    loaded: HashMap<String, Weak<Plugin>>,
     /// What the service manager is told.
     status: String,
     began: Instant,
@@ -43,7 +51,7 @@ pub(super) struct Publisher {
 pub(super) struct Outlets {
     pub(super) board: Arc<Board>,
     pub(super) meters: Meters,
-    pub(super) exporter: Option<Arc<Exporter>>,
+    pub(super) journal: Journal,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
     pub(super) incidents: Incidents,
@@ -51,6 +59,8 @@ pub(super) struct Outlets {
     pub(super) supervisor: Supervisor,
     pub(super) endpoints: Option<Endpoints>,
     pub(super) probes: Arc<Probes>,
+    /// Told how the daemon is to end.
+    pub(super) serving: watch::Sender<Serve>,
 }
 
 impl Publisher {
@@ -60,6 +70,7 @@ impl Publisher {
             outlets,
             keeper: None,
             refusals: HashMap::new(),
+            loaded: HashMap::new(),
             status: String::new(),
             began: Instant::now(),
         }
@@ -84,24 +95,18 @@ impl Publisher {
         self.outlets.board.due(name, (self.began + at).into_std());
     }
 
-    /// A run is over. Where its check is served still: its state since, what that was before if it has changed, and
+    /// A run is over. Its check if it is served still, the state since, what that was before if it has changed, and
     /// the mark of the run.
     pub(super) fn finished(
         &self,
         report: Report,
         served: Option<&Served>,
+        state: CheckState,
         change: Option<StateTransition>,
         mark: Option<RunMark>,
     ) {
-        let state = served.map_or(CheckState::Unknown, |served| served.state.state());
         if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
             heartbeat.finished(mark, &report);
-        }
-        self.outlets.meters.lag(report.lag);
-        if let (Some(_), Some(served)) = (&report.retry_denied, served) {
-            self.outlets
-                .meters
-                .retry_denied(served.runs.prepared().target.as_str());
         }
         self.outlets
             .meters
@@ -118,9 +123,9 @@ impl Publisher {
         self.record(report, state);
     }
 
-    /// Runs whose time passed without anybody noticing it: of each check how many. One line of the log tells of all,
-    /// because after a suspend it is all checks that missed some.
-    pub(super) fn missed(&self, missed: &[(Arc<str>, u64)]) {
+    /// Runs whose time passed without anybody noticing it: of each check how many, and why that is, as far as it is
+    /// known. One line of the log tells of all, because after a suspend it is all checks that missed some.
+    pub(super) fn missed(&self, missed: &[(Arc<str>, u64)], why: &str) {
         for (name, runs) in missed {
             self.outlets.meters.missed(*runs);
             self.outlets.board.missed(name, *runs);
@@ -129,31 +134,26 @@ impl Publisher {
         let (checks, runs) = (missed.len(), missed.iter().map(|(_, runs)| runs).sum::<u64>());
         match missed {
             [] => {}
-            [(name, _)] => tracing::warn!(
-                check = &**name,
-                runs,
-                "check `{name}` missed {runs} runs: the process or the machine stood still"
-            ),
-            _ => tracing::warn!(
-                checks,
-                runs,
-                "{checks} checks missed {runs} runs: the process or the machine stood still"
-            ),
+            [(name, _)] => tracing::warn!(check = &**name, runs, "check `{name}` missed {runs} runs: {why}"),
+            _ => tracing::warn!(checks, runs, "{checks} checks missed {runs} runs: {why}"),
         }
     }
 
-    /// How many runs are under way.
-    pub(super) fn active_runs(&self, runs: usize) {
-        self.outlets.meters.active_runs(runs);
+    /// How many runs are under way, and how many are due and wait for a slot.
+    pub(super) fn runs(&self, active: usize, waiting: usize) {
+        self.outlets.meters.active_runs(active);
+        self.outlets.meters.queue_size(waiting);
     }
 
     /// The state of a breaker has changed.
     pub(super) fn transition(&self, transition: &Transition, now: Option<BreakerView>) {
         let (target, plugin) = (transition.target.as_str(), transition.plugin.as_str());
         let (from, to) = (transition.from.as_str(), transition.to.as_str());
-        self.outlets.meters.breaker_transition(target, plugin, to);
+        self.outlets
+            .meters
+            .breaker_transition(&transition.check, plugin, to);
         if let Some(now) = now {
-            self.breaker(&now);
+            self.circuit(&now);
         }
         let (check, error_type) = (
             &*transition.check,
@@ -184,11 +184,17 @@ impl Publisher {
         }
     }
 
-    /// Where a breaker stands.
+    /// The state that a breaker is in, of every check that shares it.
+    pub(super) fn circuit(&self, view: &BreakerView) {
+        for check in view.checks.iter() {
+            let state = view.state.as_str();
+            self.outlets.meters.breaker_state(check, &view.plugin, state);
+        }
+        self.breaker(view);
+    }
+
+    /// Where a breaker stands, in a state that was told before.
     pub(super) fn breaker(&self, view: &BreakerView) {
-        self.outlets
-            .meters
-            .breaker_state(view.target.as_str(), &view.plugin, view.state.as_str());
         self.outlets.board.breaker(BreakerFacts {
             target: view.target.as_str().to_owned(),
             plugin: view.plugin.clone(),
@@ -248,40 +254,35 @@ impl Publisher {
         }
     }
 
-    /// This generation serves from now on.
-    pub(super) fn took_up(&mut self, generation: &Generation, served: &HashMap<Arc<str>, Served>) {
-        let checks = generation.config().checks.iter();
-        let facts = checks.filter_map(|check| {
-            let prepared = served.get(check.name.as_str())?.runs.prepared();
-            Some(CheckFacts {
-                name: prepared.name.clone(),
-                plugin: prepared.plugin.identity().clone(),
-                target: prepared.target.as_str().to_owned(),
-                every: check.every,
-            })
-        });
-        let facts: Vec<_> = facts.collect();
+    /// No check has this breaker any more.
+    pub(super) fn breaker_gone(&self, target: &TargetKey, plugin: &str) {
+        self.outlets.board.breaker_gone(target.as_str(), plugin);
+    }
+
+    /// Another generation serves from now on.
+    pub(super) fn took_up(&mut self, takeover: &Takeover) {
+        let generation = &takeover.generation;
         self.outlets
-            .meters
-            .set_checks(facts.iter().map(|facts| CheckLabels {
-                name: &facts.name,
-                plugin: &facts.plugin.name,
-                target: &facts.target,
-            }));
-        self.outlets.board.set_checks(facts);
+            .board
+            .change_checks(&takeover.gone, &takeover.different);
+        self.outlets.meters.most_runs(generation.config().concurrency);
         self.outlets.probes.set(
             Arc::clone(&generation.runner),
             generation.preparation.modules.clone(),
             generation.timeout_offset(),
         );
-        self.plugins(generation);
         self.outlets.logs.set_level(generation.config().log.level);
-        self.status = format!("{} checks, generation {}", served.len(), generation.number);
+        self.status = format!(
+            "{} checks, generation {}",
+            generation.checks.len(),
+            generation.number
+        );
         self.outlets.notifier.status(&self.status);
     }
 
     /// A configuration was read, the first one or another: who is told of what, and what must not be shown.
     pub(super) fn configured(&mut self, generation: &Generation) {
+        self.outlets.serving.send_replace(generation.config().serve);
         let environment = |name: &str| std::env::var(name).ok();
         let sentry = watching::sentry(
             generation.config(),
@@ -312,10 +313,25 @@ impl Publisher {
         }
     }
 
-    /// Which plugins there are, and which files were refused.
-    pub(super) fn plugins(&self, generation: &Generation) {
-        let held = generation.preparation.library.held();
-        let facts = held.map(|(name, held)| PluginFacts {
+    /// Which plugins there are, what runs beside them, and which files are not used.
+    pub(super) fn plugins(&mut self, generation: &Generation, files: Option<&LivePlugins>) {
+        let library = &generation.preparation.library;
+        self.refusals.retain(|name, _| library.find(name).is_some());
+        let mut shadows: HashMap<&str, ShadowFacts> = files
+            .into_iter()
+            .flat_map(LivePlugins::beside)
+            .map(|(name, beside)| (name, shadow_facts(&beside)))
+            .collect();
+        for (name, held) in library.held() {
+            let loaded = self.loaded.insert(name.to_owned(), Arc::downgrade(&held.plugin));
+            if loaded.is_none_or(|loaded| loaded.as_ptr() != Arc::as_ptr(&held.plugin)) {
+                let loading = held.plugin.loading();
+                self.outlets
+                    .meters
+                    .plugin_compiled(name, loading.took, loading.was_kept);
+            }
+        }
+        let facts = library.held().map(|(name, held)| PluginFacts {
             identity: held.plugin.identity().clone(),
             origin: match &held.origin {
                 Origin::BuiltIn => "built in".to_owned(),
@@ -323,20 +339,39 @@ impl Publisher {
             },
             since: held.since,
             last_refusal: self.refusals.get(name).cloned(),
+            shadow: shadows.remove(name),
         });
-        self.outlets.board.set_plugins(facts.collect());
+        let refused = files.into_iter().flat_map(LivePlugins::refused);
+        let refused = refused.map(|(file, refused)| RefusedFileFacts {
+            file: file.display().to_string(),
+            plugin: refused.plugin.clone(),
+            at: refused.at,
+            message: refused.sentence.clone(),
+        });
+        self.outlets.board.set_plugins(facts.collect(), refused.collect());
     }
 
     fn record(&self, report: Report, state: CheckState) {
-        self.outlets.meters.record(&report);
-        if let Some(exporter) = &self.outlets.exporter {
-            exporter.record(&report);
-        }
-        logs::run(&report, state.as_str());
         let report = Arc::new(report);
+        self.outlets.journal.append(Arc::clone(&report));
+        logs::run(&report, state.as_str());
         match report.outcome {
             Outcome::Skipped => self.outlets.board.skipped(report),
             _ => self.outlets.board.finished(report, state.as_str()),
         }
+    }
+}
+
+fn shadow_facts(beside: &Beside<'_>) -> ShadowFacts {
+    let shadow = beside.shadow;
+    ShadowFacts {
+        identity: shadow.new.clone(),
+        since: beside.since,
+        lasts: shadow.lasts(),
+        is_over: beside.is_over,
+        runs: shadow.runs(),
+        differences: shadow.differences(),
+        slowdown: shadow.slowdown(),
+        examples: shadow.examples().to_vec(),
     }
 }

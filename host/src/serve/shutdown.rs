@@ -11,17 +11,18 @@ use tokio::time::{Instant, timeout};
 
 use super::Ending;
 use super::board::{Board, Readiness};
+use super::keeping;
 use super::logs::Logs;
 use super::notify::Notifier;
 use super::outbound::Outbound;
 use super::signals::{Signals, Wish};
 use super::stage::Stage;
 use super::supervise::Supervisor;
+use crate::config::Serve;
+use crate::journal::Journal;
 use crate::open;
 use crate::telemetry::{Exporter, FLUSH_BOUND};
 
-/// After how long a shutdown drags on, and how often it then says what it waits for.
-const SLOW: Duration = Duration::from_secs(30);
 /// How long runs may take to end once they are cancelled: they end at once, this is for a machine that is busy.
 const CANCELLING: Duration = Duration::from_secs(5);
 /// How long answers of the HTTP endpoints may take once the daemon ends.
@@ -34,6 +35,7 @@ const MOST_LISTED: usize = 200;
 /// What there is to end.
 pub(super) struct Parts {
     pub(super) board: Arc<Board>,
+    pub(super) journal: Journal,
     pub(super) exporter: Option<Arc<Exporter>>,
     pub(super) logs: Arc<Logs>,
     pub(super) notifier: Notifier,
@@ -43,25 +45,25 @@ pub(super) struct Parts {
     pub(super) stop_http: watch::Sender<Option<Instant>>,
     /// Told when no run is under way any more.
     pub(super) over: oneshot::Receiver<()>,
-    pub(super) drain: Duration,
+    /// How long the end may take, as the configuration says that is in force.
+    pub(super) settings: watch::Receiver<Serve>,
 }
 
 /// Ends everything: as it was asked to, or because of a failure.
 pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<String>) -> Ending {
-    let _slow = complain_when_slow(&parts);
+    let Serve {
+        drain, report_after, ..
+    } = *parts.settings.borrow();
+    let _slow = complain_when_slow(&parts, report_after);
     parts.notifier.stopping();
     parts.board.set_readiness(Readiness::Stopping);
     parts.supervisor.stop();
     match &failure {
-        None => tracing::info!(drain_s = parts.drain.as_secs_f64(), "ending"),
+        None => tracing::info!(drain_s = drain.as_secs_f64(), "ending"),
         Some(reason) => tracing::error!("ending because of a failure: {reason}"),
     }
     parts.stage.send_replace(Stage::Draining);
-    let drain = if failure.is_some() {
-        Duration::ZERO
-    } else {
-        parts.drain
-    };
+    let drain = if failure.is_some() { Duration::ZERO } else { drain };
     let asked_again = async { while signals.next().await != Wish::End {} };
     let mut is_over = drained(&mut parts.over, drain, asked_again).await;
     if !is_over {
@@ -105,23 +107,29 @@ async fn drained(over: &mut oneshot::Receiver<()>, drain: Duration, asked_again:
     }
 }
 
-/// Sends the telemetry that is left and waits for the answers under way.
+/// Has everything written, sends the telemetry that is left and waits for the answers under way.
 async fn flush(parts: &mut Parts) {
-    let Some(exporter) = parts.exporter.take() else {
-        return;
-    };
-    for loss in exporter.shutdown(FLUSH_BOUND).await {
-        tracing::error!("telemetry: {loss}");
+    if let Err(unfinished) = parts.journal.flush(keeping::CLOSING).await {
+        tracing::error!("{unfinished}");
+    }
+    if let Some(exporter) = parts.exporter.take() {
+        for loss in exporter.shutdown(FLUSH_BOUND).await {
+            tracing::error!("telemetry: {loss}");
+        }
+    }
+    // How far the deliveries have come is kept with it.
+    if let Err(unfinished) = parts.journal.close(keeping::CLOSING).await {
+        tracing::error!("{unfinished}");
     }
 }
 
 /// Says again and again what is still open, as long as the shutdown takes; until the sender is dropped. On a thread of
 /// its own, because it may be the runtime that does not get on.
-fn complain_when_slow(parts: &Parts) -> Sender<()> {
+fn complain_when_slow(parts: &Parts, after: Duration) -> Sender<()> {
     let (ended, end) = channel();
     let (logs, supervisor) = (Arc::clone(&parts.logs), parts.supervisor.clone());
     let complain = move || {
-        while end.recv_timeout(SLOW) == Err(RecvTimeoutError::Timeout) {
+        while end.recv_timeout(after) == Err(RecvTimeoutError::Timeout) {
             logs.to_debug();
             tracing::warn!("the shutdown drags on; what is open:");
             list_what_is_open(&supervisor);

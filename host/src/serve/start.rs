@@ -16,6 +16,7 @@ use super::generation::{Generation, Lasting};
 use super::heartbeat::Heartbeats;
 use super::http::{Bounds, Endpoints, Listener, router};
 use super::incidents::{Incidents, Kind};
+use super::keeping;
 use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
@@ -25,12 +26,13 @@ use super::shutdown::{self, Parts};
 use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
+use super::takeover::Register;
 use super::watching;
-use crate::config::Otlp;
+use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
-use crate::telemetry::{Exporter, Meters, Settings};
+use crate::telemetry::{self, Exporter, Meters, Settings};
 
 /// Serves the checks of a configuration file until the process is asked to end or something of its own fails.
 pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
@@ -71,11 +73,24 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let meters = Meters::new(&Meters::resource_from(&environment));
-    let exporter = exporter(config.otlp.as_ref(), &meters)?;
+    let mut settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let histograms = settings.as_ref().map(|settings| settings.histograms);
+    let mut attributes = Meters::resource_from(&environment);
+    let kept = keeping::settings(config.journal.as_ref());
+    if let Some(dir) = &kept.dir {
+        // What goes on after a restart goes on as the same series.
+        telemetry::name_instance(&mut attributes, dir);
+        if let Some(settings) = &mut settings {
+            telemetry::name_instance(&mut settings.resource, dir);
+        }
+    }
+    let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
+    let journal = keeping::open(kept, &meters).await?;
+    let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
+    keeping::watch(&journal, &supervisor);
     let board = Board::new(Keep::default());
     let (wishes, wished) = mpsc::channel(MAX_WISHES);
     let control = Control {
@@ -84,12 +99,13 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         switches: Arc::clone(&generation.preparation.switches),
     };
     let (stop_http, http_stops) = watch::channel(None);
-    let probes = Arc::new(probes(&generation, &meters, exporter.clone()));
+    let probes = Arc::new(probes(&generation, &journal));
     let mut endpoints = None;
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, Bounds::default()).await;
         let listener = Arc::new(listener.map_err(|error| error.to_string())?);
         let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), None);
+        served.show_journal(journal.clone());
         endpoints = Some(served.clone());
         if let Some(note) = http.note() {
             tracing::warn!("{note}");
@@ -106,10 +122,15 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
             }
         });
     }
+    let register = Register {
+        board: Arc::clone(&board),
+        meters: meters.clone(),
+    };
+    let (serving, settings) = watch::channel(config.serve);
     let publisher = Publisher::new(Outlets {
         board: Arc::clone(&board),
         meters,
-        exporter: exporter.clone(),
+        journal: journal.clone(),
         logs: Arc::clone(&logs),
         notifier: notifier.clone(),
         incidents,
@@ -117,16 +138,17 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         supervisor: supervisor.clone(),
         endpoints,
         probes,
+        serving,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
-    let drain = config.serve.drain;
-    let changes = Changes::new(lasting, &generation);
-    let daemon = Daemon::new(generation, changes, wished, stages, publisher);
+    let changes = Changes::new(lasting, &generation, register.clone());
+    let daemon = Daemon::new(register.first(generation), changes, wished, stages, publisher);
     let over = spawn(&supervisor, daemon);
     board.set_readiness(Readiness::Ready);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let parts = Parts {
         board,
+        journal,
         exporter,
         logs,
         notifier,
@@ -135,7 +157,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         stage,
         stop_http,
         over,
-        drain,
+        settings,
     };
     Ok(Begun { parts, wishes })
 }
@@ -160,24 +182,24 @@ impl Begun {
     }
 }
 
-fn exporter(otlp: Option<&Otlp>, meters: &Meters) -> Result<Option<Arc<Exporter>>, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let Some(settings) = Settings::of(otlp, &variable)? else {
+fn exporter(
+    settings: Option<&Settings>,
+    meters: &Meters,
+    journal: &Journal,
+) -> Result<Option<Arc<Exporter>>, String> {
+    let Some(settings) = settings else {
         return Ok(None);
     };
-    let exporter = Exporter::start_with(&settings, meters, &Handle::current());
+    let exporter = Exporter::start_with(settings, meters, Some(journal), &Handle::current());
     let exporter = exporter.map_err(|error| format!("otlp: {error}"))?;
     Ok(Some(Arc::new(exporter)))
 }
 
 /// What can be probed, and who is told of each probe.
-fn probes(generation: &Generation, meters: &Meters, exporter: Option<Arc<Exporter>>) -> Probes {
-    let meters = meters.clone();
+fn probes(generation: &Generation, journal: &Journal) -> Probes {
+    let journal = journal.clone();
     let observer = move |report: &Report| {
-        meters.record(report);
-        if let Some(exporter) = &exporter {
-            exporter.record(report);
-        }
+        journal.append(report.clone());
         logs::run(report, CheckState::Unknown.as_str());
     };
     Probes::new(

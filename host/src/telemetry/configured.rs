@@ -1,5 +1,6 @@
 //! From `[otlp]` of a configuration to settings of the export.
 
+use super::metrics::Histograms;
 use super::settings::{Configured, Headers, Protocol, Settings};
 use crate::config::{Otlp, OtlpProtocol};
 
@@ -32,5 +33,12 @@ fn configured(otlp: &Otlp) -> Result<Configured, String> {
         timeout: otlp.timeout,
         ca_file: otlp.ca_file.clone(),
         client: None,
+        histograms: otlp.exponential_histograms.map(|is_exponential| {
+            if is_exponential {
+                Histograms::Exponential
+            } else {
+                Histograms::Explicit
+            }
+        }),
     })
 }

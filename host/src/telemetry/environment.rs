@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::metrics::Histograms;
 use super::settings::{ClientIdentity, Headers, Problem, Protocol};
 
 /// What can be exported.
@@ -15,13 +16,37 @@ pub(super) enum Signal {
     Traces,
     /// Metrics.
     Metrics,
+    /// Log records.
+    Logs,
 }
 
 impl Signal {
+    /// All of them, in the order of their values.
+    pub(super) const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// OpenTelemetry's name for it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What it consists of, for people.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metrics",
+            Self::Logs => "log records",
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Traces => "TRACES",
             Self::Metrics => "METRICS",
+            Self::Logs => "LOGS",
         }
     }
 
@@ -30,6 +55,7 @@ impl Signal {
         match self {
             Self::Traces => "/v1/traces",
             Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
         }
     }
 }
@@ -172,6 +198,19 @@ impl<'a> Environment<'a> {
                 Err("wanted `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` beside it"),
             ),
         }
+    }
+
+    /// In which form histograms leave, if that is said.
+    pub(super) fn histograms(&mut self) -> Option<Histograms> {
+        const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+        let value = match self.text(NAME)?.as_str() {
+            "explicit_bucket_histogram" => Ok(Histograms::Explicit),
+            "base2_exponential_bucket_histogram" => Ok(Histograms::Exponential),
+            other => Err(format!(
+                "found `{other}`, wanted `explicit_bucket_histogram` or `base2_exponential_bucket_histogram`"
+            )),
+        };
+        self.keep(NAME, value)
     }
 
     /// A duration in milliseconds, at least 1.

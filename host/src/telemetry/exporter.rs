@@ -8,93 +8,142 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::delivery;
+use super::delivery::{self, Delivery, Render, Stop, Way};
+use super::environment::Signal;
 use super::meters::Meters;
-use super::metrics::Metrics;
-use super::queue::Queue;
+use super::otlp::{Client, StartError};
+use super::requests;
 use super::resource::resource;
-use super::settings::Settings;
-use super::spans;
-use super::transport::{self, StartError};
+use super::settings::{Destination, Settings};
+use super::statistics::Statistics;
+use crate::journal::{self, Journal};
 use crate::outcome::Report;
 
 /// How long a process that ends waits for its collector: long enough for one on the other side of the
 /// world, short enough for a supervisor that gives it 10 s.
 pub const FLUSH_BOUND: Duration = Duration::from_secs(5);
 
-/// Exports reports. Nothing it does, and nothing the collector does, changes a report or delays a run.
+/// Exports what is in a journal, and metrics. Nothing it does, and nothing the collector does, changes a report or
+/// delays a run.
 #[derive(Debug)]
 pub struct Exporter {
-    queue: Option<Arc<Queue>>,
-    metrics: Option<Arc<Metrics>>,
+    journal: Journal,
+    /// Whether reports that are recorded here go into the journal: it is nobody else's.
+    is_own: bool,
+    /// The metrics that are exported.
+    metrics: Option<Meters>,
+    /// Whether reports that are recorded here are counted in these: the process has no [`Meters`].
+    is_counting: bool,
+    statistics: Arc<Statistics>,
     stop: watch::Sender<Option<Instant>>,
     deliveries: Mutex<Vec<JoinHandle<Vec<String>>>>,
 }
 
 impl Exporter {
-    /// Starts exporting on this runtime, which has to live until [`Exporter::shutdown`] has returned.
-    /// The collector is not contacted yet.
+    /// Starts exporting on this runtime, which has to live until [`Exporter::shutdown`] has returned, for a process
+    /// that counts nothing itself: its reports are [recorded](Exporter::record) here. Where it has a journal, spans
+    /// and log records are made of what is appended to that, from where it was left; without one, of what is recorded
+    /// here. The collector is not contacted yet.
     ///
     /// # Errors
     ///
-    /// When a file of the settings cannot be used.
-    pub fn start(settings: &Settings, runtime: &Handle) -> Result<Self, StartError> {
-        Self::start_of(settings, None, runtime)
+    /// When a file of the settings cannot be used, or no thread can be started.
+    pub fn start(
+        settings: &Settings,
+        journal: Option<&Journal>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
+        Self::start_of(settings, None, journal, runtime)
     }
 
-    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself: these are exported, and a
-    /// report that is recorded here becomes spans only.
+    /// Like [`Exporter::start`], for a process that counts in [`Meters`] itself: these are exported. With a journal,
+    /// nothing has to be recorded here.
     ///
     /// # Errors
     ///
     /// As those of [`Exporter::start`].
-    pub fn start_with(settings: &Settings, meters: &Meters, runtime: &Handle) -> Result<Self, StartError> {
-        Self::start_of(settings, Some(meters), runtime)
+    pub fn start_with(
+        settings: &Settings,
+        meters: &Meters,
+        journal: Option<&Journal>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
+        Self::start_of(settings, Some(meters), journal, runtime)
     }
 
-    fn start_of(settings: &Settings, meters: Option<&Meters>, runtime: &Handle) -> Result<Self, StartError> {
+    fn start_of(
+        settings: &Settings,
+        meters: Option<&Meters>,
+        journal: Option<&Journal>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
         let _entered = runtime.enter();
         let resource = resource(&settings.resource);
         let (stop, stopped) = watch::channel(None);
         let mut exporter = Self {
-            queue: None,
+            journal: match journal {
+                Some(journal) => journal.clone(),
+                None => Journal::open(journal::Settings::default(), Vec::new())?.0,
+            },
+            is_own: journal.is_none(),
             metrics: None,
+            is_counting: meters.is_none(),
+            statistics: Arc::default(),
             stop,
             deliveries: Mutex::default(),
         };
-        if let Some(destination) = &settings.traces {
-            let mut outlet = transport::spans(destination)?;
-            opentelemetry_sdk::trace::SpanExporter::set_resource(&mut outlet.exporter, &resource);
-            let queue = Arc::<Queue>::default();
-            exporter.queue = Some(Arc::clone(&queue));
-            let delivery = delivery::deliver_spans(outlet, destination.clone(), queue, stopped.clone());
-            exporter.deliveries().push(runtime.spawn(delivery));
+        if let Some(meters) = meters {
+            meters.observe_exports(Arc::clone(&exporter.statistics));
+        }
+        for (signal, destination, render) in requests::of_reports(settings) {
+            exporter.deliver_reports(signal, destination, render, &stopped, runtime)?;
         }
         if let Some(destination) = &settings.metrics {
-            let outlet = transport::metrics(destination)?;
-            let metrics = match meters {
-                Some(meters) => meters.metrics(),
-                None => {
-                    let metrics = Arc::new(Metrics::new(resource));
-                    exporter.metrics = Some(Arc::clone(&metrics));
-                    metrics
-                }
-            };
-            let interval = settings.metric_interval;
-            let delivery = delivery::deliver_metrics(outlet, destination.clone(), metrics, interval, stopped);
+            let of_checks = || Meters::of_checks(resource, settings.histograms);
+            let metrics = meters.cloned().unwrap_or_else(of_checks);
+            exporter.metrics = Some(metrics.clone());
+            let way = exporter.way(Signal::Metrics, destination)?;
+            let source = requests::metrics(metrics);
+            let delivery = delivery::deliver_metrics(way, source, settings.metric_interval, stopped);
             exporter.deliveries().push(runtime.spawn(delivery));
         }
         Ok(exporter)
     }
 
-    /// Takes a report in. Never waits.
+    fn deliver_reports(
+        &self,
+        signal: Signal,
+        destination: &Destination,
+        render: Render,
+        stopped: &Stop,
+        runtime: &Handle,
+    ) -> Result<(), StartError> {
+        let is_kept = self.journal.status().dir.is_some();
+        let feed = self.journal.feed(signal.name());
+        let delivery = Delivery::new(self.way(signal, destination)?, feed, render, is_kept);
+        self.deliveries()
+            .push(runtime.spawn(delivery.run(stopped.clone())));
+        Ok(())
+    }
+
+    fn way(&self, signal: Signal, destination: &Destination) -> Result<Way, StartError> {
+        let statistics = Arc::clone(&self.statistics);
+        Ok(Way::new(signal, Client::new(destination)?, statistics))
+    }
+
+    /// Takes a report in, as far as it does not come by [`Meters`] and journal. Never waits.
     pub fn record(&self, report: &Report) {
-        if let Some(metrics) = &self.metrics {
+        if let (Some(metrics), true) = (&self.metrics, self.is_counting) {
             metrics.record(report);
         }
-        if let Some(queue) = &self.queue {
-            queue.push(spans::spans(report));
+        if self.is_own {
+            self.journal.append(report.clone());
         }
+    }
+
+    /// What becomes of exports, counted.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        Arc::clone(&self.statistics)
     }
 
     fn deliveries(&self) -> MutexGuard<'_, Vec<JoinHandle<Vec<String>>>> {
@@ -104,8 +153,13 @@ impl Exporter {
     /// Exports what is left and ends, within `bound` whatever the collector does. Returns a sentence
     /// for everything that could not be delivered, for people; none when all was.
     pub async fn shutdown(&self, bound: Duration) -> Vec<String> {
-        self.stop.send_replace(Some(Instant::now() + bound));
+        let deadline = Instant::now() + bound;
         let mut losses = Vec::new();
+        // A disk that hangs leaves half of the time to what is in memory already.
+        if let Err(unfinished) = self.journal.flush(bound / 2).await {
+            losses.push(unfinished.to_string());
+        }
+        self.stop.send_replace(Some(deadline));
         let deliveries = std::mem::take(&mut *self.deliveries());
         for delivery in deliveries {
             match delivery.await {
@@ -113,6 +167,11 @@ impl Exporter {
                 Err(error) => losses.push(format!("an export task ended early: {error}")),
             }
         }
+        let refused = self
+            .metrics
+            .iter()
+            .flat_map(|metrics| metrics.refused_measurements());
+        losses.extend(refused.map(|what| format!("not exported: {what}")));
         losses
     }
 }
@@ -123,10 +182,4 @@ impl Drop for Exporter {
         self.stop
             .send_if_modified(|stop| stop.replace(stop.unwrap_or_else(Instant::now)).is_none());
     }
-}
-
-/// Whether an event of the log is worth keeping as far as telemetry goes: the libraries tell of every
-/// failed export, which we do ourselves, once. What they alone know is that a collector took a part.
-pub fn is_worth_logging(metadata: &tracing::Metadata<'_>) -> bool {
-    !metadata.target().starts_with("opentelemetry") || metadata.name().ends_with(".PartialSuccess")
 }

@@ -1,36 +1,82 @@
 //! What the rest of the program sees of the metrics: a handle that counts, and shows the counts. The OTLP
 //! export and the text for Prometheus are made from the same instruments, and so tell the same numbers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue as Attribute};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
+use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
+use opentelemetry_sdk::Resource;
+
+use super::check_metrics::CheckMetrics;
+use super::delivery_metrics::{ExportMetrics, JournalMetrics};
 use super::environment::Environment;
-use super::exposition::{self, Exposition};
-use super::metrics::Metrics;
+use super::exposition::{Exposition, write_metrics};
+use super::metrics::{Checkpoint, Histograms, Instrument, KeptCheck, Messages, Owner, Registry, nanoseconds};
 use super::resource::resource;
-use super::runner_metrics::{RunnerMetrics, circuit};
-use super::{names, process};
+use super::runner_metrics::RunnerMetrics;
+use super::statistics::Statistics;
+use super::{names, process, spans};
+use crate::journal::Status;
 use crate::outcome::Report;
 
-/// The metrics of a process that serves. Clones count together. Nothing here waits for anybody.
+/// The most points of a request. One of a histogram with its attributes takes some 700 bytes, so that a request stays
+/// under the 4 MiB which gRPC servers take without a setting.
+const MOST_POINTS: usize = 4_000;
+
+/// The metrics of a process. Clones count together. Nothing here waits for anybody.
 #[derive(Debug, Clone)]
-pub struct Meters {
-    metrics: Arc<Metrics>,
-    runner: Arc<RunnerMetrics>,
+pub struct Meters(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Arc<Registry>,
+    checks: CheckMetrics,
+    /// What only a process that serves has.
+    runner: Option<RunnerMetrics>,
+    resource: Resource,
+    /// In nanoseconds since 1970.
+    began: u64,
 }
 
 impl Meters {
-    /// All at zero, for a process with these further attributes (`OTEL_RESOURCE_ATTRIBUTES` and
+    /// All at zero, for a process that serves, with these further attributes (`OTEL_RESOURCE_ATTRIBUTES` and
     /// `OTEL_SERVICE_NAME`, which [`Meters::resource_from`] reads).
     pub fn new(resource_attributes: &BTreeMap<String, String>) -> Self {
-        let metrics = Metrics::new(resource(resource_attributes));
-        let runner = RunnerMetrics::new(metrics.meter());
-        process::observe(metrics.meter());
-        Self {
-            metrics: Arc::new(metrics),
-            runner: Arc::new(runner),
-        }
+        Self::with_histograms(resource_attributes, Histograms::default())
+    }
+
+    /// The same, whose histograms leave over OTLP in this form.
+    pub fn with_histograms(resource_attributes: &BTreeMap<String, String>, histograms: Histograms) -> Self {
+        let (now, registry) = begin(histograms);
+        let began = nanoseconds(now);
+        let checks = CheckMetrics::new(&registry, began);
+        let runner = RunnerMetrics::new(&registry, began);
+        process::observe(&registry, now, began);
+        Self(Arc::new(Inner {
+            registry,
+            checks,
+            runner: Some(runner),
+            resource: resource(resource_attributes),
+            began,
+        }))
+    }
+
+    /// Those of checks alone, for a process that does not serve.
+    pub(super) fn of_checks(resource: Resource, histograms: Histograms) -> Self {
+        let (now, registry) = begin(histograms);
+        let began = nanoseconds(now);
+        let checks = CheckMetrics::new(&registry, began);
+        Self(Arc::new(Inner {
+            registry,
+            checks,
+            runner: None,
+            resource,
+            began,
+        }))
     }
 
     /// The attributes of the resource that these environment variables say.
@@ -39,101 +85,225 @@ impl Meters {
         Environment::new(variable).resource_attributes()
     }
 
-    /// Says which checks there are now, each with its plugin and target. The counters and gauges of others
-    /// are forgotten, with the breakers that none of these has, and reports of others are no longer taken.
+    /// Says which checks there are now. Everything of others is forgotten, and reports of others are no longer taken.
     pub fn set_checks<'a>(&self, checks: impl IntoIterator<Item = CheckLabels<'a>>) {
-        let (mut names, mut circuits, mut targets) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for check in checks {
-            names.insert(check.name.to_owned());
-            circuits.insert(circuit(check.target, check.plugin));
-            targets.insert(check.target.to_owned());
-        }
-        self.runner.retain(&names, &circuits, &targets);
-        self.metrics.set_checks(names);
+        let checks = checks.into_iter().map(|check| (check.name, check.plugin));
+        let now = nanoseconds(SystemTime::now());
+        self.0.checks.checks().set(checks, now, |keep, each_check| {
+            self.0.checks.forget(keep, each_check);
+            if let Some(runner) = &self.0.runner {
+                runner.forget(keep);
+            }
+        });
     }
 
     /// Adds a report, that of a skipped run as well: `synthetic.check.runs` has its reason as `error.type`.
     pub fn record(&self, report: &Report) {
-        self.metrics.record(report);
+        let is_taken = self.0.checks.record(report);
+        if let Some(runner) = self.0.runner.as_ref().filter(|_| is_taken) {
+            runner.record(report);
+        }
     }
 
     /// Sets the state of a check: `unknown`, `passing`, `warning` or `failing`.
     pub fn check_state(&self, check: &str, plugin: &str, state: &str) {
-        if self.metrics.is_known(check) {
-            self.runner.check_state(check, plugin, state);
-        }
+        self.of_check(check, plugin, |runner, owner| runner.check_state(owner, state));
     }
 
-    /// Sets the state of a breaker: `closed`, `open` or `half-open`.
-    pub fn breaker_state(&self, target: &str, plugin: &str, state: &str) {
-        self.runner.circuit_state(target, plugin, state);
+    /// Sets the state of the breaker of a check's target: `closed`, `open` or `half-open`.
+    pub fn breaker_state(&self, check: &str, plugin: &str, state: &str) {
+        self.of_check(check, plugin, |runner, owner| runner.circuit_state(owner, state));
     }
 
-    /// Counts a breaker's change into a state.
-    pub fn breaker_transition(&self, target: &str, plugin: &str, state: &str) {
-        self.runner.circuit_transition(target, plugin, state);
-    }
-
-    /// Counts a retry that a target's retry budget did not allow.
-    pub fn retry_denied(&self, target: &str) {
-        self.runner.retry_denied(target);
-    }
-
-    /// Takes in how late a run began.
-    pub fn lag(&self, lag: Duration) {
-        self.runner.delay(lag);
+    /// Counts a breaker's change into a state, which a run of this check brought about.
+    pub fn breaker_transition(&self, check: &str, plugin: &str, state: &str) {
+        self.of_check(check, plugin, |runner, owner| {
+            runner.circuit_transition(owner, state);
+        });
     }
 
     /// Counts runs whose time passed without them.
     pub fn missed(&self, runs: u64) {
-        self.runner.missed(runs);
+        self.of_runner(|runner| runner.missed(runs));
     }
 
     /// Says how many runs are under way.
     pub fn active_runs(&self, runs: usize) {
-        self.runner.active(runs);
+        self.of_runner(|runner| runner.active(runs));
+    }
+
+    /// Says how many runs there can be at once.
+    pub fn most_runs(&self, runs: usize) {
+        self.of_runner(|runner| runner.most_runs(runs));
+    }
+
+    /// Says how many runs are due and wait for a slot.
+    pub fn queue_size(&self, runs: usize) {
+        self.of_runner(|runner| runner.queue(runs));
     }
 
     /// Says whether a load of the configuration, the first one included, was taken.
     pub fn reloaded(&self, is_success: bool) {
-        self.runner.reloaded(is_success);
+        self.of_runner(|runner| runner.reloaded(is_success));
     }
 
     /// Counts a file that was refused as this plugin, or under this file name where it is none.
     pub fn plugin_refused(&self, plugin: &str) {
-        self.runner.plugin_refused(plugin);
+        self.of_runner(|runner| runner.plugin_refused(plugin));
     }
 
     /// Counts a plugin that was replaced by another version of it.
     pub fn plugin_swapped(&self, plugin: &str) {
-        self.runner.plugin_swapped(plugin);
+        self.of_runner(|runner| runner.plugin_swapped(plugin));
+    }
+
+    /// Takes in how long a plugin took to load, and whether its compiled code was there.
+    pub fn plugin_compiled(&self, plugin: &str, took: Duration, was_kept: bool) {
+        self.of_runner(|runner| runner.plugin_compiled(plugin, took, was_kept));
     }
 
     /// Counts a task that died or hung and was started again.
     pub fn task_restarted(&self, task: &str) {
-        self.runner.task_restarted(task);
+        self.of_runner(|runner| runner.task_restarted(task));
+    }
+
+    /// Shows what becomes of exports.
+    pub(super) fn observe_exports(&self, statistics: Arc<Statistics>) {
+        let exports = ExportMetrics::new(&self.0.registry, self.0.began);
+        self.0.registry.observe(move || exports.show(&statistics));
+    }
+
+    /// Shows how a journal is, and how far the deliveries are that read it. To be called once; `status` is asked for
+    /// each time that somebody looks, and must not wait.
+    pub fn observe_journal(&self, status: impl Fn() -> Status + Send + Sync + 'static) {
+        let metrics = JournalMetrics::new(&self.0.registry, self.0.began);
+        self.0.registry.observe(move || metrics.show(&status()));
     }
 
     /// Counts a panic.
     pub fn panicked(&self) {
-        self.runner.panicked();
+        self.of_runner(RunnerMetrics::panicked);
     }
 
-    /// All metrics as text. Takes a processor for as long as there is to write, some 20 kB for each check.
+    /// Writes all metrics as text, in pieces: it takes a processor for as long as there is to write, and memory for a
+    /// part of the checks only. Runs go on being counted meanwhile.
     ///
     /// # Errors
     ///
-    /// When the SDK cannot collect, which it does not do after its end.
-    pub fn text(&self, format: Exposition) -> Result<String, String> {
-        let collected = self.metrics.collect().map_err(|error| error.to_string())?;
-        let known = |check: &str| self.metrics.is_known(check);
-        Ok(exposition::text(&collected, format, names::CHECK, &known))
+    /// Those of the writer.
+    pub fn write_text(&self, format: Exposition, writer: &mut dyn io::Write) -> io::Result<()> {
+        write_metrics(&self.0.resource, &self.0.registry.collected(), format, writer)
     }
 
-    /// The instruments, for the export.
-    pub(super) fn metrics(&self) -> Arc<Metrics> {
-        Arc::clone(&self.metrics)
+    /// All metrics as OTLP has them at this moment, cumulative. Each element is of a size that a request may have, and
+    /// is made when it is asked for: all of them together are large with many thousand checks.
+    pub fn export(&self, now: SystemTime) -> impl Iterator<Item = ScopeMetrics> + use<> {
+        let scope = InstrumentationScope::from((&spans::scope(), None));
+        Messages::new(self.0.registry.collected(), scope, nanoseconds(now), MOST_POINTS)
     }
+
+    /// The same under the attributes of the process.
+    pub(super) fn pages(&self, now: SystemTime) -> impl Iterator<Item = ResourceMetrics> + use<> {
+        let attributes = self.0.resource.iter();
+        let attributes = attributes.map(|(key, value)| Attribute {
+            key: key.as_str().to_owned(),
+            value: Some(value.clone().into()),
+            ..Attribute::default()
+        });
+        let resource = WireResource {
+            attributes: attributes.collect(),
+            ..WireResource::default()
+        };
+        self.export(now).map(move |scope| ResourceMetrics {
+            resource: Some(resource.clone()),
+            scope_metrics: vec![scope],
+            ..ResourceMetrics::default()
+        })
+    }
+
+    /// What reports have added, to be kept over the end of the process.
+    pub fn checkpoint(&self) -> serde_json::Value {
+        let known = self.0.checks.checks().known();
+        let checks = known.iter().map(|(name, check)| KeptCheck {
+            name: name.to_owned(),
+            plugin: check.plugin().to_owned(),
+            start: check.start(),
+        });
+        let (checks, each_check) = (checks.collect(), known.each_check());
+        drop(known);
+        let checkpoint = Checkpoint::of(checks, each_check, &self.of_reports());
+        // Made of texts and numbers, which have a form as JSON.
+        serde_json::to_value(checkpoint).unwrap_or_default()
+    }
+
+    /// Goes on from what was kept, with the starts of then. Returns what could not be gone on with, in sentences; it
+    /// counts anew.
+    pub fn restore(&self, kept: serde_json::Value) -> Vec<String> {
+        let checkpoint = match Checkpoint::read(kept) {
+            Ok(checkpoint) => checkpoint,
+            Err(reason) => return vec![format!("the metrics count anew: {reason}")],
+        };
+        let checks = self.0.checks.checks();
+        checks.set_each_check(checkpoint.each_check);
+        for KeptCheck { name, plugin, start } in &checkpoint.checks {
+            checks.restore(name, plugin, *start);
+        }
+        let known = checks.known();
+        let (instruments, measurements) = (self.of_reports(), self.0.checks.measurements());
+        let instrument = |name: &str, unit: &str| {
+            if let Some(measurement) = name.strip_prefix(names::METRIC_MEASUREMENT_PREFIX) {
+                return measurements.gauge(measurement, unit);
+            }
+            let mut instruments = instruments.iter();
+            instruments
+                .find(|instrument| instrument.definition().name == name)
+                .cloned()
+        };
+        let owner = |name: &str| known.get_key_value(name).map(|(name, check)| check.owner(name));
+        let problems = checkpoint.restore(instrument, owner, self.0.checks.nobody());
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    /// Measurements that were left out, and why.
+    pub(super) fn refused_measurements(&self) -> Vec<String> {
+        self.0.checks.measurements().refused()
+    }
+
+    /// The instruments that reports add to.
+    fn of_reports(&self) -> Vec<Arc<Instrument>> {
+        let mut instruments: Vec<_> = self.0.checks.instruments().into_iter().cloned().collect();
+        instruments.extend(self.0.checks.measurements().instruments());
+        if let Some(runner) = &self.0.runner {
+            instruments.extend(runner.of_reports().into_iter().cloned());
+        }
+        instruments
+    }
+
+    #[cfg(test)]
+    pub(super) fn instruments(&self) -> Vec<Arc<Instrument>> {
+        self.0.registry.collected()
+    }
+
+    fn of_check(&self, check: &str, plugin: &str, change: impl FnOnce(&RunnerMetrics, Owner<'_>)) {
+        let known = self.0.checks.checks().known();
+        let Some(is) = known.get(check).filter(|known| known.plugin() == plugin) else {
+            return;
+        };
+        if let Some(runner) = &self.0.runner {
+            change(runner, is.owner(check));
+        }
+    }
+
+    fn of_runner(&self, change: impl FnOnce(&RunnerMetrics)) {
+        if let Some(runner) = &self.0.runner {
+            change(runner);
+        }
+    }
+}
+
+fn begin(histograms: Histograms) -> (SystemTime, Arc<Registry>) {
+    let is_exponential = histograms == Histograms::Exponential;
+    (SystemTime::now(), Arc::new(Registry::new(is_exponential)))
 }
 
 /// What names a check in metrics.
@@ -143,8 +313,6 @@ pub struct CheckLabels<'a> {
     pub name: &'a str,
     /// The name of its plugin.
     pub plugin: &'a str,
-    /// Its target, by which it shares a breaker and a retry budget.
-    pub target: &'a str,
 }
 
 #[cfg(test)]

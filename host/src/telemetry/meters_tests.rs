@@ -1,23 +1,26 @@
 //! Tests of the handle: what serving counts, and that it vanishes with what it is about.
 
 use super::*;
-use crate::telemetry::specimen::{passing, skipped};
+use crate::outcome::{Blame, ErrorType, Outcome};
+use crate::telemetry::specimen::{self, failing, passing, skipped};
 use crate::telemetry::strict;
 
 fn meters() -> Meters {
     Meters::new(&BTreeMap::new())
 }
 
-fn labels<'a>(name: &'a str, target: &'a str) -> CheckLabels<'a> {
-    CheckLabels {
-        name,
-        plugin: "imap",
-        target,
-    }
+fn labels(name: &str) -> CheckLabels<'_> {
+    CheckLabels { name, plugin: "imap" }
+}
+
+fn text(meters: &Meters, format: Exposition) -> String {
+    let mut text = Vec::new();
+    meters.write_text(format, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 fn lines(meters: &Meters, needle: &str) -> Vec<String> {
-    let page = meters.text(Exposition::Prometheus).unwrap();
+    let page = text(meters, Exposition::Prometheus);
     let mut lines: Vec<String> = page
         .lines()
         .filter(|line| !line.starts_with('#') && line.contains(needle))
@@ -33,20 +36,21 @@ fn everything_that_serving_counts_is_readable_in_both_formats() {
     meters.record(&passing());
     meters.record(&skipped());
     meters.check_state("mail-login", "imap", "passing");
-    meters.breaker_state("mail:993", "imap", "half-open");
-    meters.breaker_transition("mail:993", "imap", "half-open");
-    meters.retry_denied("mail:993");
-    meters.lag(Duration::from_millis(3));
+    meters.breaker_state("mail-login", "imap", "half-open");
+    meters.breaker_transition("mail-login", "imap", "half-open");
     meters.missed(2);
     meters.active_runs(4);
+    meters.most_runs(16);
+    meters.queue_size(5);
     meters.reloaded(true);
     meters.plugin_refused("imap");
     meters.plugin_swapped("imap");
+    meters.plugin_compiled("imap", Duration::from_millis(3), true);
     meters.task_restarted("watch");
     meters.panicked();
-    let page = meters.text(Exposition::OpenMetrics).unwrap();
+    let page = text(&meters, Exposition::OpenMetrics);
     let samples = strict::open_metrics(&page).unwrap();
-    let older = strict::prometheus(&meters.text(Exposition::Prometheus).unwrap()).unwrap();
+    let older = strict::prometheus(&text(&meters, Exposition::Prometheus)).unwrap();
     let value = |line: &str| {
         let found = samples.iter().find(|sample| {
             let labels: Vec<String> = sample
@@ -59,7 +63,6 @@ fn everything_that_serving_counts_is_readable_in_both_formats() {
         found.map(|sample| sample.value.as_str())
     };
     let check = "synthetic_check_name=mail-login";
-    let circuit = "synthetic_check_target=mail:993,synthetic_check_type=imap";
     for (line, expected) in [
         (
             format!(
@@ -91,26 +94,38 @@ fn everything_that_serving_counts_is_readable_in_both_formats() {
             "0",
         ),
         (
-            format!("synthetic_check_circuit_state{{synthetic_check_circuit_state=half_open,{circuit}}}"),
-            "1",
-        ),
-        (
-            format!("synthetic_check_circuit_state{{synthetic_check_circuit_state=open,{circuit}}}"),
-            "0",
-        ),
-        (
             format!(
-                "synthetic_check_circuit_transitions_total{{synthetic_check_circuit_state=half_open,{circuit}}}"
+                "synthetic_check_circuit_state{{synthetic_check_circuit_state=half_open,{check},synthetic_check_type=imap}}"
             ),
             "1",
         ),
         (
-            "synthetic_check_retries_denied_total{synthetic_check_target=mail:993}".into(),
+            format!(
+                "synthetic_check_circuit_state{{synthetic_check_circuit_state=open,{check},synthetic_check_type=imap}}"
+            ),
+            "0",
+        ),
+        (
+            format!(
+                "synthetic_check_circuit_transitions_total{{synthetic_check_circuit_state=half_open,{check},synthetic_check_type=imap}}"
+            ),
             "1",
         ),
         ("synthetic_runner_schedule_delay_seconds_count{}".into(), "1"),
         ("synthetic_runner_schedule_missed_total{}".into(), "2"),
         ("synthetic_runner_runs_active{}".into(), "4"),
+        ("synthetic_runner_runs_limit{}".into(), "16"),
+        ("synthetic_runner_queue_size{}".into(), "5"),
+        (
+            "synthetic_runner_plugin_compile_duration_seconds_count{synthetic_check_type=imap,\
+             synthetic_runner_cache=hit}"
+                .into(),
+            "1",
+        ),
+        (
+            "synthetic_runner_plugin_fuel_used_count{synthetic_check_type=imap}".into(),
+            "1",
+        ),
         ("synthetic_runner_config_last_reload_success{}".into(), "1"),
         (
             "synthetic_runner_plugin_refused_total{synthetic_check_type=imap}".into(),
@@ -138,33 +153,141 @@ fn everything_that_serving_counts_is_readable_in_both_formats() {
 }
 
 #[test]
-fn a_removed_check_is_nowhere_in_the_text_and_takes_its_breaker_with_it() {
+fn a_removed_check_is_nowhere_in_the_text() {
     let meters = meters();
-    meters.set_checks([labels("mail-login", "mail:993"), labels("page", "www:443")]);
+    meters.set_checks([labels("mail-login"), labels("page")]);
     meters.record(&passing());
-    meters.check_state("mail-login", "imap", "passing");
-    meters.breaker_state("mail:993", "imap", "open");
-    meters.breaker_state("www:443", "imap", "open");
-    meters.retry_denied("mail:993");
-    assert!(lines(&meters, "mail-login").len() > 20);
-    meters.set_checks([labels("page", "www:443")]);
-    meters.check_state("mail-login", "imap", "failing");
-    meters.record(&passing());
-    for gone in ["mail-login", "mail:993"] {
-        assert_eq!(lines(&meters, gone), [""; 0]);
+    for check in ["mail-login", "page"] {
+        meters.check_state(check, "imap", "passing");
+        meters.breaker_state(check, "imap", "open");
+        meters.breaker_transition(check, "imap", "open");
     }
-    assert_eq!(lines(&meters, "www:443").len(), 3);
+    assert!(lines(&meters, "mail-login").len() > 20);
+    meters.set_checks([labels("page")]);
+    meters.check_state("mail-login", "imap", "failing");
+    meters.breaker_state("mail-login", "imap", "closed");
+    meters.breaker_transition("mail-login", "imap", "closed");
+    meters.record(&passing());
+    assert_eq!(lines(&meters, "mail-login"), [""; 0]);
+    assert_eq!(lines(&meters, "\"page\"").len(), 4 + 3 + 1);
 }
 
 #[test]
-fn a_check_that_comes_back_counts_from_the_start() {
+fn what_reports_add_goes_on_after_a_restart_with_its_start() {
+    let before = meters();
+    before.set_checks([labels("mail-login")]);
+    let trapped = Report {
+        outcome: Outcome::Error,
+        blame: Some(Blame::Plugin),
+        error: Some(specimen::error(ErrorType::FuelExhausted, "tls")),
+        ..failing()
+    };
+    for report in [passing(), failing(), skipped(), trapped.clone()] {
+        before.record(&report);
+    }
+    let kept = serde_json::from_str(&before.checkpoint().to_string()).unwrap();
+    let after = meters();
+    assert_eq!(after.restore(kept), [""; 0]);
+    // As the daemon does, and with a check that is new.
+    after.set_checks([labels("mail-login"), labels("page")]);
+    let of_reports = |meters: &Meters| -> Vec<String> {
+        let lines = lines(meters, "").into_iter();
+        let runners = ["delay", "fuel", "memory_peak", "traps", "capability"];
+        lines
+            .filter(|line| {
+                line.starts_with("synthetic_check") || runners.iter().any(|word| line.contains(word))
+            })
+            .collect()
+    };
+    assert!(of_reports(&before).len() > 60);
+    assert_eq!(of_reports(&after), of_reports(&before));
+    for meters in [&before, &after] {
+        meters.record(&trapped);
+    }
+    assert_eq!(of_reports(&after), of_reports(&before));
+    let starts = |meters: &Meters| {
+        let mut starts = std::collections::BTreeSet::new();
+        for instrument in meters.of_reports() {
+            instrument.each(|_, _, series| {
+                starts.insert(series.start);
+            });
+        }
+        starts
+    };
+    assert_eq!(starts(&after), starts(&before));
+}
+
+#[test]
+fn a_checkpoint_of_others_is_refused_in_a_sentence() {
     let meters = meters();
+    assert_eq!(
+        meters.restore(serde_json::json!({"version": 0})),
+        ["the metrics count anew: its version is `0`, wanted `1`"]
+    );
     meters.record(&passing());
-    meters.set_checks([]);
-    meters.set_checks([labels("mail-login", "mail:993")]);
-    meters.record(&passing());
-    let runs = lines(&meters, "synthetic_check_runs_total");
-    assert!(runs.len() == 1 && runs[0].ends_with(" 1"), "{runs:?}");
+    assert_eq!(lines(&meters, "synthetic_check_runs_total").len(), 1);
+}
+
+/// Every number of the text is the one that leaves over OTLP.
+#[test]
+fn the_text_and_the_export_tell_the_same_numbers() {
+    use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point};
+    let meters = meters();
+    for report in [passing(), failing(), skipped()] {
+        meters.record(&report);
+    }
+    meters.missed(3);
+    let page = text(&meters, Exposition::Prometheus);
+    let samples = strict::prometheus(&page).unwrap();
+    let mut compared = 0;
+    for metric in meters
+        .export(SystemTime::now())
+        .flat_map(|scope| scope.metrics)
+        .filter(|metric| {
+            !["process.", "synthetic.runner.metrics.series"]
+                .iter()
+                .any(|own| metric.name.starts_with(own))
+        })
+    {
+        let family = metric.name.replace('.', "_");
+        let of_family = |suffix: &str| -> f64 {
+            let own = samples.iter().filter(|sample| {
+                let rest = sample.name.strip_prefix(&family);
+                rest.is_some_and(|rest| ["", "_seconds", "_bytes"].contains(&rest.trim_end_matches(suffix)))
+                    && sample.name.ends_with(suffix)
+            });
+            own.map(|sample| sample.value.parse::<f64>().unwrap()).sum()
+        };
+        let numbers = |points: &[opentelemetry_proto::tonic::metrics::v1::NumberDataPoint]| -> f64 {
+            let values = points.iter().map(|point| match point.value {
+                Some(number_data_point::Value::AsInt(value)) => value as f64,
+                Some(number_data_point::Value::AsDouble(value)) => value,
+                None => f64::NAN,
+            });
+            values.sum()
+        };
+        let pairs = match metric.data.unwrap() {
+            Data::Sum(sum) if sum.is_monotonic => vec![(numbers(&sum.data_points), of_family("_total"))],
+            Data::Sum(sum) => vec![(numbers(&sum.data_points), of_family(""))],
+            Data::Gauge(gauge) => vec![(numbers(&gauge.data_points), of_family(""))],
+            Data::Histogram(histogram) => {
+                let points = &histogram.data_points;
+                let count: u64 = points.iter().map(|point| point.count).sum();
+                let sum = points.iter().filter_map(|point| point.sum).sum();
+                vec![(count as f64, of_family("_count")), (sum, of_family("_sum"))]
+            }
+            other => panic!("{other:?}"),
+        };
+        for (exported, shown) in pairs {
+            compared += 1;
+            assert!(
+                (exported - shown).abs() <= exported.abs() * 1e-12,
+                "{}: {exported} is exported, {shown} shown",
+                metric.name
+            );
+        }
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 #[test]

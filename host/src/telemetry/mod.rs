@@ -2,40 +2,49 @@
 //! reports and can fail without effect on them. How reports come to be does not live here.
 //!
 //! A run is one trace: a root span, a span for each attempt, a span for each phase that was reached.
-//! The SDK's batch processor is not used: it drops spans on bursts and hides failed exports. Spans are
-//! built from the finished report with identities that follow from it, so that exporting a report
-//! again yields the same spans, and the outcome of every export is known.
+//! Neither the SDK's batch processor nor its exporters are used: they drop spans on bursts and hide what a
+//! collector answered. Spans are built from the finished report with identities that follow from it, so that
+//! exporting a report again yields the same spans. What waits for a collector waits in the journal.
 //!
 //! Metrics are cumulative, so that a collector that was away for a while misses nothing but
 //! resolution. Their attributes are of low cardinality: check, plugin, outcome, phase, error type. A process
 //! that serves has [`Meters`], which it exports, shows as text, or both.
 
+mod check_metrics;
+mod checks;
 mod configured;
 mod delivery;
+mod delivery_metrics;
 mod environment;
 mod exporter;
-mod exposition;
-mod http_client;
+pub(crate) mod exposition;
+mod logs;
+mod machine;
 mod measurements;
 mod meters;
 mod metrics;
 mod names;
+mod observer;
+mod otlp;
 mod process;
-mod queue;
+mod requests;
 mod resource;
 mod runner_metrics;
-mod series;
 mod settings;
 mod spans;
 #[cfg(test)]
 mod specimen;
+mod statistics;
 #[cfg(test)]
 pub(crate) mod strict;
-mod translation;
-mod transport;
+mod values;
 
-pub use exporter::{Exporter, FLUSH_BOUND, is_worth_logging};
+pub use delivery::{AgainError, Sent, export_again};
+pub use exporter::{Exporter, FLUSH_BOUND};
 pub use exposition::Exposition;
 pub use meters::{CheckLabels, Meters};
+pub use metrics::Histograms;
+pub use otlp::StartError;
+pub use resource::name_instance;
 pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
-pub use transport::StartError;
+pub use statistics::{DURATION_BOUNDS, ExportResult, SignalFigures, Statistics};

@@ -1,5 +1,5 @@
-//! The names of metrics and attributes: a contract with whoever builds dashboards and alerts on them.
-//! `synthetic.*` is our namespace, because OpenTelemetry's conventions have none for checks.
+//! The names of attributes and events: a contract with whoever builds dashboards and alerts on them. Those of metrics
+//! are in `metrics::catalogue`. `synthetic.*` is our namespace, because OpenTelemetry's conventions have none for checks.
 
 /// The check, by its name in the configuration.
 pub(super) const CHECK: &str = "synthetic.check.name";
@@ -81,25 +81,6 @@ pub(super) const EVENT_DEADLINE_HIT: &str = "deadline.hit";
 /// Where connection phases keep the end of the server certificate's validity. OpenTelemetry's name.
 pub(super) const CERTIFICATE_NOT_AFTER: &str = "tls.server.not_after";
 
-/// Runs by outcome: counter, `{run}`.
-pub(super) const METRIC_RUNS: &str = "synthetic.check.runs";
-/// The duration of runs: histogram, `s`.
-pub(super) const METRIC_DURATION: &str = "synthetic.check.duration";
-/// The duration of phases that were reached: histogram, `s`.
-pub(super) const METRIC_PHASE_DURATION: &str = "synthetic.check.phase.duration";
-/// Attempts by outcome: counter, `{attempt}`.
-pub(super) const METRIC_ATTEMPTS: &str = "synthetic.check.attempts";
-/// 1 after a pass, 0 after a fail; an error or a skipped run says nothing about the target and leaves
-/// it as it was: gauge, `{check}`.
-pub(super) const METRIC_UP: &str = "synthetic.check.up";
-/// When a run last ended with an outcome: gauge, `s` since 1970.
-pub(super) const METRIC_LAST_RUN: &str = "synthetic.check.last_run.time";
-/// A run's duration as a share of its deadline: histogram, `1`.
-pub(super) const METRIC_DEADLINE_UTILIZATION: &str = "synthetic.check.deadline.utilization";
-/// Calls that a missing grant or capability refused: counter, `{call}`.
-pub(super) const METRIC_DENIED_CALLS: &str = "synthetic.check.denied_calls";
-/// What is left of the server certificate's validity, negative after its end: gauge, `s`.
-pub(super) const METRIC_CERTIFICATE_TIME_LEFT: &str = "synthetic.check.tls.certificate.time_left";
 /// What plugins measure is a gauge of this and the measurement's name, in the measurement's unit.
 pub(super) const METRIC_MEASUREMENT_PREFIX: &str = "synthetic.check.measurement.";
 /// What a check's runs go to, `host:port`; checks of the same share a breaker and a retry budget.
@@ -110,44 +91,43 @@ pub(super) const CHECK_STATE: &str = "synthetic.check.state";
 pub(super) const CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
 /// The same, of the state before.
 pub(super) const CIRCUIT_STATE_BEFORE: &str = "synthetic.check.circuit.state.before";
-/// The breaker of the run's target changed its state.
-pub(super) const EVENT_CIRCUIT_TRANSITION: &str = "circuit.transition";
+/// The state of the check before the run that changed it.
+pub(super) const CHECK_STATE_BEFORE: &str = "synthetic.check.state.before";
+/// The breaker of the run's target opened: from now on the target is left alone.
+pub(super) const EVENT_CIRCUIT_OPENED: &str = "circuit.opened";
+/// It went half-open: this run finds out whether the target is well.
+pub(super) const EVENT_CIRCUIT_HALF_OPENED: &str = "circuit.half_opened";
+/// It closed: the target is well.
+pub(super) const EVENT_CIRCUIT_CLOSED: &str = "circuit.closed";
+/// Another attempt is going to be made.
+pub(super) const EVENT_RETRY_SCHEDULED: &str = "retry.scheduled";
+/// A call was refused because a capability is missing.
+pub(super) const EVENT_CAPABILITY_DENIED: &str = "capability.denied";
+/// A call was refused because the check does not grant what it wanted to reach.
+pub(super) const EVENT_GRANT_DENIED: &str = "grant.denied";
+/// How long the run waits before an attempt, in seconds.
+pub(super) const BACKOFF: &str = "synthetic.check.backoff";
+/// Why a span links to another: `previous_attempt`, `opened_circuit` or `previous_state`.
+pub(super) const LINK: &str = "synthetic.check.link";
+/// Lines of the plugin's over the limit of a run that were not kept. Absent when there were none.
+pub(super) const LOG_LINES_DROPPED: &str = "synthetic.check.log.dropped";
+/// By which a log record is told from every other. OpenTelemetry's own name.
+pub(super) const LOG_RECORD_UID: &str = "log.record.uid";
+/// The log record of a run that failed.
+pub(super) const EVENT_CHECK_FAILED: &str = "check.failed";
+/// The log record that tells how many lines were left out.
+pub(super) const EVENT_LOG_CUT: &str = "log.cut";
+/// Spans over the limit of a run that were left out. Absent when there were none.
+pub(super) const SPANS_DROPPED: &str = "synthetic.check.spans.dropped";
 /// The name of a task of the runner.
 pub(super) const TASK: &str = "synthetic.runner.task";
 /// `user` or `system`. OpenTelemetry's own name.
 pub(super) const CPU_MODE: &str = "cpu.mode";
-
-/// 1 for the state that a check is in, 0 for the others: gauge, `{check}`.
-pub(super) const METRIC_CHECK_STATE: &str = "synthetic.check.state";
-/// 1 for the state that a breaker is in, 0 for the others: gauge, `{circuit}`.
-pub(super) const METRIC_CIRCUIT_STATE: &str = "synthetic.check.circuit.state";
-/// Changes of a breaker into a state: counter, `{transition}`.
-pub(super) const METRIC_CIRCUIT_TRANSITIONS: &str = "synthetic.check.circuit.transitions";
-/// Retries that a target's retry budget did not allow: counter, `{retry}`.
-pub(super) const METRIC_RETRIES_DENIED: &str = "synthetic.check.retries_denied";
-/// How late runs began: histogram, `s`.
-pub(super) const METRIC_SCHEDULE_DELAY: &str = "synthetic.runner.schedule.delay";
-/// Runs whose time passed without them: counter, `{run}`.
-pub(super) const METRIC_SCHEDULE_MISSED: &str = "synthetic.runner.schedule.missed";
-/// Runs under way: up-down counter, `{run}`.
-pub(super) const METRIC_ACTIVE_RUNS: &str = "synthetic.runner.runs.active";
-/// 1 when the last load of the configuration was taken, else 0: gauge.
-pub(super) const METRIC_RELOAD_SUCCESS: &str = "synthetic.runner.config.last_reload.success";
-/// When the last one that was taken happened: gauge, `s` since 1970.
-pub(super) const METRIC_RELOAD_TIME: &str = "synthetic.runner.config.last_reload.time";
-/// Plugin files that were refused: counter, `{plugin}`.
-pub(super) const METRIC_PLUGIN_REFUSED: &str = "synthetic.runner.plugin.refused";
-/// Plugins that were replaced: counter, `{plugin}`.
-pub(super) const METRIC_PLUGIN_SWAPPED: &str = "synthetic.runner.plugin.swapped";
-/// Tasks that were started again: counter, `{restart}`.
-pub(super) const METRIC_TASK_RESTARTS: &str = "synthetic.runner.task.restarts";
-/// Panics: counter, `{panic}`.
-pub(super) const METRIC_PANICS: &str = "synthetic.runner.panics";
-/// When the process began: gauge, `s` since 1970. Prometheus' own name, once translated.
-pub(super) const METRIC_PROCESS_START: &str = "process.start_time";
-/// Processor time: counter, `s`. OpenTelemetry's own name, as the following.
-pub(super) const METRIC_PROCESS_CPU: &str = "process.cpu.time";
-/// Resident memory: up-down counter, `By`.
-pub(super) const METRIC_PROCESS_MEMORY: &str = "process.memory.usage";
-/// Open file descriptors: up-down counter, `{file_descriptor}`.
-pub(super) const METRIC_PROCESS_FILES: &str = "process.open_file_descriptor.count";
+/// Whether a plugin had been compiled before: `hit` or `miss`.
+pub(super) const CACHE: &str = "synthetic.runner.cache";
+/// The name of a metric of ours.
+pub(super) const METRIC: &str = "synthetic.runner.metric";
+/// `traces`, `logs` or `metrics`.
+pub(super) const SIGNAL: &str = "synthetic.runner.telemetry.signal";
+/// How a collector answered: `success`, `partial`, `retry`, `too_large` or `refused`.
+pub(super) const EXPORT_OUTCOME: &str = "synthetic.runner.telemetry.outcome";

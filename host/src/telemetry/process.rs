@@ -2,56 +2,43 @@
 //! `/proc`; elsewhere only the start is known, and the others are not there.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Meter;
 
+use super::metrics::{NOBODY, Owner, Registry, Value, catalogue};
 use super::names;
 
 /// The clock ticks in a second of `/proc/self/stat`: `USER_HZ`, a constant of Linux's interface on every
 /// architecture it runs on today (proc(5)).
 const TICKS: f64 = 100.0;
 
-/// Makes the instruments. The process counts as started now.
-pub(super) fn observe(meter: &Meter) {
-    let started = seconds_since_1970(SystemTime::now());
-    let _shown_by_the_sdk = meter
-        .f64_observable_gauge(names::METRIC_PROCESS_START)
-        .with_unit("s")
-        .with_description("When the process began, since 1970.")
-        .with_callback(move |observer| observer.observe(started, &[]))
-        .build();
-    let _shown_by_the_sdk = meter
-        .f64_observable_counter(names::METRIC_PROCESS_CPU)
-        .with_unit("s")
-        .with_description("Processor time, by mode.")
-        .with_callback(|observer| {
-            for (mode, seconds) in cpu_time().into_iter().flatten() {
-                observer.observe(seconds, &[KeyValue::new(names::CPU_MODE, mode)]);
-            }
-        })
-        .build();
-    let _shown_by_the_sdk = meter
-        .i64_observable_up_down_counter(names::METRIC_PROCESS_MEMORY)
-        .with_unit("By")
-        .with_description("Resident memory.")
-        .with_callback(|observer| {
-            if let Some(bytes) = resident_memory() {
-                observer.observe(bytes, &[]);
-            }
-        })
-        .build();
-    let _shown_by_the_sdk = meter
-        .i64_observable_up_down_counter(names::METRIC_PROCESS_FILES)
-        .with_unit("{file_descriptor}")
-        .with_description("Open file descriptors.")
-        .with_callback(|observer| {
-            if let Some(count) = open_files() {
-                observer.observe(count, &[]);
-            }
-        })
-        .build();
+/// Makes the instruments, of a process that began then; `start` is the same in nanoseconds since 1970.
+pub(super) fn observe(registry: &Registry, began: SystemTime, start: u64) {
+    let started = registry.make(&catalogue::PROCESS_START);
+    let cpu = registry.make(&catalogue::PROCESS_CPU);
+    let memory = registry.make(&catalogue::PROCESS_MEMORY);
+    let files = registry.make(&catalogue::PROCESS_FILES);
+    let (base, began) = (Arc::from([]), Value::Real(seconds_since_1970(began)));
+    registry.observe(move || {
+        let process = Owner {
+            name: NOBODY,
+            base: &base,
+            start,
+        };
+        started.set(process, &[], began.clone());
+        for (mode, seconds) in cpu_time().into_iter().flatten() {
+            let mode = KeyValue::new(names::CPU_MODE, mode);
+            cpu.set(process, &[mode], Value::Real(seconds));
+        }
+        if let Some(bytes) = resident_memory() {
+            memory.set(process, &[], Value::Whole(bytes));
+        }
+        if let Some(count) = open_files() {
+            files.set(process, &[], Value::Whole(count));
+        }
+    });
 }
 
 /// Seconds since 1970; zero for a clock that stands before.

@@ -1,38 +1,141 @@
-//! Who exports: the attributes of everything that leaves this process.
+//! Who exports: the attributes of everything that leaves this process. What the environment says wins over what we
+//! found out by ourselves. Reading is apart from concluding, which is pure.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use opentelemetry::KeyValue;
+use opentelemetry_proto::tonic::resource::v1;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use sha2::{Digest, Sha256};
 
+use super::machine::Machine;
+use super::values::Attributes;
 use crate::outcome::hexadecimal;
 
-/// What we know of ourselves, with what the environment says over it.
+/// The attribute by which processes of one service are told apart.
+const INSTANCE: &str = "service.instance.id";
+/// This process, for want of anything that outlives it: random, as the conventions recommend, because two processes
+/// must never look like one.
+static RANDOM_INSTANCE: LazyLock<String> = LazyLock::new(|| uuid(rand::random(), 4));
+
+/// What we know of ourselves, with what the environment says over it, as the SDK wants it.
 pub(super) fn resource(environment: &BTreeMap<String, String>) -> Resource {
-    let own = [
-        KeyValue::new("service.name", "bedcheck"),
-        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-        // A random one, as the conventions recommend: two processes must never look like one.
-        KeyValue::new("service.instance.id", hexadecimal(&rand::random::<[u8; 16]>())),
-        KeyValue::new("process.pid", i64::from(std::process::id())),
-    ];
-    let said = environment
-        .iter()
-        .map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
-    Resource::builder_empty()
-        .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attributes(own)
-        .with_attributes(host_name().map(|name| KeyValue::new("host.name", name)))
-        .with_attributes(said)
-        .build()
+    let attributes = attributes(environment).into_iter();
+    let attributes = attributes.map(|(name, value)| match value {
+        Said::Text(text) => KeyValue::new(name, text),
+        Said::Number(number) => KeyValue::new(name, number),
+    });
+    Resource::builder_empty().with_attributes(attributes).build()
 }
 
-/// The kernel's name of this machine; none where it does not show it as a file.
-fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
+/// The same as OTLP's message.
+pub(super) fn message(environment: &BTreeMap<String, String>) -> v1::Resource {
+    let mut gathered = Attributes::default();
+    for (name, value) in attributes(environment) {
+        match value {
+            Said::Text(text) => gathered.set(&name, text),
+            Said::Number(number) => gathered.set(&name, number),
+        }
+    }
+    let (attributes, dropped_attributes_count) = gathered.finish();
+    v1::Resource {
+        attributes,
+        dropped_attributes_count,
+        ..v1::Resource::default()
+    }
+}
+
+/// Says which instance this is, unless the attributes do: the one that keeps its journal in this folder.
+pub fn name_instance(attributes: &mut BTreeMap<String, String>, journal: &Path) {
+    attributes
+        .entry(INSTANCE.to_owned())
+        .or_insert_with(|| instance_of_journal(journal));
+}
+
+/// The `service.instance.id` of the daemon that keeps its journal in this folder. It is the same after a restart, so
+/// that counters which go on after it go on as the same series; and no two processes have it at a time, because one
+/// at a time writes a journal.
+fn instance_of_journal(directory: &Path) -> String {
+    let machine = Machine::read();
+    let digest = Sha256::new()
+        .chain_update(machine.id.unwrap_or_default())
+        .chain_update([0])
+        .chain_update(machine.name.unwrap_or_default())
+        .chain_update([0])
+        .chain_update(directory.as_os_str().as_encoded_bytes())
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    // Version 8: of our own making (RFC 9562, section 5.8).
+    uuid(bytes, 8)
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Text(String),
+    Number(i64),
+}
+
+fn attributes(environment: &BTreeMap<String, String>) -> BTreeMap<String, Said> {
+    let mut attributes = of_program();
+    let found = Machine::read().attributes();
+    attributes.extend(
+        found
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), Said::Text(text))),
+    );
+    let said = environment.iter();
+    attributes.extend(said.map(|(name, value)| (name.clone(), Said::Text(value.clone()))));
+    attributes
+}
+
+fn of_program() -> BTreeMap<String, Said> {
+    let texts = [
+        ("service.name", "bedcheck"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        (INSTANCE, RANDOM_INSTANCE.as_str()),
+        ("telemetry.sdk.name", "bedcheck"),
+        ("telemetry.sdk.language", "rust"),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+        ("process.executable.name", "bedcheck"),
+        ("os.type", os_type()),
+        ("host.arch", host_arch()),
+    ];
+    let texts = texts.map(|(name, text)| (name.to_owned(), Said::Text(text.to_owned())));
+    let mut attributes = BTreeMap::from(texts);
+    let pid = Said::Number(std::process::id().into());
+    attributes.insert("process.pid".to_owned(), pid);
+    attributes
+}
+
+/// OpenTelemetry's names of operating systems differ from Rust's in one.
+fn os_type() -> &'static str {
+    match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    }
+}
+
+/// OpenTelemetry's names of architectures differ from Rust's in some.
+fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "arm" => "arm32",
+        "powerpc64" => "ppc64",
+        other => other,
+    }
+}
+
+/// A UUID of this version (RFC 9562) with these bytes where it leaves them free.
+fn uuid(mut bytes: [u8; 16], version: u8) -> String {
+    bytes[6] = (bytes[6] & 0x0f) | (version << 4);
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let digits = hexadecimal(&bytes);
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    parts.join("-")
 }
 
 #[cfg(test)]
@@ -49,6 +152,40 @@ mod tests {
             value("service.version").as_deref(),
             Some(env!("CARGO_PKG_VERSION"))
         );
-        assert_eq!(value("service.instance.id").map(|id| id.len()), Some(32));
+        assert_eq!(value("service.instance.id").map(|id| id.len()), Some(36));
+    }
+
+    #[test]
+    fn the_message_says_the_same_as_the_resource_of_the_sdk_and_both_say_it_again() {
+        let said = BTreeMap::from([("deployment.environment.name".to_owned(), "north".to_owned())]);
+        let texts = |pairs: Vec<(String, String)>| BTreeMap::from_iter(pairs);
+        let of_sdk = resource(&said);
+        let of_sdk = of_sdk
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let of_message = message(&said).attributes.into_iter().map(|pair| {
+            use opentelemetry_proto::tonic::common::v1::any_value::Value;
+            let text = match pair.value.and_then(|value| value.value) {
+                Some(Value::StringValue(text)) => text,
+                Some(Value::IntValue(number)) => number.to_string(),
+                other => panic!("{other:?}"),
+            };
+            (pair.key, text)
+        });
+        assert_eq!(texts(of_sdk.collect()), texts(of_message.collect()));
+    }
+
+    #[test]
+    fn the_instance_of_a_journal_is_always_the_same_and_no_other_journals() {
+        let of = |path: &str| instance_of_journal(Path::new(path));
+        assert_eq!(of("/var/lib/a"), of("/var/lib/a"));
+        assert_ne!(of("/var/lib/a"), of("/var/lib/b"));
+        assert_eq!(of("/var/lib/a").as_bytes()[14], b'8');
+    }
+
+    #[test]
+    fn a_uuid_has_its_version_and_variant() {
+        assert_eq!(uuid([0xff; 16], 4), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid([0; 16], 8), "00000000-0000-8000-8000-000000000000");
     }
 }

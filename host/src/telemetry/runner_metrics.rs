@@ -1,23 +1,16 @@
-//! What the runner counts about its checks between runs and about itself: breakers, states, the schedule,
-//! reloads, plugins, tasks. What a report says does not live here.
+//! What the runner counts about its checks between runs, about its plugins and about itself: breakers, states, the
+//! schedule, reloads, tasks, and the metrics themselves. What a report says of its check does not live here.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
-use super::metrics::{counter, gauge, histogram};
+use super::metrics::{Instrument, NOBODY, Owner, Registry, Value, catalogue};
 use super::names;
 use super::process::seconds_since_1970;
-use super::series::Series;
+use crate::outcome::{Blame, Outcome, Report};
 
-/// From a run that begins when it is due to one that waits for a whole interval.
-const DELAY_BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0,
-];
 /// The states of a breaker, each a series.
 const CIRCUIT_STATES: [&str; 3] = ["closed", "open", "half_open"];
 /// The states of a check, each a series.
@@ -26,195 +19,221 @@ const CHECK_STATES: [&str; 4] = ["unknown", "passing", "warning", "failing"];
 /// The instruments.
 #[derive(Debug)]
 pub(super) struct RunnerMetrics {
-    circuit_state: Arc<Series<u64>>,
-    circuit_transitions: Arc<Series<u64>>,
-    check_state: Arc<Series<u64>>,
-    retries_denied: Arc<Series<u64>>,
-    delay: Histogram<f64>,
-    missed: Counter<u64>,
-    active: Arc<AtomicI64>,
-    reload_success: Gauge<u64>,
-    reload_time: Gauge<f64>,
-    plugin_refused: Counter<u64>,
-    plugin_swapped: Counter<u64>,
-    task_restarts: Counter<u64>,
-    panics: Counter<u64>,
+    check_states: Arc<Instrument>,
+    circuit_states: Arc<Instrument>,
+    circuit_transitions: Arc<Instrument>,
+    delay: Arc<Instrument>,
+    missed: Arc<Instrument>,
+    active: Arc<Instrument>,
+    most_runs: Arc<Instrument>,
+    queue: Arc<Instrument>,
+    reload_success: Arc<Instrument>,
+    reload_time: Arc<Instrument>,
+    plugin_refused: Arc<Instrument>,
+    plugin_swapped: Arc<Instrument>,
+    compile_duration: Arc<Instrument>,
+    fuel: Arc<Instrument>,
+    memory: Arc<Instrument>,
+    traps: Arc<Instrument>,
+    denied: Arc<Instrument>,
+    task_restarts: Arc<Instrument>,
+    panics: Arc<Instrument>,
+    no_base: Arc<[KeyValue]>,
+    began: u64,
 }
 
 impl RunnerMetrics {
-    pub(super) fn new(meter: &Meter) -> Self {
+    /// Of a runner that began then, in nanoseconds since 1970.
+    pub(super) fn new(registry: &Arc<Registry>, began: u64) -> Self {
         let metrics = Self {
-            circuit_state: gauge(
-                meter,
-                names::METRIC_CIRCUIT_STATE,
-                "{circuit}",
-                "1 for the state that the breaker is in, 0 for the others.",
-            ),
-            circuit_transitions: counter(
-                meter,
-                names::METRIC_CIRCUIT_TRANSITIONS,
-                "{transition}",
-                "Changes of a breaker's state.",
-            ),
-            check_state: gauge(
-                meter,
-                names::METRIC_CHECK_STATE,
-                "{check}",
-                "1 for the state that the check is in, 0 for the others.",
-            ),
-            retries_denied: counter(
-                meter,
-                names::METRIC_RETRIES_DENIED,
-                "{retry}",
-                "Retries that the target's retry budget did not allow.",
-            ),
-            delay: histogram(
-                meter,
-                names::METRIC_SCHEDULE_DELAY,
-                "s",
-                &DELAY_BUCKETS,
-                "How late runs began.",
-            ),
-            missed: sync_counter(
-                meter,
-                names::METRIC_SCHEDULE_MISSED,
-                "{run}",
-                "Runs whose time passed without them, after a suspend or under overload.",
-            ),
-            active: active_runs(meter),
-            reload_success: meter
-                .u64_gauge(names::METRIC_RELOAD_SUCCESS)
-                .with_description("1 when the last reload was taken, 0 when it was refused.")
-                .build(),
-            reload_time: meter
-                .f64_gauge(names::METRIC_RELOAD_TIME)
-                .with_unit("s")
-                .with_description("When the last reload that was taken happened, since 1970.")
-                .build(),
-            plugin_refused: sync_counter(
-                meter,
-                names::METRIC_PLUGIN_REFUSED,
-                "{plugin}",
-                "Plugin files that were refused while serving.",
-            ),
-            plugin_swapped: sync_counter(
-                meter,
-                names::METRIC_PLUGIN_SWAPPED,
-                "{plugin}",
-                "Plugins that were replaced while serving.",
-            ),
-            task_restarts: sync_counter(
-                meter,
-                names::METRIC_TASK_RESTARTS,
-                "{restart}",
-                "Tasks that died or hung and were started again.",
-            ),
-            panics: sync_counter(meter, names::METRIC_PANICS, "{panic}", "Panics."),
+            check_states: registry.make(&catalogue::CHECK_STATES),
+            circuit_states: registry.make(&catalogue::CIRCUIT_STATES),
+            circuit_transitions: registry.make(&catalogue::CIRCUIT_TRANSITIONS),
+            delay: registry.make(&catalogue::SCHEDULE_DELAY),
+            missed: registry.make(&catalogue::SCHEDULE_MISSED),
+            active: registry.make(&catalogue::ACTIVE_RUNS),
+            most_runs: registry.make(&catalogue::MOST_RUNS),
+            queue: registry.make(&catalogue::QUEUE_SIZE),
+            reload_success: registry.make(&catalogue::RELOAD_SUCCESS),
+            reload_time: registry.make(&catalogue::RELOAD_TIME),
+            plugin_refused: registry.make(&catalogue::PLUGIN_REFUSED),
+            plugin_swapped: registry.make(&catalogue::PLUGIN_SWAPPED),
+            compile_duration: registry.make(&catalogue::PLUGIN_COMPILE_DURATION),
+            fuel: registry.make(&catalogue::PLUGIN_FUEL),
+            memory: registry.make(&catalogue::PLUGIN_MEMORY),
+            traps: registry.make(&catalogue::PLUGIN_TRAPS),
+            denied: registry.make(&catalogue::CAPABILITY_DENIED),
+            task_restarts: registry.make(&catalogue::TASK_RESTARTS),
+            panics: registry.make(&catalogue::PANICS),
+            no_base: [].into(),
+            began,
         };
         // Zero is a value too: an alert on a rise needs something to rise from.
-        metrics.missed.add(0, &[]);
-        metrics.panics.add(0, &[]);
+        metrics.missed(0);
+        metrics.panics.add(metrics.nobody(), &[], 0);
+        metrics.active(0);
+        metrics.queue(0);
+        observe_registry(registry, began);
         metrics
     }
 
-    /// Forgets other checks, and the breakers and retries of other targets.
-    pub(super) fn retain(
-        &self,
-        checks: &HashSet<String>,
-        circuits: &HashSet<String>,
-        targets: &HashSet<String>,
-    ) {
-        self.check_state.retain(|name| checks.contains(name));
-        self.circuit_state.retain(|circuit| circuits.contains(circuit));
-        self.circuit_transitions
-            .retain(|circuit| circuits.contains(circuit));
-        self.retries_denied.retain(|target| targets.contains(target));
+    /// Those that reports add to, and that go on after a restart.
+    pub(super) fn of_reports(&self) -> [&Arc<Instrument>; 5] {
+        [&self.delay, &self.fuel, &self.memory, &self.traps, &self.denied]
     }
 
-    pub(super) fn check_state(&self, check: &str, plugin: &str, state: &str) {
-        let base = [
-            KeyValue::new(names::CHECK, check.to_owned()),
-            KeyValue::new(names::TYPE, plugin.to_owned()),
-        ];
+    /// Forgets other checks.
+    pub(super) fn forget(&self, keep: &dyn Fn(&str) -> bool) {
+        for instrument in [
+            &self.check_states,
+            &self.circuit_states,
+            &self.circuit_transitions,
+        ] {
+            instrument.retain(keep);
+        }
+    }
+
+    /// Adds what a report says of the runner and of its plugin.
+    pub(super) fn record(&self, report: &Report) {
+        if report.outcome == Outcome::Skipped {
+            return;
+        }
+        let plugin = KeyValue::new(names::TYPE, report.plugin.name.clone());
+        let by_plugin = std::slice::from_ref(&plugin);
+        let usage = &report.usage;
+        self.delay
+            .record(self.nobody(), &[], report.lag.as_secs_f64(), None);
+        self.fuel
+            .record(self.nobody(), by_plugin, number(usage.fuel), None);
+        self.memory
+            .record(self.nobody(), by_plugin, number(usage.memory_bytes), None);
+        for (denial, count) in usage.denied_calls.iter() {
+            let own = [plugin.clone(), KeyValue::new(names::DENIAL, denial.as_str())];
+            self.denied.add(self.nobody(), &own, count);
+        }
+        if let (Some(Blame::Plugin), Some(error)) = (report.blame, &report.error) {
+            let error_type = KeyValue::new(names::ERROR_TYPE, error.error_type.as_str().to_owned());
+            self.traps.add(self.nobody(), &[plugin.clone(), error_type], 1);
+        }
+    }
+
+    pub(super) fn check_state(&self, check: Owner<'_>, state: &str) {
         one_of(
-            &self.check_state,
+            &self.check_states,
             check,
-            &base,
             names::CHECK_STATE,
             &CHECK_STATES,
             state,
         );
     }
 
-    pub(super) fn circuit_state(&self, target: &str, plugin: &str, state: &str) {
-        let (owner, base) = (circuit(target, plugin), circuit_attributes(target, plugin));
-        let state = &label(state);
+    pub(super) fn circuit_state(&self, check: Owner<'_>, state: &str) {
+        let state = label(state);
         one_of(
-            &self.circuit_state,
-            &owner,
-            &base,
+            &self.circuit_states,
+            check,
             names::CIRCUIT_STATE,
             &CIRCUIT_STATES,
-            state,
+            &state,
         );
     }
 
-    pub(super) fn circuit_transition(&self, target: &str, plugin: &str, state: &str) {
-        let mut attributes = circuit_attributes(target, plugin).to_vec();
-        attributes.push(KeyValue::new(names::CIRCUIT_STATE, label(state)));
-        self.circuit_transitions
-            .add(&circuit(target, plugin), &attributes, 1);
-    }
-
-    pub(super) fn retry_denied(&self, target: &str) {
-        let attributes = [KeyValue::new(names::TARGET, target.to_owned())];
-        self.retries_denied.add(target, &attributes, 1);
-    }
-
-    pub(super) fn delay(&self, delay: Duration) {
-        self.delay.record(delay.as_secs_f64(), &[]);
+    pub(super) fn circuit_transition(&self, check: Owner<'_>, state: &str) {
+        let state = KeyValue::new(names::CIRCUIT_STATE, label(state));
+        self.circuit_transitions.add(check, &[state], 1);
     }
 
     pub(super) fn missed(&self, runs: u64) {
-        self.missed.add(runs, &[]);
+        self.missed.add(self.nobody(), &[], runs);
     }
 
     pub(super) fn active(&self, runs: usize) {
-        self.active
-            .store(i64::try_from(runs).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.active.set(self.nobody(), &[], whole(runs));
+    }
+
+    pub(super) fn most_runs(&self, runs: usize) {
+        self.most_runs.set(self.nobody(), &[], whole(runs));
+    }
+
+    pub(super) fn queue(&self, runs: usize) {
+        self.queue.set(self.nobody(), &[], whole(runs));
     }
 
     pub(super) fn reloaded(&self, is_success: bool) {
-        self.reload_success.record(u64::from(is_success), &[]);
+        let success = Value::Whole(i64::from(is_success));
+        self.reload_success.set(self.nobody(), &[], success);
         if is_success {
-            self.reload_time
-                .record(seconds_since_1970(SystemTime::now()), &[]);
+            let now = Value::Real(seconds_since_1970(SystemTime::now()));
+            self.reload_time.set(self.nobody(), &[], now);
         }
     }
 
     pub(super) fn plugin_refused(&self, plugin: &str) {
-        self.plugin_refused
-            .add(1, &[KeyValue::new(names::TYPE, plugin.to_owned())]);
+        let plugin = KeyValue::new(names::TYPE, plugin.to_owned());
+        self.plugin_refused.add(self.nobody(), &[plugin], 1);
     }
 
     pub(super) fn plugin_swapped(&self, plugin: &str) {
-        self.plugin_swapped
-            .add(1, &[KeyValue::new(names::TYPE, plugin.to_owned())]);
+        let plugin = KeyValue::new(names::TYPE, plugin.to_owned());
+        self.plugin_swapped.add(self.nobody(), &[plugin], 1);
+    }
+
+    pub(super) fn plugin_compiled(&self, plugin: &str, took: Duration, was_kept: bool) {
+        let own = [
+            KeyValue::new(names::TYPE, plugin.to_owned()),
+            KeyValue::new(names::CACHE, if was_kept { "hit" } else { "miss" }),
+        ];
+        self.compile_duration
+            .record(self.nobody(), &own, took.as_secs_f64(), None);
     }
 
     pub(super) fn task_restarted(&self, task: &str) {
-        self.task_restarts
-            .add(1, &[KeyValue::new(names::TASK, task.to_owned())]);
+        let task = KeyValue::new(names::TASK, task.to_owned());
+        self.task_restarts.add(self.nobody(), &[task], 1);
     }
 
     pub(super) fn panicked(&self) {
-        self.panics.add(1, &[]);
+        self.panics.add(self.nobody(), &[], 1);
+    }
+
+    fn nobody(&self) -> Owner<'_> {
+        Owner {
+            name: NOBODY,
+            base: &self.no_base,
+            start: self.began,
+        }
     }
 }
 
-/// The breaker of a plugin's checks of a target, as the owner of its series: no name has a line break.
-pub(super) fn circuit(target: &str, plugin: &str) -> String {
-    format!("{target}\n{plugin}")
+/// What the metrics say of themselves. A value over the limit is counted by the name of its metric.
+fn observe_registry(registry: &Arc<Registry>, began: u64) {
+    let series = registry.make(&catalogue::METRICS_SERIES);
+    let overflowed = registry.make(&catalogue::METRICS_OVERFLOWED);
+    let refused = registry.make(&catalogue::METRICS_REFUSED);
+    let (base, observed) = (Arc::from([]), Arc::downgrade(registry));
+    registry.observe(move || {
+        let nobody = Owner {
+            name: NOBODY,
+            base: &base,
+            start: began,
+        };
+        let instruments = observed.upgrade().map(|registry| registry.instruments());
+        let instruments = instruments.unwrap_or_default();
+        let held = instruments.iter().map(|instrument| instrument.held()).sum();
+        series.set(nobody, &[], whole(held));
+        for instrument in &instruments {
+            let name = KeyValue::new(names::METRIC, instrument.definition().name.clone());
+            for (counter, count) in [
+                (&overflowed, instrument.overflowed()),
+                (&refused, instrument.refused()),
+            ] {
+                if count > 0 {
+                    let count = Value::Whole(i64::try_from(count).unwrap_or(i64::MAX));
+                    counter.set(nobody, std::slice::from_ref(&name), count);
+                }
+            }
+        }
+    });
 }
 
 /// A state as a label: `half-open` is `half_open` there, as in OpenTelemetry's conventions for states.
@@ -222,53 +241,25 @@ fn label(state: &str) -> String {
     state.replace('-', "_")
 }
 
-fn circuit_attributes(target: &str, plugin: &str) -> [KeyValue; 2] {
-    [
-        KeyValue::new(names::TARGET, target.to_owned()),
-        KeyValue::new(names::TYPE, plugin.to_owned()),
-    ]
-}
-
 /// Sets the series of one state to 1 and those of the others to 0.
 fn one_of(
-    series: &Series<u64>,
-    owner: &str,
-    base: &[KeyValue],
+    instrument: &Instrument,
+    owner: Owner<'_>,
     attribute: &'static str,
     states: &[&'static str],
     state: &str,
 ) {
     for each in states {
-        let attributes: Vec<KeyValue> = base
-            .iter()
-            .cloned()
-            .chain([KeyValue::new(attribute, *each)])
-            .collect();
-        series.set(owner, &attributes, u64::from(*each == state));
+        let is_it = Value::Whole(i64::from(*each == state));
+        instrument.set(owner, &[KeyValue::new(attribute, *each)], is_it);
     }
 }
 
-fn sync_counter(
-    meter: &Meter,
-    name: &'static str,
-    unit: &'static str,
-    description: &'static str,
-) -> Counter<u64> {
-    meter
-        .u64_counter(name)
-        .with_unit(unit)
-        .with_description(description)
-        .build()
+fn whole(count: usize) -> Value {
+    Value::Whole(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-fn active_runs(meter: &Meter) -> Arc<AtomicI64> {
-    let active = Arc::<AtomicI64>::default();
-    let shown = Arc::clone(&active);
-    let _shown_by_the_sdk = meter
-        .i64_observable_up_down_counter(names::METRIC_ACTIVE_RUNS)
-        .with_unit("{run}")
-        .with_description("Runs under way.")
-        .with_callback(move |observer| observer.observe(shown.load(Ordering::Relaxed), &[]))
-        .build();
-    active
+#[expect(clippy::cast_precision_loss, reason = "a bucket is found all the same")]
+fn number(count: u64) -> f64 {
+    count as f64
 }

@@ -1,5 +1,5 @@
 //! Where telemetry goes, and how: from the configuration file and the standard `OTEL_*` variables to
-//! finished settings. Pure; certificate files are read in `transport`.
+//! finished settings. Pure; certificate files are read in `otlp`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::environment::{Environment, Signal};
+use super::metrics::Histograms;
 
 /// How long an export may take: 10 s, OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,7 +22,8 @@ const GRPC_PORT: u16 = 4317;
 /// The `[otlp]` table of the configuration file. What it leaves out comes from the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Configured {
-    /// The collector's URL, `http://` or `https://`. For HTTP, `/v1/traces` and `/v1/metrics` are appended.
+    /// The collector's URL, `http://` or `https://`. For HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs`
+    /// are appended.
     pub endpoint: Option<String>,
     /// Default: gRPC where the endpoint's port is 4317, the registered one, else HTTP.
     pub protocol: Option<Protocol>,
@@ -34,6 +36,8 @@ pub struct Configured {
     pub ca_file: Option<PathBuf>,
     /// Shown to a collector that asks who we are.
     pub client: Option<ClientIdentity>,
+    /// In which form histograms leave. Default: with explicit buckets.
+    pub histograms: Option<Histograms>,
 }
 
 /// How OTLP is spoken.
@@ -138,8 +142,12 @@ pub struct Settings {
     pub traces: Option<Destination>,
     /// Where metrics go; none when they are not exported.
     pub metrics: Option<Destination>,
+    /// Where log records go; none when they are not exported.
+    pub logs: Option<Destination>,
     /// How often metrics are exported.
     pub metric_interval: Duration,
+    /// In which form histograms leave.
+    pub histograms: Histograms,
     /// Attributes of everything exported, beside those that we know ourselves; they win over ours.
     pub resource: BTreeMap<String, String>,
 }
@@ -168,7 +176,7 @@ impl Settings {
     ///
     /// The table goes before the environment, a signal's own variable before the general one. Without
     /// a table, a signal is exported when an endpoint variable for it is set, or
-    /// `OTEL_{TRACES,METRICS}_EXPORTER` is `otlp`. `OTEL_SDK_DISABLED=true` and `..._EXPORTER=none` switch
+    /// `OTEL_{TRACES,METRICS,LOGS}_EXPORTER` is `otlp`. `OTEL_SDK_DISABLED=true` and `..._EXPORTER=none` switch
     /// off whatever the table says.
     ///
     /// # Errors
@@ -184,13 +192,18 @@ impl Settings {
         }
         let traces = destination(Signal::Traces, configured, &mut environment);
         let metrics = destination(Signal::Metrics, configured, &mut environment);
-        let exported = traces.is_some() || metrics.is_some();
+        let logs = destination(Signal::Logs, configured, &mut environment);
+        let said = environment.histograms();
+        let written = configured.and_then(|configured| configured.histograms);
+        let exported = traces.is_some() || metrics.is_some() || logs.is_some();
         let settings = Self {
             traces,
             metrics,
+            logs,
             metric_interval: environment
                 .milliseconds("OTEL_METRIC_EXPORT_INTERVAL")
                 .unwrap_or(METRIC_INTERVAL),
+            histograms: written.or(said).unwrap_or_default(),
             resource: environment.resource_attributes(),
         };
         environment.finish(exported.then_some(settings))

@@ -18,15 +18,15 @@ fn settings(configured: Option<&Configured>, variables: &[(&str, &str)]) -> Sett
         .expect("something is exported")
 }
 
-fn urls(settings: &Settings) -> [Option<String>; 2] {
-    [&settings.traces, &settings.metrics].map(|destination| {
+fn urls(settings: &Settings) -> [Option<String>; 3] {
+    [&settings.traces, &settings.metrics, &settings.logs].map(|destination| {
         destination
             .as_ref()
             .map(|destination| destination.url.to_string())
     })
 }
 
-fn some(texts: [&str; 2]) -> [Option<String>; 2] {
+fn some(texts: [&str; 3]) -> [Option<String>; 3] {
     texts.map(|text| Some(text.to_owned()))
 }
 
@@ -52,15 +52,24 @@ fn a_general_http_endpoint_gets_the_paths_and_a_signals_own_does_not() {
     let general = settings(None, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/base/")]);
     assert_eq!(
         urls(&general),
-        some(["http://c:4318/base/v1/traces", "http://c:4318/base/v1/metrics"])
+        some([
+            "http://c:4318/base/v1/traces",
+            "http://c:4318/base/v1/metrics",
+            "http://c:4318/base/v1/logs"
+        ])
     );
     let own = settings(
         None,
         &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318/mine")],
     );
-    assert_eq!(urls(&own), [Some("http://c:4318/mine".to_owned()), None]);
+    assert_eq!(urls(&own), [Some("http://c:4318/mine".to_owned()), None, None]);
+    let logs = settings(
+        None,
+        &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://c:4318/logs")],
+    );
+    assert_eq!(urls(&logs), [None, None, Some("http://c:4318/logs".to_owned())]);
     let grpc = settings(Some(&file("http://c:4317")), &[]);
-    assert_eq!(urls(&grpc), some(["http://c:4317/", "http://c:4317/"]));
+    assert_eq!(urls(&grpc), some(["http://c:4317/"; 3]));
 }
 
 #[test]
@@ -113,12 +122,13 @@ fn what_is_switched_off_is_not_exported_whatever_the_table_says() {
             .unwrap()
             .is_none()
     );
-    let spans_only = settings(Some(&table), &[("OTEL_METRICS_EXPORTER", "none")]);
-    assert!(spans_only.traces.is_some() && spans_only.metrics.is_none());
+    let spans_only = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+    let spans_only = settings(Some(&table), &spans_only);
+    assert!(spans_only.traces.is_some() && spans_only.metrics.is_none() && spans_only.logs.is_none());
     let asked_for = settings(None, &[("OTEL_TRACES_EXPORTER", "otlp")]);
     assert_eq!(
         urls(&asked_for),
-        [Some("http://localhost:4318/v1/traces".to_owned()), None]
+        [Some("http://localhost:4318/v1/traces".to_owned()), None, None]
     );
 }
 
@@ -184,6 +194,25 @@ fn what_cannot_be_used_is_said_all_at_once() {
             "OTEL_RESOURCE_ATTRIBUTES: entry 1 has no `=`, wanted `name=value,name=value`",
         ]
     );
+}
+
+#[test]
+fn the_form_of_histograms_is_that_of_the_table_or_else_the_environments() {
+    let exponential = (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "base2_exponential_bucket_histogram",
+    );
+    let explicit = Configured {
+        histograms: Some(Histograms::Explicit),
+        ..file("http://c:4317")
+    };
+    let form = |file: &Configured, variables: &[(&str, &str)]| settings(Some(file), variables).histograms;
+    assert_eq!(form(&file("http://c:4317"), &[]), Histograms::Explicit);
+    assert_eq!(
+        form(&file("http://c:4317"), &[exponential]),
+        Histograms::Exponential
+    );
+    assert_eq!(form(&explicit, &[exponential]), Histograms::Explicit);
 }
 
 #[test]

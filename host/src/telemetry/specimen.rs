@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::outcome::{
     Attempt, AttributeValue, Attributes, Blame, DeadlineHit, DeadlineWhile, Denial, DeniedCalls, ErrorReport,
-    ErrorType, Measurement, Outcome, PhaseReport, PluginIdentity, Report, RunId, TraceId, Usage,
+    ErrorType, Measurement, Outcome, PhaseReport, PluginIdentity, Relations, Report, RunId, TraceId, Usage,
 };
 use crate::phase::PhaseStatus;
 
@@ -58,6 +58,8 @@ pub(super) fn passing() -> Report {
         },
         log: Vec::new(),
         circuit: Vec::new(),
+        relations: Relations::default(),
+        denials: Vec::new(),
         faults: Vec::new(),
     }
 }

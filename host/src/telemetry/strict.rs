@@ -73,7 +73,14 @@ fn read(text: &str, is_open: bool) -> Result<Vec<Sample>, String> {
             }
             continue;
         }
+        let (line, exemplar) = match line.split_once(" # ").filter(|_| is_open) {
+            Some((line, exemplar)) => (line, Some(exemplar)),
+            None => (line, None),
+        };
         let sample = sample(line).ok_or_else(|| wrong("not a sample"))?;
+        if let Some(exemplar) = exemplar {
+            check_exemplar(exemplar, &sample).ok_or_else(|| wrong("not an exemplar of this"))?;
+        }
         let family = family.as_ref().ok_or_else(|| wrong("a sample of no family"))?;
         if !belongs(&sample.name, family, is_open) {
             return Err(wrong("a sample of another family"));
@@ -131,6 +138,24 @@ fn buckets(samples: &[Sample]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// `{name="value",...} value time`, of a bucket or a count, with at most 128 characters of labels, and in its bucket.
+fn check_exemplar(exemplar: &str, of: &Sample) -> Option<()> {
+    let (labels, time) = exemplar.rsplit_once(' ')?;
+    // As if it were a line of its own.
+    let read = sample(&format!("exemplar{labels}"))?;
+    let lengths = read
+        .labels
+        .iter()
+        .map(|(name, value)| name.chars().count() + value.chars().count());
+    let value: f64 = read.value.parse().ok()?;
+    let bound = of.labels.iter().find(|(name, _)| name == "le");
+    let is_inside = match bound {
+        Some((_, bound)) => value <= bound.parse().ok()? && of.name.ends_with("_bucket"),
+        None => of.name.ends_with("_total"),
+    };
+    (lengths.sum::<usize>() <= 128 && is_inside && time.parse::<f64>().is_ok()).then_some(())
 }
 
 fn sample(line: &str) -> Option<Sample> {

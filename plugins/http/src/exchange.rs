@@ -1,7 +1,7 @@
 //! One request and its response over a connection. The bytes come and go through a [`Transport`], so
 //! that whole conversations are tested as byte strings.
 
-use bedcheck_sdk::Failure;
+use bedcheck_sdk::{Fact, Failure};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
@@ -44,6 +44,12 @@ pub(crate) trait Transport {
 
     /// Appends bytes as soon as there are some, and says how many: none at the end of the stream.
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure>;
+
+    /// What the server may be told of the trace, if anything.
+    fn trace_parent(&mut self) -> Option<String>;
+
+    /// Tells whoever looks at the phase what it does.
+    fn describe(&mut self, facts: &[(&str, Fact<'_>)]) -> Result<(), Failure>;
 }
 
 /// A response whose head has come in, and its body perhaps not.
@@ -80,6 +86,8 @@ pub(crate) struct Response {
 ///
 /// Besides errors of the network: that the answer is no HTTP, or its head too large.
 pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<Answer, Failure> {
+    describe(transport, request)?;
+    let request = &*request.traced(|| transport.trace_parent());
     let (call, message) = encode(request).map_err(|error| {
         Failure::settings_invalid(format!(
             "the request for `{}` cannot be written: {error}",
@@ -87,7 +95,34 @@ pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<A
         ))
     })?;
     transport.send(&message)?;
-    receive_head(call, transport)
+    let answer = receive_head(call, transport)?;
+    let version = if answer.version == Version::HTTP_10 {
+        "1.0"
+    } else {
+        "1.1"
+    };
+    transport.describe(&[
+        (
+            "http.response.status_code",
+            Fact::Integer(answer.status.as_u16().into()),
+        ),
+        ("network.protocol.version", Fact::Text(version)),
+    ])?;
+    Ok(answer)
+}
+
+/// What a request is, by OpenTelemetry's names. That it is a test is for servers' owners who meet it in their traces.
+/// The query is left out: it may hold tokens.
+fn describe(transport: &mut impl Transport, request: &Request) -> Result<(), Failure> {
+    let (url, host) = (request.target.to_string(), request.target.host());
+    transport.describe(&[
+        ("http.request.method", Fact::Text(request.method.as_str())),
+        ("url.full", Fact::Text(&url)),
+        ("server.address", Fact::Text(&host)),
+        ("server.port", Fact::Integer(request.target.port().into())),
+        ("network.protocol.name", Fact::Text("http")),
+        ("user_agent.synthetic.type", Fact::Text("test")),
+    ])
 }
 
 /// The request as bytes, and who is to parse the response.

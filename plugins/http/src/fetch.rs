@@ -233,6 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn another_origin_is_not_told_of_the_trace_nor_is_the_first_one_afterwards() {
+        let mut servers = Servers::new([
+            ("example.org:443", redirect(307, "/next")),
+            ("example.org:443", redirect(307, "http://example.org/")),
+            ("example.org:80", redirect(307, "https://example.org/")),
+            ("example.org:443", ok()),
+        ]);
+        servers.trace_parent = Some("00-a-b-01".to_owned());
+        run(&mut servers, &json!({ "url": "https://example.org/" }), 5).expect("a response");
+        let heard = servers.heard.borrow();
+        let told: Vec<bool> = heard
+            .iter()
+            .map(|heard| heard.contains("traceparent: 00-a-b-01\r\n"))
+            .collect();
+        assert_eq!(told, [true, true, false, false]);
+    }
+
+    #[test]
     fn post_becomes_get_without_content() {
         let mut servers = Servers::new([
             ("example.org:80", redirect(303, "done")),

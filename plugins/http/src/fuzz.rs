@@ -10,7 +10,7 @@ use std::io::Write;
 use std::rc::Rc;
 
 use bedcheck_fuzz::{Bytes, Fuzz, Random};
-use bedcheck_sdk::{CallError, Failure, Reason, TlsInfo};
+use bedcheck_sdk::{CallError, Fact, Failure, Reason, TlsInfo};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -157,6 +157,14 @@ impl Transport for Visited {
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {
         self.seen.borrow_mut().receives += 1;
         self.peer.receive(into)
+    }
+
+    fn trace_parent(&mut self) -> Option<String> {
+        self.peer.trace_parent()
+    }
+
+    fn describe(&mut self, facts: &[(&str, Fact<'_>)]) -> Result<(), Failure> {
+        self.peer.describe(facts)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A request to be sent, and what a redirect makes of it. No I/O.
 
+use std::borrow::Cow;
+
 use bedcheck_sdk::SecretName;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
@@ -7,6 +9,9 @@ use crate::target::Target;
 
 /// Header fields that are credentials whoever wrote their value (RFC 9110 section 11, RFC 6265).
 const CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+
+/// What tells a server which trace a request belongs to (W3C Trace Context).
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request without the fields that the exchange adds by itself.
 #[derive(Debug, Clone)]
@@ -19,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) headers: Vec<(HeaderName, FieldValue)>,
     /// The content, if any.
     pub(crate) body: Option<String>,
+    /// Whether redirects have led to another origin, whatever came after that.
+    pub(crate) has_strayed: bool,
 }
 
 /// The value of a header field; secrets are names that the host knows.
@@ -60,6 +67,22 @@ impl Request {
         self.headers.iter().any(|(name, _)| name == header::AUTHORIZATION)
     }
 
+    /// The request with the field that tells of the trace, where it may be told and the settings have none of their
+    /// own. As credentials it is for the first origin only.
+    pub(crate) fn traced(&self, trace_parent: impl FnOnce() -> Option<String>) -> Cow<'_, Self> {
+        let is_set = self.headers.iter().any(|(name, _)| *name == TRACE_PARENT);
+        if is_set || self.has_strayed {
+            return Cow::Borrowed(self);
+        }
+        let value = trace_parent().and_then(|value| HeaderValue::try_from(value).ok());
+        let Some(value) = value else {
+            return Cow::Borrowed(self);
+        };
+        let mut traced = self.clone();
+        traced.headers.push((TRACE_PARENT, FieldValue::Plain(value)));
+        Cow::Owned(traced)
+    }
+
     /// The request that follows this one when the server answers with `status` and this location
     /// (RFC 9110 section 15.4).
     ///
@@ -68,6 +91,7 @@ impl Request {
     /// `https` to `http`, which changes the origin too.
     pub(crate) fn redirected(mut self, status: StatusCode, target: Target) -> Self {
         if !self.target.has_same_origin(&target) {
+            self.has_strayed = true;
             self.headers.retain(|(name, value)| {
                 value.secret().is_none() && !CREDENTIALS.contains(name) && name != header::HOST
             });
@@ -123,6 +147,7 @@ mod tests {
                 (header::ACCEPT, plain("text/html")),
             ],
             body: Some("a=1".into()),
+            has_strayed: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bedcheck_sdk::{CallError, Certificate, Failure, TlsInfo};
+use bedcheck_sdk::{CallError, Certificate, Fact, Failure, TlsInfo};
 
 use crate::exchange::{Fragment, Transport};
 use crate::fetch::Network;
@@ -16,6 +16,10 @@ pub(crate) struct Peer {
     portion: usize,
     /// What it was sent, secrets as `<name>`.
     pub(crate) heard: String,
+    /// What it may be told of the trace.
+    pub(crate) trace_parent: Option<String>,
+    /// What was said of the phase, `name=value`.
+    pub(crate) facts: Vec<String>,
 }
 
 impl Peer {
@@ -25,6 +29,8 @@ impl Peer {
             says: bytes.as_ref().iter().copied().collect(),
             portion,
             heard: String::new(),
+            trace_parent: None,
+            facts: Vec::new(),
         }
     }
 }
@@ -46,6 +52,18 @@ impl Transport for Peer {
         into.extend(self.says.drain(..amount));
         Ok(amount)
     }
+
+    fn trace_parent(&mut self) -> Option<String> {
+        self.trace_parent.clone()
+    }
+
+    fn describe(&mut self, facts: &[(&str, Fact<'_>)]) -> Result<(), Failure> {
+        self.facts.extend(facts.iter().map(|(name, value)| match value {
+            Fact::Text(text) => format!("{name}={text}"),
+            Fact::Integer(number) => format!("{name}={number}"),
+        }));
+        Ok(())
+    }
 }
 
 /// Servers that each answer one connection, in the order of the script.
@@ -55,6 +73,8 @@ pub(crate) struct Servers {
     pub(crate) events: Vec<String>,
     /// What each server was sent.
     pub(crate) heard: std::rc::Rc<std::cell::RefCell<Vec<String>>>,
+    /// What each server may be told of the trace.
+    pub(crate) trace_parent: Option<String>,
 }
 
 /// A connection to one of [`Servers`].
@@ -70,6 +90,7 @@ impl Servers {
             script: script.into_iter().collect(),
             events: Vec::new(),
             heard: Default::default(),
+            trace_parent: None,
         }
     }
 }
@@ -83,7 +104,10 @@ impl Network for Servers {
         match self.script.pop_front() {
             Some((address, says)) if address == dialled => {
                 let visited = Visited {
-                    peer: Peer::new(says, 7),
+                    peer: Peer {
+                        trace_parent: self.trace_parent.clone(),
+                        ..Peer::new(says, 7)
+                    },
                     heard: self.heard.clone(),
                 };
                 Ok((visited, target.is_https().then(|| tls_info("1.3", 0))))
@@ -116,6 +140,14 @@ impl Transport for Visited {
 
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {
         self.peer.receive(into)
+    }
+
+    fn trace_parent(&mut self) -> Option<String> {
+        self.peer.trace_parent()
+    }
+
+    fn describe(&mut self, facts: &[(&str, Fact<'_>)]) -> Result<(), Failure> {
+        self.peer.describe(facts)
     }
 }
 

@@ -132,6 +132,7 @@ impl TryFrom<RawSettings> for Settings {
                 target,
                 headers,
                 body: raw.body,
+                has_strayed: false,
             },
             limits: Limits {
                 redirects: raw.redirects,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
-use bedcheck_sdk::{Connection, Failure, Piece, Secret, SecretName, TlsInfo, TlsOptions};
+use bedcheck_sdk::{Connection, Fact, Failure, Piece, Secret, SecretName, TlsInfo, TlsOptions};
 
 use crate::exchange::{Fragment, Transport};
 use crate::fetch::Network;
@@ -108,6 +108,14 @@ impl Transport for Wire<'_> {
         into.extend_from_slice(available);
         self.connection.consume(amount);
         Ok(amount)
+    }
+
+    fn trace_parent(&mut self) -> Option<String> {
+        bedcheck_sdk::trace_parent()
+    }
+
+    fn describe(&mut self, facts: &[(&str, Fact<'_>)]) -> Result<(), Failure> {
+        bedcheck_sdk::describe(facts)
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Received {
     pub spans: Vec<Span>,
     /// In order of arrival: a metric is here once for each export.
     pub metrics: Vec<Metric>,
+    /// In order of arrival.
+    pub logs: Vec<Log>,
 }
 
 /// A span. Identities are lower case hexadecimal digits, times nanoseconds since 1970.
@@ -43,10 +45,46 @@ pub struct Span {
     pub events: Vec<(String, Attributes)>,
     /// The spans it links to.
     pub links: Vec<String>,
+    /// The same with their traces, and why it links to them.
+    pub linked: Vec<Link>,
     /// Who sent it.
     pub resource: Attributes,
     /// The instrumentation scope's name.
     pub scope: String,
+}
+
+/// A log record. Identities and times are as of a [`Span`].
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The trace that it belongs to; empty if none.
+    pub trace_id: String,
+    /// The span that was open; empty if none.
+    pub span_id: String,
+    /// When it happened.
+    pub time: u64,
+    /// 1 to 24, as in OTLP.
+    pub severity: u64,
+    /// The event's name; empty for a line of a log.
+    pub event_name: String,
+    /// What it says.
+    pub body: String,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Who sent it.
+    pub resource: Attributes,
+    /// The instrumentation scope's name.
+    pub scope: String,
+}
+
+/// A link to another span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The other one's trace.
+    pub trace_id: String,
+    /// The other one.
+    pub span_id: String,
+    /// What is said about it.
+    pub attributes: Attributes,
 }
 
 /// A metric of one export.
@@ -56,7 +94,7 @@ pub struct Metric {
     pub name: String,
     /// Its unit.
     pub unit: String,
-    /// `sum`, `gauge` or `histogram`.
+    /// `sum`, `gauge`, `histogram` or `exponentialHistogram`.
     pub kind: String,
     /// Whether points count from the start of the process.
     pub is_cumulative: bool,
@@ -77,6 +115,27 @@ pub struct Point {
     pub count: u64,
     /// Of a histogram, the upper bounds of its buckets.
     pub bounds: Vec<f64>,
+    /// Of a histogram, how many values in each bucket; of an exponential one those above zero.
+    pub buckets: Vec<u64>,
+    /// Since when it counts.
+    pub start: u64,
+    /// When it was read.
+    pub time: u64,
+    /// Measurements with the trace they were taken in.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A measurement with the trace it was taken in.
+#[derive(Debug, Clone)]
+pub struct Exemplar {
+    /// The trace's.
+    pub trace_id: String,
+    /// The span's.
+    pub span_id: String,
+    /// What was measured.
+    pub value: f64,
+    /// When.
+    pub time: u64,
 }
 
 impl Received {
@@ -99,6 +158,15 @@ impl Received {
                 let spans = list(&of_scope["spans"]);
                 self.spans
                     .extend(spans.map(|span| Span::read(span, &resource, &scope)));
+            }
+        }
+        for of_resource in list(&request["resourceLogs"]) {
+            let resource = attributes(&of_resource["resource"]);
+            for of_scope in list(&of_resource["scopeLogs"]) {
+                let scope = text(&of_scope["scope"]["name"]);
+                let records = list(&of_scope["logRecords"]);
+                self.logs
+                    .extend(records.map(|record| Log::read(record, &resource, &scope)));
             }
         }
         for of_resource in list(&request["resourceMetrics"]) {
@@ -128,15 +196,42 @@ impl Span {
             attributes: attributes(span),
             events: list(&span["events"]).map(event).collect(),
             links: list(&span["links"]).map(|link| text(&link["spanId"])).collect(),
+            linked: list(&span["links"]).map(Link::read).collect(),
             resource: resource.clone(),
             scope: scope.to_owned(),
         }
     }
 }
 
+impl Log {
+    fn read(record: &Value, resource: &Attributes, scope: &str) -> Self {
+        Self {
+            trace_id: text(&record["traceId"]),
+            span_id: text(&record["spanId"]),
+            time: whole(&record["timeUnixNano"]),
+            severity: whole(&record["severityNumber"]),
+            body: text(&record["body"]["stringValue"]),
+            event_name: text(&record["eventName"]),
+            attributes: attributes(record),
+            resource: resource.clone(),
+            scope: scope.to_owned(),
+        }
+    }
+}
+
+impl Link {
+    fn read(link: &Value) -> Self {
+        Self {
+            trace_id: text(&link["traceId"]),
+            span_id: text(&link["spanId"]),
+            attributes: attributes(link),
+        }
+    }
+}
+
 impl Metric {
     fn read(metric: &Value, resource: &Attributes) -> Self {
-        let kind = ["sum", "gauge", "histogram"]
+        let kind = ["sum", "gauge", "histogram", "exponentialHistogram"]
             .into_iter()
             .find(|kind| metric.get(kind).is_some());
         let kind = kind.unwrap_or_default();
@@ -157,11 +252,30 @@ impl Point {
         let value = ["asDouble", "asInt", "sum"]
             .into_iter()
             .find_map(|key| point.get(key));
+        let buckets = list(&point["bucketCounts"]).chain(list(&point["positive"]["bucketCounts"]));
         Self {
             attributes: attributes(point),
             value: value.and_then(number).unwrap_or_default(),
             count: whole(&point["count"]),
             bounds: list(&point["explicitBounds"]).filter_map(number).collect(),
+            buckets: buckets.map(whole).collect(),
+            start: whole(&point["startTimeUnixNano"]),
+            time: whole(&point["timeUnixNano"]),
+            exemplars: list(&point["exemplars"]).map(Exemplar::read).collect(),
+        }
+    }
+}
+
+impl Exemplar {
+    fn read(exemplar: &Value) -> Self {
+        let value = ["asDouble", "asInt"]
+            .into_iter()
+            .find_map(|key| exemplar.get(key));
+        Self {
+            trace_id: text(&exemplar["traceId"]),
+            span_id: text(&exemplar["spanId"]),
+            value: value.and_then(number).unwrap_or_default(),
+            time: whole(&exemplar["timeUnixNano"]),
         }
     }
 }

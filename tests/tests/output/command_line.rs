@@ -192,7 +192,7 @@ fn a_plugin_shows_what_it_declares() {
         "imap 0.1.0",
         "resolve, connect, tls, greeting, capability, login, select, logout",
         "net.connect, net.tls, secrets",
-        "bedcheck:plugin/net@1.1.0",
+        "bedcheck:plugin/net@1.2.0",
         "\"mailboxes\": {",
     ] {
         assert!(

@@ -155,7 +155,7 @@ fn a_timeout_of_ones_own_is_kept() {
 fn the_exit_code_of_a_failure_is_that_of_the_check() {
     let closed = ClosedPort::new();
     let port = closed.port();
-    for (endpoint, sentences) in [(None, 0), (Some(format!("http://127.0.0.1:{port}")), 2)] {
+    for (endpoint, sentences) in [(None, 0), (Some(format!("http://127.0.0.1:{port}")), 3)] {
         let url = format!("url=http://127.0.0.1:{port}/");
         let mut program = Program::new(["run", "--plugin", "http", "--format", "nagios", "--set", &url]);
         if let Some(endpoint) = endpoint {

@@ -87,13 +87,14 @@ fn every_span_says_who_sent_it() {
         .collect();
     assert_eq!(resources.len(), 1, "{resources:#?}");
     for span in &RUNS.received.spans {
-        assert_eq!(span.scope, "bedcheck");
         assert_eq!(span.resource["service.name"], "bedcheck");
         for name in [
             "service.version",
             "service.instance.id",
             "telemetry.sdk.name",
             "host.name",
+            "os.type",
+            "host.arch",
         ] {
             assert_ne!(text(&span.resource[name]), "", "{name}");
         }
@@ -110,7 +111,7 @@ fn the_phases_of_a_page_are_spans_with_what_the_host_knows() {
         names(&phases),
         ["resolve", "connect", "tls", "processing", "transfer"]
     );
-    let [resolve, connect, tls, ..] = phases[..] else {
+    let [resolve, connect, tls, processing, _] = phases[..] else {
         panic!("{phases:#?}")
     };
     assert_eq!(resolve.attributes["dns.question.name"], "127.0.0.1");
@@ -124,6 +125,17 @@ fn the_phases_of_a_page_are_spans_with_what_the_host_knows() {
     assert_eq!(connect.attributes["network.type"], "ipv4");
     assert_eq!(tls.attributes["tls.server.subject"], "CN=bedcheck test server");
     assert_eq!(tls.attributes["tls.server.issuer"], "CN=bedcheck test authority");
+    for (name, value) in [
+        ("http.request.method", json!("GET")),
+        ("http.response.status_code", json!(200)),
+        ("network.protocol.name", json!("http")),
+        ("network.protocol.version", json!("1.1")),
+        ("server.address", json!("127.0.0.1")),
+        ("user_agent.synthetic.type", json!("test")),
+    ] {
+        assert_eq!(processing.attributes[name], value, "{name}");
+    }
+    assert!(text(&processing.attributes["url.full"]).ends_with("/private"));
     for name in [
         "tls.protocol.version",
         "tls.cipher",

@@ -71,6 +71,9 @@ fn add_run(totals: &mut Totals, report: &Value) {
     }
     add(totals, "runs", &of_run, 0, 1.0);
     add(totals, "last_run.time", &outcome, 0, ended);
+    if report["outcome"] == "skipped" {
+        return;
+    }
     add(totals, "duration", &outcome, 1, took);
     add(totals, "deadline.utilization", &base, 1, took / deadline);
     match text(&report["outcome"]) {

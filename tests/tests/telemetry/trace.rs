@@ -92,6 +92,7 @@ impl<'a> Trace<'a> {
             assert_eq!((pause.kind, pause.status), (INTERNAL, UNSET));
         }
         assert_eq!(pauses.len(), attempts.len().saturating_sub(1));
+        self.assert_events();
         assert_eq!(
             self.spans.len(),
             1 + attempts.len() + pauses.len() + phases,
@@ -134,8 +135,58 @@ impl<'a> Trace<'a> {
         let events = hit
             .is_object()
             .then(|| ("deadline.hit".to_owned(), present(&event)));
-        assert_eq!(root.events, Vec::from_iter(events), "{report:#}");
-        assert!(root.links.is_empty());
+        let told = root.events.iter().filter(|(name, _)| name == "deadline.hit");
+        assert_eq!(
+            told.cloned().collect::<Vec<_>>(),
+            Vec::from_iter(events),
+            "{report:#}"
+        );
+        let relations = &report["relations"];
+        let to = |run: &Value, why: &str| {
+            run.is_object().then(|| {
+                (
+                    text(&run["trace_id"]).to_owned(),
+                    text(&run["run_id"]).to_owned(),
+                    why.to_owned(),
+                )
+            })
+        };
+        let wanted: Vec<_> = [
+            to(&relations["opened_by"], "opened_circuit"),
+            to(&relations["state_change"]["previous"], "previous_state"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let links = root.linked.iter().map(|link| {
+            let why = text(&link.attributes["synthetic.check.link"]).to_owned();
+            (link.trace_id.clone(), link.span_id.clone(), why)
+        });
+        assert_eq!(links.collect::<Vec<_>>(), wanted, "{report:#}");
+    }
+
+    /// The events of all spans are those that follow from the report.
+    fn assert_events(&self) {
+        let events = self.spans.iter().flat_map(|span| &span.events);
+        let mut found: Vec<&str> = events.map(|(name, _)| name.as_str()).collect();
+        let attempts = elements(&self.report["attempts"]).len();
+        let mut wanted = vec!["retry.scheduled"; attempts.saturating_sub(1)];
+        wanted.extend(self.report["deadline_hit"].is_object().then_some("deadline.hit"));
+        let denials = elements(&self.report["denials"]).iter();
+        wanted.extend(denials.map(|denial| match text(&denial["denial"]) {
+            "grant" => "grant.denied",
+            _ => "capability.denied",
+        }));
+        wanted.extend(elements(&self.report["faults"]).iter().map(|_| "fault.injected"));
+        let changes = elements(&self.report["circuit"]).iter();
+        wanted.extend(changes.map(|change| match text(&change["to"]) {
+            "open" => "circuit.opened",
+            "closed" => "circuit.closed",
+            _ => "circuit.half_opened",
+        }));
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{:#}", self.report);
     }
 
     fn root_attributes(&self) -> Value {
@@ -167,6 +218,11 @@ impl<'a> Trace<'a> {
             "synthetic.check.deadline.host_call": hit["host_call"],
             "synthetic.check.lag": report["lag_s"],
             "synthetic.check.attempts": attempts.len(),
+            "synthetic.check.state": report["relations"]["state_change"]["to"],
+            "synthetic.check.state.before": report["relations"]["state_change"]["from"],
+            "synthetic.check.retry_denied": report["retry_denied"],
+            "synthetic.check.warnings": Some(elements(&report["warnings"])).filter(|warnings| !warnings.is_empty()),
+            "synthetic.check.fault.injected": (!elements(&report["faults"]).is_empty()).then_some(true),
             "synthetic.check.retried": (report["outcome"] == "pass" && attempts.len() > 1).then_some(true),
             "synthetic.check.plugin.name": plugin["name"],
             "synthetic.check.plugin.version": plugin["version"],
@@ -205,7 +261,17 @@ impl<'a> Trace<'a> {
         let wanted: Vec<&str> = reached.iter().map(|phase| text(&phase["name"])).collect();
         assert_eq!(spans.iter().map(names).collect::<Vec<_>>(), wanted, "{attempt:#}");
         for (phase, span) in reached.iter().zip(&spans) {
-            assert_eq!(span.kind, CLIENT);
+            let by_host = |phase: &Value| ["resolve", "connect", "tls"].contains(&text(&phase["name"]));
+            let end = seconds(&phase["start_s"]) + seconds(&phase["duration_s"]);
+            let reached_out = |other: &&&Value| by_host(other) && seconds(&other["start_s"]) <= end;
+            let kind = reached.iter().find(reached_out).map_or(INTERNAL, |_| CLIENT);
+            assert_eq!(span.kind, kind, "{span:#?}");
+            let scope = if by_host(phase) {
+                "bedcheck"
+            } else {
+                text(&self.report["plugin"]["name"])
+            };
+            assert_eq!(span.scope, scope);
             self.assert_times(phase, span);
             assert_within(span, parent);
             // Where a failing attempt was cut off is where it failed.
@@ -228,7 +294,7 @@ impl<'a> Trace<'a> {
                 attributes[name] = fact.clone();
             }
             self.assert_attributes(span, attributes);
-            assert!(span.links.is_empty() && span.events.is_empty(), "{span:#?}");
+            assert!(span.links.is_empty(), "{span:#?}");
         }
         spans.len()
     }

@@ -102,11 +102,15 @@ pub(crate) fn wrong_password() -> Report {
     report.log = vec![
         LogLine {
             at: at(8_000),
+            phase: None,
+            detail: None,
             level: LogLevel::Info,
             message: "greeting read".to_owned(),
         },
         LogLine {
             at: at(8_100),
+            phase: None,
+            detail: None,
             level: LogLevel::Warning,
             message: "no SASL-IR: one more round trip".to_owned(),
         },
@@ -248,7 +252,7 @@ pub(crate) fn skipped() -> Report {
 }
 
 /// A run whose second attempt was under way when the runner was told to stop.
-pub(super) fn cancelled() -> Report {
+pub(crate) fn cancelled() -> Report {
     let mut report = retry();
     let cancelled = |message| error(ErrorType::Cancelled, message);
     let phases = cut_off(
@@ -267,7 +271,7 @@ pub(super) fn cancelled() -> Report {
 }
 
 /// A run that passed, more slowly than it should.
-pub(super) fn slow() -> Report {
+pub(crate) fn slow() -> Report {
     let mut report = pass();
     report.check = "mail-slow".to_owned();
     report.thresholds = Some(ReportedThresholds {
@@ -316,6 +320,8 @@ pub(crate) fn hostile() -> Report {
     report.deadline = at(700_000);
     report.log.push(LogLine {
         at: at(1),
+        phase: None,
+        detail: None,
         level: LogLevel::Error,
         message: evil.clone(),
     });

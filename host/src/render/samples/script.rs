@@ -156,6 +156,8 @@ pub(super) fn finished(check: &str, deadline: Duration, attempts: Vec<Attempt>) 
         usage: Usage::default(),
         log: Vec::new(),
         circuit: Vec::new(),
+        relations: crate::outcome::Relations::default(),
+        denials: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -76,6 +76,8 @@ impl Display for Difference {
 pub fn mark(report: &mut Report) {
     report.log.push(LogLine {
         at: report.duration,
+        phase: None,
+        detail: None,
         level: LogLevel::Info,
         message: "a run of a new version beside the one in use: it does not count".into(),
     });
@@ -219,6 +221,11 @@ impl Shadow {
             0 => Verdict::Promote,
             _ => Verdict::Keep,
         }
+    }
+
+    /// How long it is watched.
+    pub fn lasts(&self) -> Duration {
+        self.lasts
     }
 
     /// How many pairs of runs there were.

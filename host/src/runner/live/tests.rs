@@ -2,16 +2,17 @@
 //! waits for a clock.
 
 use std::fs::{self, File};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bedcheck_tests::component::Component;
 
 use super::*;
 use crate::capability::Capability;
 use crate::config::Source;
-use crate::outcome::{Outcome, PhaseReport};
+use crate::library::Origin;
+use crate::outcome::{Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
-use crate::runner::{DefaultGrant, Runner};
+use crate::runner::{DefaultGrant, Prepared, Runner};
 use crate::sandbox::{Compiling, Plugin};
 use crate::switches::Scope;
 
@@ -337,12 +338,12 @@ async fn a_reload_keeps_what_stays_the_same() {
         b.disabled(Capability::Secrets).is_none(),
         "not before it takes over"
     );
-    again.take_over(&test.preparation);
+    again.take_over(&again.switching(&test.preparation));
     assert!(b.disabled(Capability::Secrets).is_some());
     assert!(a.disabled(Capability::NetTls).is_some());
     test.preparation = again;
     let back = reload(&test, &both).await.unwrap();
-    back.take_over(&test.preparation);
+    back.take_over(&back.switching(&test.preparation));
     assert!(b.disabled(Capability::Secrets).is_none());
     assert!(a.disabled(Capability::NetTls).is_some());
     // A file that is broken by now does not take the plugin away; one that is needed and missing does.

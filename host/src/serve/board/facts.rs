@@ -37,7 +37,7 @@ pub struct BreakerFacts {
 }
 
 /// A plugin that is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PluginFacts {
     /// Name, version and digest.
     pub identity: PluginIdentity,
@@ -47,6 +47,42 @@ pub struct PluginFacts {
     pub since: SystemTime,
     /// The last file that was to take its place and was refused.
     pub last_refusal: Option<Refusal>,
+    /// The new version beside it.
+    pub shadow: Option<ShadowFacts>,
+}
+
+/// A new version of a plugin that runs, or ran, beside the one in use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowFacts {
+    /// Its name, version and digest.
+    pub identity: PluginIdentity,
+    /// Since when it runs.
+    pub since: SystemTime,
+    /// How long it does before it is judged.
+    pub lasts: Duration,
+    /// Whether that time is over and it waits for somebody to promote it.
+    pub is_over: bool,
+    /// How many pairs of runs were compared.
+    pub runs: u64,
+    /// How many differences there were in outcome or error type, and how many others.
+    pub differences: (u64, u64),
+    /// How many times as long it took, if that is more than chance.
+    pub slowdown: Option<f64>,
+    /// Examples of differences, as sentences.
+    pub examples: Vec<String>,
+}
+
+/// A file in the plugin folder that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedFileFacts {
+    /// Its path.
+    pub file: String,
+    /// The name of the plugin that it has or had, as far as it is known.
+    pub plugin: Option<String>,
+    /// When it was refused.
+    pub at: SystemTime,
+    /// A sentence for people.
+    pub message: String,
 }
 
 /// Why a file did not become a plugin.

@@ -7,13 +7,13 @@
 mod facts;
 mod weight;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Instant, SystemTime};
 
 pub use facts::{
     BreakerFacts, CheckFacts, CheckSnapshot, LastReload, LastRun, OutcomeCounts, PluginFacts, Readiness,
-    Refusal,
+    Refusal, RefusedFileFacts, ShadowFacts,
 };
 use weight::weight;
 
@@ -52,6 +52,7 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct General {
     plugins: Arc<[PluginFacts]>,
+    refused: Arc<[RefusedFileFacts]>,
     generation: u64,
     last_reload: Option<LastReload>,
     readiness: Readiness,
@@ -84,29 +85,31 @@ impl Board {
         })
     }
 
-    /// Says which checks there are now. One of the same name keeps its past; the others are forgotten, with the
-    /// breakers that no check has any more.
-    pub fn set_checks(&self, checks: Vec<CheckFacts>) {
-        let circuits: HashSet<_> = checks
-            .iter()
-            .map(|check| (check.target.clone(), check.plugin.name.clone()))
-            .collect();
-        let share = self.share(checks.len());
+    /// Says which checks are gone, and which are new or are shown otherwise from now on; these keep their past.
+    /// Takes as long as there are of them, however many others there are.
+    pub fn change_checks(&self, gone: &[Arc<str>], different: &[Arc<CheckFacts>]) {
         let mut known = self.checks.write().unwrap_or_else(PoisonError::into_inner);
-        let mut before = std::mem::take(&mut *known);
-        for facts in checks {
-            let entry = before.remove(&facts.name);
-            let entry = entry.unwrap_or_else(|| Arc::new(Mutex::new(Entry::new(facts.clone()))));
-            let name = facts.name.clone();
-            {
-                let mut entry = lock(&entry);
-                entry.facts = Arc::new(facts);
-                entry.trim(self.keep.reports, share);
-            }
-            known.insert(name, entry);
+        for name in gone {
+            known.remove(&**name);
         }
-        drop(known);
-        lock(&self.breakers).retain(|circuit, _| circuits.contains(circuit));
+        for facts in different {
+            match known.get(&facts.name) {
+                Some(entry) => lock(entry).facts = Arc::clone(facts),
+                None => {
+                    let entry = Entry::new(Arc::clone(facts));
+                    known.insert(facts.name.clone(), Arc::new(Mutex::new(entry)));
+                }
+            }
+        }
+    }
+
+    /// Drops reports that do not fit any more since there are more checks. A check that has a run sees to its own.
+    pub fn trim(&self) {
+        let entries: Vec<_> = self.read().values().map(Arc::clone).collect();
+        let share = self.share(entries.len());
+        for entry in entries {
+            lock(&entry).trim(self.keep.reports, share);
+        }
     }
 
     /// Says when a check's next run is due.
@@ -157,9 +160,16 @@ impl Board {
         lock(&self.breakers).insert(circuit, breaker);
     }
 
-    /// Says which plugins are loaded.
-    pub fn set_plugins(&self, plugins: Vec<PluginFacts>) {
-        lock(&self.general).plugins = plugins.into();
+    /// No check has this breaker any more.
+    pub fn breaker_gone(&self, target: &str, plugin: &str) {
+        lock(&self.breakers).remove(&(target.to_owned(), plugin.to_owned()));
+    }
+
+    /// Says which plugins are loaded, and which files in their folder are not used.
+    pub fn set_plugins(&self, plugins: Vec<PluginFacts>, refused: Vec<RefusedFileFacts>) {
+        let mut general = lock(&self.general);
+        general.plugins = plugins.into();
+        general.refused = refused.into();
     }
 
     /// A configuration was taken, as this generation, or refused, with a message for people.
@@ -199,6 +209,11 @@ impl Board {
     /// The plugins that are loaded.
     pub fn plugins(&self) -> Arc<[PluginFacts]> {
         Arc::clone(&lock(&self.general).plugins)
+    }
+
+    /// The files in their folder that are not used.
+    pub fn refused_files(&self) -> Arc<[RefusedFileFacts]> {
+        Arc::clone(&lock(&self.general).refused)
     }
 
     /// The breakers in the order of their targets.
@@ -280,9 +295,9 @@ impl Board {
 }
 
 impl Entry {
-    fn new(facts: CheckFacts) -> Self {
+    fn new(facts: Arc<CheckFacts>) -> Self {
         Self {
-            facts: Arc::new(facts),
+            facts,
             next_due: None,
             running_since: None,
             state: "unknown",

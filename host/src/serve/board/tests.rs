@@ -6,7 +6,8 @@ use crate::serve::http::samples::{cancelled, check, failing, report, still_runni
 
 fn board(keep: Keep, names: &[&str]) -> Arc<Board> {
     let board = Board::new(keep);
-    board.set_checks(names.iter().map(|name| check(name)).collect());
+    let facts: Vec<_> = names.iter().map(|name| Arc::new(check(name))).collect();
+    board.change_checks(&[], &facts);
     board
 }
 
@@ -76,8 +77,8 @@ fn reports_that_do_not_fit_are_dropped_and_the_outcome_stays() {
         board.finished(report("page", number), "passing");
     }
     assert_eq!(board.reports("page").unwrap().len(), 2);
-    let names: Vec<_> = ["page", "b", "c"].into();
-    board.set_checks(names.iter().map(|name| check(name)).collect());
+    board.change_checks(&[], &["b", "c"].map(|name| Arc::new(check(name))));
+    board.trim();
     assert_eq!(board.reports("page").unwrap().len(), 0);
     let known = board.check("page").unwrap();
     assert_eq!((known.outcomes.pass, known.last.unwrap().run_id[7]), (5, 5));
@@ -99,7 +100,8 @@ fn a_check_keeps_its_past_and_a_removed_one_leaves_nothing() {
     }
     let mut page = check("page");
     page.every = None;
-    board.set_checks(vec![page.clone()]);
+    board.change_checks(&["mail".into()], &[Arc::new(page.clone())]);
+    board.breaker_gone("mail.example.org:443", "http");
     let known = board.check("page").unwrap();
     assert_eq!(
         (known.outcomes.pass, known.breaker, &*known.facts),
@@ -148,15 +150,12 @@ fn a_hundred_thousand_checks_keep_within_the_bound() {
         version: "0.1.0".into(),
         sha256: "ab".repeat(32),
     };
-    board.set_checks(
-        (0..100_000)
-            .map(|number| CheckFacts {
-                name: format!("check-{number}"),
-                plugin: plugin.clone(),
-                ..check("x")
-            })
-            .collect(),
-    );
+    let facts = (0..100_000).map(|number| CheckFacts {
+        name: format!("check-{number}"),
+        plugin: plugin.clone(),
+        ..check("x")
+    });
+    board.change_checks(&[], &facts.map(Arc::new).collect::<Vec<_>>());
     let held: usize = (0..1_000)
         .flat_map(|number| {
             let name = format!("check-{number}");

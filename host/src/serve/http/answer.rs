@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::render::harmless_json;
+use crate::text::harmless_json;
 
 /// A sentence for people and for tests of health.
 pub(super) fn sentence(status: StatusCode, text: &str) -> Response {

@@ -108,11 +108,13 @@ pub(super) async fn breakers(State(endpoints): State<Endpoints>) -> Response {
     answer::json(StatusCode::OK, &json!({ "breakers": breakers }))
 }
 
-/// The plugins.
+/// The plugins, and the files that are none.
 pub(super) async fn plugins(State(endpoints): State<Endpoints>) -> Response {
-    let plugins = endpoints.0.board.plugins();
+    let board = &endpoints.0.board;
+    let (plugins, refused) = (board.plugins(), board.refused_files());
     let plugins: Vec<_> = plugins.iter().map(views::plugin).collect();
-    answer::json(StatusCode::OK, &json!({ "plugins": plugins }))
+    let refused: Vec<_> = refused.iter().map(views::refused_file).collect();
+    answer::json(StatusCode::OK, &json!({ "plugins": plugins, "refused": refused }))
 }
 
 /// The schema of all of this.

@@ -6,13 +6,14 @@
 //! listener (TCP, TLS, bounds) -> guard (token, origin) -> monitoring, api -> board, meters, Actions
 //! ```
 
-mod accept;
 mod actions;
 mod answer;
 mod api;
 mod guard;
+mod keeping;
 mod listener;
 mod monitoring;
+mod page;
 mod promoting;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -20,7 +21,7 @@ mod switching;
 mod tls;
 mod views;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -32,13 +33,14 @@ pub use listener::{Bounds, Listener, Peer, StartError, Stop};
 pub use tls::TlsError;
 
 use super::board::Board;
+use crate::journal::Journal;
 use crate::secret::Secret;
 use crate::telemetry::Meters;
 
 /// The largest body of a request, in bytes: a switch takes less than a hundred.
 const MAX_BODY: usize = 16 * 1024;
-/// How many pages of metrics are written at once: each takes a processor, and memory for all of its text.
-const PAGES_AT_ONCE: usize = 1;
+/// How many pages of metrics are written at once: each takes a processor. Memory is that of a part of the checks.
+const PAGES_AT_ONCE: usize = 2;
 
 /// What the endpoints show and set off. Clones are the same.
 #[derive(Clone)]
@@ -49,7 +51,8 @@ struct Inner {
     meters: Meters,
     actions: Arc<dyn Actions>,
     token: RwLock<Option<Secret>>,
-    pages: Semaphore,
+    pages: Arc<Semaphore>,
+    journal: OnceLock<Journal>,
 }
 
 impl Endpoints {
@@ -60,8 +63,15 @@ impl Endpoints {
             meters,
             actions,
             token: RwLock::new(token),
-            pages: Semaphore::new(PAGES_AT_ONCE),
+            pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+            journal: OnceLock::new(),
         }))
+    }
+
+    /// Shows this journal, once and for good.
+    pub fn show_journal(&self, journal: Journal) {
+        // A second one is of no interest.
+        let _ = self.0.journal.set(journal);
     }
 
     /// Asks for another token from the next request on.
@@ -92,6 +102,7 @@ pub fn router(endpoints: Endpoints, more: Router) -> Router {
         .route("/api/v1/checks/{name}", get(api::check))
         .route("/api/v1/checks/{name}/reports", get(api::reports))
         .route("/api/v1/breakers", get(api::breakers))
+        .route("/api/v1/journal", get(keeping::journal))
         .route("/api/v1/plugins", get(api::plugins))
         .route("/api/v1/plugins/{name}/promote", post(promoting::promote))
         .route("/api/v1/switches", get(switching::list).post(switching::switch))

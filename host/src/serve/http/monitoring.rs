@@ -1,18 +1,12 @@
 //! The endpoints that others watch and steer the daemon by: metrics, health, readiness, reload.
 
-use std::io::Write;
-
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
-use super::{Endpoints, accept, answer};
+use super::{Endpoints, answer, page};
+use crate::serve::accept;
 use crate::serve::board::Readiness;
-
-/// From so many bytes on, compressing saves more than it costs.
-const WORTH_COMPRESSING: usize = 4 * 1024;
 
 const INDEX: &str = "<!doctype html>
 <html lang=\"en\">
@@ -41,29 +35,22 @@ pub(super) async fn index() -> Response {
 
 /// All metrics, in the format that is asked for.
 pub(super) async fn metrics(State(endpoints): State<Endpoints>, headers: HeaderMap) -> Response {
-    // The semaphore is never closed.
-    let _permit = endpoints.0.pages.acquire().await;
-    let format = accept::exposition(&all_of(&headers, header::ACCEPT));
-    let is_gzip = accept::takes_gzip(&all_of(&headers, header::ACCEPT_ENCODING));
+    let format = accept::exposition(&headers);
+    let is_gzip = accept::takes_gzip(&headers);
     let meters = endpoints.0.meters.clone();
-    let page = tokio::task::spawn_blocking(move || {
-        let page = meters.text(format)?.into_bytes();
-        let compressed = (is_gzip && page.len() >= WORTH_COMPRESSING).then(|| compressed(&page));
-        Ok::<_, String>((page, compressed.and_then(Result::ok)))
-    });
-    let mut response = match page.await {
-        Ok(Ok((_, Some(compressed)))) => {
-            let mut response = answer::with_type(StatusCode::OK, format.content_type(), compressed);
-            let gzip = HeaderValue::from_static("gzip");
-            response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
-            response
-        }
-        Ok(Ok((page, None))) => answer::with_type(StatusCode::OK, format.content_type(), page),
-        Ok(Err(error)) => answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, &error),
-        Err(error) => answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    let pages = &endpoints.0.pages;
+    let Some(body) = page::begin(pages, is_gzip, move |writer| meters.write_text(format, writer)).await
+    else {
+        let said = "too many pages of metrics are being written; ask again later";
+        return answer::sentence(StatusCode::SERVICE_UNAVAILABLE, said);
     };
+    let mut response = answer::with_type(StatusCode::OK, format.content_type(), body);
+    let headers = response.headers_mut();
+    if is_gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     let vary = HeaderValue::from_static("accept, accept-encoding");
-    response.headers_mut().insert(header::VARY, vary);
+    headers.insert(header::VARY, vary);
     response
 }
 
@@ -94,19 +81,4 @@ pub(super) async fn reload(State(endpoints): State<Endpoints>) -> Response {
         Ok(Err(complaint)) => answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, &complaint),
         Err(error) => answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
-}
-
-/// A header that may come several times, as one (RFC 9110 section 5.3).
-fn all_of(headers: &HeaderMap, name: HeaderName) -> String {
-    let values = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values.collect::<Vec<_>>().join(",")
-}
-
-fn compressed(page: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(page)?;
-    encoder.finish()
 }

@@ -99,6 +99,8 @@ fn passed(check: &str, number: u8) -> Report {
         usage: Usage::default(),
         log: Vec::new(),
         circuit: Vec::new(),
+        relations: crate::outcome::Relations::default(),
+        denials: Vec::new(),
         faults: Vec::new(),
     }
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::samples::{check, failing, plugin, report};
 use super::*;
 use crate::capability::Capability;
-use crate::serve::board::{BreakerFacts, Keep, PluginFacts, Readiness, Refusal};
+use crate::serve::board::{
+    BreakerFacts, Keep, PluginFacts, Readiness, Refusal, RefusedFileFacts, ShadowFacts,
+};
 use crate::switches::{Scope, Switches};
 use crate::telemetry::strict;
 use client::{Answer, Server};
@@ -54,7 +56,7 @@ impl Actions for Daemon {
 /// A board with something of everything on it.
 fn board() -> Arc<Board> {
     let board = Board::new(Keep::default());
-    board.set_checks(vec![check("page"), check("mail")]);
+    board.change_checks(&[], &["page", "mail"].map(|name| Arc::new(check(name))));
     board.started("page");
     board.finished(report("page", 1), "passing");
     board.finished(failing("page", 2), "failing");
@@ -68,7 +70,7 @@ fn board() -> Arc<Board> {
         retry_at: Some(std::time::Instant::now()),
         checks: Arc::from(["page".into()]),
     });
-    board.set_plugins(vec![PluginFacts {
+    let facts = PluginFacts {
         identity: plugin(),
         origin: "plugins/http.wasm".into(),
         since: SystemTime::now(),
@@ -76,7 +78,24 @@ fn board() -> Arc<Board> {
             at: SystemTime::now(),
             message: "not a component".into(),
         }),
-    }]);
+        shadow: Some(ShadowFacts {
+            identity: plugin(),
+            since: SystemTime::now(),
+            lasts: Duration::from_secs(600),
+            is_over: false,
+            runs: 3,
+            differences: (1, 2),
+            slowdown: Some(1.7),
+            examples: vec!["check `page`: outcome `pass` became `fail`".into()],
+        }),
+    };
+    let refused = RefusedFileFacts {
+        file: "plugins/new.wasm".into(),
+        plugin: None,
+        at: SystemTime::now(),
+        message: "not a component".into(),
+    };
+    board.set_plugins(vec![facts], vec![refused]);
     board.reloaded(Ok(1));
     board.reloaded(Err("checks.toml:1:1: no".into()));
     board.set_readiness(Readiness::Ready);
@@ -87,7 +106,11 @@ fn endpoints(daemon: Daemon, token: Option<&str>) -> Endpoints {
     let meters = Meters::new(&std::collections::BTreeMap::new());
     meters.record(&report("page", 1));
     let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));
-    Endpoints::new(board(), meters, Arc::new(daemon), token)
+    let endpoints = Endpoints::new(board(), meters, Arc::new(daemon), token);
+    let (journal, _) = Journal::open(crate::journal::Settings::default(), Vec::new()).unwrap();
+    drop(journal.feed("traces"));
+    endpoints.show_journal(journal);
+    endpoints
 }
 
 async fn serve(daemon: Daemon, token: Option<&str>) -> Server {
@@ -125,6 +148,7 @@ async fn every_answer_is_as_the_schema_says() {
         ("/api/v1/checks/page/reports", 200, "Reports"),
         ("/api/v1/checks/other/reports", 404, "Error"),
         ("/api/v1/breakers", 200, "Breakers"),
+        ("/api/v1/journal", 200, "Journal"),
         ("/api/v1/plugins", 200, "Plugins"),
         ("/api/v1/switches", 200, "Switches"),
         ("/nothing", 404, "Error"),

@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::outcome::hexadecimal;
-use crate::serve::board::{BreakerFacts, CheckSnapshot, LastReload, LastRun, PluginFacts};
+use crate::serve::board::{
+    BreakerFacts, CheckSnapshot, LastReload, LastRun, PluginFacts, RefusedFileFacts, ShadowFacts,
+};
 
 /// A moment as reports write it.
 pub(super) fn rfc3339(moment: SystemTime) -> Option<String> {
@@ -90,6 +92,32 @@ pub(super) fn plugin(plugin: &PluginFacts) -> Value {
             "at": rfc3339(refusal.at),
             "message": refusal.message,
         })),
+        "shadow": plugin.shadow.as_ref().map(shadow),
+    })
+}
+
+fn shadow(shadow: &ShadowFacts) -> Value {
+    let (of_outcome, others) = shadow.differences;
+    json!({
+        "version": shadow.identity.version,
+        "sha256": shadow.identity.sha256,
+        "since": rfc3339(shadow.since),
+        "lasts_s": seconds(shadow.lasts),
+        "over": shadow.is_over,
+        "runs": shadow.runs,
+        "differences": { "outcome": of_outcome, "other": others },
+        "slowdown": shadow.slowdown,
+        "examples": shadow.examples,
+    })
+}
+
+/// A file that is not used.
+pub(super) fn refused_file(refused: &RefusedFileFacts) -> Value {
+    json!({
+        "file": refused.file,
+        "plugin": refused.plugin,
+        "at": rfc3339(refused.at),
+        "message": refused.message,
     })
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::render::harmless_json;
+use crate::text::harmless_json;
 use crate::text::{printable, told};
 
 /// The longest value of a field, in bytes.

@@ -17,13 +17,12 @@ use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::outcome::{Outcome, Report, hexadecimal};
-use crate::telemetry::is_worth_logging;
 
 use layer::{Lines, Repeats};
 use line::{Form, Line};
@@ -111,8 +110,7 @@ fn build(
         sink: sink.clone(),
         repeats,
     };
-    let subscriber =
-        tracing_subscriber::registry().with(lines.with_filter(chosen.and(filter_fn(is_worth_logging))));
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(chosen));
     let logs = Logs {
         sink,
         filter: handle,

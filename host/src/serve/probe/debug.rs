@@ -1,9 +1,10 @@
 //! `debug=true`: what happened in a probe, for people, in the three parts that blackbox_exporter has. Pure.
 
-use super::exposition::{Family, Format, text as exposed};
+use super::exposition::{Family, text as exposed};
 use crate::outcome::{LogLevel, Report};
 use crate::render::{Charset, Look, Palette, waterfall};
 use crate::runner::PreparedModule;
+use crate::telemetry::Exposition;
 
 /// The waterfall and the log, the metrics, and the module without secrets.
 pub(super) fn text(report: &Report, module: &PreparedModule, families: &[Family]) -> String {
@@ -15,7 +16,7 @@ pub(super) fn text(report: &Report, module: &PreparedModule, families: &[Family]
         "Logs for the probe:\n{}\n{}\n\nMetrics that would have been returned:\n{}\n\nModule configuration:\n{module}\n",
         waterfall(report, &look),
         log(report),
-        exposed(families, Format::Prometheus),
+        exposed(families, Exposition::Prometheus),
     )
 }
 

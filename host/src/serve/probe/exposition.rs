@@ -1,10 +1,9 @@
-//! Gauges as text, in the formats of Prometheus. Pure. Which gauges there are is not known here.
+//! The gauges of a probe, as text. Pure. Which gauges there are is not known here, nor how a line is written.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
-use http::HeaderMap;
-use http::header::ACCEPT;
+use crate::telemetry::Exposition;
+use crate::telemetry::exposition::{Head, Kind, Number, Page, push_label};
 
 /// A gauge: its name, what it means, and its points.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,142 +25,41 @@ pub(super) struct Point {
     pub(super) value: f64,
 }
 
-/// A text format of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Prometheus text 0.0.4.
-    Prometheus,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The one that is liked better; Prometheus' where nothing is said.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let accepted = headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let (mut open, mut plain) = (0.0_f32, 0.0_f32);
-        for range in accepted.flat_map(|value| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            let parameters: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
-            let of = |name: &str| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            let quality = of("q").map_or(1.0, |(_, value)| value.parse().unwrap_or(0.0));
-            let is_known =
-                |versions: &[&str]| of("version").is_none_or(|(_, value)| versions.contains(value));
-            match media.to_ascii_lowercase().as_str() {
-                "application/openmetrics-text" if is_known(&["1.0.0", "0.0.1"]) => open = open.max(quality),
-                "text/plain" if is_known(&["0.0.4"]) => plain = plain.max(quality),
-                "text/*" | "*/*" => plain = plain.max(quality),
-                _ => {}
-            }
-        }
-        if open > plain {
-            Self::OpenMetrics
-        } else {
-            Self::Prometheus
-        }
-    }
-
-    /// The media type of an answer.
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
 /// The families that have points, by name.
-pub(super) fn text(families: &[Family], format: Format) -> String {
+pub(super) fn text(families: &[Family], format: Exposition) -> String {
     let mut families: Vec<&Family> = families
         .iter()
         .filter(|family| !family.points.is_empty())
         .collect();
     families.sort_by_key(|family| family.name);
-    let mut text = String::new();
+    let mut text = Vec::new();
+    // Nothing fails that is written into memory.
+    let _ = write(&families, Page::new(format, &mut text));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn write(families: &[&Family], mut page: Page<'_>) -> std::io::Result<()> {
     for Family { name, help, points } in families {
-        // Nothing fails that is written into a string.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        page.family(Head {
+            name,
+            kind: Kind::Gauge,
+            unit: "",
+            help,
+        });
         for point in points {
-            let _ = writeln!(text, "{name}{} {}", labels(point), number(point.value));
+            let mut labels = String::new();
+            for (name, value) in &point.labels {
+                push_label(&mut labels, name, value);
+            }
+            page.sample((name, ""), &labels, None, Number::Real(point.value), None)?;
         }
     }
-    if format == Format::OpenMetrics {
-        text.push_str("# EOF\n");
-    }
-    text
-}
-
-fn labels(point: &Point) -> String {
-    if point.labels.is_empty() {
-        return String::new();
-    }
-    let pairs: Vec<_> = point
-        .labels
-        .iter()
-        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-        .collect();
-    format!("{{{}}}", pairs.join(","))
-}
-
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
-/// Whole numbers as such: seconds since 1970 have no `e+09`.
-fn number(value: f64) -> String {
-    match value {
-        _ if value.is_nan() => "NaN".into(),
-        f64::INFINITY => "+Inf".into(),
-        f64::NEG_INFINITY => "-Inf".into(),
-        _ => value.to_string(),
-    }
+    page.end()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn accepted(header: &str) -> Format {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, header.parse().unwrap());
-        Format::accepted(&headers)
-    }
-
-    #[test]
-    fn the_format_is_the_one_that_is_liked_better() {
-        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Prometheus);
-        for (header, format) in [
-            ("*/*", Format::Prometheus),
-            ("text/plain;version=0.0.4", Format::Prometheus),
-            ("application/openmetrics-text", Format::OpenMetrics),
-            (
-                "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
-                 text/plain;version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-                Format::OpenMetrics,
-            ),
-            (
-                "application/openmetrics-text; version=1.0.0; q=0.1, text/plain",
-                Format::Prometheus,
-            ),
-            (
-                "application/openmetrics-text;version=2.0.0,*/*;q=0.1",
-                Format::Prometheus,
-            ),
-            (
-                "application/vnd.google.protobuf;q=0.7,text/plain;q=0.2",
-                Format::Prometheus,
-            ),
-        ] {
-            assert_eq!(accepted(header), format, "{header}");
-        }
-    }
 
     #[test]
     fn families_are_sorted_and_hostile_values_are_escaped() {
@@ -190,14 +88,10 @@ mod tests {
         ];
         let prometheus = "# HELP probe_a A.\n# TYPE probe_a gauge\nprobe_a 1765432100\n\
                           # HELP probe_b B.\n# TYPE probe_b gauge\nprobe_b{a=\"x\\\"\\\\\\n}\",b=\"\"} 1\n";
-        assert_eq!(text(&families, Format::Prometheus), prometheus);
+        assert_eq!(text(&families, Exposition::Prometheus), prometheus);
         assert_eq!(
-            text(&families, Format::OpenMetrics),
+            text(&families, Exposition::OpenMetrics),
             format!("{prometheus}# EOF\n")
-        );
-        assert_eq!(
-            (number(0.000_012), number(-1.0)),
-            ("0.000012".into(), "-1".into())
         );
     }
 }

@@ -28,8 +28,8 @@ use tokio::time::Instant;
 
 pub use route::routes;
 
-use self::exposition::Format;
 use self::question::{Question, Refused, Time};
+use super::accept;
 use crate::outcome::Report;
 use crate::runner::{Modules, NotAimed, Prepared, PreparedModule, Runner};
 
@@ -134,7 +134,7 @@ fn shown(
     if question.debug {
         return plain(StatusCode::OK, &debug::text(report, module, &families));
     }
-    let format = Format::accepted(&request.headers);
+    let format = accept::exposition(&request.headers);
     let text = exposition::text(&families, format);
     with_type(StatusCode::OK, format.content_type(), text)
 }

@@ -12,6 +12,7 @@ mod shared;
 mod task;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod trouble;
 mod watcher;
 

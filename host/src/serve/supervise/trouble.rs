@@ -35,6 +35,13 @@ pub enum Whom {
         /// How many there are.
         of: usize,
     },
+    /// A thread that is stopped, while the others go on.
+    Thread {
+        /// Its id, as the system counts them.
+        id: u32,
+        /// Its name.
+        name: String,
+    },
     /// The runtime as a whole.
     Runtime {
         /// How many tasks wait for a worker.
@@ -97,6 +104,12 @@ impl Display for Whom {
             }
             Self::Worker { number, of } => {
                 write!(formatter, "the worker thread {number} of {of} of the runtime")
+            }
+            Self::Thread { id, name } => {
+                write!(
+                    formatter,
+                    "the thread `{name}` ({id}), which somebody outside has stopped,"
+                )
             }
             Self::Runtime { queued } => write!(formatter, "the runtime ({queued} tasks are queued)"),
         }

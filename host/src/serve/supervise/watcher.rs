@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::runtime::{RuntimeWatch, Stuck};
 use super::shared::Shared;
 use super::task::{Message, Slot, State};
+use super::threads::ThreadWatch;
 use super::trouble::{Consequence, Mishap, Trouble, Whom};
 use super::{Closeness, Hooks, Restart};
 
@@ -21,6 +22,7 @@ pub(super) fn start(closeness: Closeness, hooks: Hooks, runtime: Handle) -> std:
         shared: Arc::clone(&shared),
         hooks,
         watch: RuntimeWatch::new(runtime.clone(), Duration::ZERO),
+        threads: ThreadWatch::default(),
         runtime,
         now: Duration::ZERO,
         last: Instant::now(),
@@ -38,6 +40,7 @@ struct Watcher {
     hooks: Hooks,
     runtime: Handle,
     watch: RuntimeWatch,
+    threads: ThreadWatch,
     /// The watcher's time: what it saw pass.
     now: Duration,
     last: Instant,
@@ -199,7 +202,8 @@ impl Watcher {
 
     fn look_at_runtime(&mut self) {
         let closeness = self.shared.closeness;
-        let stuck = self.watch.look(self.now, closeness.runtime);
+        let mut stuck = self.watch.look(self.now, closeness.runtime);
+        stuck.extend(self.threads.look(self.now, closeness.runtime));
         let same = |one: &Whom, other: &Whom| match (one, other) {
             (Whom::Runtime { .. }, Whom::Runtime { .. }) => true,
             _ => one == other,

@@ -65,6 +65,49 @@ fn a_plain_request_has_the_usual_fields() {
 }
 
 #[test]
+fn a_request_carries_the_trace_where_it_may_be_told_and_the_settings_say_no_other() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let sent = |trace_parent: Option<&str>, settings: serde_json::Value| {
+        let mut peer = Peer::new("HTTP/1.1 204 No Content\r\n\r\n", usize::MAX);
+        peer.trace_parent = trace_parent.map(str::to_owned);
+        ask(&mut peer, &request(&settings)).expect("an answer");
+        peer.heard
+    };
+    let plain = json!({ "url": "http://example.org/" });
+    assert!(sent(Some(parent), plain.clone()).contains(&format!("traceparent: {parent}\r\n")));
+    assert!(!sent(None, plain).contains("traceparent"));
+    let own = json!({ "url": "http://example.org/", "headers": { "Traceparent": "mine" } });
+    let heard = sent(Some(parent), own);
+    assert!(
+        heard.contains("traceparent: mine\r\n") && !heard.contains(parent),
+        "{heard}"
+    );
+}
+
+#[test]
+fn a_request_and_its_response_are_described_without_the_query() {
+    let mut peer = Peer::new("HTTP/1.0 404 Not Found\r\n\r\n", usize::MAX);
+    ask(
+        &mut peer,
+        &request(&json!({ "url": "http://example.org:81/a?token=1", "method": "POST" })),
+    )
+    .expect("an answer");
+    assert_eq!(
+        peer.facts,
+        [
+            "http.request.method=POST",
+            "url.full=http://example.org:81/a",
+            "server.address=example.org",
+            "server.port=81",
+            "network.protocol.name=http",
+            "user_agent.synthetic.type=test",
+            "http.response.status_code=404",
+            "network.protocol.version=1.0",
+        ]
+    );
+}
+
+#[test]
 fn the_host_is_that_of_the_url_or_of_the_settings() {
     assert!(sent(json!({ "url": "https://example.org:443/" })).contains("host: example.org\r\n"));
     assert!(sent(json!({ "url": "http://[2001:db8::1]:81/" })).contains("host: [2001:db8::1]:81\r\n"));

@@ -20,6 +20,8 @@ use crate::phase::PhaseStatus;
 
 /// What the plugin `tcp` reports the named groups of a match as: 1, the groups as attributes.
 const CAPTURE: &str = "tcp.capture";
+/// The phase in which the plugin `tcp` reads lines until one matches.
+const EXPECT: &str = "expect";
 
 /// The gauges of a run that had so much time, the wait for its slot included.
 pub(super) fn families(report: &Report, time: Duration) -> Vec<Family> {
@@ -146,7 +148,7 @@ fn tcp(report: &Report) -> Vec<Family> {
         value: 1.0,
     };
     vec![
-        failed_due_to_regex(has_assertion_failed(report)),
+        failed_due_to_regex(has_assertion_failed(report) || was_closed_unmatched(report)),
         Family {
             name: "probe_expect_info",
             help: "What was captured from the peer's answers, as labels.",
@@ -159,6 +161,15 @@ fn tcp(report: &Report) -> Vec<Family> {
 fn has_assertion_failed(report: &Report) -> bool {
     let error = report.error.as_ref();
     error.is_some_and(|error| error.error_type == ErrorType::AssertionFailed)
+}
+
+/// Whether the peer ended the stream, and no line before that was what was expected. A stream that broke off is
+/// something else.
+fn was_closed_unmatched(report: &Report) -> bool {
+    let error = report.error.as_ref();
+    error.is_some_and(|error| {
+        error.error_type == ErrorType::ConnectionClosed && error.phase.as_deref() == Some(EXPECT)
+    })
 }
 
 fn failed_due_to_regex(failed: bool) -> Family {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::super::exposition::{Format, text};
+use super::super::exposition::text;
 use super::*;
-use crate::outcome::{Attempt, Attributes, ErrorReport, PhaseReport, PluginIdentity, RunId, TraceId, Usage};
+use crate::outcome::{
+    Attempt, Attributes, DeadlineWhile, ErrorReport, PhaseReport, PluginIdentity, RunId, TraceId, Usage,
+};
+use crate::telemetry::Exposition;
 
 /// A phase that took so many milliseconds, if it was reached.
 fn phase(name: &str, status: PhaseStatus, took: Option<u64>, facts: &[(&'static str, &str)]) -> PhaseReport {
@@ -68,6 +71,8 @@ fn report(plugin: &str, phases: Vec<PhaseReport>, error: Option<(ErrorType, &str
         usage: Usage::default(),
         log: Vec::new(),
         circuit: Vec::new(),
+        relations: crate::outcome::Relations::default(),
+        denials: Vec::new(),
         faults: Vec::new(),
     }
 }
@@ -88,7 +93,7 @@ fn measure(report: &mut Report, name: &str, value: f64, attributes: &[(&str, &st
 fn samples(report: &Report) -> Vec<String> {
     let text = text(
         &families(report, Duration::from_millis(9_500)),
-        Format::Prometheus,
+        Exposition::Prometheus,
     );
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.map(str::to_owned).collect()
@@ -283,8 +288,16 @@ fn captures_become_labels_of_one_gauge_and_no_measurement() {
     let unmatched = report("tcp", Vec::new(), Some((ErrorType::AssertionFailed, "expect")));
     assert_has(&self::samples(&unmatched), &["probe_failed_due_to_regex 1"]);
     let closed = report("tcp", Vec::new(), Some((ErrorType::ConnectionClosed, "expect")));
-    assert_has(&self::samples(&closed), &["probe_failed_due_to_regex 0"]);
+    assert_has(&self::samples(&closed), &["probe_failed_due_to_regex 1"]);
     assert_lacks(&self::samples(&closed), &["probe_expect_info"]);
+    for other in [
+        (ErrorType::ConnectionClosed, "tls"),
+        (ErrorType::ConnectionReset, "expect"),
+        (ErrorType::DeadlineExceeded(DeadlineWhile::Waiting), "expect"),
+    ] {
+        let samples = self::samples(&report("tcp", Vec::new(), Some(other.clone())));
+        assert_has(&samples, &["probe_failed_due_to_regex 0"]);
+    }
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! Writing to the disk whatever becomes of it: while it is full, read-only or gone, reports wait in memory, it is said,
+//! and the folder is opened anew after a pause.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::beside::{self, Checkpoint};
+use super::record;
+use super::shared::Shared;
+use super::state::{DiskFacts, Incoming};
+use super::store::{Store, StoreError};
+use super::{Sequence, Settings};
+
+/// The pause after a failure, and the longest. A full disk is seldom free again in a second, and nobody wants to wait
+/// for minutes once it is.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often it is said that the disk is still not to be used.
+const SAY_EVERY: Duration = Duration::from_secs(300);
+
+/// The disk, or what is wrong with it.
+pub(super) struct Disk {
+    dir: std::path::PathBuf,
+    settings: Settings,
+    store: Option<Store>,
+    trouble: Option<Trouble>,
+    /// The newest report that is written, and all before it that could be.
+    written: Sequence,
+    /// How far the signals are, as far as that is not kept yet.
+    cursors: BTreeMap<&'static str, Sequence>,
+    facts: DiskFacts,
+    synced: Instant,
+}
+
+struct Trouble {
+    sentence: String,
+    said: Instant,
+    retry_at: Instant,
+    pause: Duration,
+}
+
+impl Disk {
+    /// The disk as it was found at the start.
+    pub(super) fn new(
+        dir: std::path::PathBuf,
+        settings: Settings,
+        written: Sequence,
+        store: Result<Store, StoreError>,
+    ) -> Self {
+        let mut disk = Self {
+            dir,
+            settings,
+            store: None,
+            trouble: None,
+            written,
+            cursors: BTreeMap::new(),
+            facts: DiskFacts::default(),
+            synced: Instant::now(),
+        };
+        match store {
+            Ok(store) => disk.store = Some(store),
+            Err(error) => disk.fail(&error),
+        }
+        disk
+    }
+
+    /// Whether reports can be written.
+    pub(super) fn is_ready(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// The newest report that is written.
+    pub(super) fn written(&self) -> Sequence {
+        self.written
+    }
+
+    /// How things are.
+    pub(super) fn facts(&self) -> DiskFacts {
+        let mut facts = self.facts.clone();
+        if let Some(store) = &self.store {
+            (facts.segments, facts.bytes) = store.size();
+            facts.first = store.first();
+        }
+        facts.written = self.written;
+        facts.write_error = self.trouble.as_ref().map(|trouble| trouble.sentence.clone());
+        facts
+    }
+
+    /// Writes reports; those that cannot be put into words are left out and counted.
+    pub(super) fn write(&mut self, reports: &[Incoming], shared: &Shared) {
+        let (Some(first), Some(last)) = (reports.first(), reports.last()) else {
+            return;
+        };
+        if self.store.is_none() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for Incoming { sequence, report, .. } in reports {
+            if let Err(error) = record::encode(&mut lines, *sequence, report) {
+                shared.lock().lost += 1;
+                let check = &report.check;
+                tracing::error!(
+                    check,
+                    "a report of the check `{check}` cannot be written to the journal: {error}"
+                );
+            }
+        }
+        let now = SystemTime::now();
+        self.remove_excess(lines.len() as u64, now, shared);
+        let Some(store) = &mut self.store else { return };
+        match store.append(first.sequence, &lines, now) {
+            Ok(()) => {
+                self.written = last.sequence;
+                self.facts.records += reports.len() as u64;
+                self.facts.bytes_written += lines.len() as u64;
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Removes what is too much or too old, and counts for each signal what it lacks by that.
+    pub(super) fn remove_excess(&mut self, to_come: u64, now: SystemTime, shared: &Shared) {
+        while let Some(store) = &mut self.store
+            && let Some(up_to) = store.excess(to_come, now)
+        {
+            let (given, before) = shared.lock().removing(up_to.min(self.written));
+            let after: Vec<Sequence> = given.iter().map(|(_, given)| *given).collect();
+            let removed = match store.remove_oldest(&after, before) {
+                Ok(removed) => removed,
+                Err(error) => return self.fail(&error),
+            };
+            self.facts.removed_segments += 1;
+            for ((signal, _), reports) in given.iter().zip(removed) {
+                let reports = shared.lock().removed(signal, before, reports);
+                if reports > 0 {
+                    tracing::error!(
+                        signal,
+                        reports,
+                        "the journal has come to its bound: {reports} reports were removed before they were delivered as {signal}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Takes over how far the signals are, and keeps it on disk.
+    pub(super) fn keep_cursors(&mut self, moved: BTreeMap<&'static str, Sequence>) {
+        self.cursors.extend(moved);
+        while let (Some(store), Some((signal, delivered))) = (&self.store, self.cursors.pop_first()) {
+            if let Err(error) = store.replace(&beside::cursor_file(signal), &beside::cursor(delivered), false)
+            {
+                self.cursors.entry(signal).or_insert(delivered);
+                return self.fail(&error);
+            }
+        }
+    }
+
+    /// Keeps what the observers know.
+    pub(super) fn keep_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        let Some(store) = &self.store else { return };
+        if let Err(error) = store.replace(beside::CHECKPOINT, &beside::checkpoint(checkpoint), true) {
+            self.fail(&error);
+        }
+    }
+
+    /// When something is to be done at the latest, though nothing was appended.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let sync = self.store.as_ref().filter(|store| !store.is_synced());
+        let sync = sync.map(|_| self.synced + self.settings.sync);
+        sync.or(self.trouble.as_ref().map(|trouble| trouble.retry_at))
+    }
+
+    /// Forces what was written to the disk, if it is time to or if it `must` be.
+    pub(super) fn sync(&mut self, must: bool) {
+        let Some(store) = &mut self.store else { return };
+        if store.is_synced() || !(must || self.synced.elapsed() >= self.settings.sync) {
+            return;
+        }
+        self.synced = Instant::now();
+        if let Err(error) = store.sync() {
+            self.fail(&error);
+        }
+    }
+
+    /// Finds out whether the files are still in their folder.
+    pub(super) fn verify_presence(&mut self, shared: &Shared) {
+        let Some(Err(error)) = self.store.as_ref().map(Store::verify_presence) else {
+            return;
+        };
+        self.fail(&error);
+        let lost = shared.lock().folder_is_gone(self.written);
+        for (signal, reports) in lost.into_iter().filter(|(_, reports)| *reports > 0) {
+            tracing::error!(
+                signal,
+                reports,
+                "with the journal, reports went before they were delivered as {signal}"
+            );
+        }
+        // Trying at once: a folder that was removed can be made anew.
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = Instant::now();
+        }
+    }
+
+    /// Opens the folder anew if it is time to, or if it `must` be tried; whether it was.
+    pub(super) fn recover(&mut self, last: Sequence, must: bool) -> bool {
+        let is_time = |trouble: &Trouble| must || Instant::now() >= trouble.retry_at;
+        if self.store.is_some() || !self.trouble.as_ref().is_some_and(is_time) {
+            return false;
+        }
+        match Store::open(&self.dir, &self.settings) {
+            Ok((_, scan)) if scan.last > last => {
+                let sentence = format!(
+                    "`{}` has reports from elsewhere, up to {}, and here the newest is {last}",
+                    self.dir.display(),
+                    scan.last
+                );
+                self.trouble_with(sentence);
+            }
+            Ok((store, scan)) => {
+                self.store = Some(store);
+                self.written = self.written.max(scan.last);
+                self.trouble = None;
+                tracing::info!("the journal in `{}` is written to again", self.dir.display());
+            }
+            Err(error) => self.fail(&error),
+        }
+        self.store.is_some()
+    }
+
+    /// Gives up the folder for a while.
+    fn fail(&mut self, error: &StoreError) {
+        self.store = None;
+        self.trouble_with(error.to_string());
+    }
+
+    fn trouble_with(&mut self, sentence: String) {
+        self.facts.write_errors += 1;
+        let (now, before) = (Instant::now(), self.trouble.take());
+        let pause = before
+            .as_ref()
+            .map_or(PAUSES.0, |before| (before.pause * 2).min(PAUSES.1));
+        let is_said = before
+            .as_ref()
+            .is_some_and(|before| before.sentence == sentence && now - before.said < SAY_EVERY);
+        if !is_said {
+            tracing::error!(
+                "the journal cannot be written: {sentence}; checks go on, and reports wait in memory, up to {}",
+                self.settings.memory
+            );
+        }
+        let said = before.filter(|_| is_said).map_or(now, |before| before.said);
+        self.trouble = Some(Trouble {
+            sentence,
+            said,
+            retry_at: now + pause,
+            pause,
+        });
+    }
+}

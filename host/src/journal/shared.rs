@@ -1,0 +1,210 @@
+//! What the program, the writer and the feeds share, behind one lock that nobody holds while waiting for a disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::ring::Ring;
+use super::state::{DiskFacts, Incoming, State};
+use super::{Sequence, Settings};
+use crate::outcome::Report;
+
+/// The most reports that the writer takes at once, so that each lock is held for microseconds.
+const MOST_TAKEN: usize = 512;
+
+/// What everybody shares.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Tells the writer that there is something to do.
+    wake: Condvar,
+    /// Tells the feeds and those who wait for the writer how far it is.
+    progress: watch::Sender<Progress>,
+    /// How often the writer has looked whether there is something to do.
+    beats: AtomicU64,
+}
+
+/// How far the writer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The newest report that the feeds can have.
+    pub(super) recorded: Sequence,
+    /// Up to which wish to flush everything is done.
+    pub(super) flushed: u64,
+    /// Whether the writer has ended.
+    pub(super) ended: bool,
+}
+
+/// What the writer has to do.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) incoming: Vec<Incoming>,
+    /// How far the signals are that have moved.
+    pub(super) cursors: BTreeMap<&'static str, Sequence>,
+    pub(super) flush: u64,
+    pub(super) end: bool,
+}
+
+impl Shared {
+    /// The state at the start: the newest report that there is, whether it is on disk or not, the newest on disk, and
+    /// how far the signals are.
+    pub(super) fn new(
+        settings: &Settings,
+        last: Sequence,
+        written: Sequence,
+        cursors: BTreeMap<String, Sequence>,
+    ) -> Self {
+        Self {
+            state: Mutex::new(State {
+                memory: settings.memory.max(1),
+                last,
+                recorded: last,
+                incoming: VecDeque::new(),
+                ring: Ring::default(),
+                feeds: BTreeMap::new(),
+                flush_wanted: 0,
+                end_wanted: false,
+                lost: 0,
+                dir: settings.dir.clone(),
+                removed: Sequence::NONE,
+                cursors,
+                disk: DiskFacts {
+                    written,
+                    ..DiskFacts::default()
+                },
+            }),
+            wake: Condvar::new(),
+            progress: watch::Sender::new(Progress {
+                recorded: last,
+                ..Progress::default()
+            }),
+            beats: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Wakes the writer.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Takes a report in, or counts it as lost when too many wait or the writer has ended.
+    pub(super) fn append(&self, report: Arc<Report>) -> Sequence {
+        let sequence = self.lock().append(report, Instant::now());
+        self.wake();
+        sequence
+    }
+
+    /// Wishes that everything so far be recorded; the number of the wish.
+    pub(super) fn want_flush(&self) -> u64 {
+        let mut state = self.lock();
+        state.flush_wanted += 1;
+        let number = state.flush_wanted;
+        drop(state);
+        self.wake();
+        number
+    }
+
+    /// Wishes that the writer end.
+    pub(super) fn want_end(&self) {
+        self.lock().end_wanted = true;
+        self.wake();
+    }
+
+    /// What there is to do, at the latest after this time, when there may be nothing.
+    pub(super) fn work(&self, within: Duration, flushed: u64) -> Work {
+        let idle = |state: &mut State| {
+            let has_moved = state.feeds.values().any(|feed| feed.has_moved);
+            state.incoming.is_empty() && state.flush_wanted == flushed && !state.end_wanted && !has_moved
+        };
+        let waited = self.wake.wait_timeout_while(self.lock(), within, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let count = state.incoming.len().min(MOST_TAKEN);
+        let incoming = state.incoming.drain(..count).collect();
+        let is_all = state.incoming.is_empty();
+        let moved = state.feeds.iter_mut();
+        let moved = moved.filter_map(|(signal, feed)| {
+            std::mem::take(&mut feed.has_moved).then_some((*signal, feed.delivered))
+        });
+        Work {
+            cursors: moved.collect(),
+            incoming,
+            flush: if is_all { state.flush_wanted } else { flushed },
+            end: is_all && state.end_wanted,
+        }
+    }
+
+    /// The reports are recorded: the feeds can have them. If there is a disk, this is the newest report on it.
+    pub(super) fn recorded(&self, incoming: Vec<Incoming>, written: Option<Sequence>) {
+        if incoming.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for Incoming { sequence, report, .. } in incoming {
+            state.recorded = sequence;
+            state.ring.push(sequence, report);
+        }
+        state.disk.written = written.unwrap_or(state.disk.written);
+        state.evict();
+        let recorded = state.recorded;
+        drop(state);
+        self.progress.send_modify(|progress| progress.recorded = recorded);
+    }
+
+    /// The oldest reports in memory that are not on disk.
+    pub(super) fn unwritten(&self, written: Sequence) -> Vec<Incoming> {
+        let state = self.lock();
+        let waiting = state.ring.after(written).take(MOST_TAKEN);
+        let since = Instant::now();
+        waiting
+            .map(|(sequence, report)| Incoming {
+                sequence: *sequence,
+                report: Arc::clone(report),
+                since,
+            })
+            .collect()
+    }
+
+    /// Reports that waited in memory are on disk up to this one.
+    pub(super) fn written(&self, written: Sequence) {
+        let mut state = self.lock();
+        state.disk.written = written;
+        state.evict();
+    }
+
+    /// Everything up to this wish is done.
+    pub(super) fn flushed(&self, flushed: u64) {
+        self.progress.send_if_modified(|progress| {
+            let before = std::mem::replace(&mut progress.flushed, flushed);
+            before != flushed
+        });
+    }
+
+    /// The writer gets on.
+    pub(super) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.progress.borrow().ended
+    }
+
+    /// The writer has ended, however that came.
+    pub(super) fn ended(&self) {
+        self.progress.send_modify(|progress| progress.ended = true);
+    }
+}

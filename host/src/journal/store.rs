@@ -1,0 +1,324 @@
+//! The journal's folder as its one writer sees it: the lock, the segment that is being written, the small files beside.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::reader::{Next, Reader};
+use super::retention::{self, Age};
+use super::{Sequence, Settings, segments};
+
+/// Only the user that runs bedcheck reads the journal: reports have addresses and messages of peers.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// The folder, held by this process.
+#[derive(Debug)]
+pub(super) struct Store {
+    dir: PathBuf,
+    settings: Settings,
+    lock: File,
+    /// Oldest first; the last one is being written if `current` is there.
+    segments: Vec<Segment>,
+    current: Option<Current>,
+    is_synced: bool,
+}
+
+#[derive(Debug)]
+struct Segment {
+    first: Sequence,
+    age: Age,
+}
+
+#[derive(Debug)]
+struct Current {
+    file: File,
+    begun: SystemTime,
+}
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes to it.
+    #[error("another process writes to `{}`", .0.display())]
+    Locked(PathBuf),
+    /// Something in it cannot be read or written.
+    #[error("`{}`: {source}", file.display())]
+    Io {
+        /// The file or folder.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What stands in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// The newest report.
+    pub(super) last: Sequence,
+    /// How many bytes at the end are no whole record, as left by a crash.
+    pub(super) torn: u64,
+    /// How many bytes of the newest segment are before them.
+    whole: u64,
+}
+
+/// Finds the newest report of a folder. Changes nothing.
+pub(super) fn scan(dir: &Path) -> Result<Scan, StoreError> {
+    let listed = segments::list(dir).map_err(at(dir))?;
+    let mut scan = Scan::default();
+    for (index, first) in listed.iter().enumerate().rev() {
+        let file = segments::path(dir, *first);
+        let size = std::fs::metadata(&file).map_err(at(&file))?.len();
+        let mut reader = Reader::of_segment(dir, *first).map_err(at(&file))?;
+        let mut whole = 0;
+        loop {
+            match reader.read_next().map_err(at(&file))? {
+                Next::Record(sequence) => {
+                    scan.last = scan.last.max(sequence);
+                    whole = reader.offset();
+                }
+                Next::Damaged(..) => {}
+                Next::End => break,
+            }
+        }
+        if index + 1 == listed.len() {
+            (scan.torn, scan.whole) = (size.saturating_sub(whole), whole);
+        }
+        if scan.last > Sequence::NONE {
+            break;
+        }
+        // A segment without any report still says where it would begin.
+        scan.last = Sequence(first.0.saturating_sub(1));
+    }
+    Ok(scan)
+}
+
+impl Store {
+    /// Takes the folder, making it if it is not there, and cuts off what a crash left at its end.
+    pub(super) fn open(dir: &Path, settings: &Settings) -> Result<(Self, Scan), StoreError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(dir)
+            .map_err(at(dir))?;
+        let lock = locked(dir)?;
+        let scan = scan(dir)?;
+        let mut store = Self {
+            dir: dir.to_owned(),
+            settings: settings.clone(),
+            lock,
+            segments: Vec::new(),
+            current: None,
+            is_synced: true,
+        };
+        for first in segments::list(dir).map_err(at(dir))? {
+            let file = segments::path(dir, first);
+            let found = std::fs::metadata(&file).map_err(at(&file))?;
+            let age = Age {
+                bytes: found.len(),
+                newest: found.modified().map_err(at(&file))?,
+            };
+            store.segments.push(Segment { first, age });
+        }
+        if let Some(newest) = store.segments.last_mut() {
+            let file = segments::path(dir, newest.first);
+            let opened = OpenOptions::new().append(true).open(&file).map_err(at(&file))?;
+            if scan.torn > 0 {
+                opened.set_len(scan.whole).map_err(at(&file))?;
+                newest.age.bytes = scan.whole;
+            }
+            store.current = Some(Current {
+                file: opened,
+                begun: newest.age.newest,
+            });
+        }
+        Ok((store, scan))
+    }
+
+    /// Writes lines, of which the first one is of this report, whole or not at all. The segment is closed before if
+    /// it is full. What is too much is to be removed before.
+    pub(super) fn append(
+        &mut self,
+        first: Sequence,
+        lines: &[u8],
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let to_come = lines.len() as u64;
+        if let (Some(current), Some(segment)) = (&self.current, self.segments.last())
+            && retention::is_full(&self.settings, current.begun, segment.age.bytes, to_come, now)
+        {
+            self.sync()?;
+            self.current = None;
+        }
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => self.begin(first, now)?,
+        };
+        let file = || segments::path(&self.dir, first);
+        let Some(segment) = self.segments.last_mut() else {
+            return Err(at(&file())(io::ErrorKind::NotFound.into()));
+        };
+        let written = current.file.write_all(lines);
+        if let Err(error) = written {
+            // What was written of it is cut off; if that fails as well, it is cut off when the folder is opened again.
+            let _ = current.file.set_len(segment.age.bytes);
+            return Err(at(&segments::path(&self.dir, segment.first))(error));
+        }
+        segment.age = Age {
+            bytes: segment.age.bytes + to_come,
+            newest: now,
+        };
+        self.is_synced = false;
+        self.current = Some(current);
+        Ok(())
+    }
+
+    fn begin(&mut self, first: Sequence, now: SystemTime) -> Result<Current, StoreError> {
+        let path = segments::path(&self.dir, first);
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&path)
+            .map_err(at(&path))?;
+        let folder = File::open(&self.dir).and_then(|dir| dir.sync_all());
+        folder.map_err(at(&self.dir))?;
+        self.segments.push(Segment {
+            first,
+            age: Age {
+                bytes: 0,
+                newest: now,
+            },
+        });
+        Ok(Current { file, begun: now })
+    }
+
+    /// Forces what was written to the disk, and finds out whether the files are still in their folder.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        if let Some(current) = self.current.as_ref().filter(|_| !self.is_synced) {
+            current.file.sync_data().map_err(at(&self.dir))?;
+        }
+        self.is_synced = true;
+        Ok(())
+    }
+
+    /// Whether anything was written that is not forced to the disk yet.
+    pub(super) fn is_synced(&self) -> bool {
+        self.is_synced
+    }
+
+    /// Finds out whether the files are still in their folder: what is written to a removed file is lost.
+    pub(super) fn verify_presence(&self) -> Result<(), StoreError> {
+        for file in [&self.lock]
+            .into_iter()
+            .chain(self.current.iter().map(|current| &current.file))
+        {
+            if file.metadata().map_err(at(&self.dir))?.nlink() == 0 {
+                return Err(at(&self.dir)(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the folder or a file was removed",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Up to which report the oldest segment has any, if it is to be removed because there is too much. The one that is
+    /// being written stays.
+    pub(super) fn excess(&self, to_come: u64, now: SystemTime) -> Option<Sequence> {
+        let ages: Vec<Age> = self.segments.iter().map(|segment| segment.age).collect();
+        let closed = self.segments.len() - usize::from(self.current.is_some());
+        let is_too_much = retention::to_remove(&self.settings, &ages, to_come, now).min(closed) > 0;
+        let up_to = || match self.segments.get(1) {
+            Some(next) => Sequence(next.first.0.saturating_sub(1)),
+            None => Sequence(u64::MAX),
+        };
+        is_too_much.then(up_to)
+    }
+
+    /// Removes the oldest segment; how many reports it had after each of these, and before that one.
+    pub(super) fn remove_oldest(
+        &mut self,
+        after: &[Sequence],
+        before: Sequence,
+    ) -> Result<Vec<u64>, StoreError> {
+        let Some(oldest) = self.segments.first() else {
+            return Ok(Vec::new());
+        };
+        let file = segments::path(&self.dir, oldest.first);
+        let reports = self.count(oldest.first, after, before).map_err(at(&file))?;
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&file)(error)),
+            _ => {}
+        }
+        self.segments.remove(0);
+        Ok(reports)
+    }
+
+    fn count(&self, segment: Sequence, after: &[Sequence], before: Sequence) -> io::Result<Vec<u64>> {
+        let mut counts = vec![0; after.len()];
+        let mut reader = Reader::of_segment(&self.dir, segment)?;
+        loop {
+            match reader.read_next()? {
+                Next::Record(sequence) => {
+                    for (count, after) in counts.iter_mut().zip(after) {
+                        *count += u64::from(sequence > *after && sequence < before);
+                    }
+                }
+                Next::Damaged(..) => {}
+                Next::End => return Ok(counts),
+            }
+        }
+    }
+
+    /// How many segments there are, and how many bytes these have.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let bytes = self.segments.iter().map(|segment| segment.age.bytes).sum();
+        (self.segments.len() as u64, bytes)
+    }
+
+    /// The first report of the oldest segment.
+    pub(super) fn first(&self) -> Option<Sequence> {
+        self.segments.first().map(|segment| segment.first)
+    }
+
+    /// Puts a small file in the place of the one of this name, whole or not at all as far as the process goes;
+    /// `durably` so even when the machine crashes.
+    pub(super) fn replace(&self, name: &str, content: &[u8], durably: bool) -> Result<(), StoreError> {
+        let path = self.dir.join(name);
+        let aside = self.dir.join(format!("{name}.new"));
+        let write = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(FILE_MODE);
+            let mut file = options.open(&aside)?;
+            file.write_all(content)?;
+            if durably {
+                file.sync_data()?;
+            }
+            std::fs::rename(&aside, &path)
+        };
+        write().map_err(at(&path))
+    }
+}
+
+fn locked(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(FILE_MODE);
+    let lock = options.open(&path).map_err(at(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+    }
+}
+
+fn at(file: &Path) -> impl Fn(io::Error) -> StoreError {
+    move |source| StoreError::Io {
+        file: file.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,173 @@
+//! The thread that records reports: on disk, in memory, to the observers, in this order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::beside::Checkpoint;
+use super::disk::Disk;
+use super::shared::Shared;
+use super::state::Incoming;
+use super::{Observer, Sequence};
+
+/// How long the writer waits for something to do before it looks whether its files are there and what is too old.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the observers are asked for a checkpoint: what was recorded since is read again after a crash, which is
+/// a second or two for a minute of a thousand runs a second.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// What a checkpoint may take of the writer's time, at most one part in so many.
+const CHECKPOINT_SHARE: u32 = 20;
+
+/// Records reports.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) observers: Vec<Box<dyn Observer>>,
+    pub(super) disk: Option<Disk>,
+    /// The newest report that the observers know.
+    pub(super) observed: Sequence,
+    pub(super) checkpoint: CheckpointTimes,
+}
+
+/// When the last checkpoint was, up to which report, and how long to wait for the next.
+pub(super) struct CheckpointTimes {
+    at: Instant,
+    pause: Duration,
+    sequence: Option<Sequence>,
+}
+
+impl Default for CheckpointTimes {
+    fn default() -> Self {
+        Self {
+            at: Instant::now(),
+            pause: Duration::ZERO,
+            sequence: None,
+        }
+    }
+}
+
+/// Tells that the writer has ended, however that came.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+impl Writer {
+    /// Records until the end is asked for. That it is over is told when the folder is free for another writer.
+    pub(super) fn run(self) {
+        let _ended = Ended(Arc::clone(&self.shared));
+        self.record_all();
+    }
+
+    fn record_all(mut self) {
+        let (mut flushed, mut looked) = (0, Instant::now());
+        loop {
+            self.shared.beat();
+            let work = self.shared.work(self.patience(), flushed);
+            let must = work.end || work.flush != flushed;
+            if let Some(disk) = &mut self.disk {
+                disk.keep_cursors(work.cursors);
+            }
+            self.record(work.incoming);
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                self.look();
+            }
+            self.catch_up(must);
+            if let Some(disk) = &mut self.disk {
+                disk.sync(must);
+            }
+            self.keep_checkpoint(work.end);
+            self.tell();
+            flushed = work.flush;
+            self.shared.flushed(flushed);
+            if work.end {
+                return;
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let due = self.disk.as_ref().and_then(Disk::due);
+        let until = due.map_or(LOOK_EVERY, |due| due.saturating_duration_since(Instant::now()));
+        until.min(LOOK_EVERY)
+    }
+
+    fn record(&mut self, incoming: Vec<Incoming>) {
+        if let Some(disk) = &mut self.disk {
+            // What waits in memory is older, and is written first.
+            if disk.is_ready() && disk.written() >= self.observed {
+                disk.write(&incoming, &self.shared);
+            }
+        }
+        for Incoming { sequence, report, .. } in &incoming {
+            self.observed = *sequence;
+            for observer in &mut self.observers {
+                let observed = catch_unwind(AssertUnwindSafe(|| observer.recorded(*sequence, report)));
+                if observed.is_err() {
+                    tracing::error!(sequence = sequence.0, "an observer of the journal panicked");
+                }
+            }
+        }
+        self.shared
+            .recorded(incoming, self.disk.as_ref().map(Disk::written));
+    }
+
+    /// Looks after the files.
+    fn look(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.verify_presence(&self.shared);
+            disk.remove_excess(0, SystemTime::now(), &self.shared);
+        }
+    }
+
+    /// Writes what waits in memory, if the disk is there again.
+    fn catch_up(&mut self, must: bool) {
+        let Some(disk) = &mut self.disk else { return };
+        if disk.recover(self.observed, must) {
+            // The folder may be another one than before.
+            disk.keep_cursors(self.shared.lock().delivered());
+            self.checkpoint = CheckpointTimes::default();
+        }
+        while disk.is_ready() && disk.written() < self.observed {
+            let waiting = self.shared.unwritten(disk.written());
+            if waiting.is_empty() {
+                return;
+            }
+            disk.write(&waiting, &self.shared);
+            self.shared.written(disk.written());
+        }
+    }
+
+    /// Keeps what the observers know, if there is anything new and it is time to; at the end whatever the time is.
+    fn keep_checkpoint(&mut self, is_end: bool) {
+        let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_ready()) else {
+            return;
+        };
+        let times = &mut self.checkpoint;
+        let is_time = is_end || times.at.elapsed() >= times.pause;
+        if times.sequence == Some(self.observed) || !is_time {
+            return;
+        }
+        let begun = Instant::now();
+        let observers = self.observers.iter().map(|observer| observer.checkpoint());
+        let checkpoint = Checkpoint {
+            sequence: self.observed,
+            observers: observers.collect(),
+        };
+        disk.keep_checkpoint(&checkpoint);
+        *times = CheckpointTimes {
+            at: Instant::now(),
+            pause: CHECKPOINT_EVERY.max(begun.elapsed() * CHECKPOINT_SHARE),
+            sequence: Some(self.observed),
+        };
+    }
+
+    fn tell(&self) {
+        if let Some(disk) = &self.disk {
+            self.shared.lock().disk = disk.facts();
+        }
+    }
+}

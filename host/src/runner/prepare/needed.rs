@@ -1,0 +1,112 @@
+//! What the checks of a configuration need together: plugins, room in the sandbox, secrets, a resolver, switches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::capability::Capability;
+use crate::config::{Config, Location, Problem, Problems, SecretName};
+use crate::connection::Resolver;
+use crate::library::LibraryError;
+use crate::sandbox::{Compiling, EngineSettings, Sandbox};
+use crate::secret::SecretStore;
+use crate::switches::Scope;
+
+/// The plugins that checks name.
+pub(in crate::runner) fn wanted(config: &Config) -> BTreeSet<&str> {
+    let checks = config.checks_and_templates();
+    checks.map(|check| check.plugin.as_str()).collect()
+}
+
+/// How many runs there can be at once: one more than the slots, for asking plugins what they are.
+pub(in crate::runner) fn concurrency(config: &Config) -> u32 {
+    u32::try_from(config.concurrency)
+        .unwrap_or(u32::MAX)
+        .saturating_add(1)
+}
+
+/// The most memory that any check may have.
+pub(in crate::runner) fn memory(config: &Config) -> u64 {
+    let memories = config.checks_and_templates().map(|check| check.limits.memory);
+    memories.max().unwrap_or(0)
+}
+
+pub(in crate::runner) fn sandbox(config: &Config, compiling: Compiling) -> Result<Sandbox, Problems> {
+    let settings = EngineSettings {
+        concurrency: concurrency(config),
+        memory: memory(config),
+        compiling,
+    };
+    Sandbox::new(&settings).map_err(|error| {
+        let location = config
+            .checks_and_templates()
+            .next()
+            .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
+        Problems::new(Problem::new(location, error.to_string()), Vec::new())
+    })
+}
+
+/// What the configuration switches off.
+pub(in crate::runner) fn switched_off(config: &Config) -> BTreeSet<(Scope, Capability)> {
+    let everywhere = config.disabled.everywhere.iter();
+    let everywhere = everywhere.map(|&capability| (Scope::Everywhere, capability));
+    let plugins = config.disabled.plugins.iter().flat_map(|disabled| {
+        let scope = Scope::Plugin(disabled.plugin.clone());
+        let capabilities = disabled.capabilities.iter();
+        capabilities.map(move |&capability| (scope.clone(), capability))
+    });
+    let checks = config.checks_and_templates().flat_map(|check| {
+        let scope = Scope::Check(check.name.to_string());
+        let capabilities = check.disabled.iter();
+        capabilities.map(move |&capability| (scope.clone(), capability))
+    });
+    everywhere.chain(plugins).chain(checks).collect()
+}
+
+pub(in crate::runner) fn resolver(config: &Config) -> Resolver {
+    match config.resolver.servers.as_slice() {
+        [] => Resolver::system(),
+        servers => Resolver::with_servers(servers),
+    }
+}
+
+pub(in crate::runner) fn library_problem(error: &LibraryError) -> Problem {
+    Problem::new(Location::File(error.origin().into()), error.to_string())
+}
+
+/// The secrets that settings refer to. One that cannot be read is a problem of the check that first
+/// refers to it.
+pub(in crate::runner) async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
+    let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
+    for check in config.checks_and_templates() {
+        // One that is not in `[secrets]` is a problem of the configuration, found before.
+        for name in check
+            .settings
+            .secret_names()
+            .iter()
+            .filter(|name| config.secrets.contains_key(*name))
+        {
+            needed.entry(name).or_insert_with(|| check.location());
+        }
+    }
+    let read = needed.into_iter().map(async |(name, location)| {
+        let store = SecretStore::read(&config.secrets, &BTreeSet::from([name.clone()])).await;
+        (name, location, store)
+    });
+    let mut secrets = Vec::new();
+    for (name, location, store) in futures_util::future::join_all(read).await {
+        match store {
+            Ok(store) => secrets.extend(
+                store
+                    .get(name.as_str())
+                    .map(|secret| (name.clone(), secret.clone())),
+            ),
+            Err(sentences) => {
+                problems.extend(
+                    sentences
+                        .into_iter()
+                        .map(|text| Problem::new(location.clone(), text)),
+                );
+            }
+        }
+    }
+    SecretStore::new(secrets)
+}

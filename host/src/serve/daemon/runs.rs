@@ -1,0 +1,173 @@
+//! The runs of the daemon: how one is begun or skipped, and what follows when it has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{Daemon, change};
+use crate::open::{self, Kind};
+use crate::outcome::{CircuitChange, Report, RunReference};
+use crate::policy::breaker::{State, Verdict};
+use crate::policy::state::CheckState;
+use crate::runner::{self, CancellationToken, Orphan, Prepared, Runner};
+use crate::schedule::SkipReason;
+use crate::serve::generation::Runs;
+use crate::serve::heartbeat::RunMark;
+use crate::serve::stage::Stage;
+use crate::serve::{incidents, logs};
+
+/// A run under way.
+pub(super) struct UnderWay {
+    name: Arc<str>,
+    prepared: Arc<Prepared>,
+    runner: Arc<Runner>,
+    mark: Option<RunMark>,
+    /// How the breaker changed for it to begin.
+    circuit: Vec<CircuitChange>,
+    /// The run that opened the breaker, where this one probes the target.
+    opened_by: Option<RunReference>,
+}
+
+impl Daemon {
+    pub(super) fn begin(
+        &mut self,
+        name: &Arc<str>,
+        due: Duration,
+        circuit: Vec<CircuitChange>,
+        opened_by: Option<RunReference>,
+    ) {
+        self.told_when_due(name);
+        let Some(served) = self.generation.checks.get(name) else {
+            return;
+        };
+        let mark = self.publisher.started(name, served);
+        let runner = Arc::clone(&self.generation.runner);
+        let prepared = Arc::clone(served.runs.prepared());
+        let due = self.began + due;
+        let task = match &served.runs {
+            Runs::Prepared(_) => {
+                let run = run(
+                    Arc::clone(name),
+                    Arc::clone(&runner),
+                    Arc::clone(&prepared),
+                    due,
+                    self.cancellation.clone(),
+                );
+                self.runs.spawn(run.instrument(logs::run_span(name)))
+            }
+            Runs::Orphan(orphan) => self.runs.spawn(orphaned(Arc::clone(orphan), due)),
+        };
+        let under_way = UnderWay {
+            name: Arc::clone(name),
+            prepared,
+            runner,
+            mark,
+            circuit,
+            opened_by,
+        };
+        self.under_way.insert(task.id(), under_way);
+    }
+
+    pub(super) fn skip(&mut self, name: &Arc<str>, due: Duration, reason: SkipReason, now: Duration) {
+        self.told_when_due(name);
+        let Some(served) = self.generation.checks.get(name) else {
+            return;
+        };
+        let Some(error_type) = reason.error_type() else {
+            return;
+        };
+        let lag = now.saturating_sub(due);
+        let prepared = served.runs.prepared();
+        let mut report = Runner::skipped(prepared, error_type, &reason.message(now), lag);
+        if let SkipReason::CircuitOpen { .. } = reason {
+            let view = self.scheduler.breaker(&prepared.target, &prepared.access.plugin);
+            report.relations.opened_by = view.and_then(|view| view.opened_by);
+        }
+        self.publisher.skipped(report, self.states.of(name, served));
+    }
+
+    /// A run is over. One that crashed is reported as such: it is our fault, and other checks go on.
+    pub(super) fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(mut under_way) = self.under_way.remove(&id) else {
+            return;
+        };
+        let mut report = match ended {
+            Ok((_, report)) => report,
+            Err(error) => Runner::report_crash(&under_way.prepared, &error.to_string()),
+        };
+        let (name, now) = (Arc::clone(&under_way.name), self.now());
+        let name = &*name;
+        let transition = self.scheduler.finished(name, &Verdict::from(&report), now);
+        report.circuit = std::mem::take(&mut under_way.circuit);
+        let at_end = transition
+            .as_ref()
+            .map(|transition| change(transition, report.duration));
+        report.circuit.extend(at_end);
+        report.relations.opened_by = under_way.opened_by;
+        self.run_beside(&under_way, &report);
+        let served = self.generation.checks.get(name);
+        let change = served.and_then(|served| self.states.record(&under_way.name, served, &mut report, now));
+        let state = served.map_or(CheckState::Unknown, |served| self.states.of(name, served));
+        self.publisher
+            .finished(report, served, state, change, under_way.mark);
+        let target = &under_way.prepared.target;
+        let view = self.scheduler.breaker(target, &under_way.prepared.access.plugin);
+        match (transition, view) {
+            (Some(transition), view) => self.publisher.transition(&transition, view),
+            (None, Some(view)) => self.publisher.breaker(&view),
+            (None, None) => {}
+        }
+        self.publisher.runs(self.runs.len(), self.scheduler.waiting());
+    }
+
+    /// Runs the new version of a plugin once, after the one in use, if one is being watched and the target is not
+    /// left alone.
+    fn run_beside(&mut self, under_way: &UnderWay, report: &Report) {
+        let Some(new) = self.changes.shadow_of(&under_way.name) else {
+            return;
+        };
+        let breaker = self
+            .scheduler
+            .breaker(&new.target, &under_way.prepared.access.plugin);
+        if *self.stage.borrow() != Stage::Serving
+            || breaker.is_some_and(|breaker| breaker.state != State::Closed)
+        {
+            return;
+        }
+        let (runner, old) = (Arc::clone(&under_way.runner), report.clone());
+        let cancellation = self.cancellation.clone();
+        self.beside.spawn(async move {
+            let mut report = runner.run_due(&new, Instant::now(), &cancellation).await;
+            runner::mark(&mut report);
+            tracing::debug!(
+                check = report.check,
+                outcome = report.outcome.as_str(),
+                "check `{}` ran with the new version of its plugin beside the one in use",
+                report.check
+            );
+            (old, report)
+        });
+    }
+}
+
+async fn run(
+    name: Arc<str>,
+    runner: Arc<Runner>,
+    prepared: Arc<Prepared>,
+    due: Instant,
+    cancellation: CancellationToken,
+) -> Report {
+    let _open = open::everywhere().open(Kind::Run, Arc::clone(&name));
+    incidents::of_check(name, runner.run_due(&prepared, due, &cancellation)).await
+}
+
+async fn orphaned(orphan: Arc<Orphan>, due: Instant) -> Report {
+    Runner::report_orphan(&orphan, due.elapsed())
+}

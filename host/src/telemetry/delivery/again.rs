@@ -1,0 +1,162 @@
+//! Sending reports again that were sent before, or never arrived: the same spans with the same identities, so that a
+//! collector which has them already can tell. No delivery under way is touched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::reports::{MAX_REPORTS, fitting};
+use super::{MAX_REQUEST, MAX_RETRY_AFTER, Render};
+use crate::journal::Sequence;
+use crate::outcome::Report;
+use crate::telemetry::otlp::{Answer, Client, Payload, StartError};
+use crate::telemetry::requests;
+use crate::telemetry::settings::Settings;
+
+/// How often a request is tried: with the pauses between, a collector that restarts is waited for.
+const TRIES: u32 = 5;
+/// The pause after the first try; it doubles with each.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What became of reports that were sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Reports that the collector took, with everything that is made of them.
+    pub delivered: u64,
+    /// Reports that it refused for good, in whole requests.
+    pub refused: u64,
+    /// Spans and log records that it rejected of requests that it took.
+    pub rejected: u64,
+    /// The last word about what was refused or rejected.
+    pub reason: Option<String>,
+}
+
+/// Why reports were not sent again, or not all.
+#[derive(Debug, thiserror::Error)]
+pub enum AgainError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The settings have nowhere to send reports to: neither spans nor log records are exported.
+    #[error("nothing says where spans or log records are to be sent")]
+    NoDestination,
+    /// The collector does not answer; what it has taken by then is told.
+    #[error("`{url}` does not take the export: {reason}; it took {} reports before", sent.delivered)]
+    Unreachable {
+        /// Where it was sent.
+        url: String,
+        /// Why it was not taken.
+        reason: String,
+        /// What became of the reports before.
+        sent: Sent,
+    },
+}
+
+/// Sends these reports to where the settings say that spans and log records go, in order, and waits for the answers.
+/// Each request is tried five times at most, each time for as long as the timeout of its destination, or for ten
+/// minutes where the collector asks for that.
+///
+/// # Errors
+///
+/// When a file of the settings cannot be used, when there is no destination, or when a collector does not answer.
+pub async fn export_again(
+    settings: &Settings,
+    reports: impl IntoIterator<Item = Report>,
+) -> Result<Sent, AgainError> {
+    let ways: Result<Vec<_>, StartError> = requests::of_reports(settings)
+        .into_iter()
+        .map(|(_, destination, render)| Ok((Client::new(destination)?, render)))
+        .collect();
+    let ways = ways?;
+    if ways.is_empty() {
+        return Err(AgainError::NoDestination);
+    }
+    let mut sent = Sent::default();
+    let mut reports = (1..)
+        .map(Sequence)
+        .zip(reports.into_iter().map(Arc::new))
+        .peekable();
+    while reports.peek().is_some() {
+        let batch: Arc<[(Sequence, Arc<Report>)]> = reports.by_ref().take(MAX_REPORTS).collect();
+        let mut was_refused = 0;
+        for (client, render) in &ways {
+            was_refused = send(client, render, &batch, &mut sent).await?.max(was_refused);
+        }
+        sent.refused += was_refused;
+        sent.delivered += batch.len() as u64 - was_refused;
+    }
+    Ok(sent)
+}
+
+/// Sends a batch, in as many requests as it takes; how many of its reports were refused.
+async fn send(
+    client: &Client,
+    render: &Render,
+    batch: &Arc<[(Sequence, Arc<Report>)]>,
+    sent: &mut Sent,
+) -> Result<u64, AgainError> {
+    let (mut from, mut limit, mut refused) = (0, batch.len(), 0);
+    while from < batch.len() {
+        let part = from..batch.len().min(from + limit);
+        let (count, payload) = match made(render, batch, part).await {
+            Ok(made) => made,
+            Err(reason) => return Err(unreachable(client, reason, sent)),
+        };
+        let Some(payload) = payload else {
+            from += count;
+            continue;
+        };
+        match persistent(client, payload).await {
+            Answer::Delivered => {}
+            Answer::Partial { rejected, message } => {
+                sent.rejected += rejected;
+                sent.reason = Some(message);
+            }
+            Answer::TooLarge { .. } if count > 1 => {
+                limit = count / 2;
+                continue;
+            }
+            Answer::TooLarge { reason } | Answer::Refused { reason } => {
+                refused += count as u64;
+                sent.reason = Some(reason);
+            }
+            Answer::Retry { reason, .. } => return Err(unreachable(client, reason, sent)),
+        }
+        from += count;
+    }
+    Ok(refused)
+}
+
+async fn made(
+    render: &Render,
+    batch: &Arc<[(Sequence, Arc<Report>)]>,
+    part: std::ops::Range<usize>,
+) -> Result<(usize, Option<Payload>), String> {
+    let (render, batch) = (Arc::clone(render), Arc::clone(batch));
+    let made = tokio::task::spawn_blocking(move || fitting(&batch[part], &*render, MAX_REQUEST));
+    made.await.map_err(|error| error.to_string())
+}
+
+/// Exports until there is an answer other than to try again, or that was said often enough.
+async fn persistent(client: &Client, payload: Payload) -> Answer {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match client.export(payload.clone()).await {
+            Answer::Retry { after, .. } => {
+                sleep(pause.max(after.unwrap_or_default().min(MAX_RETRY_AFTER))).await;
+                pause *= 2;
+            }
+            answer => return answer,
+        }
+    }
+    client.export(payload).await
+}
+
+fn unreachable(client: &Client, reason: String, sent: &Sent) -> AgainError {
+    AgainError::Unreachable {
+        url: client.destination().url.to_string(),
+        reason,
+        sent: sent.clone(),
+    }
+}

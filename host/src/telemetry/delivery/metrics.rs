@@ -1,0 +1,121 @@
+//! The delivery of metrics: all of them at every interval and once more at the end. They are cumulative, so that an
+//! export which failed needs no repeating: the next one tells everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+use tokio::time::sleep;
+
+use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, expiry, has_time, pause, points};
+use crate::telemetry::otlp::{Answer, Payload};
+
+/// The smallest request that is made for a collector which takes none as large as before.
+const MIN_REQUEST: usize = 64 * 1024;
+
+/// Gives all metrics as they are now.
+pub(in crate::telemetry) type Source = Arc<dyn Fn() -> Pages + Send + Sync>;
+/// Metrics, some at a time: all of them are large with many thousand checks.
+pub(in crate::telemetry) type Pages = Box<dyn Iterator<Item = ResourceMetrics> + Send>;
+
+/// Exports metrics until told to stop, and then once more; what then did not arrive is in the sentences returned.
+pub(in crate::telemetry) async fn deliver_metrics(
+    way: Way,
+    source: Source,
+    interval: Duration,
+    mut stop: Stop,
+) -> Vec<String> {
+    let mut delivery = Delivery {
+        way,
+        source,
+        largest: MAX_REQUEST,
+        failure: None,
+    };
+    let mut wait = interval;
+    while pause(wait, &mut stop).await {
+        let asked_for = delivery.export(&mut stop).await.err().flatten();
+        wait = interval.max(asked_for.unwrap_or_default().min(MAX_RETRY_AFTER));
+    }
+    delivery.way.ends();
+    let mut pauses = FINAL_PAUSES.into_iter();
+    while let Err(asked_for) = delivery.export(&mut stop).await {
+        let next = pauses
+            .next()
+            .map(|length| length.max(asked_for.unwrap_or_default()));
+        let Some(length) = next.filter(|length| has_time(&stop, *length)) else {
+            break;
+        };
+        sleep(length).await;
+    }
+    let lost = delivery.failure.take().map(|reason| {
+        let url = delivery.way.url();
+        format!("the metrics did not reach `{url}`: {reason}")
+    });
+    lost.into_iter().chain(delivery.way.rejection()).collect()
+}
+
+struct Delivery {
+    way: Way,
+    source: Source,
+    /// What a request may have.
+    largest: usize,
+    /// Why the last export failed, if it did.
+    failure: Option<String>,
+}
+
+impl Delivery {
+    /// Exports everything, in as many requests as it takes. The error is what the collector asks for.
+    async fn export(&mut self, stop: &mut Stop) -> Result<(), Option<Duration>> {
+        self.failure = None;
+        let source = Arc::clone(&self.source);
+        let mut pages: Option<Pages> = None;
+        loop {
+            let (source, largest, before) = (Arc::clone(&source), self.largest, pages.take());
+            // With many checks this takes a while, in which nobody else could use this thread of the runtime.
+            let collecting = tokio::task::spawn_blocking(move || {
+                let mut pages = before.unwrap_or_else(|| source());
+                let page = pages.next();
+                (pages, page.map(|metrics| points::requests(metrics, largest)))
+            });
+            let collected = tokio::select! {
+                biased;
+                () = expiry(stop) => Err("there was no time left".to_owned()),
+                collected = collecting => collected.map_err(|error| error.to_string()),
+            };
+            let (rest, requests) = collected.map_err(|reason| self.fail(reason, None))?;
+            let Some(requests) = requests else { break };
+            self.send(requests, stop).await?;
+            pages = Some(rest);
+        }
+        match self.failure {
+            Some(_) => Err(None),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        requests: Vec<ExportMetricsServiceRequest>,
+        stop: &mut Stop,
+    ) -> Result<(), Option<Duration>> {
+        for request in requests {
+            match self.way.export(Payload::Metrics(request), stop).await {
+                Answer::Delivered | Answer::Partial { .. } => {}
+                Answer::Retry { after, reason } => return Err(self.fail(reason, after)),
+                Answer::TooLarge { reason } => {
+                    self.largest = (self.largest / 2).max(MIN_REQUEST);
+                    return Err(self.fail(reason, None));
+                }
+                // The others may be taken: what is refused here is refused by what it is.
+                Answer::Refused { reason } => drop(self.fail(reason, None)),
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, reason: String, after: Option<Duration>) -> Option<Duration> {
+        self.failure = Some(reason);
+        after
+    }
+}

@@ -1,0 +1,62 @@
+//! Getting what was found out to the collector: when, how often, until when, and what to say when it does not work.
+//! One task a signal, so that one destination does not hold up another. What the requests say lives in `requests`,
+//! one export in `otlp`.
+
+mod again;
+mod backoff;
+mod metrics;
+mod points;
+mod reports;
+mod said;
+mod way;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+pub use again::{AgainError, Sent, export_again};
+pub(super) use metrics::{Source, deliver_metrics};
+pub(super) use reports::{Delivery, Render};
+pub(super) use way::Way;
+
+/// The largest request, in bytes: what gRPC takes by default is 4 MiB, less what a proxy or a collector adds to it.
+const MAX_REQUEST: usize = 3 * 1024 * 1024;
+/// The pauses between tries at the end, when there is no later.
+const FINAL_PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(400)];
+/// The longest that a collector can have itself left alone: a limit by the minute is over by then many times, and a
+/// collector that says a year is asked again within the hour. What waits is kept meanwhile.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// None while the process runs; at its end the moment by which all must be over.
+pub(super) type Stop = watch::Receiver<Option<Instant>>;
+
+/// Until the end is asked for.
+async fn stopped(stop: &mut Stop) {
+    // Nobody is left to say it: it is the end as well.
+    let _ = stop.wait_for(Option::is_some).await;
+}
+
+/// Waits this long; false when the process ends before.
+async fn pause(length: Duration, stop: &mut Stop) -> bool {
+    timeout(length, stopped(stop)).await.is_err()
+}
+
+/// The moment by which all must be over; with nobody left to say it, now.
+async fn expiry(stop: &mut Stop) {
+    let deadline = match stop.wait_for(Option::is_some).await {
+        Ok(deadline) => *deadline,
+        Err(_) => None,
+    };
+    if let Some(deadline) = deadline {
+        sleep_until(deadline).await;
+    }
+}
+
+fn has_time(stop: &Stop, length: Duration) -> bool {
+    stop.borrow()
+        .is_some_and(|deadline| Instant::now() + length < deadline)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Metrics as text: the Prometheus format 0.0.4 and OpenMetrics 1.0.0. Pure: the one place where either is written,
+//! for `/metrics` and `/probe` alike. Which metrics there are is not known here; the instruments as families are in
+//! `families`, names as Prometheus has them in `translation`.
+//!
+//! The libraries that do this write one of the two formats only, from instruments of their own. Lines `_created` are
+//! left out: they would be a third more of everything, and OTLP has the start of every series.
+
+mod families;
+mod translation;
+
+use std::fmt::{self, Write as _};
+use std::io;
+
+pub(super) use families::write_metrics;
+pub(crate) use translation::Kind;
+
+use super::metrics::Exemplar;
+
+/// How much text is gathered before it is given away: some hundred lines, and little memory.
+const PIECE: usize = 64 * 1024;
+
+/// A format of metrics as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus text, version 0.0.4: what everything that scrapes can read.
+    Prometheus,
+    /// OpenMetrics text, version 1.0.0.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// The media type that goes with it.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The head of a family of metrics.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// Its name, without a counter's `_total`, with its unit.
+    pub(crate) name: &'a str,
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// Its unit in words, if the name ends with one.
+    pub(crate) unit: &'a str,
+    /// A sentence.
+    pub(crate) help: &'a str,
+}
+
+/// The value of a sample.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Number {
+    /// A whole one.
+    Whole(i64),
+    /// How many there were.
+    Count(u64),
+    /// Any other.
+    Real(f64),
+}
+
+impl fmt::Display for Number {
+    /// Without an exponent where people read numbers: seconds since 1970 have no `e9`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Whole(number) => write!(formatter, "{number}"),
+            Self::Count(number) => write!(formatter, "{number}"),
+            Self::Real(f64::INFINITY) => formatter.write_str("+Inf"),
+            Self::Real(f64::NEG_INFINITY) => formatter.write_str("-Inf"),
+            Self::Real(number) if number == 0.0 || (1e-6..1e17).contains(&number.abs()) => {
+                write!(formatter, "{number}")
+            }
+            Self::Real(number) if number.is_nan() => formatter.write_str("NaN"),
+            Self::Real(number) => write!(formatter, "{number:e}"),
+        }
+    }
+}
+
+/// Writes a page of metrics, piece by piece.
+pub(crate) struct Page<'w> {
+    format: Exposition,
+    writer: &'w mut dyn io::Write,
+    text: String,
+}
+
+impl<'w> Page<'w> {
+    /// An empty one.
+    pub(crate) fn new(format: Exposition, writer: &'w mut dyn io::Write) -> Self {
+        Self {
+            format,
+            writer,
+            text: String::with_capacity(PIECE),
+        }
+    }
+
+    /// Begins a family. None may come twice.
+    pub(crate) fn family(&mut self, head: Head<'_>) {
+        let Head {
+            name,
+            kind,
+            unit,
+            help,
+        } = head;
+        let is_open = self.format == Exposition::OpenMetrics;
+        // The older format has a suffix in the name of the family too, and no type for what only informs.
+        let (suffix, kind) = match kind {
+            Kind::Counter if !is_open => ("_total", kind.as_str()),
+            Kind::Info if !is_open => ("_info", Kind::Gauge.as_str()),
+            _ => ("", kind.as_str()),
+        };
+        if !help.is_empty() {
+            self.append(format_args!("# HELP {name}{suffix} "));
+            escape(&mut self.text, help, is_open);
+            self.text.push('\n');
+        }
+        self.append(format_args!("# TYPE {name}{suffix} {kind}\n"));
+        if is_open && !unit.is_empty() {
+            self.append(format_args!("# UNIT {name} {unit}\n"));
+        }
+    }
+
+    /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub(crate) fn sample(
+        &mut self,
+        (family, suffix): (&str, &str),
+        labels: &str,
+        bound: Option<f64>,
+        value: Number,
+        exemplar: Option<&Exemplar>,
+    ) -> io::Result<()> {
+        self.text.push_str(family);
+        self.text.push_str(suffix);
+        if !labels.is_empty() || bound.is_some() {
+            self.text.push('{');
+            self.text.push_str(labels);
+            if let Some(bound) = bound {
+                let comma = if labels.is_empty() { "" } else { "," };
+                match bound {
+                    f64::INFINITY => self.append(format_args!("{comma}le=\"+Inf\"")),
+                    // Always with a point: whoever compares them compares text.
+                    bound => self.append(format_args!("{comma}le=\"{bound:?}\"")),
+                }
+            }
+            self.text.push('}');
+        }
+        self.append(format_args!(" {value}"));
+        if let Some(exemplar) = exemplar.filter(|_| self.format == Exposition::OpenMetrics) {
+            self.exemplar(exemplar);
+        }
+        self.text.push('\n');
+        if self.text.len() >= PIECE {
+            self.writer.write_all(self.text.as_bytes())?;
+            self.text.clear();
+        }
+        Ok(())
+    }
+
+    /// The names and values of its labels have 63 characters; 128 are allowed (OpenMetrics 1.0.0, section
+    /// "Exemplars").
+    fn exemplar(&mut self, exemplar: &Exemplar) {
+        self.text.push_str(" # {trace_id=\"");
+        hexadecimal(&mut self.text, &exemplar.trace_id);
+        self.text.push_str("\",span_id=\"");
+        hexadecimal(&mut self.text, &exemplar.span_id);
+        let (seconds, milliseconds) = (exemplar.time / 1_000_000_000, exemplar.time / 1_000_000 % 1_000);
+        let value = Number::Real(exemplar.value);
+        self.append(format_args!("\"}} {value} {seconds}.{milliseconds:03}"));
+    }
+
+    /// Ends the page.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        if self.format == Exposition::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.writer.write_all(self.text.as_bytes())
+    }
+
+    fn append(&mut self, text: fmt::Arguments<'_>) {
+        // Nothing fails that is written into a string.
+        let _ = self.text.write_fmt(text);
+    }
+}
+
+/// Appends `name="value"` to labels. The name has to be one that labels can have.
+pub(crate) fn push_label(labels: &mut String, name: &str, value: &str) {
+    if !labels.is_empty() {
+        labels.push(',');
+    }
+    labels.push_str(name);
+    labels.push_str("=\"");
+    escape(labels, value, true);
+    labels.push('"');
+}
+
+/// Backslashes and line breaks escaped, quotation marks where they would end something.
+fn escape(safe: &mut String, text: &str, with_quotes: bool) {
+    for character in text.chars() {
+        match character {
+            '\\' => safe.push_str("\\\\"),
+            '\n' => safe.push_str("\\n"),
+            '"' if with_quotes => safe.push_str("\\\""),
+            other => safe.push(other),
+        }
+    }
+}
+
+fn hexadecimal(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

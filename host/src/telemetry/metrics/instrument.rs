@@ -1,0 +1,329 @@
+//! An instrument: values by their owner and their attributes, within a limit.
+//!
+//! The owner is who a series is forgotten with: a check, or nobody. What all series of an owner have in common stands
+//! once, and what differs is shared among owners: with many thousand checks that is most of the memory.
+//!
+//! Locks are held for a part of the owners at a time, so that runs go on counting while all of it is shown.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry::KeyValue;
+
+use super::catalogue::{Definition, Kind};
+use super::{Exemplar, Histogram};
+
+/// Parts with a lock each. With 100,000 checks one is copied in a few milliseconds, which is how long a run may wait.
+const PARTS: usize = 32;
+/// With what is over the limit.
+pub(super) const ALL_PARTS: usize = PARTS + 1;
+/// The owner of what belongs to no check, which no check can be named.
+pub(in crate::telemetry) const NOBODY: &str = "";
+/// The attribute of what is over the limit (OpenTelemetry SDK specification, section "Overflow attribute").
+const OVERFLOW: &str = "otel.metric.overflow";
+
+/// Whose series they are.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::telemetry) struct Owner<'a> {
+    /// The check's name, or [`NOBODY`].
+    pub(in crate::telemetry) name: &'a str,
+    /// The attributes of all of its series.
+    pub(in crate::telemetry) base: &'a Arc<[KeyValue]>,
+    /// Since when its series count, in nanoseconds since 1970.
+    pub(in crate::telemetry) start: u64,
+}
+
+/// A value with its attributes.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::telemetry) struct Series {
+    /// The attributes that are not its owner's.
+    pub(in crate::telemetry) own: Arc<[KeyValue]>,
+    /// Since when it counts, in nanoseconds since 1970.
+    pub(in crate::telemetry) start: u64,
+    /// The value.
+    pub(in crate::telemetry) value: Value,
+    /// The newest one of a number; those of a histogram are its own.
+    pub(in crate::telemetry) exemplar: Option<Box<Exemplar>>,
+}
+
+/// What a series holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::telemetry) enum Value {
+    /// A count, or another whole number.
+    Whole(i64),
+    /// A finite number.
+    Real(f64),
+    /// Counted values.
+    Histogram(Box<Histogram>),
+}
+
+/// The values of a metric.
+#[derive(Debug)]
+pub(in crate::telemetry) struct Instrument {
+    definition: Definition,
+    is_exponential: bool,
+    hasher: RandomState,
+    parts: [Mutex<Part>; PARTS],
+    overflow: Mutex<Option<Series>>,
+    held: AtomicUsize,
+    overflowed: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// What an owner had at a moment.
+#[derive(Debug)]
+pub(super) struct Copied {
+    owner: Box<str>,
+    pub(super) base: Arc<[KeyValue]>,
+    pub(super) series: Vec<Series>,
+}
+
+/// Some of the owners.
+#[derive(Debug, Default)]
+struct Part {
+    owners: HashMap<Box<str>, Owned>,
+    /// Attributes that series have, each once.
+    shared: HashSet<Arc<[KeyValue]>>,
+}
+
+/// The series of an owner.
+#[derive(Debug)]
+struct Owned {
+    base: Arc<[KeyValue]>,
+    series: Vec<Series>,
+}
+
+impl Instrument {
+    /// Without any series.
+    pub(super) fn new(definition: Definition, is_exponential: bool) -> Self {
+        Self {
+            definition,
+            is_exponential,
+            hasher: RandomState::new(),
+            parts: std::array::from_fn(|_| Mutex::default()),
+            overflow: Mutex::default(),
+            held: AtomicUsize::new(0),
+            overflowed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// What it is.
+    pub(in crate::telemetry) fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// Adds to a count.
+    pub(in crate::telemetry) fn add(&self, owner: Owner<'_>, own: &[KeyValue], more: u64) {
+        self.add_with(owner, own, more, None);
+    }
+
+    /// Adds to a count, with the run that it is counted for.
+    pub(in crate::telemetry) fn add_with(
+        &self,
+        owner: Owner<'_>,
+        own: &[KeyValue],
+        more: u64,
+        exemplar: Option<Exemplar>,
+    ) {
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        self.update(owner, own, |series| {
+            if let Value::Whole(count) = &mut series.value {
+                *count = count.saturating_add(more);
+            }
+            if let Some(exemplar) = exemplar {
+                series.exemplar = Some(Box::new(exemplar));
+            }
+        });
+    }
+
+    /// Sets a number, and refuses one that is none.
+    pub(in crate::telemetry) fn set(&self, owner: Owner<'_>, own: &[KeyValue], value: Value) {
+        if matches!(value, Value::Real(number) if !number.is_finite()) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.update(owner, own, |series| series.value = value);
+    }
+
+    /// Counts a value of a histogram, and refuses one that is negative or no number: a single one would spoil the sum.
+    pub(in crate::telemetry) fn record(
+        &self,
+        owner: Owner<'_>,
+        own: &[KeyValue],
+        value: f64,
+        exemplar: Option<Exemplar>,
+    ) {
+        if !value.is_finite() || value < 0.0 {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let bounds = self.definition.bounds();
+        self.update(owner, own, |series| {
+            if let Value::Histogram(histogram) = &mut series.value {
+                histogram.record(value, bounds, exemplar);
+            }
+        });
+    }
+
+    /// Forgets what belongs to checks that are not to be kept.
+    pub(in crate::telemetry) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        for part in &self.parts {
+            let mut part = lock(part);
+            let Part { owners, shared } = &mut *part;
+            owners.retain(|name, owned| {
+                let is_kept = **name == *NOBODY || keep(name);
+                if !is_kept {
+                    self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
+                }
+                is_kept
+            });
+            shared.retain(|attributes| Arc::strong_count(attributes) > 1);
+        }
+    }
+
+    /// Forgets what belongs to nobody.
+    pub(in crate::telemetry) fn forget_unowned(&self) {
+        if let Some(owned) = lock(self.part(NOBODY)).owners.remove(NOBODY) {
+            self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Shows every series with its owner's name and base.
+    pub(in crate::telemetry) fn each(&self, mut visit: impl FnMut(&str, &Arc<[KeyValue]>, &Series)) {
+        for part in 0..ALL_PARTS {
+            for Copied { owner, base, series } in &self.copied(part) {
+                series.iter().for_each(|series| visit(owner, base, series));
+            }
+        }
+    }
+
+    /// What a part of the owners has, as it is now.
+    pub(super) fn copied(&self, part: usize) -> Vec<Copied> {
+        if let Some(part) = self.parts.get(part) {
+            let part = lock(part);
+            let owners = part.owners.iter();
+            return owners
+                .map(|(name, owned)| Copied {
+                    owner: name.clone(),
+                    base: Arc::clone(&owned.base),
+                    series: owned.series.clone(),
+                })
+                .collect();
+        }
+        let overflow = lock(&self.overflow).clone();
+        let overflow = overflow.map(|series| Copied {
+            owner: NOBODY.into(),
+            base: Arc::from([]),
+            series: vec![series],
+        });
+        overflow.into_iter().collect()
+    }
+
+    /// Puts back a series that was kept elsewhere. It replaces what is there.
+    pub(super) fn restore(&self, owner: Owner<'_>, kept: &Series) {
+        self.update(owner, &kept.own, |series| {
+            series.start = kept.start;
+            series.value = kept.value.clone();
+            series.exemplar.clone_from(&kept.exemplar);
+        });
+    }
+
+    /// How many series there are, without that of the overflow.
+    pub(in crate::telemetry) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// How often something was over the limit.
+    pub(in crate::telemetry) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    /// How many values were refused.
+    pub(in crate::telemetry) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// A value before anything was counted.
+    pub(super) fn nothing(&self) -> Value {
+        match self.definition.kind {
+            Kind::Histogram(bounds) => {
+                Value::Histogram(Box::new(Histogram::new(bounds.len(), self.is_exponential)))
+            }
+            Kind::Counter | Kind::UpDownCounter | Kind::Gauge => Value::Whole(0),
+        }
+    }
+
+    fn update(&self, owner: Owner<'_>, own: &[KeyValue], change: impl FnOnce(&mut Series)) {
+        let mut part = lock(self.part(owner.name));
+        let Part { owners, shared } = &mut *part;
+        if let Some(owned) = owners.get_mut(owner.name) {
+            if owned.base != *owner.base {
+                // Another check under the same name.
+                self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
+                *owned = Owned::new(owner.base);
+            }
+            if let Some(series) = owned.series.iter_mut().find(|series| *series.own == *own) {
+                return change(series);
+            }
+        }
+        if self.held.fetch_add(1, Ordering::Relaxed) >= self.definition.limit {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            drop(part);
+            return self.overflow(owner.start, change);
+        }
+        let own = shared.get(own).cloned().unwrap_or_else(|| {
+            let own: Arc<[KeyValue]> = own.into();
+            shared.insert(Arc::clone(&own));
+            own
+        });
+        let mut series = Series {
+            own,
+            start: owner.start,
+            value: self.nothing(),
+            exemplar: None,
+        };
+        change(&mut series);
+        let owned = owners
+            .entry(owner.name.into())
+            .or_insert_with(|| Owned::new(owner.base));
+        owned.series.push(series);
+    }
+
+    fn overflow(&self, start: u64, change: impl FnOnce(&mut Series)) {
+        self.overflowed.fetch_add(1, Ordering::Relaxed);
+        let mut overflow = lock(&self.overflow);
+        change(overflow.get_or_insert_with(|| Series {
+            own: [KeyValue::new(OVERFLOW, true)].into(),
+            start,
+            value: self.nothing(),
+            exemplar: None,
+        }));
+    }
+
+    fn part(&self, owner: &str) -> &Mutex<Part> {
+        let hash = self.hasher.hash_one(owner);
+        let parts = PARTS as u64;
+        &self.parts[usize::try_from(hash % parts).unwrap_or_default()]
+    }
+}
+
+impl Owned {
+    fn new(base: &Arc<[KeyValue]>) -> Self {
+        Self {
+            base: Arc::clone(base),
+            series: Vec::new(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whole at any moment, whoever panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "instrument_tests.rs"]
+mod tests;

@@ -1,0 +1,272 @@
+//! What a collector's answer to an export means, as the OTLP specification says (sections "OTLP/gRPC Response" and
+//! "OTLP/HTTP Response" with their parts "Failures", "Throttling" and "Partial Success"). Pure.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, StatusCode, header};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use super::MAX_ANSWER;
+use crate::redactor::Redactor;
+use crate::telemetry::environment::Signal;
+use crate::telemetry::settings::Headers;
+use crate::text;
+
+/// The most of a collector's words that is told, in bytes: a sentence or two.
+const MAX_TOLD: usize = 300;
+/// How tonic says, as a client and as a server, that it reads no message that long.
+const TOO_LONG: [&str; 2] = ["message length too large", "larger than max"];
+/// How tonic begins to say that an answer ended before it was whole.
+const CUT: [&str; 2] = ["protocol error: missing grpc-status", "Missing response message"];
+
+/// What is told of a success that is too long for us, or no answer to an export at all.
+const UNREADABLE: &str = "its answer says that it was taken, and cannot be read further";
+
+/// What became of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::telemetry) enum Answer {
+    /// The collector has taken all of it.
+    Delivered,
+    /// The collector has taken it, but for so many spans, points or records, which it does not want again. With none
+    /// of them, it says something about what it took.
+    Partial {
+        /// How many it rejected.
+        rejected: u64,
+        /// What it says.
+        message: String,
+    },
+    /// It may be taken later: there was no answer, or one that says so.
+    Retry {
+        /// How long the collector wants to be left alone, if it said.
+        after: Option<Duration>,
+        /// Why it was not taken.
+        reason: String,
+    },
+    /// The collector takes no requests as large; in parts it may be taken.
+    TooLarge {
+        /// What it says.
+        reason: String,
+    },
+    /// It will never be taken.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Answer {
+    /// No word on when to try again.
+    pub(super) fn retry(reason: String) -> Self {
+        Self::Retry { after: None, reason }
+    }
+
+    /// What a successful answer says of what was rejected.
+    pub(super) fn of_success(rejected: i64, message: &str, teller: &Teller) -> Self {
+        let rejected = u64::try_from(rejected).unwrap_or_default();
+        if rejected == 0 && message.is_empty() {
+            return Self::Delivered;
+        }
+        Self::Partial {
+            rejected,
+            message: teller.told(message),
+        }
+    }
+
+    /// What an HTTP answer means. Its body is none where that is longer than what is read.
+    pub(super) fn of_http(
+        signal: Signal,
+        head: &http::response::Parts,
+        body: Option<&[u8]>,
+        now: SystemTime,
+        teller: &Teller,
+    ) -> Self {
+        if head.status.is_success() {
+            return match body.and_then(|body| partial_success(signal, body).ok()) {
+                Some((rejected, message)) => Self::of_success(rejected, &message, teller),
+                None => Self::Partial {
+                    rejected: 0,
+                    message: UNREADABLE.to_owned(),
+                },
+            };
+        }
+        let code = head.status.as_u16();
+        let message = body.map(|body| message(&head.headers, body)).unwrap_or_default();
+        let reason = match teller.told(&message) {
+            message if message.is_empty() => format!("status {code}"),
+            message => format!("status {code}: {message}"),
+        };
+        match head.status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Retry {
+                after: retry_after(&head.headers, now),
+                reason,
+            },
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge { reason },
+            _ => Self::Refused { reason },
+        }
+    }
+
+    /// What a gRPC status that is no success means, whether the collector said it or tonic for want of an answer.
+    pub(super) fn of_status(status: &tonic::Status, teller: &Teller) -> Self {
+        if let Some(cause) = status.source() {
+            return Self::retry(teller.told(&innermost(cause)));
+        }
+        if CUT.iter().any(|begin| status.message().starts_with(begin)) {
+            return Self::retry("its answer ended before it was whole".to_owned());
+        }
+        if is_our_limit(status.message()) {
+            // A failure has no message; one that has is a success.
+            return Self::Partial {
+                rejected: 0,
+                message: UNREADABLE.to_owned(),
+            };
+        }
+        let reason = match teller.told(status.message()) {
+            message if message.is_empty() => format!("gRPC status {}", word(status.code())),
+            message => format!("gRPC status {}: {message}", word(status.code())),
+        };
+        let after = status
+            .get_details_retry_info()
+            .map(|info| info.retry_delay.unwrap_or_default());
+        let is_too_long = TOO_LONG.iter().any(|words| status.message().contains(words));
+        match status.code() {
+            Code::ResourceExhausted if after.is_none() => Self::TooLarge { reason },
+            Code::OutOfRange if is_too_long => Self::TooLarge { reason },
+            // A proxy before the collector, which speaks HTTP.
+            Code::Unknown if status.message().ends_with("HTTP status code 413") => Self::TooLarge { reason },
+            Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unavailable
+            | Code::DataLoss => Self::Retry { after, reason },
+            _ => Self::Refused { reason },
+        }
+    }
+}
+
+/// Tells a collector's words without what we sent it, harmless for a terminal, and cut.
+#[derive(Debug, Clone)]
+pub(super) struct Teller(Redactor);
+
+impl Teller {
+    /// Strikes out the values of these headers, the tokens in them, and the password of a basic authorization.
+    pub(super) fn new(headers: &Headers) -> Self {
+        let mut redactor = Redactor::default();
+        for (_, value) in headers.iter() {
+            redactor.add(value.as_bytes());
+            let Some((scheme, token)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+                continue;
+            };
+            redactor.add(token.trim().as_bytes());
+            if scheme.eq_ignore_ascii_case("basic")
+                && let Ok(credentials) = STANDARD.decode(token.trim())
+                && let Some(colon) = credentials.iter().position(|&byte| byte == b':')
+            {
+                redactor.add(&credentials[colon + 1..]);
+            }
+        }
+        Self(redactor)
+    }
+
+    /// The words as they may be shown.
+    pub(super) fn told(&self, words: &str) -> String {
+        text::told(self.0.redact(words.trim()).as_ref(), MAX_TOLD)
+    }
+}
+
+fn partial_success(signal: Signal, body: &[u8]) -> Result<(i64, String), prost::DecodeError> {
+    let said = match signal {
+        Signal::Traces => ExportTraceServiceResponse::decode(body)?
+            .partial_success
+            .map(|partial| (partial.rejected_spans, partial.error_message)),
+        Signal::Metrics => ExportMetricsServiceResponse::decode(body)?
+            .partial_success
+            .map(|partial| (partial.rejected_data_points, partial.error_message)),
+        Signal::Logs => ExportLogsServiceResponse::decode(body)?
+            .partial_success
+            .map(|partial| (partial.rejected_log_records, partial.error_message)),
+    };
+    Ok(said.unwrap_or_default())
+}
+
+/// The message of a `google.rpc.Status`, or a plain text; of anything else, such as a proxy's page, nothing.
+fn message(headers: &HeaderMap, body: &[u8]) -> String {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/x-protobuf" => tonic_types::Status::decode(body)
+            .map(|status| status.message)
+            .unwrap_or_default(),
+        "text/plain" => String::from_utf8_lossy(body).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        // A number that is too large to be read is a very long time.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// The cause at the bottom, which is the one that says something: `connection refused`.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Whether tonic says this of an answer that is longer than we read, compressed or not, and not of our request.
+fn is_our_limit(message: &str) -> bool {
+    message.ends_with(&format!("limit is: {MAX_ANSWER} bytes"))
+        || message.contains(&format!("size limit, of {MAX_ANSWER} bytes,"))
+}
+
+/// A code as gRPC's documents write it.
+fn word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! OTLP over HTTP/1.1 with bodies in protobuf: hyper on the tokio runtime it is called in.
+
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Request, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use prost::Message;
+
+use super::answer::{Answer, Teller, innermost};
+use super::kept::Kept;
+use super::tls::{self, StartError};
+use super::{MAX_ANSWER, MAX_HEAD, Payload};
+use crate::telemetry::environment::Signal;
+use crate::telemetry::settings::Destination;
+
+/// How we call ourselves, as the OTLP specification asks for ("User Agent").
+pub(super) const USER_AGENT: &str = concat!("bedcheck/", env!("CARGO_PKG_VERSION"));
+/// Header fields of an answer that are read.
+const MAX_FIELDS: usize = 64;
+
+type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Sends exports over kept connections.
+#[derive(Debug)]
+pub(super) struct Sender {
+    connector: HttpsConnector<HttpConnector>,
+    client: Kept<HttpClient>,
+    url: Uri,
+    headers: HeaderMap,
+    gzip: bool,
+}
+
+impl Sender {
+    /// A sender to this destination, with its headers.
+    pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        // Otherwise the kernel holds the end of a request back until the start of it is acknowledged.
+        connector.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::of_http(destination)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        Ok(Self {
+            connector,
+            client: Kept::new(),
+            url: destination.url.clone(),
+            headers: headers(destination),
+            gzip: destination.gzip,
+        })
+    }
+
+    /// Sends this.
+    pub(super) async fn export(&self, payload: Payload, teller: &Teller) -> Answer {
+        let signal = payload.signal();
+        let gzip = self.gzip;
+        // A few MiB take some milliseconds, in which nobody else could use this thread of the runtime.
+        let made = tokio::task::spawn_blocking(move || body(&payload, gzip)).await;
+        let body = match made.map_err(std::io::Error::other).flatten() {
+            Ok(body) => body,
+            Err(error) => return Answer::retry(format!("the request was not made: {error}")),
+        };
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        let client = self.client.get_or(|| client(self.connector.clone()));
+        let (head, body) = match client.request(request).await {
+            Ok(answer) => answer.into_parts(),
+            Err(error) => return self.unanswered(&error, teller),
+        };
+        let body = match Limited::new(body, MAX_ANSWER).collect().await {
+            Ok(body) => Some(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                self.forget_connection();
+                None
+            }
+            Err(error) => return self.unanswered(error.as_ref(), teller),
+        };
+        Answer::of_http(signal, &head, body.as_deref(), SystemTime::now(), teller)
+    }
+
+    /// The next export takes a new connection.
+    pub(super) fn forget_connection(&self) {
+        self.client.forget();
+    }
+
+    fn unanswered(&self, error: &(dyn std::error::Error + 'static), teller: &Teller) -> Answer {
+        self.forget_connection();
+        Answer::retry(teller.told(&innermost(error)))
+    }
+}
+
+impl Payload {
+    /// Of which signal it is.
+    fn signal(&self) -> Signal {
+        match self {
+            Self::Traces(_) => Signal::Traces,
+            Self::Metrics(_) => Signal::Metrics,
+            Self::Logs(_) => Signal::Logs,
+        }
+    }
+
+    /// How many bytes it has, before any compression.
+    pub(in crate::telemetry) fn size(&self) -> usize {
+        match self {
+            Self::Traces(request) => request.encoded_len(),
+            Self::Metrics(request) => request.encoded_len(),
+            Self::Logs(request) => request.encoded_len(),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Traces(request) => request.encode_to_vec(),
+            Self::Metrics(request) => request.encode_to_vec(),
+            Self::Logs(request) => request.encode_to_vec(),
+        }
+    }
+}
+
+fn body(payload: &Payload, gzip: bool) -> std::io::Result<Vec<u8>> {
+    let plain = payload.bytes();
+    if !gzip {
+        return Ok(plain);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&plain)?;
+    encoder.finish()
+}
+
+fn client(connector: HttpsConnector<HttpConnector>) -> HttpClient {
+    legacy::Client::builder(TokioExecutor::new())
+        .http1_max_buf_size(MAX_HEAD.into())
+        .http1_max_headers(MAX_FIELDS)
+        .pool_max_idle_per_host(1)
+        .build(connector)
+}
+
+/// Those of the destination, and those that describe the body and, unless it says so itself, the sender.
+fn headers(destination: &Destination) -> HeaderMap {
+    let said = destination.headers.iter();
+    let mut headers: HeaderMap = said.map(|(name, value)| (name.clone(), value.clone())).collect();
+    headers
+        .entry(header::USER_AGENT)
+        .or_insert(HeaderValue::from_static(USER_AGENT));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-protobuf"),
+    );
+    if destination.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers
+}

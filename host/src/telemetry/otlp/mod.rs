@@ -1,0 +1,110 @@
+//! One export: a request with OpenTelemetry's own messages, over gRPC or HTTP, and what the answer means. When to
+//! export, what to do after a failure and what to say about it live in `delivery`.
+//!
+//! The exporters of the SDK are not used, because they hide what a delivery has to know: which part a collector
+//! rejected, how long it wants to be left alone, and whether the same request can ever succeed.
+
+mod answer;
+mod grpc;
+mod http;
+mod kept;
+#[cfg(test)]
+pub(super) mod scripted;
+mod tls;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use tokio::time::timeout;
+
+use super::settings::{Destination, Protocol};
+pub(super) use answer::Answer;
+use answer::Teller;
+pub use tls::StartError;
+
+/// The longest answer that is read. An answer to an export is a few bytes; 64 KiB holds any complaint.
+pub(super) const MAX_ANSWER: usize = 64 * 1024;
+/// The longest head of an answer that is read: what common servers allow in a request.
+pub(super) const MAX_HEAD: u16 = 16 * 1024;
+
+/// What is exported.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Payload {
+    /// Spans.
+    Traces(ExportTraceServiceRequest),
+    /// Points of metrics.
+    Metrics(ExportMetricsServiceRequest),
+    /// Log records.
+    Logs(ExportLogsServiceRequest),
+}
+
+/// The way to a destination. It is made when it is first needed, and made anew when a try got no answer, so that a
+/// connection that died without a word is not tried twice.
+#[derive(Debug)]
+pub(super) struct Client {
+    transport: Transport,
+    destination: Destination,
+    teller: Teller,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each signal")]
+enum Transport {
+    Grpc(grpc::Sender),
+    Http(http::Sender),
+}
+
+impl Client {
+    /// A client of this destination, which is not contacted yet. To be called within a tokio runtime, which has to
+    /// outlive it.
+    ///
+    /// # Errors
+    ///
+    /// When a file of the settings cannot be used.
+    pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
+        let transport = match destination.protocol {
+            Protocol::Grpc => Transport::Grpc(grpc::Sender::new(destination)?),
+            Protocol::HttpProtobuf => Transport::Http(http::Sender::new(destination)?),
+        };
+        Ok(Self {
+            transport,
+            destination: destination.clone(),
+            teller: Teller::new(&destination.headers),
+        })
+    }
+
+    /// Where it sends to.
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Sends this, and says what the answer means. Takes no longer than the destination's timeout. No text in the
+    /// answer has a header's value in it.
+    pub(super) async fn export(&self, payload: Payload) -> Answer {
+        let limit = self.destination.timeout;
+        let export = async {
+            match &self.transport {
+                Transport::Grpc(sender) => sender.export(payload, &self.teller).await,
+                Transport::Http(sender) => sender.export(payload, &self.teller).await,
+            }
+        };
+        match timeout(limit, export).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.forget_connection();
+                Answer::retry(format!("no answer in {limit:?}"))
+            }
+        }
+    }
+
+    /// The next export takes a new connection.
+    pub(super) fn forget_connection(&self) {
+        match &self.transport {
+            Transport::Grpc(sender) => sender.forget_connection(),
+            Transport::Http(sender) => sender.forget_connection(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

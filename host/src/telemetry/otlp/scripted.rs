@@ -1,0 +1,247 @@
+//! A collector for tests that answers as a script says, over HTTP/1.1 or gRPC, and remembers what it was sent.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue};
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::telemetry::settings::{Destination, Headers, Protocol};
+
+/// What it does with a request.
+#[derive(Debug, Clone)]
+pub(in crate::telemetry) enum Reply {
+    /// Over HTTP: a status, header fields (a line each, with its end) and a body.
+    Http(u16, &'static str, Vec<u8>),
+    /// Over HTTP: these bytes, then the connection ends.
+    Raw(Vec<u8>),
+    /// Over gRPC: a message, or a status that is no success.
+    Grpc(Result<Vec<u8>, tonic::Status>),
+    /// Takes the request and says nothing more.
+    Silent,
+    /// Takes the request and ends the connection.
+    Cut,
+}
+
+/// Which reply to the request of this number, from 0.
+type Script = Arc<dyn Fn(usize, &Request) -> Reply + Send + Sync>;
+
+/// What was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::telemetry) struct Request {
+    /// The path.
+    pub(in crate::telemetry) path: String,
+    /// The header fields.
+    pub(in crate::telemetry) headers: HeaderMap,
+    /// The body; over gRPC the message without its frame.
+    pub(in crate::telemetry) body: Vec<u8>,
+    /// On which connection, from 0.
+    pub(in crate::telemetry) connection: usize,
+}
+
+impl Request {
+    /// The message that was sent.
+    pub(in crate::telemetry) fn message<M: Message + Default>(&self) -> M {
+        M::decode(self.body.as_slice()).expect("a message")
+    }
+}
+
+/// The collector; it ends when this is dropped.
+pub(in crate::telemetry) struct Scripted {
+    address: SocketAddr,
+    protocol: Protocol,
+    received: Arc<Mutex<Vec<Request>>>,
+    task: JoinHandle<()>,
+}
+
+impl Scripted {
+    /// Starts one that speaks this protocol.
+    pub(in crate::telemetry) async fn start(
+        protocol: Protocol,
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Arc::<Mutex<Vec<Request>>>::default();
+        let serving = Serving {
+            script: Arc::new(script),
+            received: Arc::clone(&received),
+        };
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            for connection in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
+                let serving = serving.clone();
+                connections.spawn(async move {
+                    match protocol {
+                        Protocol::Grpc => serving.grpc(stream, connection).await,
+                        Protocol::HttpProtobuf => serving.http(stream, connection).await,
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            protocol,
+            received,
+            task,
+        }
+    }
+
+    /// How it is reached, with a timeout that no test has to wait for.
+    pub(in crate::telemetry) fn destination(&self) -> Destination {
+        Destination {
+            url: format!("http://{}/v1/traces", self.address).parse().unwrap(),
+            protocol: self.protocol,
+            headers: Headers::new([("authorization".to_owned(), "Bearer hunter2".to_owned())]).unwrap(),
+            timeout: Duration::from_secs(20),
+            gzip: false,
+            ca_file: None,
+            client: None,
+        }
+    }
+
+    /// What it was sent so far.
+    pub(in crate::telemetry) fn received(&self) -> Vec<Request> {
+        lock(&self.received).clone()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Serving {
+    script: Script,
+    received: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Serving {
+    fn reply(&self, request: Request) -> Reply {
+        let mut received = lock(&self.received);
+        let reply = (self.script)(received.len(), &request);
+        received.push(request);
+        reply
+    }
+
+    async fn http(self, mut stream: TcpStream, connection: usize) {
+        while let Some(request) = read_request(&mut stream, connection).await {
+            let bytes = match self.reply(request) {
+                Reply::Http(status, headers, body) => {
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n");
+                    [head.into_bytes(), body].concat()
+                }
+                Reply::Raw(bytes) => {
+                    let _ = stream.write_all(&bytes).await;
+                    return;
+                }
+                Reply::Silent => std::future::pending().await,
+                Reply::Cut => return,
+                Reply::Grpc(_) => panic!("a reply of gRPC over HTTP"),
+            };
+            if stream.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn grpc(self, stream: TcpStream, connection: usize) {
+        let Ok(mut requests) = h2::server::handshake(stream).await else {
+            return;
+        };
+        while let Some(Ok((request, mut respond))) = requests.accept().await {
+            let (head, mut body) = request.into_parts();
+            let serving = self.clone();
+            let mut whole = BytesMut::new();
+            // The connection has to be driven while the body comes.
+            let read = async {
+                while let Some(Ok(chunk)) = body.data().await {
+                    let _ = body.flow_control().release_capacity(chunk.len());
+                    whole.extend_from_slice(&chunk);
+                }
+            };
+            tokio::select! {
+                () = read => {}
+                _ = std::future::poll_fn(|context| requests.poll_closed(context)) => return,
+            }
+            let reply = serving.reply(Request {
+                path: head.uri.path().to_owned(),
+                headers: head.headers,
+                body: whole.get(5..).unwrap_or_default().to_vec(),
+                connection,
+            });
+            let result = match reply {
+                Reply::Grpc(result) => result,
+                Reply::Silent => {
+                    let _held = respond;
+                    let _ = std::future::poll_fn(|context| requests.poll_closed(context)).await;
+                    return;
+                }
+                Reply::Cut => return,
+                Reply::Http(..) | Reply::Raw(_) => panic!("a reply of HTTP over gRPC"),
+            };
+            let mut answer = http::Response::new(());
+            let kind = HeaderValue::from_static("application/grpc");
+            answer.headers_mut().insert("content-type", kind);
+            match result {
+                Ok(message) => {
+                    let mut send = respond.send_response(answer, false).unwrap();
+                    let mut frame = BytesMut::new();
+                    frame.put_u8(0);
+                    frame.put_u32(u32::try_from(message.len()).unwrap());
+                    frame.put_slice(&message);
+                    send.send_data(frame.freeze(), false).unwrap();
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                    send.send_trailers(trailers).unwrap();
+                }
+                Err(status) => {
+                    status.add_header(answer.headers_mut()).unwrap();
+                    respond.send_response(answer, true).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// A request with a `content-length`, if it has a body; none when the connection ends before it does.
+async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let mut lines = head.split("\r\n");
+    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let headers: HeaderMap = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    let length = headers
+        .get("content-length")
+        .map_or("0", |length| length.to_str().unwrap());
+    let length: usize = length.parse().ok()?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Request {
+        path,
+        headers,
+        body: Bytes::from(body).to_vec(),
+        connection,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

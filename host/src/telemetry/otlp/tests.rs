@@ -1,0 +1,315 @@
+//! Tests of whole exports against collectors that do as a script says.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+
+use super::scripted::{Reply, Scripted};
+use super::*;
+use crate::telemetry::settings::Headers;
+
+const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
+
+fn payload() -> Payload {
+    let span = Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: "check http".to_owned(),
+        ..Span::default()
+    };
+    Payload::Traces(ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: vec![span],
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    })
+}
+
+/// This message as the reply of a success.
+fn success(protocol: Protocol, message: &impl Message) -> Reply {
+    match protocol {
+        Protocol::Grpc => Reply::Grpc(Ok(message.encode_to_vec())),
+        Protocol::HttpProtobuf => Reply::Http(200, "", message.encode_to_vec()),
+    }
+}
+
+async fn export(protocol: Protocol, reply: Reply) -> Answer {
+    let collector = Scripted::start(protocol, move |_, _| reply.clone()).await;
+    Client::new(&collector.destination())
+        .unwrap()
+        .export(payload())
+        .await
+}
+
+#[tokio::test]
+async fn what_is_exported_arrives_with_our_headers_under_the_paths_of_the_signals() {
+    let signals = [
+        (payload(), "opentelemetry.proto.collector.trace.v1.TraceService"),
+        (
+            Payload::Metrics(ExportMetricsServiceRequest::default()),
+            "opentelemetry.proto.collector.metrics.v1.MetricsService",
+        ),
+        (
+            Payload::Logs(ExportLogsServiceRequest::default()),
+            "opentelemetry.proto.collector.logs.v1.LogsService",
+        ),
+    ];
+    for protocol in PROTOCOLS {
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let collector = Scripted::start(protocol, move |_, _| reply.clone()).await;
+        let client = Client::new(&collector.destination()).unwrap();
+        for (payload, service) in signals.clone() {
+            assert_eq!(client.export(payload).await, Answer::Delivered, "{protocol:?}");
+            let request = collector.received().pop().unwrap();
+            let path = match protocol {
+                Protocol::Grpc => format!("/{service}/Export"),
+                Protocol::HttpProtobuf => "/v1/traces".to_owned(),
+            };
+            assert_eq!(request.path, path);
+            assert_eq!(request.headers["authorization"], "Bearer hunter2");
+            assert!(
+                request.headers["user-agent"]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("bedcheck/")
+            );
+        }
+        let first = &collector.received()[0];
+        assert_eq!(Payload::Traces(first.message()), payload());
+        // One connection serves them all.
+        assert!(collector.received().iter().all(|request| request.connection == 0));
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_was_rejected_is_told() {
+    for protocol in PROTOCOLS {
+        let response = ExportTraceServiceResponse {
+            partial_success: Some(ExportTracePartialSuccess {
+                rejected_spans: 3,
+                error_message: "Bearer hunter2 may send no such spans".to_owned(),
+            }),
+        };
+        let answer = export(protocol, success(protocol, &response)).await;
+        let message = "[redacted] may send no such spans".to_owned();
+        assert_eq!(answer, Answer::Partial { rejected: 3, message });
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
+    let wanted = Some(Duration::from_secs(7));
+    let body = b"busy".to_vec();
+    let fields = "retry-after: 7\r\ncontent-type: text/plain\r\n";
+    let answer = export(Protocol::HttpProtobuf, Reply::Http(503, fields, body)).await;
+    let reason = "status 503: busy".to_owned();
+    assert_eq!(
+        answer,
+        Answer::Retry {
+            after: wanted,
+            reason
+        }
+    );
+
+    let mut details = tonic_types::ErrorDetails::new();
+    details.set_retry_info(wanted);
+    let status = <tonic::Status as tonic_types::StatusExt>::with_error_details(
+        tonic::Code::ResourceExhausted,
+        "busy",
+        details,
+    );
+    let answer = export(Protocol::Grpc, Reply::Grpc(Err(status))).await;
+    let reason = "gRPC status RESOURCE_EXHAUSTED: busy".to_owned();
+    assert_eq!(
+        answer,
+        Answer::Retry {
+            after: wanted,
+            reason
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_is_no_answer_and_is_not_used_again() {
+    for protocol in PROTOCOLS {
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let script = move |number, _: &_| if number == 0 { Reply::Cut } else { reply.clone() };
+        let collector = Scripted::start(protocol, script).await;
+        let client = Client::new(&collector.destination()).unwrap();
+        let first = client.export(payload()).await;
+        assert!(
+            matches!(first, Answer::Retry { after: None, .. }),
+            "{protocol:?}: {first:?}"
+        );
+        assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
+        let connections: Vec<_> = collector
+            .received()
+            .iter()
+            .map(|request| request.connection)
+            .collect();
+        assert_eq!(connections, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_timeout_and_the_next_export_takes_another_connection() {
+    for protocol in PROTOCOLS {
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let script = move |number, _: &_| if number == 0 { Reply::Silent } else { reply.clone() };
+        let collector = Scripted::start(protocol, script).await;
+        let destination = Destination {
+            timeout: Duration::from_secs(1),
+            ..collector.destination()
+        };
+        let client = Client::new(&destination).unwrap();
+        let began = Instant::now();
+        let answer = client.export(payload()).await;
+        assert!(began.elapsed() >= destination.timeout, "{protocol:?}");
+        assert_eq!(
+            answer,
+            Answer::retry("no answer in 1s".to_owned()),
+            "{protocol:?}"
+        );
+        assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
+        assert_eq!(collector.received()[1].connection, 1, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_ends_with_the_timeout() {
+    // Never accepted from: the kernel shakes hands, and nobody reads or answers.
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for protocol in PROTOCOLS {
+        let destination = Destination {
+            url: format!("http://{address}").parse().unwrap(),
+            timeout: Duration::from_millis(300),
+            ..destination(protocol, PathBuf::new())
+        };
+        let answer = Client::new(&destination).unwrap().export(payload()).await;
+        assert_eq!(
+            answer,
+            Answer::retry("no answer in 300ms".to_owned()),
+            "{protocol:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn endless_answers_are_not_read_to_their_end() {
+    let endless = |begin: &str, more: &str| {
+        let mut bytes = begin.as_bytes().to_vec();
+        bytes.extend(more.as_bytes().repeat(4 * 1024 * 1024 / more.len()));
+        bytes
+    };
+    let body = endless("HTTP/1.1 200 OK\r\ncontent-length: 9999999999\r\n\r\n", "a");
+    let answer = export(Protocol::HttpProtobuf, Reply::Raw(body)).await;
+    assert!(
+        matches!(answer, Answer::Partial { rejected: 0, .. }),
+        "{answer:?}"
+    );
+    let body = endless("HTTP/1.1 400 X\r\ncontent-length: 9999999999\r\n\r\n", "a");
+    let answer = export(Protocol::HttpProtobuf, Reply::Raw(body)).await;
+    let reason = "status 400".to_owned();
+    assert_eq!(answer, Answer::Refused { reason });
+    for fields in ["x-a: b\r\n", "aaaaaaaa"] {
+        let head = endless("HTTP/1.1 200 OK\r\n", fields);
+        let answer = export(Protocol::HttpProtobuf, Reply::Raw(head)).await;
+        assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
+    }
+    let response = ExportTraceServiceResponse {
+        partial_success: Some(ExportTracePartialSuccess {
+            rejected_spans: 0,
+            error_message: "a".repeat(MAX_ANSWER),
+        }),
+    };
+    let status = tonic::Status::invalid_argument("a".repeat(4 * usize::from(MAX_HEAD)));
+    let answer = export(Protocol::Grpc, Reply::Grpc(Err(status))).await;
+    assert!(matches!(answer, Answer::Retry { .. }), "{answer:?}");
+    let answer = export(Protocol::Grpc, success(Protocol::Grpc, &response)).await;
+    assert!(
+        matches!(answer, Answer::Partial { rejected: 0, .. }),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_http_is_no_answer() {
+    for bytes in [
+        "SSH-2.0-x\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab",
+        "",
+    ] {
+        let answer = export(Protocol::HttpProtobuf, Reply::Raw(bytes.into())).await;
+        assert!(
+            matches!(answer, Answer::Retry { after: None, .. }),
+            "{bytes}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_compressed_where_that_is_asked_for() {
+    for protocol in PROTOCOLS {
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let collector = Scripted::start(protocol, move |_, _| reply.clone()).await;
+        let destination = Destination {
+            gzip: true,
+            ..collector.destination()
+        };
+        let answer = Client::new(&destination).unwrap().export(payload()).await;
+        assert_eq!(answer, Answer::Delivered, "{protocol:?}");
+        let request = collector.received().pop().unwrap();
+        let field = match protocol {
+            Protocol::Grpc => "grpc-encoding",
+            Protocol::HttpProtobuf => "content-encoding",
+        };
+        assert_eq!(request.headers[field], "gzip");
+        let mut plain = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(request.body.as_slice());
+        std::io::Read::read_to_end(&mut decoder, &mut plain).unwrap();
+        let message = ExportTraceServiceRequest::decode(plain.as_slice()).unwrap();
+        assert_eq!(Payload::Traces(message), payload());
+    }
+}
+
+fn destination(protocol: Protocol, ca_file: PathBuf) -> Destination {
+    Destination {
+        url: ::http::Uri::from_static("https://127.0.0.1:4317"),
+        protocol,
+        headers: Headers::default(),
+        timeout: Duration::from_secs(1),
+        gzip: false,
+        ca_file: Some(ca_file),
+        client: None,
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (missing, wrong) = (
+        directory.path().join("missing.pem"),
+        directory.path().join("wrong.pem"),
+    );
+    std::fs::write(&wrong, "not a certificate").unwrap();
+    for protocol in PROTOCOLS {
+        let complaint = |file: &Path| {
+            let client = Client::new(&destination(protocol, file.to_owned()));
+            client.unwrap_err().to_string()
+        };
+        assert!(complaint(&missing).starts_with(&format!("`{}`: No such file", missing.display())));
+        assert_eq!(
+            complaint(&wrong),
+            format!("`{}`: wanted certificates in PEM", wrong.display())
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The promise: `bedcheck journal` shows what was kept, by check, outcome and time, follows what is written meanwhile
+//! across segments, finds damage, and sends reports again with the same identities.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use bedcheck_tests::collector::Collector;
+use bedcheck_tests::daemon::Daemon;
+use bedcheck_tests::program::{Finished, Program, bedcheck, executable};
+use bedcheck_tests::target::{Health, Target};
+use serde_json::Value;
+
+/// A check that passes and one that fails, kept in the folder `kept`.
+fn configuration(port: u16) -> String {
+    format!(
+        r#"
+        journal.dir = "kept"
+        [[check]]
+        name = "sound"
+        plugin = "http"
+        allow = ["127.0.0.1:{port}"]
+        settings = {{ url = "http://127.0.0.1:{port}/" }}
+        [[check]]
+        name = "sick"
+        plugin = "http"
+        allow = ["127.0.0.1:{port}"]
+        settings = {{ url = "http://127.0.0.1:{port}/", expect.status = [418] }}
+        "#
+    )
+}
+
+/// A folder in which every check ran once, with the reports.
+fn ran() -> (tempfile::TempDir, Vec<Value>) {
+    let target = Target::start(Health::Up);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bedcheck.toml");
+    let configuration =
+        configuration(target.port()).replace("\"kept\"", &format!("{:?}", folder.path().join("kept")));
+    std::fs::write(&file, configuration).expect("written");
+    let ran = bedcheck(["run", &file.display().to_string(), "--format", "json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), ""));
+    let reports = ran.reports();
+    (folder, reports)
+}
+
+fn journal(folder: &tempfile::TempDir, arguments: &[&str]) -> Finished {
+    let file = folder.path().join("bedcheck.toml").display().to_string();
+    bedcheck(
+        ["journal", &file]
+            .iter()
+            .copied()
+            .chain(arguments.iter().copied()),
+    )
+}
+
+#[test]
+fn what_a_run_showed_is_what_the_journal_shows() {
+    let (folder, reports) = ran();
+    let shown = journal(&folder, &["--format", "json"]);
+    assert_eq!((shown.code, shown.reports()), (Some(0), reports));
+    let text = journal(&folder, &[]).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("  pass     sound  "), "{text}");
+    assert!(
+        lines[1].contains("  fail     sick  ") && lines[1].contains("  assertion_failed"),
+        "{text}"
+    );
+    let waterfall = journal(&folder, &["--format", "waterfall", "--check", "sick"]).stdout;
+    assert!(
+        waterfall.contains("sick") && waterfall.contains("processing"),
+        "{waterfall}"
+    );
+}
+
+#[test]
+fn reports_are_found_by_check_outcome_and_time() {
+    let (folder, reports) = ran();
+    let started = reports[1]["started"].as_str().expect("a time");
+    let found = |arguments: &[&str]| {
+        let shown = journal(&folder, &[arguments, &["--format", "json"]].concat());
+        assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+        let checks = shown.reports().into_iter();
+        checks
+            .map(|report| report["check"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["--check", "sick"]), ["sick"]);
+    assert_eq!(found(&["--outcome", "pass,error"]), ["sound"]);
+    assert_eq!(found(&["--since", "1h"]), ["sound", "sick"]);
+    assert_eq!(found(&["--until", "1h"]), Vec::<String>::new());
+    assert!(found(&["--since", started]).contains(&"sick".to_owned()));
+    let refused = journal(&folder, &["--since", "yesterday"]);
+    assert_eq!(refused.code, Some(64));
+    assert!(
+        refused
+            .stderr
+            .starts_with("--since: found `yesterday`, wanted a time"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn damage_is_found_and_what_is_sound_is_shown_all_the_same() {
+    let (folder, _) = ran();
+    assert_eq!(journal(&folder, &["--verify"]).code, Some(0));
+    let segment = folder.path().join("kept/00000000000000000001.jsonl");
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    bytes[100] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+    let verified = journal(&folder, &["--verify"]);
+    assert_eq!(verified.code, Some(2));
+    assert!(
+        verified.stdout.contains("1 reports, 1 damaged"),
+        "{}",
+        verified.stdout
+    );
+    assert!(
+        verified.stderr.contains("at byte 0: its checksum is"),
+        "{}",
+        verified.stderr
+    );
+    let shown = journal(&folder, &["--format", "json"]);
+    assert_eq!((shown.code, shown.reports().len()), (Some(2), 1));
+}
+
+#[test]
+fn a_journal_that_is_not_there_is_said() {
+    let none = Program::new(["journal"])
+        .env("XDG_STATE_HOME", "/nonexistent")
+        .finish();
+    assert_eq!(none.code, Some(64));
+    assert_eq!(
+        none.stderr,
+        "found no folder `/nonexistent/bedcheck/journal`, wanted one with a journal\n"
+    );
+}
+
+#[test]
+fn reports_are_sent_again_with_the_same_identities() {
+    let (folder, reports) = ran();
+    let collector = Collector::start();
+    let file = folder.path().join("bedcheck.toml").display().to_string();
+    let export = |arguments: &[&str]| {
+        let command = ["journal", "export", &file];
+        Program::new(command.iter().chain(arguments))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.http_endpoint())
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+            .finish()
+    };
+    let sent = export(&["--outcome", "fail"]);
+    assert_eq!(
+        (sent.code, sent.stdout.as_str()),
+        (Some(0), "1 reports were taken\n"),
+        "{}",
+        sent.stderr
+    );
+    let sent = export(&[]);
+    assert_eq!(
+        (sent.code, sent.stdout.as_str()),
+        (Some(0), "2 reports were taken\n"),
+        "{}",
+        sent.stderr
+    );
+    let received = collector.received();
+    let mut roots: Vec<(&str, &str)> = received
+        .spans_named("check http")
+        .map(|root| (root.trace_id.as_str(), root.id.as_str()))
+        .collect();
+    roots.sort_unstable();
+    roots.dedup();
+    let mut wanted: Vec<(&str, &str)> = reports
+        .iter()
+        .map(|report| {
+            let text = |key: &str| report[key].as_str().expect("an id");
+            (text("trace_id"), text("run_id"))
+        })
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(roots, wanted);
+    let nowhere = bedcheck(["journal", "export", &file]);
+    assert_eq!(nowhere.code, Some(64), "{}", nowhere.stdout);
+    assert!(
+        nowhere.stderr.contains("nothing says where"),
+        "{}",
+        nowhere.stderr
+    );
+}
+
+/// A program that is killed when it is dropped.
+struct Following(Child);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn following_goes_on_across_segments_without_a_gap() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let check = |number: usize| {
+        format!(
+            "[[check]]\nname = \"front-{number}\"\nplugin = \"http\"\nevery = \"100ms\"\nallow = [\"127.0.0.1:{port}\"]\n\
+             settings = {{ url = \"http://127.0.0.1:{port}/\" }}\n"
+        )
+    };
+    let checks: String = (0..40).map(check).collect();
+    let configuration = format!("http.listen = \"127.0.0.1:0\"\njournal.max_size = \"1MiB\"\n{checks}");
+    let mut daemon = Daemon::with(&configuration).start();
+    let dir = daemon.path("state/bedcheck/journal");
+    let mut following = Following(
+        Command::new(executable())
+            .args(["journal", "--follow", "--format", "json", "--dir"])
+            .arg(&dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started"),
+    );
+    let output = following.0.stdout.take().expect("an output");
+    let mut shown = BufReader::new(output).lines().map(|line| {
+        let report: Value = serde_json::from_str(&line.expect("a line")).expect("a report");
+        report["run_id"].as_str().expect("an id").to_owned()
+    });
+    let segments = |daemon: &Daemon| daemon.get("/api/v1/journal").json()["segments"].as_u64();
+    daemon.wait_until("there are several segments", |daemon| {
+        (segments(daemon)? >= 3).then_some(())
+    });
+    let told: Vec<String> = daemon
+        .events()
+        .iter()
+        .filter(|event| event["target"] == "bedcheck::run")
+        .filter_map(|event| event["run_id"].as_str().map(str::to_owned))
+        .collect();
+    let followed: Vec<String> = shown.by_ref().take(told.len()).collect();
+    let mut missing: Vec<&String> = told.iter().filter(|id| !followed.contains(id)).collect();
+    // Several runs end at once, and the log may tell of them in another order than the journal.
+    missing.truncate(20);
+    let late: Vec<String> = shown.take(20).collect();
+    assert!(missing.iter().all(|id| late.contains(id)), "{missing:?}");
+}
