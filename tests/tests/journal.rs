@@ -173,6 +173,20 @@ fn a_full_disk_is_said_stops_no_check_and_what_waited_is_written_when_there_is_r
             .as_u64()
             .is_some_and(|waiting| waiting > 0)
     );
+    daemon.wait_until("it is tried three times", |daemon| {
+        (status(daemon)["write_errors"].as_u64()? >= 3).then_some(())
+    });
+    let about = |daemon: &Daemon, words: &str| {
+        let events = daemon.events();
+        let messages = events.iter().filter_map(|event| event["message"].as_str());
+        messages.filter(|message| message.contains(words)).count()
+    };
+    assert_eq!(
+        about(&daemon, "cannot be written"),
+        1,
+        "it is not said at every try"
+    );
+    assert_eq!(about(&daemon, "written to again"), 0, "it is not");
     let metric = daemon.metric("synthetic_check_runs_total", &["front-0"]);
     assert!(metric.is_some_and(|runs| runs > 0.0), "metrics go on");
     daemon.bound_files("unlimited");
@@ -180,6 +194,7 @@ fn a_full_disk_is_said_stops_no_check_and_what_waited_is_written_when_there_is_r
         let status = status(daemon);
         (status["write_error"].is_null() && status["unwritten"].as_u64()? < 5).then_some(())
     });
+    assert_eq!(about(&daemon, "written to again"), 1);
     assert_eq!(status(&daemon)["lost"], 0);
     let (folder, _stays, events) = (folder(&daemon), daemon.starting(), logged(&daemon));
     assert_eq!(daemon.end("TERM").code, Some(0));

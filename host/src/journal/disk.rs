@@ -109,6 +109,9 @@ impl Disk {
         let Some(store) = &mut self.store else { return };
         match store.append(first.sequence, &lines, now) {
             Ok(()) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!("the journal in `{}` is written to again", self.dir.display());
+                }
                 self.written = last.sequence;
                 self.facts.records += reports.len() as u64;
                 self.facts.bytes_written += lines.len() as u64;
@@ -166,7 +169,8 @@ impl Disk {
     pub(super) fn due(&self) -> Option<Instant> {
         let sync = self.store.as_ref().filter(|store| !store.is_synced());
         let sync = sync.map(|_| self.synced + self.settings.sync);
-        sync.or(self.trouble.as_ref().map(|trouble| trouble.retry_at))
+        let retry = self.trouble.as_ref().filter(|_| self.store.is_none());
+        sync.or(retry.map(|trouble| trouble.retry_at))
     }
 
     /// Forces what was written to the disk, if it is time to or if it `must` be.
@@ -216,11 +220,10 @@ impl Disk {
                 );
                 self.trouble_with(sentence);
             }
+            // Whether the trouble is over is known only when something was written: a full disk can be opened.
             Ok((store, scan)) => {
                 self.store = Some(store);
                 self.written = self.written.max(scan.last);
-                self.trouble = None;
-                tracing::info!("the journal in `{}` is written to again", self.dir.display());
             }
             Err(error) => self.fail(&error),
         }
