@@ -5,35 +5,26 @@
 //! for the export can read at once.
 
 mod received;
+pub(crate) mod running;
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::json;
-use tempfile::TempDir;
 
 pub use received::{Attributes, Exemplar, Link, Log, Metric, Point, Received, Span};
 
 use crate::certificates::Identity;
+use running::Running;
 
-/// How long the collector may take to open its ports: far more than it needs on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(20);
-/// How often it is looked at until then.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How often it is started anew because another process took its port between choosing and binding it.
-const STARTS: usize = 5;
+/// The file of OTLP/JSON lines, in the collector's folder.
+const RECEIVED: &str = "received.jsonl";
 
 /// A running collector; it stops when this is dropped.
 #[derive(Debug)]
 pub struct Collector {
-    child: Child,
-    directory: TempDir,
-    grpc: SocketAddr,
-    http: SocketAddr,
+    running: Running,
     scheme: &'static str,
 }
 
@@ -59,51 +50,33 @@ impl Collector {
     }
 
     fn start_with(identity: Option<&Identity>) -> Self {
-        let mut log = String::new();
-        for _ in 0..STARTS {
-            let directory = tempfile::tempdir()
-                .unwrap_or_else(|error| panic!("no temporary folder for the collector: {error}"));
-            let (grpc, http) = free_addresses();
-            let configuration = configuration(directory.path(), grpc, http, identity);
-            fs::write(directory.path().join("collector.yaml"), configuration)
-                .unwrap_or_else(|error| panic!("cannot write the collector's configuration: {error}"));
-            let child = spawn(directory.path());
-            let scheme = if identity.is_some() { "https" } else { "http" };
-            let mut collector = Self {
-                child,
-                directory,
-                grpc,
-                http,
-                scheme,
-            };
-            if collector.is_ready_in_time() {
-                return collector;
-            }
-            log = collector.log();
-            if !log.contains("in use") {
-                break;
-            }
+        Self {
+            running: Running::start(|directory, grpc, http| configuration(directory, grpc, http, identity)),
+            scheme: if identity.is_some() { "https" } else { "http" },
         }
-        panic!("the collector did not start; it logged:\n{log}");
     }
 
     /// Where gRPC is spoken.
     #[must_use]
     pub fn grpc_endpoint(&self) -> String {
-        format!("{}://{}", self.scheme, self.grpc)
+        format!("{}://{}", self.scheme, self.running.grpc)
     }
 
     /// Where HTTP is spoken, without the paths of the signals.
     #[must_use]
     pub fn http_endpoint(&self) -> String {
-        format!("{}://{}", self.scheme, self.http)
+        format!("{}://{}", self.scheme, self.running.http)
+    }
+
+    /// The same as an address.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.running.http
     }
 
     /// Stops it. What it received stays readable.
     pub fn stop(&mut self) {
-        // Neither can fail in a way that something could still be done about.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.running.kill();
     }
 
     /// Starts it again after [`Collector::stop`], on the same ports.
@@ -112,12 +85,7 @@ impl Collector {
     ///
     /// When it does not start, with what it logged.
     pub fn start_again(&mut self) {
-        self.child = spawn(self.directory.path());
-        assert!(
-            self.is_ready_in_time(),
-            "the collector did not start again; it logged:\n{}",
-            self.log()
-        );
+        self.running.start_again();
     }
 
     /// Stops it from doing anything, or lets it go on: its connections stay, and nobody answers on them.
@@ -126,26 +94,7 @@ impl Collector {
     ///
     /// When it does not run.
     pub fn freeze(&self, is_frozen: bool) {
-        let signal = if is_frozen { "-STOP" } else { "-CONT" };
-        let status = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "cannot send {signal} to the collector"
-        );
-    }
-
-    /// Where HTTP is spoken.
-    #[must_use]
-    pub fn http_address(&self) -> SocketAddr {
-        self.http
-    }
-
-    /// Where gRPC is spoken.
-    #[must_use]
-    pub fn grpc_address(&self) -> SocketAddr {
-        self.grpc
+        self.running.freeze(is_frozen);
     }
 
     /// Everything it received so far.
@@ -172,87 +121,14 @@ impl Collector {
     #[must_use]
     pub fn received_text(&self) -> String {
         // The file is there from the start on.
-        fs::read_to_string(self.directory.path().join(RECEIVED)).unwrap_or_default()
+        fs::read_to_string(self.running.directory().join(RECEIVED)).unwrap_or_default()
     }
 
     /// What it logged, from warnings up.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log"))
-            .unwrap_or_else(|error| format!("no log: {error}"))
+        self.running.log()
     }
-
-    fn is_ready_in_time(&mut self) -> bool {
-        let give_up = Instant::now() + READY_WITHIN;
-        while Instant::now() < give_up {
-            let ready = [self.grpc, self.http]
-                .iter()
-                .all(|address| TcpStream::connect(address).is_ok());
-            // A port may have been taken by a stranger who answers; ours has ended then.
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return false;
-            }
-            if ready {
-                return true;
-            }
-            thread::sleep(LOOK_EVERY);
-        }
-        false
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// The file of OTLP/JSON lines, in the collector's folder.
-const RECEIVED: &str = "received.jsonl";
-
-fn spawn(directory: &Path) -> Child {
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(directory.join("log"));
-    let log = log.unwrap_or_else(|error| panic!("cannot create the collector's log: {error}"));
-    let errors = log
-        .try_clone()
-        .unwrap_or_else(|error| panic!("cannot share the collector's log: {error}"));
-    let binary = binary();
-    Command::new(&binary)
-        .arg("--config")
-        .arg(directory.join("collector.yaml"))
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors)
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start `{}`: {error}", binary.display()))
-}
-
-fn binary() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/otelcol-test");
-    assert!(
-        path.is_file(),
-        "`{}` is missing: run `./justw servers`",
-        path.display()
-    );
-    path
-}
-
-fn free_addresses() -> (SocketAddr, SocketAddr) {
-    let listen = || {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        listener.unwrap_or_else(|error| panic!("no free port on loopback: {error}"))
-    };
-    let address = |listener: &TcpListener| {
-        listener
-            .local_addr()
-            .unwrap_or_else(|error| panic!("a listener without an address: {error}"))
-    };
-    // Both listen at once, so that the ports differ.
-    let (grpc, http) = (listen(), listen());
-    (address(&grpc), address(&http))
 }
 
 /// JSON, which is YAML too, and quotes paths properly.
