@@ -2,7 +2,8 @@
 //!
 //! The plugin is one in Rust that passes at once (`tests/guest`), as people write them: what its runtime sets up, and
 //! reading its settings, is part of what a sandbox costs. A component written by hand, which sets nothing up, shows
-//! how much that is. The last side adds what the runner adds to the sandbox: identity, verdict and report.
+//! how much that is; beside it the engine by itself runs the same component, so that the rest is known to be ours.
+//! The last side adds what the runner adds to the sandbox: identity, verdict and report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use bedcheck::sandbox::{self, Compiling, End, EngineSettings, Plugin, Sandbox};
 use bedcheck::tape::Tape;
 use bedcheck_tests::component::Component;
 
+use super::bare_engine::BareEngine;
 use crate::bench::Bench;
 use crate::check::{self, Check};
 use crate::cpu;
@@ -40,7 +42,8 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
     let guest = bench.guest("bedcheck_guest")?;
     let runtime = check::runtime(1)?;
     let ground = Arc::new(runtime.block_on(Ground::prepare(&guest))?);
-    let check = Check::of_file("guest", &guest, &["behaviour=nothing"], bench, &runtime)?;
+    let check = Check::of_file("guest", &guest, &["behaviour=nothing"], bench.folder(), &runtime)?;
+    let engine = BareEngine::prepare(&Component::new().build())?;
     let (one, two, by_hand) = (Arc::clone(&ground), Arc::clone(&ground), ground);
     Ok(Stand::new()
         .side("one core", move |turn| {
@@ -52,6 +55,9 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
         .side("by hand", move |turn| {
             on_threads(1, turn, || by_hand.run(&by_hand.by_hand))
         })
+        .side("engine alone", move |turn| {
+            on_threads(1, turn, || engine.run(SETTINGS))
+        })
         .side("whole run", move |turn| on_threads(1, turn, || check.run()))
         .line(Line::absolute("sandbox, one core", CPU, "one core").goal(Goal::AtMost(20.0)))
         .line(
@@ -62,6 +68,12 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
             "sandbox, a component written by hand",
             CPU,
             "by hand",
+        ))
+        .line(Line::ratio(
+            "that component against the engine alone",
+            CPU,
+            "by hand",
+            "engine alone",
         ))
         .line(Line::ratio(
             "with runner and report against without",
