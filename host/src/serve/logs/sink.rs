@@ -161,7 +161,7 @@ impl Writer {
         if lost == 0 {
             return;
         }
-        let fields = vec![("lost".to_owned(), lost.into())];
+        let fields = vec![("lost", lost.into())];
         let line = Line::own(
             tracing::Level::WARN,
             format!("{lost} lines of the log were lost"),
