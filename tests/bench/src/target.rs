@@ -4,10 +4,11 @@
 mod files;
 mod http;
 mod imap;
+mod otlp;
 mod serve;
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use files::allow_many_files;
+pub use otlp::Counts;
 pub use serve::serve;
 
 use crate::cpu;
@@ -39,6 +41,8 @@ pub struct Addresses {
     pub imaps: SocketAddr,
     /// Accepts connections and never says anything.
     pub silent: SocketAddr,
+    /// A collector that takes whatever comes by OTLP over HTTP.
+    pub otlp: SocketAddr,
     /// The authority of the certificates, PEM.
     pub authority: PathBuf,
 }
@@ -85,6 +89,17 @@ impl Target {
         &self.addresses
     }
 
+    /// What they have done so far.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when they do not tell.
+    pub fn counts(&self) -> Result<Counts, String> {
+        let page = asked(self.addresses.otlp, otlp::COUNTS)?;
+        serde_json::from_str(&page)
+            .map_err(|error| format!("the servers of the benchmark say `{page}`: {error}"))
+    }
+
     /// The CPU time they have used, in hundredths of a second.
     ///
     /// # Errors
@@ -101,4 +116,49 @@ impl Drop for Target {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// Asks an HTTP server once, over a connection of its own: the body of the answer.
+///
+/// # Errors
+///
+/// A sentence when it does not answer, or not with a length and status 200.
+pub fn asked(server: SocketAddr, path: &str) -> Result<String, String> {
+    let told = |error: std::io::Error| format!("`{server}`: {error}");
+    let mut stream = TcpStream::connect(server).map_err(told)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(told)?;
+    let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        if let Some(body) = body(&received) {
+            return body.map_err(|sentence| format!("`{server}` {sentence}"));
+        }
+        match stream.read(&mut piece).map_err(told)? {
+            0 => return Err(format!("`{server}` closed the connection")),
+            size => received.extend_from_slice(&piece[..size]),
+        }
+    }
+}
+
+/// The body of an answer, when it is there.
+fn body(received: &[u8]) -> Option<Result<String, String>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    let head = match response.parse(received) {
+        Ok(httparse::Status::Complete(size)) => size,
+        Ok(httparse::Status::Partial) => return None,
+        Err(error) => return Some(Err(format!("does not speak HTTP: {error}"))),
+    };
+    if response.code != Some(200) {
+        return Some(Err(format!("answers with status {:?}", response.code)));
+    }
+    let mut headers = response.headers.iter();
+    let length = headers.find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length: Option<usize> =
+        length.and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok());
+    let Some(length) = length else {
+        return Some(Err("does not say how long its answer is".into()));
+    };
+    let body = received.get(head..head + length)?;
+    Some(Ok(String::from_utf8_lossy(body).into_owned()))
 }
