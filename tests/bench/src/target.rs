@@ -122,43 +122,22 @@ impl Drop for Target {
 ///
 /// # Errors
 ///
-/// A sentence when it does not answer, or not with a length and status 200.
+/// A sentence when it does not answer, or not with status 200.
 pub fn asked(server: SocketAddr, path: &str) -> Result<String, String> {
     let told = |error: std::io::Error| format!("`{server}`: {error}");
     let mut stream = TcpStream::connect(server).map_err(told)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+    // Of version 1.0, so that the answer comes in one piece and the connection is closed after it.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(told)?;
-    let (mut received, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some(body) = body(&received) {
-            return body.map_err(|sentence| format!("`{server}` {sentence}"));
-        }
-        match stream.read(&mut piece).map_err(told)? {
-            0 => return Err(format!("`{server}` closed the connection")),
-            size => received.extend_from_slice(&piece[..size]),
-        }
-    }
-}
-
-/// The body of an answer, when it is there.
-fn body(received: &[u8]) -> Option<Result<String, String>> {
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).map_err(told)?;
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
-    let head = match response.parse(received) {
-        Ok(httparse::Status::Complete(size)) => size,
-        Ok(httparse::Status::Partial) => return None,
-        Err(error) => return Some(Err(format!("does not speak HTTP: {error}"))),
-    };
-    if response.code != Some(200) {
-        return Some(Err(format!("answers with status {:?}", response.code)));
+    match response.parse(&received) {
+        Ok(httparse::Status::Complete(head)) if response.code == Some(200) => {
+            Ok(String::from_utf8_lossy(&received[head..]).into_owned())
+        }
+        Ok(_) => Err(format!("`{server}` answers with status {:?}", response.code)),
+        Err(error) => Err(format!("`{server}` does not speak HTTP: {error}")),
     }
-    let mut headers = response.headers.iter();
-    let length = headers.find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let length: Option<usize> =
-        length.and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok());
-    let Some(length) = length else {
-        return Some(Err("does not say how long its answer is".into()));
-    };
-    let body = received.get(head..head + length)?;
-    Some(Ok(String::from_utf8_lossy(body).into_owned()))
 }

@@ -125,7 +125,8 @@ impl<'w> Page<'w> {
         }
     }
 
-    /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket.
+    /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket as
+    /// [`bound`] writes it.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl<'w> Page<'w> {
         &mut self,
         (family, suffix): (&str, &str),
         labels: &str,
-        bound: Option<f64>,
+        bound: Option<&str>,
         value: Number,
         exemplar: Option<&Exemplar>,
     ) -> io::Result<()> {
@@ -145,11 +146,7 @@ impl<'w> Page<'w> {
             self.text.push_str(labels);
             if let Some(bound) = bound {
                 let comma = if labels.is_empty() { "" } else { "," };
-                match bound {
-                    f64::INFINITY => self.append(format_args!("{comma}le=\"+Inf\"")),
-                    // Always with a point: whoever compares them compares text.
-                    bound => self.append(format_args!("{comma}le=\"{bound:?}\"")),
-                }
+                self.push([comma, "le=\"", bound, "\""]);
             }
             self.text.push('}');
         }
@@ -197,6 +194,14 @@ impl<'w> Page<'w> {
         // Nothing fails that is written into a string.
         let _ = self.text.write_fmt(text);
     }
+}
+
+/// The upper bound of a bucket. Always with a point: whoever compares them compares text.
+pub(crate) fn bound(bound: f64) -> String {
+    if bound == f64::INFINITY {
+        return "+Inf".to_owned();
+    }
+    format!("{bound:?}")
 }
 
 /// Appends `name="value"` to labels. The name has to be one that labels can have.

@@ -57,6 +57,9 @@ pub(super) async fn receive(mut stream: impl Stream) -> std::io::Result<()> {
             "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(answer.as_bytes()).await?;
+        if head.asks_counts {
+            return stream.shutdown().await;
+        }
     }
 }
 
