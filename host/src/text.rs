@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use serde::Serialize;
+
 /// The text with every character escaped that could steer a terminal, break the line, or hide or
 /// reorder what stands around it.
 ///
@@ -52,7 +54,10 @@ pub(crate) fn escaped(text: &str, escape: impl Fn(char) -> bool) -> Cow<'_, str>
 
 /// JSON without characters that could steer a terminal, which means the same: they are written as `\u` escapes
 /// (RFC 8259 section 7). They stand in strings only: outside, JSON is plain ASCII.
-pub fn harmless_json(line: &str) -> String {
+pub fn harmless_json(line: &str) -> Cow<'_, str> {
+    if is_harmless(line.as_bytes()) {
+        return Cow::Borrowed(line);
+    }
     let mut safe = String::with_capacity(line.len());
     for character in line.chars() {
         if is_dangerous(character) {
@@ -63,7 +68,29 @@ pub fn harmless_json(line: &str) -> String {
             safe.push(character);
         }
     }
-    safe
+    Cow::Owned(safe)
+}
+
+/// Adds a value in this form.
+///
+/// # Errors
+///
+/// When the value has no form as JSON; something of it may have been added then.
+pub fn push_harmless_json(text: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    let begin = text.len();
+    serde_json::to_writer(&mut *text, value)?;
+    if !is_harmless(&text[begin..]) {
+        let written = String::from_utf8_lossy(&text[begin..]);
+        let safe = harmless_json(&written).into_owned();
+        text.truncate(begin);
+        text.extend_from_slice(safe.as_bytes());
+    }
+    Ok(())
+}
+
+/// Whether text is plain printable ASCII, in which nothing is dangerous, as most is.
+fn is_harmless(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 /// Text of a plugin's or an engine's about it: [`printable`], and cut to `maximum` bytes.
@@ -116,6 +143,26 @@ mod tests {
     fn going_through_twice_changes_nothing() {
         let once = printable("\x1b[31m\\n\u{202e}").into_owned();
         assert_eq!(printable(&once), once);
+    }
+
+    #[test]
+    fn json_means_the_same_when_it_is_harmless() {
+        for text in [
+            "plain",
+            "a \"quote\"\n",
+            "Größe",
+            "csi \u{9b}31m",
+            "a\u{202e}b\u{e0041}",
+            "\x7f",
+        ] {
+            let json = serde_json::to_string(text).unwrap();
+            let mut pushed = b"before ".to_vec();
+            push_harmless_json(&mut pushed, &text).unwrap();
+            let safe = harmless_json(&json);
+            assert_eq!(pushed, [b"before ", safe.as_bytes()].concat());
+            assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+            assert!(!safe.chars().any(is_dangerous), "{safe:?}");
+        }
     }
 
     #[test]

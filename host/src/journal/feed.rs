@@ -84,9 +84,11 @@ impl Feed {
         loop {
             let progress = *self.progress.borrow_and_update();
             let (source, is_flushing) = {
-                let state = self.shared.lock();
+                let mut state = self.shared.lock();
                 let is_flushing = state.flush_wanted > progress.flushed || state.end_wanted;
-                (state.source(self.signal), is_flushing)
+                let source = state.source(self.signal);
+                state.await_more(self.signal, source, at_most);
+                (source, is_flushing)
             };
             let is_over = until.is_some_and(|until| Instant::now() >= until);
             match source {

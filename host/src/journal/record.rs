@@ -12,16 +12,18 @@ use serde::Deserialize;
 
 use super::Sequence;
 use crate::outcome::Report;
-use crate::text::harmless_json;
+use crate::text::push_harmless_json;
 
 /// The longest line, 16 MiB: a report with everything at its limits, as `SECURITY.md` lists them, is shorter.
 pub(super) const MAX_RECORD: usize = 16 * 1024 * 1024;
 
 const BEFORE_SUM: &[u8] = br#"{"crc32":""#;
+const NO_SUM: &[u8] = b"00000000";
 const AFTER_SUM: &[u8] = br#"","#;
 const BEFORE_SEQUENCE: &[u8] = br#""sequence":"#;
+const BEFORE_REPORT: &[u8] = br#","report":"#;
 /// Where the part begins that the checksum is of.
-const SUMMED: usize = BEFORE_SUM.len() + 8 + AFTER_SUM.len();
+const SUMMED: usize = BEFORE_SUM.len() + NO_SUM.len() + AFTER_SUM.len();
 
 /// Why a line is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,15 +55,35 @@ pub(super) enum Unwritable {
 
 /// Adds the line of a report; nothing when it cannot be written.
 pub(super) fn encode(lines: &mut Vec<u8>, sequence: Sequence, report: &Report) -> Result<(), Unwritable> {
-    let json = harmless_json(&serde_json::to_string(report)?);
-    let summed = format!(r#""sequence":{sequence},"report":{json}}}"#);
-    if SUMMED + summed.len() + 1 > MAX_RECORD {
-        return Err(Unwritable::TooLong(summed.len()));
+    let begin = lines.len();
+    let encoded = encode_at(lines, begin, sequence, report);
+    if encoded.is_err() {
+        lines.truncate(begin);
     }
-    let sum = format!("{:08x}", crc32fast::hash(summed.as_bytes()));
-    for part in [BEFORE_SUM, sum.as_bytes(), AFTER_SUM, summed.as_bytes(), b"\n"] {
+    encoded
+}
+
+/// The line is written where it is to stay, and the checksum into its place when the rest is there.
+fn encode_at(
+    lines: &mut Vec<u8>,
+    begin: usize,
+    sequence: Sequence,
+    report: &Report,
+) -> Result<(), Unwritable> {
+    for part in [BEFORE_SUM, NO_SUM, AFTER_SUM, BEFORE_SEQUENCE] {
         lines.extend_from_slice(part);
     }
+    lines.extend_from_slice(sequence.to_string().as_bytes());
+    lines.extend_from_slice(BEFORE_REPORT);
+    push_harmless_json(lines, report)?;
+    lines.push(b'}');
+    let length = lines.len() - begin;
+    if length + 1 > MAX_RECORD {
+        return Err(Unwritable::TooLong(length));
+    }
+    let sum = format!("{:08x}", crc32fast::hash(&lines[begin + SUMMED..]));
+    lines[begin + BEFORE_SUM.len()..][..NO_SUM.len()].copy_from_slice(sum.as_bytes());
+    lines.push(b'\n');
     Ok(())
 }
 

@@ -35,8 +35,16 @@ impl Ring {
 
     /// The reports after this one, oldest first.
     pub(super) fn after(&self, sequence: Sequence) -> impl Iterator<Item = &(Sequence, Arc<Report>)> {
-        let from = self.0.partition_point(|(held, _)| *held <= sequence);
-        self.0.range(from..)
+        self.0.range(self.place_after(sequence)..)
+    }
+
+    /// How many these are.
+    pub(super) fn count_after(&self, sequence: Sequence) -> usize {
+        self.0.len() - self.place_after(sequence)
+    }
+
+    fn place_after(&self, sequence: Sequence) -> usize {
+        self.0.partition_point(|(held, _)| *held <= sequence)
     }
 
     /// Removes a report that need not, or can no longer, be held, and tells which; none when all can stay.

@@ -14,6 +14,9 @@ use crate::outcome::Report;
 
 /// The most reports that the writer takes at once, so that each lock is held for microseconds.
 const MOST_TAKEN: usize = 512;
+/// How long the writer lets reports gather after it has taken some. To wake it for each costs several times what it
+/// has to do for it; and a kill takes no more with it than what is under way in so short a time.
+const PACE: Duration = Duration::from_millis(2);
 
 /// What everybody shares.
 #[derive(Debug)]
@@ -25,6 +28,17 @@ pub(super) struct Shared {
     progress: watch::Sender<Progress>,
     /// How often the writer has looked whether there is something to do.
     beats: AtomicU64,
+}
+
+/// When something is to be looked for, which is said by whoever looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// After this time in any case.
+    pub(super) within: Duration,
+    /// Which wish to flush was the last that was fulfilled.
+    pub(super) flushed: u64,
+    /// When reports were taken last.
+    pub(super) taken: Option<Instant>,
 }
 
 /// How far the writer is.
@@ -100,8 +114,14 @@ impl Shared {
 
     /// Takes a report in, or counts it as lost when too many wait or the writer has ended.
     pub(super) fn append(&self, report: Arc<Report>) -> Sequence {
-        let sequence = self.lock().append(report, Instant::now());
-        self.wake();
+        let mut state = self.lock();
+        let sequence = state.append(report, Instant::now());
+        let is_wanted = [1, plenty(&state)].contains(&state.incoming.len());
+        drop(state);
+        // The others are found by the writer when it comes for the first one.
+        if is_wanted {
+            self.wake();
+        }
         sequence
     }
 
@@ -121,14 +141,22 @@ impl Shared {
         self.wake();
     }
 
-    /// What there is to do, at the latest after this time, when there may be nothing.
-    pub(super) fn work(&self, within: Duration, flushed: u64) -> Work {
+    /// What there is to do; perhaps nothing.
+    pub(super) fn work(&self, patience: Patience) -> Work {
+        let flushed = patience.flushed;
+        let is_asked = |state: &State| state.flush_wanted != flushed || state.end_wanted;
         let idle = |state: &mut State| {
             let has_moved = state.feeds.values().any(|feed| feed.has_moved);
-            state.incoming.is_empty() && state.flush_wanted == flushed && !state.end_wanted && !has_moved
+            state.incoming.is_empty() && !is_asked(state) && !has_moved
         };
-        let waited = self.wake.wait_timeout_while(self.lock(), within, idle);
+        let waited = self.wake.wait_timeout_while(self.lock(), patience.within, idle);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let pace = patience.taken.map(|taken| PACE.saturating_sub(taken.elapsed()));
+        if let Some(pace) = pace.filter(|pace| !pace.is_zero() && !state.incoming.is_empty()) {
+            let gathers = |state: &mut State| state.incoming.len() < plenty(state) && !is_asked(state);
+            let waited = self.wake.wait_timeout_while(state, pace, gathers);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         let count = state.incoming.len().min(MOST_TAKEN);
         let incoming = state.incoming.drain(..count).collect();
         let is_all = state.incoming.is_empty();
@@ -156,9 +184,13 @@ impl Shared {
         }
         state.disk.written = written.unwrap_or(state.disk.written);
         state.evict();
-        let recorded = state.recorded;
+        let (recorded, flush_wanted) = (state.recorded, state.flush_wanted);
+        let is_awaited = state.feeds.values().any(|feed| feed.awaited <= recorded);
         drop(state);
-        self.progress.send_modify(|progress| progress.recorded = recorded);
+        self.progress.send_if_modified(|progress| {
+            progress.recorded = recorded;
+            is_awaited || flush_wanted > progress.flushed
+        });
     }
 
     /// The oldest reports in memory that are not on disk.
@@ -207,4 +239,9 @@ impl Shared {
     pub(super) fn ended(&self) {
         self.progress.send_modify(|progress| progress.ended = true);
     }
+}
+
+/// As many reports as the writer is woken for at once: not so many that there is no room for others.
+fn plenty(state: &State) -> usize {
+    (state.memory / 2).clamp(1, MOST_TAKEN)
 }

@@ -62,6 +62,8 @@ pub(super) struct FeedState {
     pub(super) delivered: Sequence,
     /// The newest report that was given to the delivery.
     pub(super) given: Sequence,
+    /// The report that the delivery waits for; those before it need not be told of.
+    pub(super) awaited: Sequence,
     /// Those that were given and are not delivered yet: when their runs ended.
     pub(super) in_hand: VecDeque<(Sequence, SystemTime)>,
     /// Reports that were gone before they could be given.
@@ -197,9 +199,21 @@ impl State {
         if feed.given < up_to {
             return Source::Disk(feed.given, up_to);
         }
-        match self.ring.after(feed.given).count() {
+        match self.ring.count_after(feed.given) {
             0 => Source::Nowhere,
             count => Source::Memory(count),
+        }
+    }
+
+    /// Notes which report a delivery waits for that wants `at_most` so many: the next one if it has none, else the one
+    /// that makes them as many, so that it is not woken for each while it lingers.
+    pub(super) fn await_more(&mut self, signal: &str, source: Source, at_most: usize) {
+        let lacking = match source {
+            Source::Memory(count) => at_most.saturating_sub(count),
+            Source::Nowhere | Source::Disk(..) => 1,
+        };
+        if let Some(feed) = self.feeds.get_mut(signal) {
+            feed.awaited = Sequence(self.recorded.0.saturating_add(lacking as u64));
         }
     }
 
@@ -212,8 +226,8 @@ impl State {
             Source::Disk(given, up_to) => up_to.0 - given.0,
             Source::Memory(_) | Source::Nowhere => 0,
         };
-        let in_memory = self.ring.after(feed.given);
-        let waiting = feed.in_hand.len() as u64 + on_disk + in_memory.count() as u64;
+        let in_memory = self.ring.count_after(feed.given);
+        let waiting = feed.in_hand.len() as u64 + on_disk + in_memory as u64;
         let oldest = feed.in_hand.front().map(|(_, end)| *end);
         let first = || {
             self.ring
@@ -236,8 +250,8 @@ impl State {
             }
         });
         let disk = &self.disk;
-        let waiting = self.dir.as_ref().map(|_| self.ring.after(disk.written));
-        let unwritten = waiting.map_or(0, Iterator::count) + self.incoming.len();
+        let waiting = self.dir.as_ref().map(|_| self.ring.count_after(disk.written));
+        let unwritten = waiting.unwrap_or(0) + self.incoming.len();
         Status {
             dir: self.dir.clone(),
             segments: disk.segments,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::beside::Checkpoint;
 use super::disk::Disk;
-use super::shared::Shared;
+use super::shared::{Patience, Shared};
 use super::state::Incoming;
 use super::{Observer, Sequence};
 
@@ -63,9 +63,18 @@ impl Writer {
 
     fn record_all(mut self) {
         let (mut flushed, mut looked) = (0, Instant::now());
+        let mut taken = None;
         loop {
             self.shared.beat();
-            let work = self.shared.work(self.patience(), flushed);
+            let within = self.patience();
+            let work = self.shared.work(Patience {
+                within,
+                flushed,
+                taken,
+            });
+            if !work.incoming.is_empty() {
+                taken = Some(Instant::now());
+            }
             let must = work.end || work.flush != flushed;
             if let Some(disk) = &mut self.disk {
                 disk.keep_cursors(work.cursors);

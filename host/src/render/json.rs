@@ -12,7 +12,7 @@ use crate::text::harmless_json;
 ///
 /// When the report's start lies outside the years 0 to 9999.
 pub fn json(report: &Report) -> Result<String, serde_json::Error> {
-    serde_json::to_string(report).map(|line| harmless_json(&line))
+    serde_json::to_string(report).map(|line| harmless_json(&line).into_owned())
 }
 
 #[cfg(test)]

@@ -198,9 +198,9 @@ fn exporter(
 /// What can be probed, and who is told of each probe.
 fn probes(generation: &Generation, journal: &Journal) -> Probes {
     let journal = journal.clone();
-    let observer = move |report: &Report| {
-        journal.append(report.clone());
-        logs::run(report, CheckState::Unknown.as_str());
+    let observer = move |report: Arc<Report>| {
+        journal.append(Arc::clone(&report));
+        logs::run(&report, CheckState::Unknown.as_str());
     };
     Probes::new(
         Arc::clone(&generation.runner),

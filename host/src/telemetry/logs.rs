@@ -15,7 +15,7 @@ use super::spans::events::{Happening, happenings};
 use super::spans::places::{self, place_of};
 use super::spans::times::Times;
 use super::spans::{self, SAMPLED};
-use super::values::{self, Attributes, IntoValue, own_scope};
+use super::values::{self, Attributes, Value, own_scope};
 use crate::outcome::{LogLevel, LogLine, Outcome, Report, SpanPlace, hexadecimal};
 
 /// How many log records a run becomes at most, besides the one that says so: the lines of two attempts that wrote as
@@ -132,7 +132,7 @@ impl<'r> Run<'r> {
         })
     }
 
-    fn happening(&self, happening: Happening) -> LogRecord {
+    fn happening(&self, happening: Happening<'_>) -> LogRecord {
         let mut attributes = self.attributes();
         attributes.extend(happening.attributes);
         let severity = match happening.name {
@@ -180,7 +180,7 @@ impl<'r> Run<'r> {
     }
 
     /// What every record has: whose run it is of.
-    fn attributes(&self) -> Attributes {
+    fn attributes(&self) -> Attributes<'r> {
         let mut attributes = spans::base(self.report);
         attributes.set(names::RUN_ID, hexadecimal(&self.report.run_id.0));
         attributes
@@ -192,7 +192,7 @@ impl<'r> Run<'r> {
         at: Duration,
         place: Option<SpanPlace>,
         severity: SeverityNumber,
-        attributes: Attributes,
+        attributes: Attributes<'_>,
     ) -> LogRecord {
         let (attributes, dropped_attributes_count) = attributes.finish();
         LogRecord {
@@ -230,9 +230,7 @@ fn severity_text(severity: SeverityNumber) -> &'static str {
 }
 
 fn text(text: &str) -> Option<AnyValue> {
-    Some(AnyValue {
-        value: Some(text.into_value()),
-    })
+    Some(Value::from(text).message())
 }
 
 #[cfg(test)]

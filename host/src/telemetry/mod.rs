@@ -38,6 +38,7 @@ mod statistics;
 #[cfg(test)]
 pub(crate) mod strict;
 mod values;
+mod wire;
 
 pub use delivery::{AgainError, Sent, export_again};
 pub use exporter::{Exporter, FLUSH_BOUND};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message as _;
 
 use super::delivery::{Render, Source};
 use super::environment::Signal;
@@ -19,18 +19,19 @@ use super::{logs, resource, spans};
 pub(super) fn of_reports(settings: &Settings) -> Vec<(Signal, &Destination, Render)> {
     let resource = resource::message(&settings.resource);
     let traces = settings.traces.iter();
-    let traces = traces.map(|destination| (Signal::Traces, destination, traces_of(resource.clone())));
+    let traces = traces.map(|destination| (Signal::Traces, destination, traces_of(&resource)));
     let logs = settings.logs.iter();
     let logs = logs.map(|destination| (Signal::Logs, destination, logs_of(resource.clone())));
     traces.chain(logs).collect()
 }
 
 /// The spans of reports.
-fn traces_of(resource: Resource) -> Render {
+fn traces_of(resource: &Resource) -> Render {
+    let resource = resource.encode_to_vec();
     Arc::new(move |reports| {
         let reports = reports.iter().map(|(_, report)| &**report);
-        let resource_spans = spans::resource_spans(&resource, reports);
-        (!resource_spans.is_empty()).then_some(Payload::Traces(ExportTraceServiceRequest { resource_spans }))
+        let request = spans::request(&resource, reports)?;
+        Some(Payload::new(Signal::Traces, request))
     })
 }
 
@@ -39,7 +40,8 @@ fn logs_of(resource: Resource) -> Render {
     Arc::new(move |reports| {
         let reports = reports.iter().map(|(_, report)| &**report);
         let resource_logs = logs::resource_logs(&resource, reports);
-        (!resource_logs.is_empty()).then_some(Payload::Logs(ExportLogsServiceRequest { resource_logs }))
+        let request = ExportLogsServiceRequest { resource_logs };
+        (!request.resource_logs.is_empty()).then(|| Payload::of(Signal::Logs, &request))
     })
 }
 

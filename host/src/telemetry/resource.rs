@@ -32,11 +32,12 @@ pub(super) fn resource(environment: &BTreeMap<String, String>) -> Resource {
 
 /// The same as OTLP's message.
 pub(super) fn message(environment: &BTreeMap<String, String>) -> v1::Resource {
+    let said = attributes(environment);
     let mut gathered = Attributes::default();
-    for (name, value) in attributes(environment) {
+    for (name, value) in &said {
         match value {
-            Said::Text(text) => gathered.set(&name, text),
-            Said::Number(number) => gathered.set(&name, number),
+            Said::Text(text) => gathered.set(name, text),
+            Said::Number(number) => gathered.set(name, *number),
         }
     }
     let (attributes, dropped_attributes_count) = gathered.finish();

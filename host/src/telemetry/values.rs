@@ -1,9 +1,12 @@
 //! Attributes as OTLP writes them, with the limits that hold for all of them. Which attributes there are is not
 //! known here.
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use std::borrow::Cow;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value as WireValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
 
+use super::wire;
 use crate::outcome::AttributeValue;
 
 /// How many attributes a span, an event or a log record has at most: OpenTelemetry's default, and three times what
@@ -15,31 +18,35 @@ pub(super) const MAX_TEXT: usize = 4096;
 /// How many texts an attribute that is a list has at most: twice what the longest list of a report has.
 pub(super) const MAX_LIST: usize = 64;
 
-/// Attributes as they are gathered. Those over the limit are counted.
+/// Attributes as they are gathered, of what they are about. Those over the limit are counted.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Attributes {
-    pairs: Vec<KeyValue>,
+pub(super) struct Attributes<'r> {
+    pairs: Vec<(&'r str, Value<'r>)>,
     dropped: u32,
 }
 
-impl Attributes {
+/// What can be the value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'r> {
+    Text(Cow<'r, str>),
+    Bool(bool),
+    Whole(i64),
+    Real(f64),
+    List(Cow<'r, [String]>),
+}
+
+impl<'r> Attributes<'r> {
     /// Adds an attribute.
-    pub(super) fn set(&mut self, name: &str, value: impl IntoValue) {
+    pub(super) fn set(&mut self, name: &'r str, value: impl Into<Value<'r>>) {
         if self.pairs.len() >= MAX_ATTRIBUTES {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
-        self.pairs.push(KeyValue {
-            key: name.to_owned(),
-            value: Some(AnyValue {
-                value: Some(value.into_value()),
-            }),
-            ..KeyValue::default()
-        });
+        self.pairs.push((name, value.into()));
     }
 
     /// Adds an attribute that is not always there.
-    pub(super) fn set_some(&mut self, name: &str, value: Option<impl IntoValue>) {
+    pub(super) fn set_some(&mut self, name: &'r str, value: Option<impl Into<Value<'r>>>) {
         if let Some(value) = value {
             self.set(name, value);
         }
@@ -54,91 +61,161 @@ impl Attributes {
         self.dropped = self.dropped.saturating_add(others.dropped).saturating_add(over);
     }
 
-    /// The attributes, and how many there were besides.
+    /// How many there were besides these.
+    pub(super) fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// The attributes as messages, and how many there were besides.
     pub(super) fn finish(self) -> (Vec<KeyValue>, u32) {
-        (self.pairs, self.dropped)
-    }
-}
-
-/// What can be the value of an attribute.
-pub(super) trait IntoValue {
-    /// As OTLP writes it, within the limits.
-    fn into_value(self) -> Value;
-}
-
-impl IntoValue for &str {
-    fn into_value(self) -> Value {
-        Value::StringValue(shortened(self))
-    }
-}
-
-impl IntoValue for String {
-    fn into_value(self) -> Value {
-        self.as_str().into_value()
-    }
-}
-
-impl IntoValue for &String {
-    fn into_value(self) -> Value {
-        self.as_str().into_value()
-    }
-}
-
-impl IntoValue for bool {
-    fn into_value(self) -> Value {
-        Value::BoolValue(self)
-    }
-}
-
-impl IntoValue for f64 {
-    fn into_value(self) -> Value {
-        Value::DoubleValue(self)
-    }
-}
-
-impl IntoValue for i64 {
-    fn into_value(self) -> Value {
-        Value::IntValue(self)
-    }
-}
-
-impl IntoValue for u64 {
-    fn into_value(self) -> Value {
-        Value::IntValue(i64::try_from(self).unwrap_or(i64::MAX))
-    }
-}
-
-impl IntoValue for &[String] {
-    fn into_value(self) -> Value {
-        let texts = self.iter().take(MAX_LIST);
-        let values = texts.map(|text| AnyValue {
-            value: Some(text.into_value()),
+        let pairs = self.pairs.into_iter().map(|(name, value)| KeyValue {
+            key: name.to_owned(),
+            value: Some(value.message()),
+            ..KeyValue::default()
         });
-        Value::ArrayValue(ArrayValue {
-            values: values.collect(),
-        })
+        (pairs.collect(), self.dropped)
     }
-}
 
-impl IntoValue for &AttributeValue {
-    fn into_value(self) -> Value {
-        match self {
-            AttributeValue::Text(text) => text.into_value(),
-            AttributeValue::Integer(number) => number.into_value(),
-            AttributeValue::List(texts) => texts.as_slice().into_value(),
+    /// Adds the attributes to a message in which they are this field, which is below 16.
+    pub(super) fn write(&self, out: &mut Vec<u8>, field: u32) {
+        for (name, value) in &self.pairs {
+            let length = value.length();
+            let pair = wire::bytes_length(name.len()) + wire::message_length(length);
+            wire::begin_message(out, field, pair);
+            wire::bytes(out, 1, name.as_bytes());
+            wire::begin_message(out, 2, length);
+            value.write(out);
         }
     }
 }
 
-impl IntoValue for &i64 {
-    fn into_value(self) -> Value {
-        Value::IntValue(*self)
+impl Value<'_> {
+    /// As a message, within the limits.
+    pub(super) fn message(self) -> AnyValue {
+        let text = |text: &str| WireValue::StringValue(shortened(text).into_owned());
+        let value = match self {
+            Self::Text(own) => text(&own),
+            Self::Bool(is_so) => WireValue::BoolValue(is_so),
+            Self::Whole(number) => WireValue::IntValue(number),
+            Self::Real(number) => WireValue::DoubleValue(number),
+            Self::List(texts) => {
+                let values = texts.iter().take(MAX_LIST).map(|own| AnyValue {
+                    value: Some(text(own)),
+                });
+                WireValue::ArrayValue(ArrayValue {
+                    values: values.collect(),
+                })
+            }
+        };
+        AnyValue { value: Some(value) }
+    }
+
+    /// How many bytes that message has.
+    fn length(&self) -> usize {
+        match self {
+            Self::Text(text) => wire::message_length(shortened(text).len()),
+            Self::Bool(_) => 2,
+            Self::Whole(number) => 1 + wire::varint_length(number.cast_unsigned()),
+            Self::Real(_) => 9,
+            Self::List(texts) => wire::message_length(list_length(texts)),
+        }
+    }
+
+    /// Writes it.
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => wire::message(out, 1, shortened(text).as_bytes()),
+            Self::Bool(is_so) => wire::present_number(out, 2, u64::from(*is_so)),
+            Self::Whole(number) => wire::present_number(out, 3, number.cast_unsigned()),
+            Self::Real(number) => wire::present_double(out, 4, *number),
+            Self::List(texts) => {
+                wire::begin_message(out, 5, list_length(texts));
+                for text in texts.iter().take(MAX_LIST) {
+                    let text = shortened(text);
+                    wire::begin_message(out, 1, wire::message_length(text.len()));
+                    wire::message(out, 1, text.as_bytes());
+                }
+            }
+        }
     }
 }
 
-/// The scope of what bedcheck itself says.
+fn list_length(texts: &[String]) -> usize {
+    let texts = texts.iter().take(MAX_LIST);
+    let lengths = texts.map(|text| wire::message_length(wire::message_length(shortened(text).len())));
+    lengths.sum()
+}
+
+impl<'r> From<&'r str> for Value<'r> {
+    fn from(text: &'r str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'r> From<&'r String> for Value<'r> {
+    fn from(text: &'r String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(is_so: bool) -> Self {
+        Self::Bool(is_so)
+    }
+}
+
+impl From<f64> for Value<'_> {
+    fn from(number: f64) -> Self {
+        Self::Real(number)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Whole(number)
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(number: u64) -> Self {
+        Self::Whole(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl<'r> From<&'r [String]> for Value<'r> {
+    fn from(texts: &'r [String]) -> Self {
+        Self::List(Cow::Borrowed(texts))
+    }
+}
+
+impl From<Vec<String>> for Value<'_> {
+    fn from(texts: Vec<String>) -> Self {
+        Self::List(Cow::Owned(texts))
+    }
+}
+
+impl<'r> From<&'r AttributeValue> for Value<'r> {
+    fn from(value: &'r AttributeValue) -> Self {
+        match value {
+            AttributeValue::Text(text) => text.into(),
+            AttributeValue::Integer(number) => (*number).into(),
+            AttributeValue::List(texts) => texts.as_slice().into(),
+        }
+    }
+}
+
+/// The scope of what bedcheck itself says: its name and version.
+pub(super) const OWN_SCOPE: (&str, &str) = ("bedcheck", env!("CARGO_PKG_VERSION"));
+
+/// The same as a message.
 pub(super) fn own_scope() -> InstrumentationScope {
-    scope("bedcheck", env!("CARGO_PKG_VERSION"))
+    scope(OWN_SCOPE.0, OWN_SCOPE.1)
 }
 
 /// A scope by name and version.
@@ -151,17 +228,19 @@ pub(super) fn scope(name: &str, version: &str) -> InstrumentationScope {
 }
 
 /// A text within the limit; that it was cut is to be seen.
-pub(super) fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_TEXT {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut kept = text[..text.floor_char_boundary(MAX_TEXT)].to_owned();
     kept.push('…');
-    kept
+    Cow::Owned(kept)
 }
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     #[test]
@@ -170,16 +249,42 @@ mod tests {
         for index in 0..MAX_ATTRIBUTES + 3 {
             attributes.set("name", index as u64);
         }
+        assert_eq!(attributes.dropped(), 3);
         let (pairs, dropped) = attributes.finish();
         assert_eq!((pairs.len(), dropped), (MAX_ATTRIBUTES, 3));
         let long = "é".repeat(MAX_TEXT);
         assert_eq!(shortened(&long), format!("{}…", "é".repeat(MAX_TEXT / 2)));
         assert_eq!(shortened("short"), "short");
         let many = vec![String::new(); MAX_LIST + 1];
-        let Value::ArrayValue(list) = many.as_slice().into_value() else {
+        let Some(WireValue::ArrayValue(list)) = Value::from(many).message().value else {
             panic!("a list")
         };
         assert_eq!(list.values.len(), MAX_LIST);
-        assert_eq!(u64::MAX.into_value(), Value::IntValue(i64::MAX));
+        assert_eq!(Value::from(u64::MAX), Value::Whole(i64::MAX));
+    }
+
+    #[test]
+    fn attributes_are_written_as_their_messages_are() {
+        let long = "é".repeat(MAX_TEXT);
+        let many = vec![long.clone(); MAX_LIST + 1];
+        let mut attributes = Attributes::default();
+        attributes.set("text", "short");
+        attributes.set("", "");
+        attributes.set("long", &long);
+        attributes.set("is", true);
+        attributes.set("is not", false);
+        attributes.set("negative", -1_i64);
+        attributes.set("zero", 0_u64);
+        attributes.set("share", 0.25);
+        attributes.set("list", many.as_slice());
+        attributes.set("none", Vec::new());
+        attributes.set("value", &AttributeValue::Integer(300));
+        let mut written = Vec::new();
+        attributes.write(&mut written, 3);
+        let scope = InstrumentationScope {
+            attributes: attributes.finish().0,
+            ..InstrumentationScope::default()
+        };
+        assert_eq!(written, scope.encode_to_vec());
     }
 }

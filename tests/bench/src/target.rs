@@ -4,10 +4,11 @@
 mod files;
 mod http;
 mod imap;
+mod otlp;
 mod serve;
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use files::allow_many_files;
+pub use otlp::Counts;
 pub use serve::serve;
 
 use crate::cpu;
@@ -39,6 +41,8 @@ pub struct Addresses {
     pub imaps: SocketAddr,
     /// Accepts connections and never says anything.
     pub silent: SocketAddr,
+    /// A collector that takes whatever comes by OTLP over HTTP.
+    pub otlp: SocketAddr,
     /// The authority of the certificates, PEM.
     pub authority: PathBuf,
 }
@@ -85,6 +89,17 @@ impl Target {
         &self.addresses
     }
 
+    /// What they have done so far.
+    ///
+    /// # Errors
+    ///
+    /// A sentence when they do not tell.
+    pub fn counts(&self) -> Result<Counts, String> {
+        let page = asked(self.addresses.otlp, otlp::COUNTS)?;
+        serde_json::from_str(&page)
+            .map_err(|error| format!("the servers of the benchmark say `{page}`: {error}"))
+    }
+
     /// The CPU time they have used, in hundredths of a second.
     ///
     /// # Errors
@@ -100,5 +115,29 @@ impl Drop for Target {
         // They end with their input, also when this process is killed.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
+    }
+}
+
+/// Asks an HTTP server once, over a connection of its own: the body of the answer.
+///
+/// # Errors
+///
+/// A sentence when it does not answer, or not with status 200.
+pub fn asked(server: SocketAddr, path: &str) -> Result<String, String> {
+    let told = |error: std::io::Error| format!("`{server}`: {error}");
+    let mut stream = TcpStream::connect(server).map_err(told)?;
+    // Of version 1.0, so that the answer comes in one piece and the connection is closed after it.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(told)?;
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).map_err(told)?;
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(&received) {
+        Ok(httparse::Status::Complete(head)) if response.code == Some(200) => {
+            Ok(String::from_utf8_lossy(&received[head..]).into_owned())
+        }
+        Ok(_) => Err(format!("`{server}` answers with status {:?}", response.code)),
+        Err(error) => Err(format!("`{server}` does not speak HTTP: {error}")),
     }
 }

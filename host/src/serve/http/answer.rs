@@ -24,7 +24,11 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 
 /// JSON as it is, but for what could steer a terminal.
 pub(super) fn json_text(status: StatusCode, text: &str) -> Response {
-    with_type(status, "application/json", harmless_json(text) + "\n")
+    with_type(
+        status,
+        "application/json",
+        harmless_json(text).into_owned() + "\n",
+    )
 }
 
 /// What is wrong with a request: `{"error": "a sentence"}`.

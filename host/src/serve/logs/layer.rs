@@ -34,7 +34,7 @@ pub(super) struct Lines {
 #[derive(Default)]
 struct Fields {
     message: String,
-    fields: Vec<(String, Value)>,
+    fields: Vec<(&'static str, Value)>,
 }
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
@@ -58,7 +58,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
         event.record(&mut own);
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<Fields>() {
-                for (name, value) in &fields.fields {
+                for &(name, ref value) in &fields.fields {
                     own.add_missing(name, value);
                 }
             }
@@ -74,7 +74,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
         let line = Line {
             time: SystemTime::now(),
             level: *metadata.level(),
-            target: metadata.target().to_owned(),
+            target: metadata.target(),
             message: own.message,
             fields: own.fields,
         };
@@ -84,26 +84,29 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
 
 impl Fields {
     fn set(&mut self, field: &Field, value: Value) {
-        if let (Value::String(text), "message") = (&value, field.name()) {
-            self.message.clone_from(text);
-            return;
-        }
-        let known = self.fields.iter_mut().find(|(name, _)| name == field.name());
+        let value = match (value, field.name()) {
+            (Value::String(text), "message") => {
+                self.message = text;
+                return;
+            }
+            (value, _) => value,
+        };
+        let known = self.fields.iter_mut().find(|(name, _)| *name == field.name());
         match known {
             Some((_, known)) => *known = value,
-            None => self.fields.push((field.name().to_owned(), value)),
+            None => self.fields.push((field.name(), value)),
         }
     }
 
-    fn add_missing(&mut self, name: &str, value: &Value) {
-        if !self.fields.iter().any(|(known, _)| known == name) {
-            self.fields.push((name.to_owned(), value.clone()));
+    fn add_missing(&mut self, name: &'static str, value: &Value) {
+        if !self.fields.iter().any(|(known, _)| *known == name) {
+            self.fields.push((name, value.clone()));
         }
     }
 
     /// What the line is about, as far as repeating itself goes.
     fn key(&self) -> String {
-        let of = |key: &str| self.fields.iter().find(|(name, _)| name == key);
+        let of = |key: &str| self.fields.iter().find(|(name, _)| *name == key);
         let found = KEYS.into_iter().find_map(of);
         found.map(|(_, value)| value.to_string()).unwrap_or_default()
     }

@@ -1,19 +1,22 @@
 //! A line of the log, as text or as JSON. Pure.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::text::harmless_json;
-use crate::text::{printable, told};
+use crate::text::{printable, push_harmless_json, told};
 
 /// The longest value of a field, in bytes.
 const MAX_VALUE: usize = 4 * 1024;
 /// The most fields of a line; with the longest value, no line is longer than 128 KiB.
 const MAX_FIELDS: usize = 32;
+/// Room for a line about a run, in bytes.
+const USUAL_LENGTH: usize = 512;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,19 +32,19 @@ pub(super) enum Form {
 pub(super) struct Line {
     pub(super) time: SystemTime,
     pub(super) level: tracing::Level,
-    pub(super) target: String,
+    pub(super) target: &'static str,
     pub(super) message: String,
     /// Each name once.
-    pub(super) fields: Vec<(String, Value)>,
+    pub(super) fields: Vec<(&'static str, Value)>,
 }
 
 impl Line {
     /// A line of our own.
-    pub(super) fn own(level: tracing::Level, message: String, fields: Vec<(String, Value)>) -> Self {
+    pub(super) fn own(level: tracing::Level, message: String, fields: Vec<(&'static str, Value)>) -> Self {
         Self {
             time: SystemTime::now(),
             level,
-            target: "bedcheck::log".to_owned(),
+            target: "bedcheck::log",
             message,
             fields,
         }
@@ -60,7 +63,7 @@ impl Line {
     fn text(&self) -> String {
         let mut line = format!("{} {:>5} ", rfc3339(self.time), self.level);
         if !self.target.starts_with("bedcheck") {
-            let _ = write!(line, "{}: ", printable(&self.target));
+            let _ = write!(line, "{}: ", printable(self.target));
         }
         line.push_str(&told(&self.message, MAX_VALUE));
         for (name, value) in self.fields.iter().take(MAX_FIELDS) {
@@ -74,26 +77,47 @@ impl Line {
     }
 
     fn json(&self) -> String {
-        let mut object = Map::new();
-        object.insert("time".to_owned(), rfc3339(self.time).into());
-        object.insert("level".to_owned(), self.level.as_str().into());
-        object.insert("target".to_owned(), self.target.as_str().into());
-        object.insert("message".to_owned(), shortened(&self.message).into());
-        for (name, value) in self.fields.iter().take(MAX_FIELDS) {
-            let value = match value {
-                Value::String(text) => shortened(text).into(),
-                other => other.clone(),
-            };
-            object.entry(name).or_insert(value);
-        }
-        harmless_json(&Value::Object(object).to_string())
+        let mut line = Vec::with_capacity(USUAL_LENGTH);
+        // Texts and numbers have a form as JSON.
+        let _ = push_harmless_json(&mut line, &Flat(self));
+        String::from_utf8(line).unwrap_or_default()
     }
 }
 
-fn shortened(text: &str) -> String {
+/// A line as an object: its own members before those of the event, each name once.
+struct Flat<'l>(&'l Line);
+
+impl Serialize for Flat<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let line = self.0;
+        let own = [
+            ("time", &*rfc3339(line.time)),
+            ("level", line.level.as_str()),
+            ("target", line.target),
+            ("message", &*shortened(&line.message)),
+        ];
+        let mut object = serializer.serialize_map(None)?;
+        for (name, text) in own {
+            object.serialize_entry(name, text)?;
+        }
+        for (name, value) in line.fields.iter().take(MAX_FIELDS) {
+            match value {
+                _ if own.iter().any(|(known, _)| known == name) => {}
+                Value::String(text) => object.serialize_entry(name, &*shortened(text))?,
+                other => object.serialize_entry(name, other)?,
+            }
+        }
+        object.end()
+    }
+}
+
+fn shortened(text: &str) -> Cow<'_, str> {
     let kept = &text[..text.floor_char_boundary(MAX_VALUE)];
-    let mark = if kept.len() < text.len() { "…" } else { "" };
-    format!("{kept}{mark}")
+    if kept.len() < text.len() {
+        Cow::Owned(format!("{kept}…"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn is_plain(text: &str) -> bool {
@@ -120,16 +144,13 @@ mod tests {
 
     use super::*;
 
-    fn line(message: &str, fields: &[(&str, Value)]) -> Line {
+    fn line(message: &str, fields: &[(&'static str, Value)]) -> Line {
         Line {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(86_400_123),
             level: tracing::Level::WARN,
-            target: "bedcheck::run".to_owned(),
+            target: "bedcheck::run",
             message: message.to_owned(),
-            fields: fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
+            fields: fields.to_vec(),
         }
     }
 
@@ -175,7 +196,8 @@ mod tests {
     #[test]
     fn a_line_has_a_bound() {
         let long = "日".repeat(100_000);
-        let fields: Vec<(&str, Value)> = std::iter::repeat_n(("name", Value::from(&*long)), 100).collect();
+        let fields: Vec<(&'static str, Value)> =
+            std::iter::repeat_n(("name", Value::from(&*long)), 100).collect();
         assert!(line(&long, &fields).write(Form::Text).len() < 160 * 1024);
         assert!(line(&long, &fields[..1]).write(Form::Json).len() < 10 * 1024);
     }

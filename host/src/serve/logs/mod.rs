@@ -141,7 +141,7 @@ fn held_back(repeats: &Repeats) -> Vec<Line> {
             "{} more lines in {WINDOW:?} like this: {}",
             held.lines, held.sample
         );
-        let fields = vec![("held_back".to_owned(), held.lines.into())];
+        let fields = vec![("held_back", held.lines.into())];
         Line::own(tracing::Level::WARN, message, fields)
     };
     over.into_iter().map(line).collect()

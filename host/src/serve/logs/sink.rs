@@ -1,7 +1,7 @@
 //! Where lines go: a queue, and a thread of its own that writes them, so that nobody ever waits for whoever
 //! reads the log. What cannot be written is counted, and said as soon as something can be written again.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -13,6 +13,12 @@ use super::line::{Form, Line};
 const MAX_WAITING: usize = 4096;
 /// How often the thread looks whether there is something else to write.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long it then lets lines gather: waking it for each of them costs more than writing them, and nobody reads a log
+/// as fast.
+const PACE: Duration = Duration::from_millis(5);
+/// How many bytes of lines are written at once: as many as nobody else who writes to the same pipe comes between
+/// (`PIPE_BUF` of Linux).
+const MAX_AT_ONCE: usize = 4096;
 
 /// The way to the log. Clones are the same.
 #[derive(Debug, Clone)]
@@ -99,24 +105,54 @@ impl Writer {
         let mut looked = Instant::now();
         loop {
             match waiting.recv_timeout(IDLE) {
-                Ok(Item::Line(line)) => self.line(&line),
-                Ok(Item::Flush(written)) => drop(written.send(())),
+                Ok(item) => {
+                    self.take(item, waiting);
+                    std::thread::sleep(PACE);
+                }
                 Err(RecvTimeoutError::Timeout) => self.say_what_was_lost(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if looked.elapsed() >= IDLE {
                 looked = Instant::now();
                 for line in idle() {
-                    self.line(&line.write(self.form));
+                    self.lines(&line.write(self.form));
                 }
             }
         }
     }
 
-    fn line(&mut self, line: &str) {
+    /// Writes this item and those that wait behind it, as many lines at once as fit.
+    fn take(&mut self, first: Item, waiting: &Receiver<Item>) {
+        let mut lines = String::new();
+        for item in std::iter::once(first).chain(waiting.try_iter()) {
+            match item {
+                Item::Line(line) if lines.is_empty() || lines.len() + line.len() <= MAX_AT_ONCE => {
+                    lines.push_str(&line);
+                }
+                Item::Line(line) => {
+                    self.lines(&lines);
+                    lines = line;
+                }
+                Item::Flush(written) => {
+                    self.lines(&std::mem::take(&mut lines));
+                    // Whoever waited may have given up.
+                    let _ = written.send(());
+                }
+            }
+        }
+        self.lines(&lines);
+    }
+
+    /// Writes whole lines; those that cannot be written are lost.
+    fn lines(&mut self, lines: &str) {
+        if lines.is_empty() {
+            return;
+        }
         self.say_what_was_lost();
-        if self.bytes(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Err(written) = self.bytes(lines) {
+            let left = &lines.as_bytes()[written..];
+            let lost = left.iter().filter(|byte| **byte == b'\n').count();
+            self.lost.fetch_add(lost as u64, Ordering::Relaxed);
         }
     }
 
@@ -125,7 +161,7 @@ impl Writer {
         if lost == 0 {
             return;
         }
-        let fields = vec![("lost".to_owned(), lost.into())];
+        let fields = vec![("lost", lost.into())];
         let line = Line::own(
             tracing::Level::WARN,
             format!("{lost} lines of the log were lost"),
@@ -136,24 +172,26 @@ impl Writer {
         }
     }
 
-    fn bytes(&mut self, line: &str) -> std::io::Result<()> {
+    /// Writes this; the error is how much of it was written.
+    fn bytes(&mut self, text: &str) -> Result<(), usize> {
         if self.is_torn {
-            self.output.write_all(b"\n")?;
+            self.output.write_all(b"\n").map_err(|_| 0_usize)?;
             self.is_torn = false;
         }
-        let mut rest = line.as_bytes();
-        while !rest.is_empty() {
-            match self.output.write(rest) {
-                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    rest = &rest[written..];
-                    self.is_torn = !rest.is_empty();
+        let bytes = text.as_bytes();
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.output.write(&bytes[written..]) {
+                Ok(more) if more > 0 => written += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => {
+                    self.is_torn = written > 0 && bytes[written - 1] != b'\n';
+                    return Err(written);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
         }
-        self.output.flush()
+        // What is not flushed is not known to be written.
+        self.output.flush().map_err(|_| 0)
     }
 }
 
@@ -257,7 +295,7 @@ mod tests {
             state.is_shut = true;
         });
         let sink = sink(&disk);
-        for _ in 0..MAX_WAITING + 100 {
+        for _ in 0..MAX_WAITING + MAX_AT_ONCE + 100 {
             sink.write("line\n".to_owned());
         }
         assert!(sink.lost() >= 99, "{}", sink.lost());

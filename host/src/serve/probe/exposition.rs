@@ -35,7 +35,8 @@ pub(super) fn text(families: &[Family], format: Exposition) -> String {
     let mut text = Vec::new();
     // Nothing fails that is written into memory.
     let _ = write(&families, Page::new(format, &mut text));
-    String::from_utf8_lossy(&text).into_owned()
+    // All of it was text.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 fn write(families: &[&Family], mut page: Page<'_>) -> std::io::Result<()> {

@@ -34,7 +34,7 @@ use crate::outcome::Report;
 use crate::runner::{Modules, NotAimed, Prepared, PreparedModule, Runner};
 
 /// Told of every report.
-pub type Observer = Box<dyn Fn(&Report) + Send + Sync>;
+pub type Observer = Box<dyn Fn(Arc<Report>) + Send + Sync>;
 
 /// What can be probed, and what runs it.
 pub struct Probes {
@@ -100,8 +100,8 @@ impl Probes {
             NotAimed::Unusable(sentence) => Refused::Unusable(sentence),
             NotAimed::NotAllowed(_) => Refused::NotAllowed(reason.to_string()),
         })?;
-        let report = probed.run(prepared, time, asked).await?;
-        (self.observer)(&report);
+        let report = Arc::new(probed.run(prepared, time, asked).await?);
+        (self.observer)(Arc::clone(&report));
         Ok(shown(&report, time, module, &question, request))
     }
 }

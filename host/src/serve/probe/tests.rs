@@ -54,7 +54,7 @@ async fn probes(keys: &str, slots: usize) -> (Arc<Probes>, Arc<AtomicUsize>) {
     let runner = Arc::new(Runner::new(preparation.sandbox, slots));
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&seen);
-    let observer = Box::new(move |_: &Report| {
+    let observer = Box::new(move |_: Arc<Report>| {
         counter.fetch_add(1, Ordering::SeqCst);
     });
     let offset = Duration::from_millis(500);

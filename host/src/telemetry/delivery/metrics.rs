@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use tokio::time::sleep;
 
 use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, expiry, has_time, pause, points};
+use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Payload};
 
 /// The smallest request that is made for a collector which takes none as large as before.
@@ -76,7 +76,12 @@ impl Delivery {
             let collecting = tokio::task::spawn_blocking(move || {
                 let mut pages = before.unwrap_or_else(|| source());
                 let page = pages.next();
-                (pages, page.map(|metrics| points::requests(metrics, largest)))
+                let requests = page.map(|metrics| points::requests(metrics, largest));
+                let payload = |request| Payload::of(Signal::Metrics, &request);
+                (
+                    pages,
+                    requests.map(|requests| requests.into_iter().map(payload).collect()),
+                )
             });
             let collected = tokio::select! {
                 biased;
@@ -94,13 +99,9 @@ impl Delivery {
         }
     }
 
-    async fn send(
-        &mut self,
-        requests: Vec<ExportMetricsServiceRequest>,
-        stop: &mut Stop,
-    ) -> Result<(), Option<Duration>> {
+    async fn send(&mut self, requests: Vec<Payload>, stop: &mut Stop) -> Result<(), Option<Duration>> {
         for request in requests {
-            match self.way.export(Payload::Metrics(request), stop).await {
+            match self.way.export(request, stop).await {
                 Answer::Delivered | Answer::Partial { .. } => {}
                 Answer::Retry { after, reason } => return Err(self.fail(reason, after)),
                 Answer::TooLarge { reason } => {

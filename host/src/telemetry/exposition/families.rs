@@ -10,7 +10,7 @@ use opentelemetry::{KeyValue, Value as Attribute};
 use opentelemetry_sdk::Resource;
 
 use super::translation::{Kind, family_name, label_name};
-use super::{Exposition, Head, Number, Page, push_label};
+use super::{Exposition, Head, Number, Page, bound, push_label};
 use crate::telemetry::metrics::catalogue;
 use crate::telemetry::metrics::{Histogram, Instrument, Series, Value};
 
@@ -79,6 +79,9 @@ fn write_instrument(
 ) -> io::Result<()> {
     // Only what plugins name can become the same labels.
     let mut points = instrument.definition().is_of_plugin().then(HashSet::new);
+    // The same for all series, and slow to write.
+    let bounds = instrument.definition().bounds().iter().copied();
+    let bounds: Vec<String> = bounds.chain([f64::INFINITY]).map(bound).collect();
     let (mut has_head, mut result) = (false, Ok(()));
     instrument.each(|_, base, series| {
         let text = labels.of(base, &series.own);
@@ -92,7 +95,7 @@ fn write_instrument(
             has_head = true;
             page.family(head);
         }
-        result = write_series(page, head, instrument.definition().bounds(), text, series);
+        result = write_series(page, head, &bounds, text, series);
     });
     result
 }
@@ -100,7 +103,7 @@ fn write_instrument(
 fn write_series(
     page: &mut Page<'_>,
     head: Head<'_>,
-    bounds: &[f64],
+    bounds: &[String],
     labels: &str,
     series: &Series,
 ) -> io::Result<()> {
@@ -118,12 +121,12 @@ fn write_series(
 fn write_histogram(
     page: &mut Page<'_>,
     name: &str,
-    bounds: &[f64],
+    bounds: &[String],
     labels: &str,
     histogram: &Histogram,
 ) -> io::Result<()> {
     let mut exemplars = histogram.exemplars().iter().peekable();
-    let (mut count, bounds) = (0_u64, bounds.iter().copied().chain([f64::INFINITY]));
+    let mut count = 0_u64;
     for ((bucket, more), bound) in histogram.counts().iter().enumerate().zip(bounds) {
         count = count.saturating_add(*more);
         let exemplar = exemplars
@@ -132,7 +135,7 @@ fn write_histogram(
         page.sample(
             (name, "_bucket"),
             labels,
-            Some(bound),
+            Some(bound.as_str()),
             Number::Count(count),
             exemplar,
         )?;

@@ -15,9 +15,12 @@ pub(super) use families::write_metrics;
 pub(crate) use translation::Kind;
 
 use super::metrics::Exemplar;
+use crate::outcome::hexadecimal;
 
 /// How much text is gathered before it is given away: some hundred lines, and little memory.
 const PIECE: usize = 64 * 1024;
+/// Room for a page to begin with: that of a probe fits.
+const SMALL: usize = 8 * 1024;
 
 /// A format of metrics as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +95,7 @@ impl<'w> Page<'w> {
         Self {
             format,
             writer,
-            text: String::with_capacity(PIECE),
+            text: String::with_capacity(SMALL),
         }
     }
 
@@ -112,17 +115,18 @@ impl<'w> Page<'w> {
             _ => ("", kind.as_str()),
         };
         if !help.is_empty() {
-            self.append(format_args!("# HELP {name}{suffix} "));
+            self.push(["# HELP ", name, suffix, " "]);
             escape(&mut self.text, help, is_open);
             self.text.push('\n');
         }
-        self.append(format_args!("# TYPE {name}{suffix} {kind}\n"));
+        self.push(["# TYPE ", name, suffix, " ", kind, "\n"]);
         if is_open && !unit.is_empty() {
             self.append(format_args!("# UNIT {name} {unit}\n"));
         }
     }
 
-    /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket.
+    /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket as
+    /// [`bound`] writes it.
     ///
     /// # Errors
     ///
@@ -131,7 +135,7 @@ impl<'w> Page<'w> {
         &mut self,
         (family, suffix): (&str, &str),
         labels: &str,
-        bound: Option<f64>,
+        bound: Option<&str>,
         value: Number,
         exemplar: Option<&Exemplar>,
     ) -> io::Result<()> {
@@ -142,11 +146,7 @@ impl<'w> Page<'w> {
             self.text.push_str(labels);
             if let Some(bound) = bound {
                 let comma = if labels.is_empty() { "" } else { "," };
-                match bound {
-                    f64::INFINITY => self.append(format_args!("{comma}le=\"+Inf\"")),
-                    // Always with a point: whoever compares them compares text.
-                    bound => self.append(format_args!("{comma}le=\"{bound:?}\"")),
-                }
+                self.push([comma, "le=\"", bound, "\""]);
             }
             self.text.push('}');
         }
@@ -166,9 +166,9 @@ impl<'w> Page<'w> {
     /// "Exemplars").
     fn exemplar(&mut self, exemplar: &Exemplar) {
         self.text.push_str(" # {trace_id=\"");
-        hexadecimal(&mut self.text, &exemplar.trace_id);
+        self.text.push_str(&hexadecimal(&exemplar.trace_id));
         self.text.push_str("\",span_id=\"");
-        hexadecimal(&mut self.text, &exemplar.span_id);
+        self.text.push_str(&hexadecimal(&exemplar.span_id));
         let (seconds, milliseconds) = (exemplar.time / 1_000_000_000, exemplar.time / 1_000_000 % 1_000);
         let value = Number::Real(exemplar.value);
         self.append(format_args!("\"}} {value} {seconds}.{milliseconds:03}"));
@@ -186,10 +186,22 @@ impl<'w> Page<'w> {
         self.writer.write_all(self.text.as_bytes())
     }
 
+    fn push<const PARTS: usize>(&mut self, parts: [&str; PARTS]) {
+        self.text.extend(parts);
+    }
+
     fn append(&mut self, text: fmt::Arguments<'_>) {
         // Nothing fails that is written into a string.
         let _ = self.text.write_fmt(text);
     }
+}
+
+/// The upper bound of a bucket. Always with a point: whoever compares them compares text.
+pub(crate) fn bound(bound: f64) -> String {
+    if bound == f64::INFINITY {
+        return "+Inf".to_owned();
+    }
+    format!("{bound:?}")
 }
 
 /// Appends `name="value"` to labels. The name has to be one that labels can have.
@@ -205,6 +217,10 @@ pub(crate) fn push_label(labels: &mut String, name: &str, value: &str) {
 
 /// Backslashes and line breaks escaped, quotation marks where they would end something.
 fn escape(safe: &mut String, text: &str, with_quotes: bool) {
+    if !text.contains(['\\', '\n', '"']) {
+        safe.push_str(text);
+        return;
+    }
     for character in text.chars() {
         match character {
             '\\' => safe.push_str("\\\\"),
@@ -212,12 +228,6 @@ fn escape(safe: &mut String, text: &str, with_quotes: bool) {
             '"' if with_quotes => safe.push_str("\\\""),
             other => safe.push(other),
         }
-    }
-}
-
-fn hexadecimal(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
     }
 }
 

@@ -1,9 +1,11 @@
-//! OTLP over gRPC: tonic's channel and the clients that OpenTelemetry's messages come with.
+//! OTLP over gRPC: tonic's channel and client, given requests that are written already.
 
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use tonic::codec::CompressionEncoding;
+use bytes::{BufMut, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
@@ -12,6 +14,7 @@ use super::answer::{Answer, Teller};
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
+use crate::telemetry::environment::Signal;
 use crate::telemetry::settings::Destination;
 
 /// Sends exports over one connection.
@@ -63,33 +66,72 @@ impl Sender {
     /// What of the request was rejected, and what is said about it.
     async fn send(&self, payload: Payload) -> Result<(i64, String), Status> {
         let channel = self.channel.get_or(|| self.endpoint.connect_lazy());
-        /// The clients are the same but for their names and messages.
-        macro_rules! sent {
-            ($client:ident, $request:expr, $rejected:ident) => {{
-                // Some answer in the form in which they were asked.
-                let mut client = $client::new(channel)
-                    .accept_compressed(CompressionEncoding::Gzip)
-                    .max_decoding_message_size(MAX_ANSWER);
-                if self.gzip {
-                    client = client.send_compressed(CompressionEncoding::Gzip);
-                }
-                let answer = client.export(self.request($request)).await;
-                let partial = answer.map(Response::into_inner)?.partial_success;
-                Ok(partial.map_or_else(Default::default, |partial| {
-                    (partial.$rejected, partial.error_message)
-                }))
-            }};
+        // Some answer in the form in which they were asked.
+        let mut client = Grpc::new(channel)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(MAX_ANSWER);
+        if self.gzip {
+            client = client.send_compressed(CompressionEncoding::Gzip);
         }
-        match payload {
-            Payload::Traces(request) => sent!(TraceServiceClient, request, rejected_spans),
-            Payload::Metrics(request) => sent!(MetricsServiceClient, request, rejected_data_points),
-            Payload::Logs(request) => sent!(LogsServiceClient, request, rejected_log_records),
-        }
+        let ready = client.ready().await;
+        ready.map_err(|error| Status::unknown(format!("the service is not ready: {error}")))?;
+        let mut request = Request::new(payload.request);
+        *request.metadata_mut() = self.metadata.clone();
+        let answer = client.unary(request, path(payload.signal), Written).await;
+        let partial = answer.map(Response::into_inner)?.partial_success;
+        Ok(partial.map_or_else(Default::default, |partial| {
+            (partial.rejected_spans, partial.error_message)
+        }))
+    }
+}
+
+/// The method of a signal.
+fn path(signal: Signal) -> PathAndQuery {
+    PathAndQuery::from_static(match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    })
+}
+
+/// Sends what is written already. The answers of all signals are written alike: what is named after spans in that of
+/// one is in the same fields in those of the others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written;
+
+impl Codec for Written {
+    type Encode = Bytes;
+    type Decode = ExportTraceServiceResponse;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        *request.metadata_mut() = self.metadata.clone();
-        request
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Written {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, request: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put(request);
+        Ok(())
+    }
+}
+
+impl Decoder for Written {
+    type Item = ExportTraceServiceResponse;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
+        // What tonic's own codec says of an answer that is none.
+        ExportTraceServiceResponse::decode(from)
+            .map(Some)
+            .map_err(|error| Status::internal(error.to_string()))
     }
 }

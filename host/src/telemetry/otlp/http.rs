@@ -13,13 +13,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use prost::Message;
 
 use super::answer::{Answer, Teller, innermost};
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
-use crate::telemetry::environment::Signal;
 use crate::telemetry::settings::Destination;
 
 /// How we call ourselves, as the OTLP specification asks for ("User Agent").
@@ -62,15 +60,15 @@ impl Sender {
 
     /// Sends this.
     pub(super) async fn export(&self, payload: Payload, teller: &Teller) -> Answer {
-        let signal = payload.signal();
+        let Payload { signal, request } = payload;
         let gzip = self.gzip;
         // A few MiB take some milliseconds, in which nobody else could use this thread of the runtime.
-        let made = tokio::task::spawn_blocking(move || body(&payload, gzip)).await;
+        let made = tokio::task::spawn_blocking(move || body(request, gzip)).await;
         let body = match made.map_err(std::io::Error::other).flatten() {
             Ok(body) => body,
             Err(error) => return Answer::retry(format!("the request was not made: {error}")),
         };
-        let mut request = Request::new(Full::new(Bytes::from(body)));
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.url.clone();
         *request.headers_mut() = self.headers.clone();
@@ -101,42 +99,14 @@ impl Sender {
     }
 }
 
-impl Payload {
-    /// Of which signal it is.
-    fn signal(&self) -> Signal {
-        match self {
-            Self::Traces(_) => Signal::Traces,
-            Self::Metrics(_) => Signal::Metrics,
-            Self::Logs(_) => Signal::Logs,
-        }
-    }
-
-    /// How many bytes it has, before any compression.
-    pub(in crate::telemetry) fn size(&self) -> usize {
-        match self {
-            Self::Traces(request) => request.encoded_len(),
-            Self::Metrics(request) => request.encoded_len(),
-            Self::Logs(request) => request.encoded_len(),
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Traces(request) => request.encode_to_vec(),
-            Self::Metrics(request) => request.encode_to_vec(),
-            Self::Logs(request) => request.encode_to_vec(),
-        }
-    }
-}
-
-fn body(payload: &Payload, gzip: bool) -> std::io::Result<Vec<u8>> {
-    let plain = payload.bytes();
+/// The bytes as they are sent.
+fn body(plain: Bytes, gzip: bool) -> std::io::Result<Bytes> {
     if !gzip {
         return Ok(plain);
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(&plain)?;
-    encoder.finish()
+    encoder.finish().map(Bytes::from)
 }
 
 fn client(connector: HttpsConnector<HttpConnector>) -> HttpClient {

@@ -12,11 +12,11 @@ mod kept;
 pub(super) mod scripted;
 mod tls;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use bytes::Bytes;
+use prost::Message;
 use tokio::time::timeout;
 
+use super::environment::Signal;
 use super::settings::{Destination, Protocol};
 pub(super) use answer::Answer;
 use answer::Teller;
@@ -27,15 +27,29 @@ pub(super) const MAX_ANSWER: usize = 64 * 1024;
 /// The longest head of an answer that is read: what common servers allow in a request.
 pub(super) const MAX_HEAD: u16 = 16 * 1024;
 
-/// What is exported.
+/// What is exported: a request of a signal, as it is written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Payload {
-    /// Spans.
-    Traces(ExportTraceServiceRequest),
-    /// Points of metrics.
-    Metrics(ExportMetricsServiceRequest),
-    /// Log records.
-    Logs(ExportLogsServiceRequest),
+pub(super) struct Payload {
+    signal: Signal,
+    request: Bytes,
+}
+
+impl Payload {
+    /// One that is written already.
+    pub(super) fn new(signal: Signal, request: impl Into<Bytes>) -> Self {
+        let request = request.into();
+        Self { signal, request }
+    }
+
+    /// A message.
+    pub(super) fn of(signal: Signal, request: &impl Message) -> Self {
+        Self::new(signal, request.encode_to_vec())
+    }
+
+    /// How many bytes it has, before any compression.
+    pub(super) fn size(&self) -> usize {
+        self.request.len()
+    }
 }
 
 /// The way to a destination. It is made when it is first needed, and made anew when a try got no answer, so that a

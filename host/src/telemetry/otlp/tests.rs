@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
@@ -16,13 +18,17 @@ use crate::telemetry::settings::Headers;
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
 fn payload() -> Payload {
+    Payload::of(Signal::Traces, &message())
+}
+
+fn message() -> ExportTraceServiceRequest {
     let span = Span {
         trace_id: vec![1; 16],
         span_id: vec![2; 8],
         name: "check http".to_owned(),
         ..Span::default()
     };
-    Payload::Traces(ExportTraceServiceRequest {
+    ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             scope_spans: vec![ScopeSpans {
                 spans: vec![span],
@@ -30,7 +36,7 @@ fn payload() -> Payload {
             }],
             ..ResourceSpans::default()
         }],
-    })
+    }
 }
 
 /// This message as the reply of a success.
@@ -54,11 +60,11 @@ async fn what_is_exported_arrives_with_our_headers_under_the_paths_of_the_signal
     let signals = [
         (payload(), "opentelemetry.proto.collector.trace.v1.TraceService"),
         (
-            Payload::Metrics(ExportMetricsServiceRequest::default()),
+            Payload::of(Signal::Metrics, &ExportMetricsServiceRequest::default()),
             "opentelemetry.proto.collector.metrics.v1.MetricsService",
         ),
         (
-            Payload::Logs(ExportLogsServiceRequest::default()),
+            Payload::of(Signal::Logs, &ExportLogsServiceRequest::default()),
             "opentelemetry.proto.collector.logs.v1.LogsService",
         ),
     ];
@@ -83,7 +89,7 @@ async fn what_is_exported_arrives_with_our_headers_under_the_paths_of_the_signal
             );
         }
         let first = &collector.received()[0];
-        assert_eq!(Payload::Traces(first.message()), payload());
+        assert_eq!(first.message::<ExportTraceServiceRequest>(), message());
         // One connection serves them all.
         assert!(collector.received().iter().all(|request| request.connection == 0));
     }
@@ -276,8 +282,8 @@ async fn bodies_are_compressed_where_that_is_asked_for() {
         let mut plain = Vec::new();
         let mut decoder = flate2::read::GzDecoder::new(request.body.as_slice());
         std::io::Read::read_to_end(&mut decoder, &mut plain).unwrap();
-        let message = ExportTraceServiceRequest::decode(plain.as_slice()).unwrap();
-        assert_eq!(Payload::Traces(message), payload());
+        let arrived = ExportTraceServiceRequest::decode(plain.as_slice()).unwrap();
+        assert_eq!(arrived, message());
     }
 }
 

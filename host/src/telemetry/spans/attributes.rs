@@ -7,7 +7,7 @@ use crate::telemetry::names;
 use crate::telemetry::values::Attributes;
 
 /// What every span and every log record of a check has.
-pub(in crate::telemetry) fn base(report: &Report) -> Attributes {
+pub(in crate::telemetry) fn base(report: &Report) -> Attributes<'_> {
     let mut attributes = Attributes::default();
     attributes.set(names::CHECK, &report.check);
     attributes.set(names::TYPE, &report.plugin.name);
@@ -15,7 +15,7 @@ pub(in crate::telemetry) fn base(report: &Report) -> Attributes {
 }
 
 /// Of the run.
-pub(super) fn of_root(report: &Report) -> Attributes {
+pub(super) fn of_root(report: &Report) -> Attributes<'_> {
     let mut attributes = base(report);
     attributes.set(names::OUTCOME, report.outcome.as_str());
     attributes.set(names::RUN_ID, hexadecimal(&report.run_id.0));
@@ -45,12 +45,12 @@ pub(super) fn of_root(report: &Report) -> Attributes {
     }
     let not_reached = not_reached(report);
     if !not_reached.is_empty() {
-        attributes.set(names::PHASES_NOT_REACHED, not_reached.as_slice());
+        attributes.set(names::PHASES_NOT_REACHED, not_reached);
     }
     attributes
 }
 
-fn set_usage(attributes: &mut Attributes, report: &Report) {
+fn set_usage(attributes: &mut Attributes<'_>, report: &Report) {
     let usage = report.usage;
     attributes.set(names::USAGE_FUEL, usage.fuel);
     attributes.set(names::USAGE_MEMORY, usage.memory_bytes);
@@ -64,7 +64,7 @@ fn set_usage(attributes: &mut Attributes, report: &Report) {
         .map(|(denial, _)| denial.as_str().to_owned())
         .collect();
     if !denials.is_empty() {
-        attributes.set(names::DENIALS, denials.as_slice());
+        attributes.set(names::DENIALS, denials);
     }
     if usage.log_lines_dropped > 0 {
         attributes.set(names::LOG_LINES_DROPPED, usage.log_lines_dropped);
@@ -72,7 +72,7 @@ fn set_usage(attributes: &mut Attributes, report: &Report) {
 }
 
 /// What went wrong, whose fault it is, and where.
-pub(in crate::telemetry) fn set_judgement(attributes: &mut Attributes, report: &Report) {
+pub(in crate::telemetry) fn set_judgement<'r>(attributes: &mut Attributes<'r>, report: &'r Report) {
     attributes.set_some(names::BLAME, report.blame.map(crate::outcome::Blame::as_str));
     set_error(attributes, report.error.as_ref());
     let phase = report.error.as_ref().and_then(|error| error.phase.as_ref());
@@ -92,7 +92,7 @@ fn not_reached(report: &Report) -> Vec<String> {
 }
 
 /// Of an attempt.
-pub(super) fn of_attempt(report: &Report, number: u32, attempt: &Attempt) -> Attributes {
+pub(super) fn of_attempt<'r>(report: &'r Report, number: u32, attempt: &'r Attempt) -> Attributes<'r> {
     let mut attributes = base(report);
     attributes.set(names::ATTEMPT, u64::from(number));
     attributes.set(names::OUTCOME, attempt.outcome.as_str());
@@ -104,7 +104,11 @@ pub(super) fn of_attempt(report: &Report, number: u32, attempt: &Attempt) -> Att
 }
 
 /// Of a phase that began, and failed with this error if with any.
-pub(super) fn of_phase(report: &Report, phase: &PhaseReport, error: Option<&ErrorReport>) -> Attributes {
+pub(super) fn of_phase<'r>(
+    report: &'r Report,
+    phase: &'r PhaseReport,
+    error: Option<&'r ErrorReport>,
+) -> Attributes<'r> {
     let mut attributes = base(report);
     attributes.set(names::PHASE, &phase.name);
     attributes.set(names::PHASE_STATUS, phase.status.as_str());
@@ -118,7 +122,7 @@ pub(super) fn of_phase(report: &Report, phase: &PhaseReport, error: Option<&Erro
     attributes
 }
 
-fn set_error(attributes: &mut Attributes, error: Option<&ErrorReport>) {
+fn set_error<'r>(attributes: &mut Attributes<'r>, error: Option<&'r ErrorReport>) {
     if let Some(error) = error {
         attributes.set(names::ERROR_TYPE, error.error_type.as_str());
         attributes.set(names::ERROR_MESSAGE, &error.message);

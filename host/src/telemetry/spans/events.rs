@@ -10,7 +10,7 @@ use crate::telemetry::values::Attributes;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::telemetry) struct Happening {
+pub(in crate::telemetry) struct Happening<'r> {
     /// The name of the event.
     pub(in crate::telemetry) name: &'static str,
     /// When, from the start of the run.
@@ -18,13 +18,13 @@ pub(in crate::telemetry) struct Happening {
     /// In which span; none is the root.
     pub(in crate::telemetry) place: Option<SpanPlace>,
     /// What more is known.
-    pub(in crate::telemetry) attributes: Attributes,
+    pub(in crate::telemetry) attributes: Attributes<'r>,
     /// For people, in a log.
     pub(in crate::telemetry) sentence: String,
 }
 
 /// Everything that happened in a run, by kind.
-pub(in crate::telemetry) fn happenings(report: &Report) -> Vec<Happening> {
+pub(in crate::telemetry) fn happenings(report: &Report) -> Vec<Happening<'_>> {
     let mut all = Vec::from_iter(deadline_hit(report));
     all.extend(retries(report));
     all.extend(report.faults.iter().map(|fault| fault_injected(report, fault)));
@@ -33,12 +33,12 @@ pub(in crate::telemetry) fn happenings(report: &Report) -> Vec<Happening> {
     all
 }
 
-fn deadline_hit(report: &Report) -> Option<Happening> {
+fn deadline_hit(report: &Report) -> Option<Happening<'_>> {
     let hit = report.deadline_hit.as_ref()?;
     let mut attributes = Attributes::default();
     attributes.set_some(names::DEADLINE_PHASE, hit.phase.as_ref());
     let host_call = hit.host_call.as_ref().map(|call| call.to_string());
-    attributes.set_some(names::DEADLINE_HOST_CALL, host_call.as_ref());
+    attributes.set_some(names::DEADLINE_HOST_CALL, host_call.clone());
     attributes.set_some(names::PHASE_DETAIL, hit.detail.as_ref());
     let doing = host_call.map_or_else(|| "computing".to_owned(), |call| format!("in `{call}`"));
     Some(Happening {
@@ -51,7 +51,7 @@ fn deadline_hit(report: &Report) -> Option<Happening> {
 }
 
 /// Each attempt after the first was scheduled at the end of the one before.
-fn retries(report: &Report) -> impl Iterator<Item = Happening> {
+fn retries(report: &Report) -> impl Iterator<Item = Happening<'_>> {
     attempts(report)
         .zip(attempts(report).skip(1))
         .map(|((_, before), (number, next))| {
@@ -72,7 +72,7 @@ fn retries(report: &Report) -> impl Iterator<Item = Happening> {
         })
 }
 
-fn fault_injected(report: &Report, fault: &InjectedFault) -> Happening {
+fn fault_injected<'r>(report: &'r Report, fault: &'r InjectedFault) -> Happening<'r> {
     let mut attributes = Attributes::default();
     attributes.set(names::FAULT, &fault.fault);
     attributes.set(names::FAULT_HOST_CALL, fault.call.to_string());
@@ -87,7 +87,7 @@ fn fault_injected(report: &Report, fault: &InjectedFault) -> Happening {
     }
 }
 
-fn call_denied(report: &Report, denied: &DeniedCall) -> Happening {
+fn call_denied<'r>(report: &'r Report, denied: &'r DeniedCall) -> Happening<'r> {
     let mut attributes = Attributes::default();
     attributes.set(names::DENIAL, &*denied.denial);
     attributes.set_some(names::PHASE, denied.phase.as_ref());
@@ -108,20 +108,21 @@ fn call_denied(report: &Report, denied: &DeniedCall) -> Happening {
     }
 }
 
-fn circuit_changed(change: &CircuitChange) -> Happening {
+fn circuit_changed(change: &CircuitChange) -> Happening<'_> {
     // The report's word for a state has a hyphen, the attribute's an underscore, as OpenTelemetry's have.
     let word = |state: &str| state.replace('-', "_");
     let (before, since) = (word(change.from), word(change.to));
+    let name = match &*since {
+        "open" => names::EVENT_CIRCUIT_OPENED,
+        "closed" => names::EVENT_CIRCUIT_CLOSED,
+        _ => names::EVENT_CIRCUIT_HALF_OPENED,
+    };
     let mut attributes = Attributes::default();
     attributes.set(names::TARGET, &change.target);
-    attributes.set(names::CIRCUIT_STATE_BEFORE, &before);
-    attributes.set(names::CIRCUIT_STATE, &since);
+    attributes.set(names::CIRCUIT_STATE_BEFORE, before);
+    attributes.set(names::CIRCUIT_STATE, since);
     Happening {
-        name: match &*since {
-            "open" => names::EVENT_CIRCUIT_OPENED,
-            "closed" => names::EVENT_CIRCUIT_CLOSED,
-            _ => names::EVENT_CIRCUIT_HALF_OPENED,
-        },
+        name,
         at: change.at,
         place: None,
         attributes,

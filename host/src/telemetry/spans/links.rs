@@ -1,8 +1,6 @@
 //! What spans link to: the attempt before, and other runs. Why is an attribute of the link. Pure.
 
-use opentelemetry_proto::tonic::trace::v1::SpanFlags;
-
-use super::{Link, SAMPLED};
+use super::span::Link;
 use crate::outcome::{Report, RunReference, SpanPlace, derived_span_id};
 use crate::telemetry::names;
 use crate::telemetry::values::Attributes;
@@ -23,20 +21,16 @@ pub(super) fn to_previous_attempt(report: &Report, number: u32) -> Option<Link> 
     Some(link(report.trace_id.0, span, "previous_attempt"))
 }
 
-fn to_run(run: RunReference, reason: &str) -> Link {
+fn to_run(run: RunReference, reason: &'static str) -> Link {
     link(run.trace_id.0, run.run_id.0, reason)
 }
 
-fn link(trace: [u8; 16], span: [u8; 8], reason: &str) -> Link {
+fn link(trace_id: [u8; 16], span_id: [u8; 8], reason: &'static str) -> Link {
     let mut attributes = Attributes::default();
     attributes.set(names::LINK, reason);
-    let (attributes, dropped_attributes_count) = attributes.finish();
     Link {
-        trace_id: trace.to_vec(),
-        span_id: span.to_vec(),
-        trace_state: String::new(),
+        trace_id,
+        span_id,
         attributes,
-        dropped_attributes_count,
-        flags: SAMPLED | SpanFlags::ContextHasIsRemoteMask as u32,
     }
 }

@@ -6,24 +6,25 @@ mod attributes;
 pub(super) mod events;
 mod links;
 pub(super) mod places;
+mod request;
 mod shared;
+mod span;
 pub(super) mod times;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, SpanFlags, Status};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 pub(super) use attributes::{base, set_judgement};
 pub(super) use shared::{injected_attribute, retried_attribute, scope};
 
-use super::values::{self, Attributes, own_scope, shortened};
+use super::values::{Attributes, OWN_SCOPE};
 use crate::outcome::{Attempt, ErrorReport, Outcome, PhaseReport, Report, SpanPlace};
 use crate::phase::{HostPhase, PhaseStatus};
 use events::{Happening, happenings};
+use request::{Request, Scope};
+use span::{Event, Span};
 use times::Times;
 
 /// How many spans a run has at most: more than any of ours, which has 192 phases in each of 10 attempts. It bounds
@@ -35,51 +36,21 @@ pub(super) const MAX_EVENTS: usize = 128;
 /// The trace is recorded, as W3C Trace Context says it.
 pub(super) const SAMPLED: u32 = 1;
 
-/// The spans of these runs: one resource, in it a scope for what bedcheck did itself and one for each plugin. A run's
-/// root comes before its other spans.
-pub(super) fn resource_spans<'r>(
-    resource: &Resource,
-    reports: impl IntoIterator<Item = &'r Report>,
-) -> Vec<ResourceSpans> {
-    let mut scopes = Scopes::default();
+/// The request with the spans of these runs, as it is written: one resource, which is a message that is written already,
+/// in it a scope for what bedcheck did itself and one for each plugin. A run's root comes before its other spans. None
+/// without runs.
+pub(super) fn request<'r>(resource: &[u8], reports: impl IntoIterator<Item = &'r Report>) -> Option<Vec<u8>> {
+    let mut request = Request::default();
     for report in reports {
-        Trace::new(report).write(&mut scopes);
+        Trace::new(report).write(&mut request);
     }
-    if scopes.0.is_empty() {
-        return Vec::new();
-    }
-    vec![ResourceSpans {
-        resource: Some(resource.clone()),
-        scope_spans: scopes.0,
-        schema_url: String::new(),
-    }]
-}
-
-/// Spans by their scopes, in the order in which these first came.
-#[derive(Default)]
-struct Scopes(Vec<ScopeSpans>);
-
-impl Scopes {
-    fn push(&mut self, scope: InstrumentationScope, span: Span) {
-        let known = self
-            .0
-            .iter_mut()
-            .find(|known| known.scope.as_ref() == Some(&scope));
-        match known {
-            Some(known) => known.spans.push(span),
-            None => self.0.push(ScopeSpans {
-                scope: Some(scope),
-                spans: vec![span],
-                schema_url: String::new(),
-            }),
-        }
-    }
+    request.finish(resource)
 }
 
 struct Trace<'r> {
     report: &'r Report,
     times: Times,
-    happenings: Vec<Happening>,
+    happenings: Vec<Happening<'r>>,
     room: usize,
     dropped: u64,
 }
@@ -95,45 +66,42 @@ impl<'r> Trace<'r> {
         }
     }
 
-    fn write(mut self, scopes: &mut Scopes) {
-        self.push(scopes, own_scope(), self.root());
+    fn write(mut self, request: &mut Request<'r>) {
+        self.push(request, OWN_SCOPE, &self.root());
         let mut previous = None;
         for (number, attempt) in places::attempts(self.report) {
             if let Some(previous) = previous
                 && let Some(pause) = self.backoff(previous, number, attempt)
             {
-                self.push(scopes, own_scope(), pause);
+                self.push(request, OWN_SCOPE, &pause);
             }
-            self.push(scopes, own_scope(), self.attempt(number, attempt));
+            self.push(request, OWN_SCOPE, &self.attempt(number, attempt));
             for (place, phase) in places::begun(number, attempt) {
-                self.push(
-                    scopes,
-                    self.scope_of(phase),
-                    self.phase(place, phase, number, attempt),
-                );
+                let span = self.phase(place, phase, number, attempt);
+                self.push(request, self.scope_of(phase), &span);
             }
             previous = Some(attempt);
         }
     }
 
-    fn push(&mut self, scopes: &mut Scopes, scope: InstrumentationScope, span: Span) {
+    fn push(&mut self, request: &mut Request<'r>, scope: Scope<'r>, span: &Span<'_>) {
         if let Some(room) = self.room.checked_sub(1) {
             self.room = room;
-            scopes.push(scope, span);
+            request.push(scope, span);
         }
     }
 
-    fn root(&self) -> Span {
+    fn root(&self) -> Span<'r> {
         let report = self.report;
         let mut attributes = attributes::of_root(report);
         if self.dropped > 0 {
             attributes.set(super::names::SPANS_DROPPED, self.dropped);
         }
         Span {
-            name: format!("check {}", report.plugin.name),
-            status: status(report.outcome, report.error.as_ref()),
+            name: format!("check {}", report.plugin.name).into(),
+            failure: failure(report.outcome, report.error.as_ref()),
             links: links::of_root(report),
-            parent_span_id: Vec::new(),
+            parent_span_id: None,
             ..self.span(
                 None,
                 SpanKind::Internal,
@@ -143,12 +111,12 @@ impl<'r> Trace<'r> {
         }
     }
 
-    fn attempt(&self, number: u32, attempt: &Attempt) -> Span {
+    fn attempt(&self, number: u32, attempt: &'r Attempt) -> Span<'r> {
         let times = (attempt.start, attempt.start + attempt.duration);
         let attributes = attributes::of_attempt(self.report, number, attempt);
         Span {
-            name: "attempt".to_owned(),
-            status: status(attempt.outcome, attempt.error.as_ref()),
+            name: "attempt".into(),
+            failure: failure(attempt.outcome, attempt.error.as_ref()),
             links: Vec::from_iter(links::to_previous_attempt(self.report, number)),
             ..self.span(
                 Some(SpanPlace::Attempt(number)),
@@ -159,11 +127,11 @@ impl<'r> Trace<'r> {
         }
     }
 
-    fn backoff(&self, previous: &Attempt, number: u32, next: &Attempt) -> Option<Span> {
+    fn backoff(&self, previous: &Attempt, number: u32, next: &Attempt) -> Option<Span<'r>> {
         let end = previous.start + previous.duration;
         let attributes = attributes::base(self.report);
         (next.start > end).then(|| Span {
-            name: "backoff".to_owned(),
+            name: "backoff".into(),
             ..self.span(
                 Some(SpanPlace::Backoff(number)),
                 SpanKind::Internal,
@@ -173,7 +141,7 @@ impl<'r> Trace<'r> {
         })
     }
 
-    fn phase(&self, place: SpanPlace, phase: &PhaseReport, number: u32, attempt: &Attempt) -> Span {
+    fn phase(&self, place: SpanPlace, phase: &'r PhaseReport, number: u32, attempt: &'r Attempt) -> Span<'r> {
         let start = phase.start.unwrap_or_default();
         let end = start + phase.duration.unwrap_or_default();
         // A phase that the end of a failing attempt cut off is where the attempt failed.
@@ -184,9 +152,9 @@ impl<'r> Trace<'r> {
             .or(attempt.error.as_ref().filter(|_| interrupted));
         let attributes = attributes::of_phase(self.report, phase, error);
         Span {
-            name: phase.name.clone(),
-            status: error.map_or_else(unset, |error| status(error.error_type.outcome(), Some(error))),
-            parent_span_id: self.id(Some(SpanPlace::Attempt(number))),
+            name: Cow::Borrowed(&phase.name),
+            failure: error.and_then(|error| failure(error.error_type.outcome(), Some(error))),
+            parent_span_id: Some(self.id(Some(SpanPlace::Attempt(number)))),
             ..self.span(Some(place), kind(phase, attempt), (start, end), attributes)
         }
     }
@@ -197,9 +165,8 @@ impl<'r> Trace<'r> {
         place: Option<SpanPlace>,
         kind: SpanKind,
         (start, end): (Duration, Duration),
-        attributes: Attributes,
-    ) -> Span {
-        let (attributes, dropped_attributes_count) = attributes.finish();
+        attributes: Attributes<'r>,
+    ) -> Span<'r> {
         let inside = || {
             self.happenings
                 .iter()
@@ -207,45 +174,41 @@ impl<'r> Trace<'r> {
         };
         let dropped_events = inside().count().saturating_sub(MAX_EVENTS);
         Span {
-            trace_id: self.report.trace_id.0.to_vec(),
+            trace_id: self.report.trace_id.0,
             span_id: self.id(place),
-            parent_span_id: places::root_id(self.report).to_vec(),
-            flags: SAMPLED | SpanFlags::ContextHasIsRemoteMask as u32,
-            kind: kind.into(),
-            start_time_unix_nano: self.times.at(start),
-            end_time_unix_nano: self.times.at(end),
+            parent_span_id: Some(places::root_id(self.report)),
+            name: Cow::Borrowed(""),
+            kind,
+            times: (self.times.at(start), self.times.at(end)),
             attributes,
-            dropped_attributes_count,
             events: inside()
                 .take(MAX_EVENTS)
                 .map(|happening| self.event(happening))
                 .collect(),
-            dropped_events_count: u32::try_from(dropped_events).unwrap_or(u32::MAX),
-            status: unset(),
-            ..Span::default()
+            dropped_events: u32::try_from(dropped_events).unwrap_or(u32::MAX),
+            links: Vec::new(),
+            failure: None,
         }
     }
 
-    fn event(&self, happening: &Happening) -> Event {
-        let (attributes, dropped_attributes_count) = happening.attributes.clone().finish();
+    fn event(&self, happening: &Happening<'r>) -> Event<'r> {
         Event {
-            time_unix_nano: self.times.at(happening.at),
-            name: happening.name.to_owned(),
-            attributes,
-            dropped_attributes_count,
+            time: self.times.at(happening.at),
+            name: happening.name,
+            attributes: happening.attributes.clone(),
         }
     }
 
-    fn id(&self, place: Option<SpanPlace>) -> Vec<u8> {
-        places::id(self.report, place).to_vec()
+    fn id(&self, place: Option<SpanPlace>) -> [u8; 8] {
+        places::id(self.report, place)
     }
 
     /// Whose doing the phase is: the host's own are bedcheck's, the others the plugin's.
-    fn scope_of(&self, phase: &PhaseReport) -> InstrumentationScope {
+    fn scope_of(&self, phase: &PhaseReport) -> Scope<'r> {
         if HostPhase::is_name(&phase.name) {
-            return own_scope();
+            return OWN_SCOPE;
         }
-        values::scope(&self.report.plugin.name, &self.report.plugin.version)
+        (&self.report.plugin.name, &self.report.plugin.version)
     }
 }
 
@@ -272,19 +235,14 @@ fn kind(phase: &PhaseReport, attempt: &Attempt) -> SpanKind {
     }
 }
 
-/// Only what did not pass and did run is an error; OpenTelemetry leaves the rest unset.
-fn status(outcome: Outcome, error: Option<&ErrorReport>) -> Option<Status> {
+/// What it failed with: only what did not pass and did run is an error; of the rest OpenTelemetry wants nothing said.
+fn failure(outcome: Outcome, error: Option<&ErrorReport>) -> Option<Cow<'_, str>> {
     match outcome {
-        Outcome::Pass | Outcome::Skipped => unset(),
-        Outcome::Fail | Outcome::Error => Some(Status {
-            code: StatusCode::Error.into(),
-            message: error.map(|error| shortened(&error.message)).unwrap_or_default(),
-        }),
+        Outcome::Pass | Outcome::Skipped => None,
+        Outcome::Fail | Outcome::Error => {
+            Some(error.map_or(Cow::Borrowed(""), |error| Cow::Borrowed(&error.message)))
+        }
     }
-}
-
-fn unset() -> Option<Status> {
-    Some(Status::default())
 }
 
 #[cfg(test)]

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, SpanFlags};
+use prost::Message as _;
 
 use super::*;
 use crate::outcome::{
@@ -38,6 +43,19 @@ fn shown_pairs(pairs: &[KeyValue]) -> BTreeMap<String, String> {
 
 fn attributes(span: &Span) -> BTreeMap<String, String> {
     shown_pairs(&span.attributes)
+}
+
+/// The spans as a collector reads them. What is written is what the generated code writes of the same.
+fn resource_spans<'r>(
+    resource: &Resource,
+    reports: impl IntoIterator<Item = &'r Report>,
+) -> Vec<ResourceSpans> {
+    let Some(written) = request(&resource.encode_to_vec(), reports) else {
+        return Vec::new();
+    };
+    let read = ExportTraceServiceRequest::decode(written.as_slice()).unwrap();
+    assert_eq!(read.encode_to_vec(), written);
+    read.resource_spans
 }
 
 /// The scopes' names with their spans.

@@ -3,11 +3,19 @@
 mod bare_engine;
 mod empty_run;
 mod exchanges;
+mod probe;
+mod telemetry;
 
 use crate::row::Row;
 
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Row> {
-    vec![empty_run::row(), exchanges::http(), exchanges::imap()]
+    vec![
+        empty_run::row(),
+        exchanges::http(),
+        exchanges::imap(),
+        probe::row(),
+        telemetry::row(),
+    ]
 }

@@ -1,8 +1,11 @@
 //! An HTTP server that knows a few paths and answers at once. What clients send besides the path and whether to keep
 //! the connection is not looked at.
 
+use std::sync::atomic::Ordering;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::otlp::EXCHANGES;
 use super::serve::Stream;
 
 /// The largest head of a request, in bytes.
@@ -33,6 +36,7 @@ pub(super) async fn answer(mut stream: impl Stream) -> std::io::Result<()> {
         };
         received.drain(..asked.size);
         stream.write_all(&response(&asked)).await?;
+        EXCHANGES.fetch_add(1, Ordering::Relaxed);
         if !asked.is_kept {
             return stream.shutdown().await;
         }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{Addresses, allow_many_files, http, imap};
+use super::{Addresses, allow_many_files, http, imap, otlp};
 
 /// How many connections may wait to be accepted: as many as the kernel lets wait by default, for thousands come at
 /// once.
@@ -32,6 +32,7 @@ pub fn serve() -> std::io::Result<()> {
             imap: listen(None, imap::converse)?,
             imaps: listen(Some(acceptor), imap::converse)?,
             silent: listen(None, stay_silent)?,
+            otlp: listen(None, |stream| otlp::receive(stream))?,
             authority: certificates.authority_file(),
         };
         let mut output = std::io::stdout();
