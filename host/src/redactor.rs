@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -35,12 +36,30 @@ const CUT_MARKS: [&str; 2] = ["…", "..."];
 /// whole. Of a secret that was cut off, 8 bytes are struck out anywhere, and 3 right before `…`, `...` or the
 /// end of the text; texts are redacted before we shorten them.
 #[derive(Clone, Default)]
-pub struct Redactor(Vec<Form>);
+pub struct Redactor {
+    /// What it was made of; clones share it.
+    shared: Arc<Forms>,
+    /// What was added since.
+    added: Forms,
+}
+
+/// Forms, and what tells of most texts at a glance that none of them is there.
+#[derive(Clone, Default)]
+struct Forms {
+    forms: Vec<Form>,
+    pairs: Pairs,
+}
+
+/// Which two bytes forms begin with: a set that may hold more than was put into it.
+#[derive(Clone, Default)]
+struct Pairs([u64; 16]);
 
 /// A form of a secret. It is as secret as that.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Form {
     text: Zeroizing<String>,
+    /// How it begins, in lower case, if it is long enough to be looked for in names.
+    in_names: Option<Zeroizing<String>>,
     /// Whether all of the base64 text around it is struck out as well.
     in_base64: bool,
 }
@@ -49,7 +68,7 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Redactor")
-            .field("forms", &self.0.len())
+            .field("forms", &self.forms().count())
             .finish()
     }
 }
@@ -57,28 +76,29 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// A redactor of these secrets. Empty ones are ignored.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
-        let mut redactor = Self::default();
-        secrets.into_iter().for_each(|secret| redactor.add(secret));
-        redactor
+        let mut forms = Forms::default();
+        secrets.into_iter().for_each(|secret| forms.add(secret, &[]));
+        Self {
+            shared: Arc::new(forms),
+            added: Forms::default(),
+        }
     }
 
     /// Adds something else that must not be shown, such as what a secret was turned into.
     pub fn add(&mut self, sensitive: &[u8]) {
-        if sensitive.is_empty() {
-            return;
-        }
-        for form in forms(sensitive) {
-            if !self.0.contains(&form) {
-                self.0.push(form);
-            }
-        }
+        self.added.add(sensitive, &self.shared.forms);
+    }
+
+    fn forms(&self) -> impl Iterator<Item = &Form> {
+        self.shared.forms.iter().chain(&self.added.forms)
     }
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut found: Vec<Range<usize>> = self
-            .0
-            .iter()
+        let mut found: Vec<Range<usize>> = [&*self.shared, &self.added]
+            .into_iter()
+            .filter(|forms| forms.may_be_in(text))
+            .flat_map(|forms| &forms.forms)
             .flat_map(|form| form.occurrences(text).chain(form.cut_off(text)))
             .collect();
         if found.is_empty() {
@@ -102,19 +122,65 @@ impl Redactor {
     /// Shorter secrets are parts of too many names.
     pub fn finds_in_name(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
-        self.0.iter().any(|form| {
-            let beginning = form.text.get(..form.text.ceil_char_boundary(MIN_BEGINNING));
-            beginning.is_some_and(|beginning| {
-                let beginning = Zeroizing::new(beginning.to_ascii_lowercase());
-                beginning.len() >= MIN_BEGINNING && name.contains(beginning.as_str())
-            })
-        })
+        self.forms()
+            .filter_map(|form| form.in_names.as_ref())
+            .any(|beginning| name.contains(beginning.as_str()))
+    }
+}
+
+impl Forms {
+    /// Adds the forms of something that are not among these or `others`. Nothing has none.
+    fn add(&mut self, sensitive: &[u8], others: &[Form]) {
+        if sensitive.is_empty() {
+            return;
+        }
+        for form in forms(sensitive) {
+            if !self.forms.contains(&form) && !others.contains(&form) {
+                self.pairs.insert(form.text.as_bytes());
+                self.forms.push(form);
+            }
+        }
+    }
+
+    /// Whether there may be a form in a text, or as much of one as is struck out: its first two bytes are there then,
+    /// or all of it.
+    fn may_be_in(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let ends = bytes.last().is_some_and(|&last| self.pairs.has(last, 0));
+        !self.forms.is_empty() && (ends || bytes.windows(2).any(|pair| self.pairs.has(pair[0], pair[1])))
+    }
+}
+
+impl Pairs {
+    /// Puts in how this begins. What has one byte may be followed by any.
+    fn insert(&mut self, form: &[u8]) {
+        match *form {
+            [] => {}
+            [only] => (0..=u8::MAX).for_each(|second| self.put(only, second)),
+            [first, second, ..] => self.put(first, second),
+        }
+    }
+
+    fn put(&mut self, first: u8, second: u8) {
+        let (word, bit) = Self::place(first, second);
+        self.0[word] |= bit;
+    }
+
+    fn has(&self, first: u8, second: u8) -> bool {
+        let (word, bit) = Self::place(first, second);
+        self.0[word] & bit != 0
+    }
+
+    /// One of 1,024 bits: both bytes matter, and letters are spread evenly.
+    fn place(first: u8, second: u8) -> (usize, u64) {
+        let mixed = usize::from(first) * 37 + usize::from(second) * 5;
+        (mixed / 64 % 16, 1 << (mixed % 64))
     }
 }
 
 /// The forms in which something is looked for, in an order that is the same for everything of a length.
 pub fn forms(sensitive: &[u8]) -> Vec<Form> {
-    let form = |in_base64| move |text| Form { text, in_base64 };
+    let form = |in_base64| move |text| Form::new(text, in_base64);
     let text = Zeroizing::new(String::from_utf8_lossy(sensitive).into_owned());
     let mut forms: Vec<_> = escaped_forms(&text)
         .chain(percent_forms(sensitive))
@@ -129,6 +195,17 @@ pub fn forms(sensitive: &[u8]) -> Vec<Form> {
 }
 
 impl Form {
+    fn new(text: Zeroizing<String>, in_base64: bool) -> Self {
+        let beginning = &text[..text.ceil_char_boundary(MIN_BEGINNING)];
+        let in_names =
+            (beginning.len() >= MIN_BEGINNING).then(|| Zeroizing::new(beginning.to_ascii_lowercase()));
+        Self {
+            text,
+            in_names,
+            in_base64,
+        }
+    }
+
     /// What is looked for.
     pub fn text(&self) -> &str {
         &self.text

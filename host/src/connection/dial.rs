@@ -6,8 +6,9 @@ use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::resolve::Lookup;
@@ -31,23 +32,23 @@ pub(super) async fn dial(
 ) -> Result<TcpStream, Error> {
     let mut waiting: VecDeque<IpAddr> = interleaved(resolution.addresses).into();
     let mut late = resolution.pending;
-    let mut attempts = JoinSet::new();
+    // Not tasks of their own: those would be woken on other threads.
+    let mut attempts = FuturesUnordered::new();
     let mut next_attempt = Instant::now();
     let mut first_error = None;
     loop {
         let may_start = !waiting.is_empty() && (attempts.is_empty() || next_attempt <= Instant::now());
         if may_start && let Some(address) = waiting.pop_front() {
-            attempts.spawn(connect(SocketAddr::new(address, port)));
+            attempts.push(connect(SocketAddr::new(address, port)));
             next_attempt = Instant::now() + ATTEMPT_DELAY;
         }
         if attempts.is_empty() && late.is_none() {
             return Err(first_error.unwrap_or(Error::Closed));
         }
         tokio::select! {
-            Some(done) = attempts.join_next() => match done {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => drop(first_error.get_or_insert(error)),
-                Err(stopped) => drop(first_error.get_or_insert(Error::Other(stopped.to_string()))),
+            Some(done) = attempts.next() => match done {
+                Ok(stream) => return Ok(stream),
+                Err(error) => drop(first_error.get_or_insert(error)),
             },
             addresses = late_addresses(&mut late) => {
                 waiting.extend(addresses.into_iter().filter(|&address| allowed(address)));

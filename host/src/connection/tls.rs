@@ -155,13 +155,14 @@ impl TlsClient {
             .dangerous()
             .set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
         let mut result = connect(Arc::new(config), stream, server_name).await;
-        if let Ok((_, info)) = &mut result {
-            info.is_verified = !matches!(*setup.judge, Judge::Lenient);
-        }
-        Handshake {
-            result,
-            certificate: witness.shown().as_ref().map(Certificate::read),
-        }
+        let certificate = match &mut result {
+            Ok((_, info)) => {
+                info.is_verified = !matches!(*setup.judge, Judge::Lenient);
+                Some(info.certificate.clone())
+            }
+            Err(_) => witness.shown().as_ref().map(Certificate::read),
+        };
+        Handshake { result, certificate }
     }
 }
 

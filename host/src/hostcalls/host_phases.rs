@@ -43,17 +43,16 @@ impl RunState {
     }
 
     /// Facts about a connection: the guest chose the name it dialled, the peer what its certificate says.
-    fn without_secrets(&self, attributes: Attributes) -> Attributes {
-        let shown = |text: String| self.presentable(&text, MAX_MESSAGE);
-        let clean = |value| match value {
-            AttributeValue::Text(text) => AttributeValue::Text(shown(text)),
-            AttributeValue::List(texts) => AttributeValue::List(texts.into_iter().map(shown).collect()),
-            other => other,
-        };
+    fn without_secrets(&self, mut attributes: Attributes) -> Attributes {
+        let clean = |text: &mut String| *text = self.presentable(text, MAX_MESSAGE);
+        for value in attributes.values_mut() {
+            match value {
+                AttributeValue::Text(text) => clean(text),
+                AttributeValue::List(texts) => texts.iter_mut().for_each(clean),
+                AttributeValue::Integer(_) => {}
+            }
+        }
         attributes
-            .into_iter()
-            .map(|(name, value)| (name, clean(value)))
-            .collect()
     }
 
     /// Records a host phase that was refused before it could begin.

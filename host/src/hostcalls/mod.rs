@@ -281,16 +281,17 @@ fn last_words(lines: &[String]) -> Option<String> {
 pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
     let looked_at = &text[..text.floor_char_boundary(MAX_LOOKED_AT)];
     let redacted = redactor.redact(looked_at);
-    let mut clean: String = redacted
-        .chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect();
+    let harmless = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    let mut clean = match redacted.contains(char::is_control) {
+        true => redacted.chars().map(harmless).collect(),
+        false => redacted.into_owned(),
+    };
     if clean.len() > maximum || looked_at.len() < text.len() {
         clean.truncate(clean.floor_char_boundary(maximum));
         clean.push('…');

@@ -250,8 +250,7 @@ impl Timeline {
     }
 
     /// The phases as a report shows them: those begun in order, then those never begun.
-    pub fn reports(&self, deadline: Duration) -> Vec<PhaseReport> {
-        let begun = self.entries.iter().map(|entry| entry.report(deadline));
+    pub fn into_reports(self, deadline: Duration) -> Vec<PhaseReport> {
         let never = self.not_reached().map(|planned| PhaseReport {
             name: planned.name.clone(),
             detail: planned.detail.clone(),
@@ -263,6 +262,8 @@ impl Timeline {
             injected: false,
             attributes: Attributes::new(),
         });
+        let never: Vec<_> = never.collect();
+        let begun = self.entries.into_iter().map(|entry| entry.into_report(deadline));
         begun.chain(never).collect()
     }
 
@@ -308,19 +309,19 @@ impl Timeline {
 }
 
 impl Entry {
-    fn report(&self, deadline: Duration) -> PhaseReport {
+    fn into_report(self, deadline: Duration) -> PhaseReport {
         let (end, status) = self.end.unwrap_or((self.start, PhaseStatus::Interrupted));
         let duration = end.saturating_sub(self.start);
         PhaseReport {
-            name: self.name.clone(),
-            detail: self.detail.clone(),
+            name: self.name,
+            detail: self.detail,
             status,
             start: Some(self.start),
             duration: Some(duration),
             budget_share: Some(share(duration, deadline)),
-            error: self.error.clone(),
             injected: self.injected || self.error.as_ref().is_some_and(|error| error.injected),
-            attributes: self.attributes.clone(),
+            error: self.error,
+            attributes: self.attributes,
         }
     }
 }

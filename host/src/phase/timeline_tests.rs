@@ -23,7 +23,7 @@ fn failure(error_type: ErrorType) -> Option<ErrorReport> {
 }
 
 fn statuses(timeline: &Timeline) -> Vec<(String, Option<String>, PhaseStatus)> {
-    let reports = timeline.reports(DEADLINE);
+    let reports = timeline.clone().into_reports(DEADLINE);
     reports
         .into_iter()
         .map(|phase| (phase.name, phase.detail, phase.status))
@@ -77,11 +77,11 @@ fn an_open_phase_is_interrupted_by_the_next_and_by_the_end() {
     timeline.begin("greeting", None, at(0)).unwrap();
     timeline.begin("select", None, at(5)).unwrap();
     timeline.finish(at(9));
-    let reports = timeline.reports(DEADLINE);
+    assert_eq!(timeline.first_interrupted(), Some("greeting"));
+    let reports = timeline.into_reports(DEADLINE);
     assert_eq!(reports[0].status, PhaseStatus::Interrupted);
     assert_eq!(reports[1].status, PhaseStatus::Interrupted);
     assert_eq!(reports[1].duration, Some(at(4)));
-    assert_eq!(timeline.first_interrupted(), Some("greeting"));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn the_status_follows_from_the_error() {
         let mut timeline = timeline();
         timeline.begin("greeting", None, at(0)).unwrap();
         timeline.end(failure(error_type), at(250)).unwrap();
-        let report = timeline.reports(DEADLINE).remove(0);
+        let report = timeline.into_reports(DEADLINE).remove(0);
         assert_eq!(report.status, status);
         assert_eq!(report.budget_share, Some(0.25));
         assert_eq!(report.error.unwrap().phase.as_deref(), Some("greeting"));
@@ -134,7 +134,10 @@ fn the_number_of_phases_is_bounded() {
     }
     assert_eq!(timeline.begin("greeting", None, at(0)), Err(Refusal::TooMany));
     assert_eq!(
-        timeline.reports(DEADLINE)[0].detail.as_ref().map(String::len),
+        timeline.into_reports(DEADLINE)[0]
+            .detail
+            .as_ref()
+            .map(String::len),
         Some(MAX_DETAIL)
     );
 }
@@ -150,7 +153,7 @@ fn what_is_injected_marks_the_phases_that_are_open() {
     timeline.begin("select", None, at(3)).unwrap();
     timeline.finish(at(4));
     let marked: Vec<_> = timeline
-        .reports(at(10))
+        .into_reports(at(10))
         .into_iter()
         .filter(|phase| phase.injected)
         .map(|phase| phase.name)
@@ -174,7 +177,7 @@ fn facts_are_of_the_guests_open_phase_and_the_later_one_counts() {
     timeline.describe(fact(1)).unwrap();
     timeline.describe(fact(2)).unwrap();
     timeline.end(None, Duration::ZERO).unwrap();
-    let reports = timeline.reports(Duration::from_secs(1));
+    let reports = timeline.into_reports(Duration::from_secs(1));
     assert_eq!(reports[1].attributes, fact(2));
     assert!(reports[0].attributes.is_empty());
 }

@@ -133,8 +133,10 @@ impl Runner {
         }
         // Where the log has a span for the run, whatever is logged in it carries the ids from now on.
         let span = tracing::Span::current();
-        span.record("run_id", hexadecimal(&course.run_id.0));
-        span.record("trace_id", hexadecimal(&course.trace_id.0));
+        if !span.is_disabled() {
+            span.record("run_id", hexadecimal(&course.run_id.0));
+            span.record("trace_id", hexadecimal(&course.trace_id.0));
+        }
         (self.take(prepared, &course).await.0, course)
     }
 
@@ -225,7 +227,7 @@ impl Runner {
             error: Some(error),
             start: Duration::ZERO,
             duration: Duration::ZERO,
-            phases: Timeline::new(&prepared.access.phases).reports(prepared.limits.deadline),
+            phases: Timeline::new(&prepared.access.phases).into_reports(prepared.limits.deadline),
         };
         let gathered = Gathered {
             attempts: vec![attempt],
@@ -265,7 +267,7 @@ impl Runner {
             error: error.clone(),
             start,
             duration: deadline.moment().saturating_sub(start),
-            phases: remains.timeline.reports(deadline.limit()),
+            phases: remains.timeline.into_reports(deadline.limit()),
         });
         gathered.measurements = remains.measurements;
         gathered.log.extend(remains.log);

@@ -54,7 +54,7 @@ fn timeline() -> Timeline {
 
 /// The phases of an attempt that went through these steps, one after the other.
 pub(super) fn played(start: u64, deadline: Duration, steps: &[Step]) -> Vec<PhaseReport> {
-    went_through(start, steps).reports(deadline)
+    went_through(start, steps).into_reports(deadline)
 }
 
 /// The phases of an attempt that ended in the middle of a last one.
@@ -70,7 +70,7 @@ pub(super) fn cut_off(
         .begin(last, None, steps.last().map_or(Duration::ZERO, |step| at(step.2)))
         .unwrap();
     timeline.finish(end);
-    timeline.reports(deadline)
+    timeline.into_reports(deadline)
 }
 
 fn went_through(start: u64, steps: &[Step]) -> Timeline {
