@@ -40,6 +40,11 @@ fuzz target seconds="60" keep="": guests
 fuzz-input target file: guests
     BEDCHECK_FUZZ_INPUT="$(realpath "$2")" cargo test --release --locked --workspace --lib -- "fuzz::$1"
 
+# Measure bedcheck beside other probers and native clients, in interleaved rounds: `bench [ROW..] [--quick] [--json FILE]`.
+bench *flags: guests
+    cargo build --release --locked --workspace --bins
+    "${CARGO_TARGET_DIR:-target}/release/bedcheck-bench" "$@"
+
 # Build the plugins which only the tests use.
 guests:
     cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty

@@ -1,0 +1,13 @@
+//! The rows, in the order of the table.
+
+mod bare_engine;
+mod empty_run;
+mod exchanges;
+
+use crate::row::Row;
+
+/// All rows.
+#[must_use]
+pub fn all() -> Vec<Row> {
+    vec![empty_run::row(), exchanges::http(), exchanges::imap()]
+}
