@@ -21,7 +21,7 @@
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   open      address       capability  text        units, words
+//! clock, tape   open      address       capability  text        units, words, open_files
 //! ```
 
 pub mod address;
@@ -41,6 +41,7 @@ pub mod import;
 pub mod journal;
 pub mod library;
 pub mod open;
+pub mod open_files;
 pub mod outcome;
 pub mod phase;
 pub mod policy;

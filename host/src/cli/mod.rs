@@ -30,6 +30,7 @@ pub use args::{Arguments, Command, Format, PluginCommand};
 use args::CompileArguments;
 
 use crate::config::{Config, Problem, Source};
+use crate::open_files;
 use crate::runner::{DefaultGrant, Preparation};
 use crate::sandbox::{Compiler, Compiling, PrivateFolder, serve_compilation};
 
@@ -44,6 +45,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     if !matches!(arguments.command, Command::Serve { .. }) {
         trace::start();
     }
+    open_files::raise();
     match arguments.command {
         Command::Run(arguments) => on_runtime(run::run(*arguments)),
         Command::Serve { file } => on_runtime(serve::serve(file)),

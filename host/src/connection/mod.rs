@@ -15,10 +15,12 @@ mod trust;
 mod verify;
 
 use std::borrow::Cow;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -181,19 +183,17 @@ impl Connection {
     }
 
     async fn receive(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(maximum);
         let read = match &mut self.transport {
-            Transport::Plain(stream) => stream.read_buf(&mut bytes).await,
-            Transport::Tls(stream) => match stream.read_buf(&mut bytes).await {
+            Transport::Plain(stream) => what_is_there(stream, maximum).await,
+            Transport::Tls(stream) => match what_is_there(stream.as_mut(), maximum).await {
                 // Many servers end without TLS's own farewell; what was read is authenticated.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Vec::new()),
                 read => read,
             },
             Transport::Scripted(scripted) => return scripted.read(maximum).await,
             Transport::Unusable => return Err(UNUSABLE),
         };
-        read.map_err(|error| Error::from(&error))?;
-        Ok(bytes)
+        read.map_err(|error| Error::from(&error))
     }
 
     /// Writes all the bytes.
@@ -242,6 +242,17 @@ impl Connection {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Reads up to `maximum` bytes as soon as there are any. While there are none no buffer is held for them: thousands of
+/// connections wait for a silent peer at the same time.
+async fn what_is_there(stream: &mut (impl AsyncRead + Unpin), maximum: usize) -> io::Result<Vec<u8>> {
+    poll_fn(|context| {
+        let mut bytes = Vec::with_capacity(maximum);
+        let read = pin!(stream.read_buf(&mut bytes)).poll(context);
+        read.map_ok(|_| bytes)
+    })
+    .await
 }
 
 const UNUSABLE: Error = Error::InvalidUse(Cow::Borrowed("the connection is closed"));

@@ -1,4 +1,7 @@
 //! Asking the world under the deadline, with a tape in between: what each kind of answer looks like there.
+//!
+//! Questions are pinned by whoever asks: each function that takes a future by value holds it twice, and what is asked
+//! stands on the stack of a guest, of which there are thousands.
 
 use std::future::Future;
 use std::net::SocketAddr;

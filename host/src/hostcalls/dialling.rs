@@ -2,6 +2,7 @@
 //! sockets for datagrams.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use serde_json::json;
 
@@ -73,7 +74,7 @@ impl RunState {
             pending = resolution.pending;
             Ok(resolution.addresses)
         };
-        let resolved = ask(&deadline, looked_up).await;
+        let resolved = ask(&deadline, pin!(looked_up)).await;
         let addresses = self.settle(call, begun, resolved)?;
         Ok(Resolution { addresses, pending })
     }
@@ -149,11 +150,10 @@ impl RunState {
             let address = SocketAddr::new(address, port);
             access.grants.allows_address(host, address).is_ok()
         };
-        let dialled = access
-            .network
-            .dial(nth, host, resolution, port, deadline.clock(), allowed);
+        let network = &access.network;
+        let dialled = network.dial(nth, host, resolution, port, deadline.clock(), allowed);
         let recorded = |peer| Connection::recorded(host, peer, nth);
-        let dialled = ask_for_peer(&deadline, dialled, Connection::peer, recorded).await;
+        let dialled = ask_for_peer(&deadline, pin!(dialled), Connection::peer, recorded).await;
         self.settle(HostCall::NetConnect, begun, dialled)
     }
 
@@ -173,11 +173,10 @@ impl RunState {
             let address = SocketAddr::new(address, port);
             access.grants.allows_address(host, address).is_ok()
         };
-        let opened = access
-            .network
-            .open_datagrams(nth, host, resolution, port, deadline.clock(), allowed);
+        let network = &access.network;
+        let opened = network.open_datagrams(nth, host, resolution, port, deadline.clock(), allowed);
         let recorded = |peer| DatagramSocket::recorded(peer, nth);
-        let opened = ask_for_peer(&deadline, opened, DatagramSocket::peer, recorded).await;
+        let opened = ask_for_peer(&deadline, pin!(opened), DatagramSocket::peer, recorded).await;
         self.settle(call, begun, opened)
     }
 }

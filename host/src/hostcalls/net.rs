@@ -1,5 +1,6 @@
 //! The way out: connections under the deadline and the grants.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ impl HostConnection for RunState {
             let info = opened.start_tls(&access.tls, server_name, alpn).await;
             Ok((info, opened.certificate().cloned()))
         };
-        let shaken = ask(&deadline, handshake).await;
+        let shaken = ask(&deadline, pin!(handshake)).await;
         let (info, certificate) = match self.settle(HostCall::NetStartTls, begun, shaken) {
             Ok((info, certificate)) => (info.map_err(Failed::from), certificate),
             Err(failed) => (Err(failed), None),
@@ -139,7 +140,7 @@ impl HostConnection for RunState {
             }
             connection.read(room).await
         };
-        let read = ask_for_bytes(&deadline, number, dripping).await;
+        let read = ask_for_bytes(&deadline, number, pin!(dripping)).await;
         let bytes = self
             .settle(HostCall::NetRead, begun, read)
             .map_err(|failed| failed.error);
@@ -194,7 +195,8 @@ impl HostConnection for RunState {
         }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
-        let closed = ask(&deadline, self.table.get_mut(&connection)?.close()).await;
+        let opened = self.table.get_mut(&connection)?;
+        let closed = ask(&deadline, pin!(opened.close())).await;
         let closed = self.settle(HostCall::NetClose, begun, closed);
         Ok(closed.map_err(|failed| failed.error))
     }
@@ -230,7 +232,7 @@ impl RunState {
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(connection)?;
         deadline.tape().sent(opened.number(), bytes);
-        let written = ask(&deadline, opened.write(bytes)).await;
+        let written = ask(&deadline, pin!(opened.write(bytes))).await;
         let written = self
             .settle(HostCall::NetWrite, begun, written)
             .map_err(|failed| failed.error);

@@ -4,6 +4,7 @@
 //! Clocks are the run's own clock, and random numbers come from the run's seed: whoever has a recording of
 //! both can repeat the run.
 
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use rand::rngs::StdRng;
@@ -190,7 +191,7 @@ impl Waits<'_> {
         let waited = deadline
             .tape()
             .ask(
-                deadline.guard(wait(&mut self.0.table)),
+                deadline.guard(pin!(wait(&mut self.0.table))),
                 |waited| match waited {
                     Ok(Ok(value)) => Answer::Ok(to_value(value)),
                     Ok(Err(error)) => Answer::Err(json!(error.to_string())),

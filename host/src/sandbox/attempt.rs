@@ -1,6 +1,7 @@
 //! One attempt: a fresh store, a call, and the ways to end it. Fuel bounds computing, the deadline is
 //! the host calls' matter, and deadline plus grace ends the guest whatever it does.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,23 +77,25 @@ pub async fn run(
         cancellation: cancellation.clone(),
     };
     let mut store = store(sandbox, state, fuel, ends, turn.clone());
-    let call = turn.run(async {
-        let instance = plugin.pre.instantiate_async(&mut store).await?;
-        instance
-            .bedcheck_plugin_check()
-            .call_run(&mut store, settings)
-            .await
-    });
-    let mut end = tokio::select! {
-        biased;
-        returned = call => match returned {
-            Ok(returned) => End::Returned(returned),
-            Err(error) => End::of_error(&error),
-        },
-        () = deadline.over(LAST_RESORT) => End::Stopped,
-        () = tape.halted() => End::Stopped,
-        // What the guest is waiting for in a host call is dropped with the call.
-        () = cancellation.cancelled() => End::Cancelled,
+    let mut end = {
+        let guest = pin!(async {
+            let instance = plugin.pre.instantiate_async(&mut store).await?;
+            instance
+                .bedcheck_plugin_check()
+                .call_run(&mut store, settings)
+                .await
+        });
+        tokio::select! {
+            biased;
+            returned = turn.run(guest) => match returned {
+                Ok(returned) => End::Returned(returned),
+                Err(error) => End::of_error(&error),
+            },
+            () = deadline.over(LAST_RESORT) => End::Stopped,
+            () = tape.halted() => End::Stopped,
+            // What the guest is waiting for in a host call is dropped with the call.
+            () = cancellation.cancelled() => End::Cancelled,
+        }
     };
     if matches!(end, End::Stopped) && cancellation.is_cancelled() {
         end = End::Cancelled;
@@ -127,10 +130,11 @@ pub(super) async fn describe(
         cancellation: CancellationToken::new(),
     };
     let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
-    let call = turn.run(async {
+    let guest = pin!(async {
         let instance = pre.instantiate_async(&mut store).await?;
         instance.bedcheck_plugin_check().call_describe(&mut store).await
     });
+    let call = turn.run(guest);
     let end = tokio::select! {
         biased;
         described = call => match described {
@@ -176,7 +180,8 @@ pub async fn try_out(sandbox: &Sandbox, plugin: &Plugin, limits: Limits) -> Resu
         cancellation: CancellationToken::new(),
     };
     let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
-    let call = turn.run(async { plugin.pre.instantiate_async(&mut store).await.map(drop) });
+    let guest = pin!(async { plugin.pre.instantiate_async(&mut store).await.map(drop) });
+    let call = turn.run(guest);
     let end = tokio::select! {
         biased;
         instantiated = call => match instantiated {

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -142,8 +142,7 @@ impl Drop for Permit {
 
 impl Turn {
     /// Runs a guest: what it does until it waits is a slice, and its turn ends with that.
-    pub(super) async fn run<F: Future>(&self, guest: F) -> F::Output {
-        let mut guest = pin!(guest);
+    pub(super) async fn run<F: Future>(&self, mut guest: Pin<&mut F>) -> F::Output {
         poll_fn(|context| {
             self.slice().begun = Instant::now();
             let polled = guest.as_mut().poll(context);
@@ -178,19 +177,20 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     #[tokio::test]
     async fn a_turn_ends_with_the_next_wait() {
         let turns = Turns::of(1);
         let (one, other) = (turns.join(), turns.join());
-        one.run(async {
+        let guest = pin!(async {
             one.clone().wait().await;
             assert_eq!(turns.queue().free, 0);
             tokio::task::yield_now().await;
             assert_eq!(turns.queue().free, 1);
-        })
-        .await;
-        other.run(other.clone().wait()).await;
+        });
+        one.run(guest).await;
+        other.run(pin!(other.clone().wait())).await;
         assert_eq!(turns.queue().free, 1);
     }
 

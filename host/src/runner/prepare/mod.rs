@@ -21,6 +21,7 @@ use crate::connection::Network;
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
+use crate::open_files;
 use crate::policy::{Retry, TargetKey, Thresholds};
 use crate::redactor::Redactor;
 use crate::sandbox::{Compiling, Sandbox, SharedPlugin};
@@ -180,6 +181,7 @@ impl Preparation {
         let misnamed = misnamed.filter(|disabled| !broken.contains(&disabled.plugin));
         problems.extend(misnamed.filter_map(|disabled| disabled.problem(self.library.names())));
         let mut notices = self.library.notices().to_vec();
+        notices.extend(open_files::shortage(self.config.concurrency));
         notices.extend(faults::notices(&self.faults));
         problems.extend(faults::unknown_phases(&self.config, &self.library));
         let mut common = self.common(&self.library, broken);
