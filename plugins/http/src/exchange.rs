@@ -19,6 +19,9 @@ const MAX_HEAD: usize = 64 * 1024;
 /// that a server that sends byte by byte does not make the parsing expensive.
 const PARSED_EAGERLY: usize = 1024;
 
+/// How much of a request's head is written at once, in bytes: all of most, and little for a sandbox to clear.
+const WRITTEN_AT_ONCE: usize = 1024;
+
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("bedcheck/", env!("CARGO_PKG_VERSION")));
 
 /// A piece of what is sent, secrets by their names.
@@ -188,7 +191,7 @@ fn content_length(request: &Request) -> Option<usize> {
 
 fn write_head(call: &mut Call<ureq_proto::client::state::SendRequest>) -> Result<Vec<u8>, ureq_proto::Error> {
     let mut head = Vec::new();
-    let mut buffer = vec![0; 4096];
+    let mut buffer = vec![0; WRITTEN_AT_ONCE];
     while !call.can_proceed() {
         match call.write(&mut buffer) {
             Ok(written) => head.extend_from_slice(&buffer[..written]),
