@@ -1,14 +1,19 @@
 //! OTLP over gRPC: tonic's channel and the clients that OpenTelemetry's messages come with.
 
+use std::task::{Context, Poll};
+
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
+use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use super::answer::{Answer, Teller};
+use super::handed::Handed;
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
@@ -43,9 +48,9 @@ impl Sender {
         })
     }
 
-    /// Sends this.
-    pub(super) async fn export(&self, payload: Payload, teller: &Teller) -> Answer {
-        let answer = match self.send(payload).await {
+    /// Sends this, and tells when it is handed over.
+    pub(super) async fn export(&self, payload: Payload, handed: &Handed, teller: &Teller) -> Answer {
+        let answer = match self.send(payload, handed).await {
             Ok((rejected, message)) => Answer::of_success(rejected, &message, teller),
             Err(status) => Answer::of_status(&status, teller),
         };
@@ -61,8 +66,11 @@ impl Sender {
     }
 
     /// What of the request was rejected, and what is said about it.
-    async fn send(&self, payload: Payload) -> Result<(i64, String), Status> {
-        let channel = self.channel.get_or(|| self.endpoint.connect_lazy());
+    async fn send(&self, payload: Payload, handed: &Handed) -> Result<(i64, String), Status> {
+        let channel = WatchedChannel {
+            channel: self.channel.get_or(|| self.endpoint.connect_lazy()),
+            handed: handed.clone(),
+        };
         /// The clients are the same but for their names and messages.
         macro_rules! sent {
             ($client:ident, $request:expr, $rejected:ident) => {{
@@ -91,5 +99,27 @@ impl Sender {
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
         request
+    }
+}
+
+/// A channel for one request, whose end is noticed.
+#[derive(Debug)]
+struct WatchedChannel {
+    channel: Channel,
+    handed: Handed,
+}
+
+impl Service<http::Request<Body>> for WatchedChannel {
+    type Response = http::Response<Body>;
+    type Error = <Channel as Service<http::Request<Body>>>::Error;
+    type Future = <Channel as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let request = request.map(|body| Body::new(self.handed.watch(body)));
+        self.channel.call(request)
     }
 }

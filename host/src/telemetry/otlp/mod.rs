@@ -6,6 +6,7 @@
 
 mod answer;
 mod grpc;
+mod handed;
 mod http;
 mod kept;
 #[cfg(test)]
@@ -17,9 +18,11 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::time::timeout;
 
+use super::environment::Signal;
 use super::settings::{Destination, Protocol};
 pub(super) use answer::Answer;
 use answer::Teller;
+use handed::Handed;
 pub use tls::StartError;
 
 /// The longest answer that is read. An answer to an export is a few bytes; 64 KiB holds any complaint.
@@ -36,6 +39,17 @@ pub(super) enum Payload {
     Metrics(ExportMetricsServiceRequest),
     /// Log records.
     Logs(ExportLogsServiceRequest),
+}
+
+impl Payload {
+    /// Nothing: what asks a collector whether it answers, and leaves no trace there.
+    pub(super) fn empty(signal: Signal) -> Self {
+        match signal {
+            Signal::Traces => Self::Traces(ExportTraceServiceRequest::default()),
+            Signal::Metrics => Self::Metrics(ExportMetricsServiceRequest::default()),
+            Signal::Logs => Self::Logs(ExportLogsServiceRequest::default()),
+        }
+    }
 }
 
 /// The way to a destination. It is made when it is first needed, and made anew when a try got no answer, so that a
@@ -81,20 +95,18 @@ impl Client {
     /// Sends this, and says what the answer means. Takes no longer than the destination's timeout. No text in the
     /// answer has a header's value in it.
     pub(super) async fn export(&self, payload: Payload) -> Answer {
-        let limit = self.destination.timeout;
+        let (limit, handed) = (self.destination.timeout, Handed::default());
         let export = async {
             match &self.transport {
-                Transport::Grpc(sender) => sender.export(payload, &self.teller).await,
-                Transport::Http(sender) => sender.export(payload, &self.teller).await,
+                Transport::Grpc(sender) => sender.export(payload, &handed, &self.teller).await,
+                Transport::Http(sender) => sender.export(payload, &handed, &self.teller).await,
             }
         };
-        match timeout(limit, export).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.forget_connection();
-                Answer::retry(format!("no answer in {limit:?}"))
-            }
-        }
+        let answer = timeout(limit, export).await.unwrap_or_else(|_| {
+            self.forget_connection();
+            Answer::none(format!("no answer in {limit:?}"))
+        });
+        answer.of_request(handed.is_whole())
     }
 
     /// The next export takes a new connection.
