@@ -2,15 +2,15 @@
 //!
 //! A request without an answer may have arrived; it is sent again, and everything in it may be there twice. So after
 //! one, the collector is first asked by a request with nothing in it, and what follows is small and grows with each
-//! answer, as TCP's slow start does.
+//! answer, as in TCP's slow start. What cannot have arrived, as nobody was there, costs nothing and changes nothing.
 
 /// Reports of a request at most: at some 6 KiB of spans for each this is what a request may have.
 pub(super) const MAX_REPORTS: usize = 512;
-/// Reports of the first request of a process, and after a failure: a handful to have twice, and six answers away from
-/// the most.
+/// Reports of the first request of a process, and of the first after one without an answer: a handful to have twice,
+/// and six answers away from the most.
 const FIRST: usize = 8;
 /// How often an empty request is sent before one that has something in it. OTLP says that a collector should answer
-/// them; one that does not gets what there is nevertheless, at every fourth try.
+/// them; one that does not gets what there is nevertheless, a report at every fourth try.
 const MOST_ASKED: u32 = 3;
 
 /// How much is sent at a time.
@@ -48,7 +48,8 @@ impl Pace {
     pub(super) fn next(&self) -> Step {
         match self.asked {
             Some(times) if times < MOST_ASKED => Step::Ask,
-            _ => Step::Send(self.fitting.min(self.window)),
+            Some(_) => Step::Send(1),
+            None => Step::Send(self.fitting.min(self.window)),
         }
     }
 
@@ -72,7 +73,9 @@ impl Pace {
 
     /// A request is to be sent again, and may have arrived or not.
     pub(super) fn failed(&mut self, may_have_arrived: bool) {
-        self.window = (self.window / 2).clamp(1, FIRST);
+        if may_have_arrived {
+            self.window = FIRST;
+        }
         self.asked = may_have_arrived.then_some(0);
     }
 
@@ -99,14 +102,14 @@ mod tests {
     fn what_may_have_arrived_is_followed_by_questions_and_then_by_little() {
         let mut pace = Pace::default();
         (0..9).for_each(|_| pace.taken());
-        for wanted in [8, 4, 2, 1, 1] {
+        for _ in 0..3 {
             pace.failed(true);
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(true);
-            assert_eq!(pace.next(), Step::Send(wanted));
+            assert_eq!(pace.next(), Step::Send(8));
         }
         pace.taken();
-        assert_eq!(pace.next(), Step::Send(2));
+        assert_eq!(pace.next(), Step::Send(16));
     }
 
     #[test]
@@ -117,7 +120,7 @@ mod tests {
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(false);
         }
-        assert_eq!(pace.next(), Step::Send(4));
+        assert_eq!(pace.next(), Step::Send(1));
         pace.failed(true);
         assert_eq!(pace.next(), Step::Ask);
     }
@@ -125,8 +128,9 @@ mod tests {
     #[test]
     fn what_cannot_have_arrived_is_sent_at_once() {
         let mut pace = Pace::default();
+        pace.taken();
         pace.failed(false);
-        assert_eq!(pace.next(), Step::Send(4));
+        assert_eq!(pace.next(), Step::Send(16));
     }
 
     #[test]
