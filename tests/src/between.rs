@@ -1,13 +1,18 @@
 //! What stands between the program and its collector: it hands on the bytes both ways, or does what collectors and
-//! networks do on a bad day, as a test says at any moment. It knows connections, and of HTTP/1.1 only as much as an
-//! answer of its own needs; what is said through it is not its business.
+//! networks do on a bad day, as a test says at any moment. It knows connections; what it has to know of requests to take
+//! only a part of them lives in `halving`.
+
+mod halving;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+pub use halving::Rejected;
+use halving::Request;
 
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +31,20 @@ pub enum Way {
     CutsRequests = 4,
     /// Every request over HTTP/1.1 is answered `503` with `Retry-After: 1`.
     Unavailable = 5,
+    /// Every second run is taken out of requests of OTLP over HTTP, and the answer says how much was rejected.
+    TakesHalf = 6,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Open,
         Self::Refusing,
         Self::Silent,
         Self::CutsAnswers,
         Self::CutsRequests,
         Self::Unavailable,
+        Self::TakesHalf,
     ];
 }
 
@@ -56,6 +64,7 @@ struct Shared {
     way: AtomicU8,
     /// How often an answer was cut.
     cut: AtomicU64,
+    rejected: Mutex<Rejected>,
     ended: AtomicBool,
     /// Connections on which nothing is said.
     silent: Mutex<Vec<TcpStream>>,
@@ -78,6 +87,7 @@ impl Between {
             to,
             way: AtomicU8::new(Way::Open as u8),
             cut: AtomicU64::new(0),
+            rejected: Mutex::default(),
             ended: AtomicBool::new(false),
             silent: Mutex::default(),
         });
@@ -106,6 +116,12 @@ impl Between {
     pub fn answers_cut(&self) -> u64 {
         self.shared.cut.load(Ordering::SeqCst)
     }
+
+    /// What it has rejected of requests that it took, by answers that it has written.
+    #[must_use]
+    pub fn rejected(&self) -> Rejected {
+        self.shared.rejected().clone()
+    }
 }
 
 impl Drop for Between {
@@ -119,6 +135,10 @@ impl Drop for Between {
 impl Shared {
     fn is(&self, way: Way) -> bool {
         self.way.load(Ordering::SeqCst) == way as u8
+    }
+
+    fn rejected(&self) -> MutexGuard<'_, Rejected> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,6 +168,13 @@ fn serve(stream: TcpStream, shared: &Arc<Shared>) {
         let _ = say_unavailable(stream);
         return;
     }
+    if shared.is(Way::TakesHalf) {
+        // The same.
+        if let Ok(rejected) = halving::serve(stream, shared.to) {
+            shared.rejected().add(rejected);
+        }
+        return;
+    }
     let Ok(onward) = TcpStream::connect(shared.to) else {
         return;
     };
@@ -171,7 +198,8 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, shared: &Shared, direction: D
     let mut buffer = vec![0; 64 * 1024];
     let _ = from.set_read_timeout(Some(LOOK_EVERY));
     loop {
-        if shared.ended.load(Ordering::SeqCst) || shared.is(Way::Refusing) || shared.is(Way::Unavailable) {
+        let answers_itself = [Way::Refusing, Way::Unavailable, Way::TakesHalf];
+        if shared.ended.load(Ordering::SeqCst) || answers_itself.iter().any(|way| shared.is(*way)) {
             break;
         }
         // What comes meanwhile stays in the kernel.
@@ -200,34 +228,12 @@ fn hand_on(mut from: TcpStream, mut to: TcpStream, shared: &Shared, direction: D
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// Reads a request of HTTP/1.1 with a length, and answers it.
+/// Reads a request, and answers it.
 fn say_unavailable(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let mut request = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
-    let mut whole = usize::MAX;
-    while request.len() < whole {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
-        request.extend_from_slice(&buffer[..length]);
-        if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
-            whole = end + 4 + content_length(&request[..end]);
-        }
-    }
+    Request::read(&mut stream)?;
     stream.write_all(
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     )
-}
-
-fn content_length(head: &[u8]) -> usize {
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let mut lines = head.lines();
-    let value = lines.find_map(|line| line.strip_prefix("content-length:"));
-    value
-        .and_then(|value| value.trim().parse().ok())
-        .unwrap_or_default()
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {

@@ -104,17 +104,7 @@ impl Collector {
     /// When a line is not OTLP/JSON.
     #[must_use]
     pub fn received(&self) -> Received {
-        let mut received = Received::default();
-        // A line is there when its end is.
-        for line in self
-            .received_text()
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'))
-        {
-            let request = serde_json::from_str(line);
-            received.add(&request.unwrap_or_else(|error| panic!("the collector wrote `{line}`: {error}")));
-        }
-        received
+        Received::of_lines(&self.received_text())
     }
 
     /// The same as text, to look for what must not be in it.

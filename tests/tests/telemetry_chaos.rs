@@ -1,22 +1,27 @@
 //! The promise: whatever happens to the collector, to the way there, or to the daemon, every run that was journalled is
 //! found in the collector with the one identity that it has, the counters go on where they were, and memory stays
-//! bounded meanwhile.
+//! bounded meanwhile. What a collector rejected of requests that it took is named to the number, and is there after it
+//! was exported by the command that the daemon names. Of a run that is there twice, the daemon knows that it may be.
 //!
 //! It takes half a minute with a few hundred checks. `BEDCHECK_CHAOS_CHECKS` and `BEDCHECK_CHAOS_SECONDS` make it
 //! larger, and `BEDCHECK_CHAOS_SEED` repeats what chance did.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bedcheck_tests::bedcheck;
 use bedcheck_tests::between::{Between, Way};
 use bedcheck_tests::collector::{Collector, Point, Received, Span};
 use bedcheck_tests::daemon::Daemon;
+use bedcheck_tests::program::executable;
 use bedcheck_tests::script::ClosedPort;
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
+
+/// The most runs that are in a request.
+const MAX_REQUEST: usize = 512;
 
 /// How large a trial is.
 struct Size {
@@ -142,17 +147,51 @@ impl Sabotage {
 
     /// Something else goes wrong, or nothing.
     fn turn(&mut self, chance: &mut Chance) {
-        self.mend();
-        self.trouble = match chance.below(8) {
+        let trouble = match chance.below(9) {
             0 => Trouble::Frozen,
             1 => Trouble::Stopped,
-            other => Trouble::Way(Way::ALL[other as usize % Way::ALL.len()]),
+            other => Trouble::Way(Way::ALL[other as usize - 2]),
         };
-        match self.trouble {
+        self.turn_to(trouble);
+    }
+
+    fn turn_to(&mut self, trouble: Trouble) {
+        self.mend();
+        match trouble {
             Trouble::Way(way) => self.between.turn(way),
             Trouble::Frozen => self.collector.freeze(true),
             Trouble::Stopped => self.collector.stop(),
         }
+        self.trouble = trouble;
+    }
+}
+
+/// What the daemon said, through all its lives.
+#[derive(Default)]
+struct Told {
+    /// The runs that were sent without an answer, and so may have arrived twice.
+    unconfirmed: usize,
+    kills: usize,
+    log: Vec<String>,
+}
+
+impl Told {
+    /// Notes what the daemon has said up to its end.
+    fn note(&mut self, daemon: &Daemon) {
+        let unconfirmed = daemon.metric("synthetic_runner_telemetry_unconfirmed_total", &["\"traces\""]);
+        self.unconfirmed += unconfirmed.unwrap_or_default() as usize;
+        self.log.extend(daemon.log());
+    }
+
+    /// The time whose runs are to be exported again: from the first that was named to the last.
+    fn to_export(&self) -> (String, String) {
+        let commands = self.log.iter().filter_map(|line| {
+            let (_, options) = line.split_once("bedcheck journal export --since ")?;
+            let (since, rest) = options.split_once(" --until ")?;
+            Some((since.to_owned(), rest.split(['`', ' ']).next()?.to_owned()))
+        });
+        let both = commands.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+        both.expect("what was rejected is named in the log, with the command that sends it again")
     }
 }
 
@@ -169,7 +208,7 @@ fn every_journalled_run_is_found_by_its_one_identity_and_the_counters_go_on() {
     let began = Instant::now();
     let whole = Duration::from_secs(size.seconds);
     let mut kills = [whole / 3, whole * 2 / 3].into_iter().peekable();
-    let mut memory = Vec::new();
+    let (mut memory, mut told) = (Vec::new(), Told::default());
     while began.elapsed() < whole {
         sabotage.turn(&mut chance);
         let until = Instant::now() + Duration::from_millis(200 + chance.below(2800));
@@ -179,6 +218,8 @@ fn every_journalled_run_is_found_by_its_one_identity_and_the_counters_go_on() {
         }
         if kills.next_if(|at| began.elapsed() > *at).is_some() {
             let counted = runs_counted(&daemon);
+            told.note(&daemon);
+            told.kills += 1;
             daemon = daemon.again_after("KILL").start();
             let now = runs_counted(&daemon);
             assert!(
@@ -188,22 +229,86 @@ fn every_journalled_run_is_found_by_its_one_identity_and_the_counters_go_on() {
         }
     }
     sabotage.mend();
-    daemon.wait_until("a thousand runs or fewer wait to be delivered", |daemon| {
-        let waiting = daemon.metric("synthetic_runner_telemetry_spooled", &["\"traces\""])?;
-        (waiting < 1000.0).then_some(())
-    });
+    wait_until_delivered(&mut daemon);
+    assert_rejections_are_named(&mut sabotage, &mut daemon);
+    wait_until_delivered(&mut daemon);
+    told.note(&daemon);
     // The end delivers what is left, and the last metrics. The folder outlives the daemon.
-    let (journal, kept) = (daemon.path("journal"), tempfile::tempdir().expect("a folder"));
-    let ended = daemon.again_after("TERM");
+    let (folder, kept) = (daemon.starting(), tempfile::tempdir().expect("a folder"));
+    told.log.extend(daemon.end("TERM").log);
     let kept = kept.path().join("journal");
-    fs::rename(journal, &kept).expect("moved");
-    drop(ended);
+    fs::rename(folder.path("journal"), &kept).expect("moved");
 
     let journalled = journalled(&kept);
-    let received = sabotage.collector.received();
-    assert_all_found(&journalled, &received);
+    let (received, end) = received_after(&sabotage.collector, 0);
+    let mut found = assert_found_but_for_rejected(&journalled, &received, &sabotage.between, &told);
     assert_counters_go_on(&journalled, &received);
     assert_memory_is_bounded(&memory);
+    drop(received);
+
+    export(&kept, &told.to_export(), &sabotage.collector);
+    let (received, _) = received_after(&sabotage.collector, end);
+    found.extend(roots(&received).map(|span| (span.trace_id.clone(), span.id.clone())));
+    let journalled = journalled.iter().map(identity);
+    assert_eq!(
+        found,
+        journalled.collect::<HashSet<_>>(),
+        "after the export every run is there"
+    );
+}
+
+/// Waits until less than a request has to be delivered: as long as that takes, but each thousand runs, which are some
+/// seconds on a busy machine, within the bound of all waiting.
+fn wait_until_delivered(daemon: &mut Daemon) {
+    let waiting = |daemon: &Daemon| daemon.metric("synthetic_runner_telemetry_spooled", &["\"traces\""]);
+    let mut before = f64::INFINITY;
+    while before >= MAX_REQUEST as f64 {
+        before = daemon.wait_until("some of what waits is delivered", |daemon| {
+            let enough = (before - 1000.0).max(MAX_REQUEST as f64);
+            waiting(daemon).filter(|waiting| before.is_infinite() || *waiting < enough)
+        });
+    }
+}
+
+/// While the collector rejects every second run, the daemon counts as many spans as the answers named.
+fn assert_rejections_are_named(sabotage: &mut Sabotage, daemon: &mut Daemon) {
+    let counted = |daemon: &Daemon| {
+        let counted = daemon.metric("synthetic_runner_telemetry_rejected_total", &["\"traces\""]);
+        counted.unwrap_or_default() as u64
+    };
+    let before = (counted(daemon), sabotage.between.rejected().spans);
+    sabotage.turn_to(Trouble::Way(Way::TakesHalf));
+    daemon.wait_until("a thousand spans are rejected", |_| {
+        (sabotage.between.rejected().spans >= before.1 + 1000).then_some(())
+    });
+    sabotage.mend();
+    daemon.wait_until("as many are counted as were rejected", |daemon| {
+        (counted(daemon) - before.0 == sabotage.between.rejected().spans - before.1).then_some(())
+    });
+}
+
+/// Sends the runs of a time again, to the collector itself.
+fn export(kept: &Path, (since, until): &(String, String), collector: &Collector) {
+    // However long it takes: it is a whole trial that is sent.
+    let finished = Command::new(executable())
+        .args(["journal", "export", "--since", since, "--until", until, "--dir"])
+        .arg(kept)
+        .env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("http://{}", collector.http_address()),
+        )
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        .output()
+        .expect("the program");
+    let said = String::from_utf8_lossy(&[finished.stdout, finished.stderr].concat()).into_owned();
+    assert!(finished.status.success(), "{said}");
+    println!("exported from {since} to {until}: {}", said.trim_end());
+}
+
+/// What the collector got after so many bytes of what it wrote down, and how many there are now.
+fn received_after(collector: &Collector, bytes: usize) -> (Received, usize) {
+    let text = collector.received_text();
+    (Received::of_lines(&text[bytes..]), text.len())
 }
 
 /// What the process holds in memory, in MiB.
@@ -226,44 +331,86 @@ fn runs_counted(daemon: &Daemon) -> f64 {
 
 /// The reports of a journal, oldest first.
 fn journalled(folder: &Path) -> Vec<Value> {
-    let finished = bedcheck([
-        "journal",
-        "--dir",
-        &folder.display().to_string(),
-        "--format",
-        "json",
-    ]);
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    finished.reports()
+    let finished = Command::new(executable())
+        .args(["journal", "--format", "json", "--dir"])
+        .arg(folder)
+        .output()
+        .expect("the program");
+    assert!(
+        finished.status.success(),
+        "{}",
+        String::from_utf8_lossy(&finished.stderr)
+    );
+    let lines = finished
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).expect("a report"))
+        .collect()
 }
 
-/// Each report has a root span with its identity, and no other run has one. Where an answer was lost a collector gets
-/// the same twice, and has to be able to tell: what comes again says the same.
-fn assert_all_found(journalled: &[Value], received: &Received) {
-    let mut found = HashMap::<(&str, &str), &Span>::new();
-    let mut again = 0;
-    for span in received.spans.iter().filter(|span| span.parent.is_empty()) {
-        let Some(first) = found.insert((&span.trace_id, &span.id), span) else {
+fn roots(received: &Received) -> impl Iterator<Item = &Span> {
+    received.spans.iter().filter(|span| span.parent.is_empty())
+}
+
+/// The trace of a report's run, and its root span.
+fn identity(report: &Value) -> (String, String) {
+    (
+        text(report, "trace_id").to_owned(),
+        text(report, "run_id").to_owned(),
+    )
+}
+
+/// Each report has a root span with its identity, but for those of which the collector said that it rejected them, and
+/// no other run has one. Where an answer was lost a collector gets the same twice, and has to be able to tell: what
+/// comes again says the same, and the daemon knows how much it may be. The identities that were found.
+fn assert_found_but_for_rejected(
+    journalled: &[Value],
+    received: &Received,
+    between: &Between,
+    told: &Told,
+) -> HashSet<(String, String)> {
+    let mut first = HashMap::<(&str, &str), &Span>::new();
+    let mut copies = 0;
+    for span in roots(received) {
+        let Some(first) = first.insert((&span.trace_id, &span.id), span) else {
             continue;
         };
-        again += 1;
+        copies += 1;
         assert_eq!((first.start, first.end), (span.start, span.end), "{span:?}");
         assert_eq!(first.attributes, span.attributes, "{span:?}");
     }
-    let runs = journalled.len();
-    println!("{runs} runs, {again} copies of them");
-    for report in journalled {
-        let identity = (text(report, "trace_id"), text(report, "run_id"));
-        let found = found.remove(&identity);
+    let found: HashSet<_> = roots(received)
+        .map(|span| (span.trace_id.clone(), span.id.clone()))
+        .collect();
+    let kept: HashSet<_> = journalled.iter().map(identity).collect();
+    let (runs, rejected) = (journalled.len(), between.rejected());
+    let missing: Vec<_> = kept.difference(&found).collect();
+    println!(
+        "{runs} runs; {} found, {} rejected of {} spans rejected; {copies} copies, {} sent without an answer, {} answers cut",
+        found.len(),
+        missing.len(),
+        rejected.spans,
+        told.unconfirmed,
+        between.answers_cut(),
+    );
+    for (trace, _) in &missing {
         assert!(
-            found.is_some(),
-            "of {runs} runs this one is not in the collector: {report}"
+            rejected.traces.contains(trace),
+            "of {runs} runs {trace} is not in the collector"
         );
     }
+    assert!(!missing.is_empty(), "nothing was rejected for good");
+    let others: Vec<_> = found.difference(&kept).collect();
     assert!(
-        found.is_empty(),
-        "the collector has runs that are not in the journal: {found:?}"
+        others.is_empty(),
+        "the collector has runs that are not in the journal: {others:?}"
     );
+    // A kill costs the request under way, and the one before if its answer was not noted yet.
+    let most = told.unconfirmed + told.kills * 2 * MAX_REQUEST;
+    assert!(copies <= most, "{copies} copies, and {most} are explained");
+    found
 }
 
 fn text<'v>(report: &'v Value, name: &str) -> &'v str {

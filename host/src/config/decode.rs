@@ -101,6 +101,7 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
     let headers = table
         .get("headers")
         .and_then(|value| value.conceal().table(otlp_headers));
+    let resource = table.get("resource").and_then(|value| value.table(otlp_resource));
     let ca_file = table.get("ca_file").and_then(|value| value.path());
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
@@ -113,6 +114,7 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         endpoint: endpoint?,
         protocol,
         headers,
+        resource: resource.unwrap_or_default(),
         ca_file,
         timeout,
         exponential_histograms,
@@ -141,6 +143,20 @@ fn otlp_headers(table: &mut Table<'_>) -> BTreeMap<String, String> {
         }
     }
     headers
+}
+
+fn otlp_resource(table: &mut Table<'_>) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    for (name, value) in table.take_entries() {
+        if name.trim().is_empty() {
+            value.refuse_key("wanted the name of an attribute, such as `\"deployment.environment.name\"`");
+            continue;
+        }
+        if let Some(text) = value.string() {
+            attributes.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    attributes
 }
 
 fn resolver(table: &mut Table<'_>) -> Resolver {

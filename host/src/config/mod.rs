@@ -164,6 +164,8 @@ pub struct Otlp {
     /// Sent with every request; without it, those of `OTEL_EXPORTER_OTLP_HEADERS`. They may hold tokens, so
     /// `Debug` shows the names only.
     pub headers: Option<BTreeMap<String, String>>,
+    /// Attributes of everything that is exported, over those of the environment and our own.
+    pub resource: BTreeMap<String, String>,
     /// Authorities to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
     /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
@@ -186,6 +188,7 @@ impl std::fmt::Debug for Otlp {
                     .as_ref()
                     .map(|headers| headers.keys().collect::<Vec<_>>()),
             )
+            .field("resource", &self.resource)
             .field("ca_file", &self.ca_file)
             .field("timeout", &self.timeout)
             .field("exponential_histograms", &self.exponential_histograms)

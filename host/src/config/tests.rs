@@ -284,6 +284,25 @@ fn what_the_otlp_table_leaves_out_is_left_to_the_environment() {
 }
 
 #[test]
+fn attributes_of_the_resource_are_texts_by_quoted_names() {
+    let otlp = |resource: &str| {
+        let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\n";
+        parse(&format!("[otlp]\nendpoint = \"http://x\"\n{resource}\n{check}"))
+    };
+    let attributes = otlp(r#"resource = { "deployment.environment.name" = "north", team = "" }"#);
+    let wanted = [("deployment.environment.name", "north"), ("team", "")];
+    let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(attributes.unwrap().otlp.unwrap().resource, wanted.into());
+    for wrong in [
+        "resource.deployment.name = \"a\"",
+        "resource = { \"\" = \"a\" }",
+        "resource = { a = 1 }",
+    ] {
+        assert!(otlp(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn places_of_keys_are_kept() {
     let config = parse("[[check]]\nname = \"a\"\nplugin = \"http\"\n").unwrap();
     let place = |key| config.checks[0].key_location(key).to_string();

@@ -76,6 +76,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let mut settings = Settings::of(config.otlp.as_ref(), &environment)?;
     let histograms = settings.as_ref().map(|settings| settings.histograms);
     let mut attributes = Meters::resource_from(&environment);
+    attributes.extend(config.otlp.iter().flat_map(|otlp| otlp.resource.clone()));
     let kept = keeping::settings(config.journal.as_ref());
     if let Some(dir) = &kept.dir {
         // What goes on after a restart goes on as the same series.

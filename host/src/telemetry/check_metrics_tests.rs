@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::super::checks::MOST_WITH_HISTOGRAMS;
 use super::super::meters::{CheckLabels, Meters};
@@ -13,7 +13,7 @@ use crate::outcome::{ErrorType, InjectedFault};
 use crate::telemetry::specimen::{error, failing, measurement, passing, refused_and_passing, skipped};
 
 fn metrics() -> Meters {
-    Meters::of_checks(Resource::builder_empty().build(), Histograms::Explicit)
+    Meters::of_checks(Resource::default(), Histograms::Explicit)
 }
 
 /// Each point as `metric{attribute=value,...} value`; of a histogram, the count.

@@ -33,6 +33,7 @@ fn configured(otlp: &Otlp) -> Result<Configured, String> {
         timeout: otlp.timeout,
         ca_file: otlp.ca_file.clone(),
         client: None,
+        resource: otlp.resource.clone(),
         histograms: otlp.exponential_histograms.map(|is_exponential| {
             if is_exponential {
                 Histograms::Exponential

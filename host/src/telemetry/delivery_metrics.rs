@@ -19,6 +19,7 @@ pub(super) struct ExportMetrics {
     duration: Arc<Instrument>,
     rejected: Arc<Instrument>,
     refused: Arc<Instrument>,
+    unconfirmed: Arc<Instrument>,
     last_success: Arc<Instrument>,
     process: Process,
 }
@@ -53,6 +54,7 @@ impl ExportMetrics {
             duration: registry.make(&catalogue::EXPORT_DURATION),
             rejected: registry.make(&catalogue::REJECTED),
             refused: registry.make(&catalogue::REFUSED),
+            unconfirmed: registry.make(&catalogue::UNCONFIRMED),
             last_success: registry.make(&catalogue::LAST_SUCCESS),
             process: Process::new(start),
         }
@@ -78,6 +80,7 @@ impl ExportMetrics {
             }
             self.rejected.set(owner, by_signal, whole(figures.rejected));
             self.refused.set(owner, by_signal, whole(figures.refused));
+            self.unconfirmed.set(owner, by_signal, whole(figures.unconfirmed));
             if let Some(moment) = figures.last_success {
                 let moment = Value::Real(seconds_since_1970(moment));
                 self.last_success.set(owner, by_signal, moment);

@@ -6,10 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue as Attribute};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
-use opentelemetry_proto::tonic::resource::v1::Resource as WireResource;
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::check_metrics::CheckMetrics;
 use super::delivery_metrics::{ExportMetrics, JournalMetrics};
@@ -204,16 +203,7 @@ impl Meters {
 
     /// The same under the attributes of the process.
     pub(super) fn pages(&self, now: SystemTime) -> impl Iterator<Item = ResourceMetrics> + use<> {
-        let attributes = self.0.resource.iter();
-        let attributes = attributes.map(|(key, value)| Attribute {
-            key: key.as_str().to_owned(),
-            value: Some(value.clone().into()),
-            ..Attribute::default()
-        });
-        let resource = WireResource {
-            attributes: attributes.collect(),
-            ..WireResource::default()
-        };
+        let resource = self.0.resource.clone();
         self.export(now).map(move |scope| ResourceMetrics {
             resource: Some(resource.clone()),
             scope_metrics: vec![scope],

@@ -17,7 +17,7 @@ use super::{logs, resource, spans};
 
 /// The signals that are made of reports and exported: where each goes, and how its requests are made.
 pub(super) fn of_reports(settings: &Settings) -> Vec<(Signal, &Destination, Render)> {
-    let resource = resource::message(&settings.resource);
+    let resource = resource::resource(&settings.resource);
     let traces = settings.traces.iter();
     let traces = traces.map(|destination| (Signal::Traces, destination, traces_of(&resource)));
     let logs = settings.logs.iter();

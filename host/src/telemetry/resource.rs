@@ -1,13 +1,11 @@
-//! Who exports: the attributes of everything that leaves this process. What the environment says wins over what we
-//! found out by ourselves. Reading is apart from concluding, which is pure.
+//! Who exports: the attributes of everything that leaves this process. What the file and the environment say wins over
+//! what we found out by ourselves. Reading is apart from concluding, which is pure.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use opentelemetry::KeyValue;
-use opentelemetry_proto::tonic::resource::v1;
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use sha2::{Digest, Sha256};
 
 use super::machine::Machine;
@@ -20,19 +18,9 @@ const INSTANCE: &str = "service.instance.id";
 /// must never look like one.
 static RANDOM_INSTANCE: LazyLock<String> = LazyLock::new(|| uuid(rand::random(), 4));
 
-/// What we know of ourselves, with what the environment says over it, as the SDK wants it.
-pub(super) fn resource(environment: &BTreeMap<String, String>) -> Resource {
-    let attributes = attributes(environment).into_iter();
-    let attributes = attributes.map(|(name, value)| match value {
-        Said::Text(text) => KeyValue::new(name, text),
-        Said::Number(number) => KeyValue::new(name, number),
-    });
-    Resource::builder_empty().with_attributes(attributes).build()
-}
-
-/// The same as OTLP's message.
-pub(super) fn message(environment: &BTreeMap<String, String>) -> v1::Resource {
-    let said = attributes(environment);
+/// What we know of ourselves, with what the environment and the file say over it.
+pub(super) fn resource(said: &BTreeMap<String, String>) -> Resource {
+    let said = attributes(said);
     let mut gathered = Attributes::default();
     for (name, value) in &said {
         match value {
@@ -41,10 +29,10 @@ pub(super) fn message(environment: &BTreeMap<String, String>) -> v1::Resource {
         }
     }
     let (attributes, dropped_attributes_count) = gathered.finish();
-    v1::Resource {
+    Resource {
         attributes,
         dropped_attributes_count,
-        ..v1::Resource::default()
+        ..Resource::default()
     }
 }
 
@@ -79,7 +67,7 @@ enum Said {
     Number(i64),
 }
 
-fn attributes(environment: &BTreeMap<String, String>) -> BTreeMap<String, Said> {
+fn attributes(said: &BTreeMap<String, String>) -> BTreeMap<String, Said> {
     let mut attributes = of_program();
     let found = Machine::read().attributes();
     attributes.extend(
@@ -87,7 +75,7 @@ fn attributes(environment: &BTreeMap<String, String>) -> BTreeMap<String, Said> 
             .into_iter()
             .map(|(name, text)| (name.to_owned(), Said::Text(text))),
     );
-    let said = environment.iter();
+    let said = said.iter();
     attributes.extend(said.map(|(name, value)| (name.clone(), Said::Text(value.clone()))));
     attributes
 }
@@ -141,39 +129,28 @@ fn uuid(mut bytes: [u8; 16], version: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+
     use super::*;
 
     #[test]
-    fn the_environment_wins_over_what_we_know() {
+    fn what_is_said_wins_over_what_we_know_and_is_the_same_again() {
         let said = BTreeMap::from([("service.name".to_owned(), "probes".to_owned())]);
         let resource = resource(&said);
-        let value = |name: &'static str| resource.get(&name.into()).map(|value| value.to_string());
-        assert_eq!(value("service.name").as_deref(), Some("probes"));
+        let value = |name: &str| {
+            let pair = resource.attributes.iter().find(|pair| pair.key == name)?;
+            pair.value.as_ref()?.value.clone()
+        };
         assert_eq!(
-            value("service.version").as_deref(),
-            Some(env!("CARGO_PKG_VERSION"))
+            value("service.name"),
+            Some(Value::StringValue("probes".to_owned()))
         );
-        assert_eq!(value("service.instance.id").map(|id| id.len()), Some(36));
-    }
-
-    #[test]
-    fn the_message_says_the_same_as_the_resource_of_the_sdk_and_both_say_it_again() {
-        let said = BTreeMap::from([("deployment.environment.name".to_owned(), "north".to_owned())]);
-        let texts = |pairs: Vec<(String, String)>| BTreeMap::from_iter(pairs);
-        let of_sdk = resource(&said);
-        let of_sdk = of_sdk
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()));
-        let of_message = message(&said).attributes.into_iter().map(|pair| {
-            use opentelemetry_proto::tonic::common::v1::any_value::Value;
-            let text = match pair.value.and_then(|value| value.value) {
-                Some(Value::StringValue(text)) => text,
-                Some(Value::IntValue(number)) => number.to_string(),
-                other => panic!("{other:?}"),
-            };
-            (pair.key, text)
-        });
-        assert_eq!(texts(of_sdk.collect()), texts(of_message.collect()));
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        assert_eq!(value("service.version"), Some(Value::StringValue(version)));
+        let process = i64::from(std::process::id());
+        assert_eq!(value("process.pid"), Some(Value::IntValue(process)));
+        assert!(matches!(value("service.instance.id"), Some(Value::StringValue(id)) if id.len() == 36));
+        assert_eq!(resource, super::resource(&said));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Configured {
     pub client: Option<ClientIdentity>,
     /// In which form histograms leave. Default: with explicit buckets.
     pub histograms: Option<Histograms>,
+    /// Attributes of everything exported; they win over those of the environment.
+    pub resource: BTreeMap<String, String>,
 }
 
 /// How OTLP is spoken.
@@ -195,16 +197,21 @@ impl Settings {
         let logs = destination(Signal::Logs, configured, &mut environment);
         let said = environment.histograms();
         let written = configured.and_then(|configured| configured.histograms);
+        let metric_interval = environment.milliseconds("OTEL_METRIC_EXPORT_INTERVAL");
+        let mut resource = environment.resource_attributes();
+        resource.extend(
+            configured
+                .iter()
+                .flat_map(|configured| configured.resource.clone()),
+        );
         let exported = traces.is_some() || metrics.is_some() || logs.is_some();
         let settings = Self {
             traces,
             metrics,
             logs,
-            metric_interval: environment
-                .milliseconds("OTEL_METRIC_EXPORT_INTERVAL")
-                .unwrap_or(METRIC_INTERVAL),
+            metric_interval: metric_interval.unwrap_or(METRIC_INTERVAL),
             histograms: written.or(said).unwrap_or_default(),
-            resource: environment.resource_attributes(),
+            resource,
         };
         environment.finish(exported.then_some(settings))
     }

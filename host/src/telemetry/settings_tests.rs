@@ -197,6 +197,22 @@ fn what_cannot_be_used_is_said_all_at_once() {
 }
 
 #[test]
+fn the_table_says_more_of_the_resource_than_the_environment() {
+    let said = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let table = Configured {
+        resource: BTreeMap::from([said("team", "south"), said("deployment.environment.name", "test")]),
+        ..file("http://c")
+    };
+    let settings = settings(Some(&table), &[("OTEL_RESOURCE_ATTRIBUTES", "team=north,zone=1")]);
+    let wanted = [
+        said("team", "south"),
+        said("zone", "1"),
+        said("deployment.environment.name", "test"),
+    ];
+    assert_eq!(settings.resource, BTreeMap::from(wanted));
+}
+
+#[test]
 fn the_form_of_histograms_is_that_of_the_table_or_else_the_environments() {
     let exponential = (
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",

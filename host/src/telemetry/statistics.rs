@@ -62,6 +62,8 @@ pub struct SignalFigures {
     pub rejected: u64,
     /// Reports that a collector refused for good; they stay in the journal.
     pub refused: u64,
+    /// Reports of requests that were sent and had no answer: they were sent again, and may have arrived twice.
+    pub unconfirmed: u64,
     /// Reports that were gone before they could be delivered.
     pub dropped: u64,
     /// Pauses before another try.
@@ -106,6 +108,11 @@ impl Statistics {
     /// So many reports were refused for good.
     pub(super) fn refused(&self, signal: Signal, reports: u64) {
         self.with(signal, |figures| figures.refused += reports);
+    }
+
+    /// So many reports were sent without an answer.
+    pub(super) fn unconfirmed(&self, signal: Signal, reports: u64) {
+        self.with(signal, |figures| figures.unconfirmed += reports);
     }
 
     /// So many reports were gone before they could be delivered.

@@ -139,6 +139,21 @@ pub struct Exemplar {
 }
 
 impl Received {
+    /// What lines of OTLP/JSON say, one for each request. A line is there when its end is.
+    ///
+    /// # Panics
+    ///
+    /// When one is something else.
+    #[must_use]
+    pub fn of_lines(lines: &str) -> Self {
+        let mut received = Self::default();
+        for line in lines.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let request = serde_json::from_str(line);
+            received.add(&request.unwrap_or_else(|error| panic!("the collector wrote `{line}`: {error}")));
+        }
+        received
+    }
+
     /// The newest export of the metric of this name.
     pub fn metric(&self, name: &str) -> Option<&Metric> {
         self.metrics.iter().rev().find(|metric| metric.name == name)
@@ -150,7 +165,7 @@ impl Received {
     }
 
     /// Adds a request.
-    pub(super) fn add(&mut self, request: &Value) {
+    fn add(&mut self, request: &Value) {
         for of_resource in list(&request["resourceSpans"]) {
             let resource = attributes(&of_resource["resource"]);
             for of_scope in list(&of_resource["scopeSpans"]) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::reports::{MAX_REPORTS, fitting};
+use super::pace::MAX_REPORTS;
+use super::reports::fitting;
 use super::{MAX_REQUEST, MAX_RETRY_AFTER, Render};
 use crate::journal::Sequence;
 use crate::outcome::Report;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::said::Said;
 use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, expiry, has_time, pause, points};
 use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Payload};
@@ -31,6 +32,8 @@ pub(in crate::telemetry) async fn deliver_metrics(
         source,
         largest: MAX_REQUEST,
         failure: None,
+        rejected: (0, String::new()),
+        said: Said::default(),
     };
     let mut wait = interval;
     while pause(wait, &mut stop).await {
@@ -52,7 +55,7 @@ pub(in crate::telemetry) async fn deliver_metrics(
         let url = delivery.way.url();
         format!("the metrics did not reach `{url}`: {reason}")
     });
-    lost.into_iter().chain(delivery.way.rejection()).collect()
+    lost.into_iter().chain(delivery.rejection()).collect()
 }
 
 struct Delivery {
@@ -62,6 +65,9 @@ struct Delivery {
     largest: usize,
     /// Why the last export failed, if it did.
     failure: Option<String>,
+    /// How many points were rejected of exports that were taken, and the last word about that.
+    rejected: (u64, String),
+    said: Said,
 }
 
 impl Delivery {
@@ -102,8 +108,9 @@ impl Delivery {
     async fn send(&mut self, requests: Vec<Payload>, stop: &mut Stop) -> Result<(), Option<Duration>> {
         for request in requests {
             match self.way.export(request, stop).await {
-                Answer::Delivered | Answer::Partial { .. } => {}
-                Answer::Retry { after, reason } => return Err(self.fail(reason, after)),
+                Answer::Delivered => {}
+                Answer::Partial { rejected, message } => self.note_rejected(rejected, message),
+                Answer::Retry { after, reason, .. } => return Err(self.fail(reason, after)),
                 Answer::TooLarge { reason } => {
                     self.largest = (self.largest / 2).max(MIN_REQUEST);
                     return Err(self.fail(reason, None));
@@ -113,6 +120,26 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    fn note_rejected(&mut self, rejected: u64, message: String) {
+        self.way.statistics().rejected(self.way.signal(), rejected);
+        if let Some(rejected) = self.said.is_due(rejected, Instant::now())
+            && !self.way.is_ending()
+        {
+            let url = self.way.url();
+            tracing::warn!(
+                rejected,
+                "`{url}` took an export of metrics and rejected {rejected} of them: {message}"
+            );
+        }
+        self.rejected = (self.rejected.0.saturating_add(rejected), message);
+    }
+
+    /// A sentence about what was rejected of exports that were taken, if anything was.
+    fn rejection(&self) -> Option<String> {
+        let ((count, message), url) = (&self.rejected, self.way.url());
+        (*count > 0).then(|| format!("`{url}` rejected {count} of the metrics: {message}"))
     }
 
     fn fail(&mut self, reason: String, after: Option<Duration>) -> Option<Duration> {

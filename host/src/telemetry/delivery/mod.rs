@@ -4,7 +4,10 @@
 
 mod again;
 mod backoff;
+mod losses;
 mod metrics;
+mod pace;
+mod period;
 mod points;
 mod reports;
 mod said;

@@ -8,17 +8,15 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::said::Said;
+use super::losses::Losses;
+use super::pace::{MAX_REPORTS, Pace, Step};
 use super::{FINAL_PAUSES, MAX_REQUEST, Stop, Way, has_time, pause, stopped};
 use crate::journal::{Feed, Sequence};
 use crate::outcome::Report;
-use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Payload};
 
 /// How long a finished run waits for others to share an export with.
 const LINGER: Duration = Duration::from_secs(1);
-/// Reports of a request at most: at some 6 KiB of spans for each this is what a request may have.
-pub(super) const MAX_REPORTS: usize = 512;
 
 /// Reports with their numbers.
 pub(in crate::telemetry) type Numbered = (Sequence, Arc<Report>);
@@ -30,29 +28,10 @@ pub(in crate::telemetry) struct Delivery {
     way: Way,
     feed: Feed,
     render: Render,
-    /// Whether what is not delivered stays on disk.
-    is_kept: bool,
     /// Taken from the feed and not delivered.
     pending: VecDeque<Numbered>,
-    /// Reports of the next request at most: fewer after one that was too large.
-    limit: usize,
-    refused: Refused,
-    skipped: Skipped,
-}
-
-/// What the destination will never take.
-#[derive(Debug, Default)]
-struct Refused {
-    runs: u64,
-    reason: String,
-    said: Said,
-}
-
-/// What was gone before it could be delivered.
-#[derive(Debug, Default)]
-struct Skipped {
-    runs: u64,
-    said: Said,
+    pace: Pace,
+    losses: Losses,
 }
 
 /// What became of a try.
@@ -64,17 +43,15 @@ enum Try {
 }
 
 impl Delivery {
-    /// A delivery of what `render` makes of the feed's reports.
+    /// A delivery of what `render` makes of the feed's reports, which are kept on disk or not.
     pub(in crate::telemetry) fn new(way: Way, feed: Feed, render: Render, is_kept: bool) -> Self {
         Self {
             way,
             feed,
             render,
-            is_kept,
             pending: VecDeque::new(),
-            limit: MAX_REPORTS,
-            refused: Refused::default(),
-            skipped: Skipped::default(),
+            pace: Pace::default(),
+            losses: Losses::new(is_kept),
         }
     }
 
@@ -87,7 +64,7 @@ impl Delivery {
                     () = stopped(&mut stop) => break,
                     batch = self.feed.next(MAX_REPORTS, LINGER) => batch,
                 };
-                self.note_skipped(batch.skipped);
+                self.losses.skipped(batch.skipped, &self.way);
                 self.pending.extend(batch.reports);
             }
             if let Try::Later(length) = self.try_once(&mut stop).await {
@@ -95,7 +72,7 @@ impl Delivery {
             }
         }
         self.finish(&mut stop).await;
-        self.losses()
+        self.losses.sentences(self.feed.waiting().0, &self.way)
     }
 
     /// Delivers what is left, as long as there is time.
@@ -112,7 +89,7 @@ impl Delivery {
                 let Ok(batch) = timeout_at(deadline, next).await else {
                     return;
                 };
-                self.note_skipped(batch.skipped);
+                self.losses.skipped(batch.skipped, &self.way);
                 self.pending.extend(batch.reports);
             }
             if let Try::Later(asked_for) = self.try_once(stop).await {
@@ -128,9 +105,13 @@ impl Delivery {
         }
     }
 
-    /// Sends what may be in one request of what is pending.
+    /// Sends what may be in one request of what is pending, or asks whether anybody answers.
     async fn try_once(&mut self, stop: &mut Stop) -> Try {
-        let (count, payload) = match self.request().await {
+        let limit = match self.pace.next() {
+            Step::Ask => return self.ask(stop).await,
+            Step::Send(limit) => limit,
+        };
+        let (count, payload) = match self.request(limit).await {
             Ok((count, Some(payload))) => (count, payload),
             Ok((count, None)) => {
                 self.done(count);
@@ -138,23 +119,63 @@ impl Delivery {
             }
             Err((count, error)) => return self.not_made(count, &error),
         };
-        match self.way.export(payload, stop).await {
-            Answer::Delivered | Answer::Partial { .. } => {
+        let answer = self.way.export(payload, stop).await;
+        self.conclude(count, answer)
+    }
+
+    /// What the answer to a request of so many reports means for them.
+    fn conclude(&mut self, count: usize, answer: Answer) -> Try {
+        match answer {
+            Answer::Delivered => {
+                self.pace.taken();
                 self.done(count);
-                self.limit = (self.limit + self.limit / 8 + 1).min(MAX_REPORTS);
                 Try::Done
             }
-            Answer::Retry { after, .. } => self.later(after),
+            Answer::Partial { rejected, message } => {
+                self.pace.taken();
+                let of = self.pending.make_contiguous();
+                self.losses.rejected(rejected, &of[..count], &message, &self.way);
+                self.done(count);
+                Try::Done
+            }
+            Answer::Retry {
+                after,
+                may_have_arrived,
+                ..
+            } => {
+                self.pace.failed(may_have_arrived);
+                if may_have_arrived {
+                    let (statistics, signal) = (self.way.statistics(), self.way.signal());
+                    statistics.unconfirmed(signal, count as u64);
+                }
+                self.later(after)
+            }
             Answer::TooLarge { .. } if count > 1 => {
-                self.limit = count / 2;
+                self.pace.fits(count / 2);
                 Try::Done
             }
             Answer::TooLarge { reason } | Answer::Refused { reason } => {
-                self.note_refused(count, reason);
+                self.pace.refused();
+                let of = self.pending.make_contiguous();
+                self.losses.refused(&of[..count], &reason, &self.way);
                 self.done(count);
                 // One that refuses everything, such as for want of a token, is not fed all there is at once.
                 self.later(None)
             }
+        }
+    }
+
+    /// Asks the destination whether it answers, by a request with nothing in it.
+    async fn ask(&mut self, stop: &mut Stop) -> Try {
+        let answer = self.way.ask(stop).await;
+        let asked_for = match answer {
+            Answer::Retry { after, .. } => Some(after),
+            _ => None,
+        };
+        self.pace.asked(asked_for.is_none());
+        match asked_for {
+            Some(after) => self.later(after),
+            None => Try::Done,
         }
     }
 
@@ -165,16 +186,16 @@ impl Delivery {
         Try::Later(self.way.pause_after_failure(after))
     }
 
-    /// As many of the pending reports as a request may have, and the request of them. It is made where it holds up
-    /// nobody. The error has how many reports it is about.
-    async fn request(&mut self) -> Result<(usize, Option<Payload>), (usize, JoinError)> {
-        let count = self.pending.len().min(self.limit);
+    /// As many of the pending reports as a request may have, no more than `limit`, and the request of them. It is made
+    /// where it holds up nobody. The error has how many reports it is about.
+    async fn request(&mut self, limit: usize) -> Result<(usize, Option<Payload>), (usize, JoinError)> {
+        let count = self.pending.len().min(limit);
         let reports: Vec<Numbered> = self.pending.iter().take(count).cloned().collect();
         let render = Arc::clone(&self.render);
         let made = tokio::task::spawn_blocking(move || fitting(&reports, &*render, MAX_REQUEST));
         let (fitting, payload) = made.await.map_err(|error| (count, error))?;
         if fitting < count {
-            self.limit = fitting;
+            self.pace.fits(fitting);
         }
         Ok((fitting, payload))
     }
@@ -186,11 +207,11 @@ impl Delivery {
             return self.later(None);
         }
         if count > 1 {
-            self.limit = count / 2;
+            self.pace.fits(count / 2);
             return Try::Done;
         }
         tracing::error!("no request can be made of a report, which is left out: {error}");
-        self.note_skipped(1);
+        self.losses.skipped(1, &self.way);
         self.done(count);
         Try::Done
     }
@@ -201,81 +222,6 @@ impl Delivery {
         if let Some((sequence, _)) = last {
             self.feed.delivered(sequence);
         }
-    }
-
-    fn note_refused(&mut self, count: usize, reason: String) {
-        let runs = count as u64;
-        self.way.statistics().refused(self.way.signal(), runs);
-        self.refused.runs += runs;
-        if let Some(runs) = self.refused.said.is_due(runs, Instant::now())
-            && !self.way.is_ending()
-        {
-            let (what, url) = (self.way.what(), self.way.url());
-            let kept = if self.is_kept {
-                "; they are in the journal, and `bedcheck journal export` sends them again"
-            } else {
-                ""
-            };
-            // Many collectors take spans and metrics only.
-            let hint = match self.way.signal() {
-                Signal::Logs => "; for a collector without logs there is `OTEL_LOGS_EXPORTER=none`",
-                Signal::Traces | Signal::Metrics => "",
-            };
-            tracing::error!(
-                runs,
-                "`{url}` refuses the {what} of {} for good: {reason}{kept}{hint}",
-                told(runs)
-            );
-        }
-        self.refused.reason = reason;
-    }
-
-    fn note_skipped(&mut self, runs: u64) {
-        if runs == 0 {
-            return;
-        }
-        self.way.statistics().dropped(self.way.signal(), runs);
-        self.skipped.runs += runs;
-        if let Some(runs) = self.skipped.said.is_due(runs, Instant::now())
-            && !self.way.is_ending()
-        {
-            let what = self.way.what();
-            tracing::error!(
-                runs,
-                "the {what} of {} were dropped before they could be sent",
-                told(runs)
-            );
-        }
-    }
-
-    fn losses(&self) -> Vec<String> {
-        let what = self.way.what();
-        let mut losses = Vec::new();
-        let waiting = self.feed.waiting().0;
-        if waiting > 0 {
-            let hint = if self.is_kept {
-                "; they are in the journal, and the next start sends them"
-            } else {
-                ""
-            };
-            losses.push(format!(
-                "the {what} of {} {}{hint}",
-                told(waiting),
-                self.way.complaint()
-            ));
-        }
-        if self.refused.runs > 0 {
-            let (runs, url, reason) = (told(self.refused.runs), self.way.url(), &self.refused.reason);
-            losses.push(format!("the {what} of {runs} did not reach `{url}`: {reason}"));
-        }
-        if self.skipped.runs > 0 {
-            let runs = told(self.skipped.runs);
-            losses.push(format!(
-                "the {what} of {runs} were dropped before they could be sent"
-            ));
-        }
-        losses.extend(self.way.rejection());
-        losses
     }
 }
 
@@ -291,13 +237,5 @@ pub(super) fn fitting(
             Some(payload) if payload.size() > maximum && count > 1 => count /= 2,
             payload => return (count, payload),
         }
-    }
-}
-
-fn told(runs: u64) -> String {
-    if runs == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{runs} runs")
     }
 }

@@ -166,14 +166,51 @@ async fn what_may_be_taken_later_is_sent_again_as_it_was_and_once() {
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
         assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
         let received = collector.received();
-        assert_eq!(received.len(), 3, "{protocol:?}");
-        assert!(received.iter().all(|request| request.body == received[0].body));
+        // Before what may have arrived comes again, it is asked whether anybody answers.
+        let [first, second, asked, third] = received.as_slice() else {
+            panic!("{protocol:?}: {} requests", received.len());
+        };
+        assert!(asked.body.is_empty() && !first.body.is_empty());
+        assert!(second.body == first.body && third.body == first.body);
         let figures = figures(&exporter);
-        assert_eq!(figures.exports, [1, 0, 2, 0, 0]);
+        assert_eq!((figures.exports, figures.unconfirmed), ([1, 0, 2, 0, 0], 2));
         assert_eq!(figures.pauses, 2);
         if protocol == Protocol::HttpProtobuf {
             assert!(figures.paused >= Duration::from_millis(1000 + 500), "{figures:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_do_not_come_cost_few_copies_and_all_are_counted() {
+    for protocol in PROTOCOLS {
+        let sent = std::sync::atomic::AtomicUsize::new(0);
+        let script = move |_, request: &Request| {
+            if request.body.is_empty() {
+                return success(protocol);
+            }
+            // Each arrives; of the fourth and fifth that is not said.
+            match sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                3 | 4 => Reply::Cut,
+                _ => success(protocol),
+            }
+        };
+        let collector = Scripted::start(protocol, script).await;
+        let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
+        reports(512).iter().for_each(|report| exporter.record(report));
+        until("delivered", || count(&exporter, ExportResult::Success) == 9).await;
+        let received: Vec<_> = collector.received().iter().map(runs).collect();
+        let sizes: Vec<_> = received.iter().map(BTreeSet::len).collect();
+        assert_eq!(
+            sizes,
+            [8, 16, 32, 64, 0, 8, 0, 8, 16, 32, 64, 128, 208],
+            "{protocol:?}"
+        );
+        let all: BTreeSet<u16> = received.iter().flatten().copied().collect();
+        let copies = sizes.iter().sum::<usize>() - all.len();
+        assert_eq!((all.len(), copies), (512, 64 + 8));
+        assert_eq!(figures(&exporter).unconfirmed, 64 + 8);
+        assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::said::Said;
 use super::{Stop, expiry};
 use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Client, Payload};
@@ -21,9 +20,6 @@ pub(in crate::telemetry) struct Way {
     backoff: Backoff,
     /// Why the last export failed, if it did.
     failure: Option<String>,
-    partial: Said,
-    /// What the destination rejected of exports that it took, and the last word about that.
-    rejected: (u64, String),
     /// Failures are now for the caller to say.
     is_last: bool,
 }
@@ -37,8 +33,6 @@ impl Way {
             statistics,
             backoff: Backoff::default(),
             failure: None,
-            partial: Said::default(),
-            rejected: (0, String::new()),
             is_last: false,
         }
     }
@@ -71,13 +65,28 @@ impl Way {
     /// An export, ended by the destination's timeout or by the end of the process.
     pub(super) async fn export(&mut self, payload: Payload, stop: &mut Stop) -> Answer {
         let began = Instant::now();
-        let answer = tokio::select! {
-            biased;
-            () = expiry(stop) => Answer::Retry { after: None, reason: "no answer in time".to_owned() },
-            answer = self.client.export(payload) => answer,
-        };
+        let answer = self.answer(payload, stop).await;
         self.note(&answer, began.elapsed());
         answer
+    }
+
+    /// A request with nothing in it, ended like an export. That it was answered says nothing about what was to be
+    /// exported, and is not noted; that it was not, is.
+    pub(super) async fn ask(&mut self, stop: &mut Stop) -> Answer {
+        let began = Instant::now();
+        let answer = self.answer(Payload::empty(self.signal), stop).await;
+        if matches!(answer, Answer::Retry { .. }) {
+            self.note(&answer, began.elapsed());
+        }
+        answer
+    }
+
+    async fn answer(&self, payload: Payload, stop: &mut Stop) -> Answer {
+        tokio::select! {
+            biased;
+            () = expiry(stop) => Answer::none("no answer in time".to_owned()),
+            answer = self.client.export(payload) => answer,
+        }
     }
 
     /// How long to wait before the next try.
@@ -98,26 +107,11 @@ impl Way {
         format!("did not reach `{}`: {reason}", self.url())
     }
 
-    /// A sentence about what was rejected of exports that were taken, if anything was.
-    pub(super) fn rejection(&self) -> Option<String> {
-        let (count, message) = &self.rejected;
-        (*count > 0).then(|| {
-            format!(
-                "`{}` rejected {count} of the {}: {message}",
-                self.url(),
-                self.what()
-            )
-        })
-    }
-
     /// Remembers how an export went. Only a change is logged: an outage is one line, its end another.
     fn note(&mut self, answer: &Answer, took: Duration) {
         let (result, failure) = match answer {
             Answer::Delivered => (ExportResult::Success, None),
-            Answer::Partial { rejected, message } => {
-                self.note_partial(*rejected, message);
-                (ExportResult::Partial, None)
-            }
+            Answer::Partial { .. } => (ExportResult::Partial, None),
             Answer::Retry { reason, .. } => (ExportResult::Retry, Some(reason.clone())),
             Answer::TooLarge { .. } => (ExportResult::TooLarge, None),
             Answer::Refused { reason } => (ExportResult::Refused, Some(reason.clone())),
@@ -142,20 +136,5 @@ impl Way {
             self.backoff.reset();
         }
         self.failure = failure;
-    }
-
-    fn note_partial(&mut self, rejected: u64, message: &str) {
-        self.statistics.rejected(self.signal, rejected);
-        self.rejected = (self.rejected.0.saturating_add(rejected), message.to_owned());
-        if self.is_last {
-            return;
-        }
-        if let Some(rejected) = self.partial.is_due(rejected, Instant::now()) {
-            let (what, url) = (self.what(), self.url());
-            tracing::warn!(
-                rejected,
-                "`{url}` took an export of {what} and rejected {rejected} of them: {message}"
-            );
-        }
     }
 }

@@ -7,7 +7,9 @@ use std::io;
 use std::sync::Arc;
 
 use opentelemetry::{KeyValue, Value as Attribute};
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::common;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::translation::{Kind, family_name, label_name};
 use super::{Exposition, Head, Number, Page, bound, push_label};
@@ -53,10 +55,7 @@ fn kind(kind: catalogue::Kind) -> Kind {
 
 /// What is the same for all metrics stands once, in `target_info`.
 fn target_info(page: &mut Page<'_>, labels: &mut Labels, resource: &Resource) -> io::Result<()> {
-    let attributes: Vec<KeyValue> = resource
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
-        .collect();
+    let attributes: Vec<KeyValue> = resource.attributes.iter().filter_map(plain).collect();
     let text = labels.of(&attributes, &[]);
     if text.is_empty() {
         return Ok(());
@@ -68,6 +67,16 @@ fn target_info(page: &mut Page<'_>, labels: &mut Labels, resource: &Resource) ->
         help: "The process that these metrics are of.",
     });
     page.sample(("target", "_info"), text, None, Number::Whole(1), None)
+}
+
+/// An attribute of the resource: they are texts and numbers.
+fn plain(attribute: &common::v1::KeyValue) -> Option<KeyValue> {
+    let value = match attribute.value.as_ref()?.value.as_ref()? {
+        AnyValue::StringValue(text) => Attribute::from(text.clone()),
+        AnyValue::IntValue(number) => Attribute::from(*number),
+        _ => return None,
+    };
+    Some(KeyValue::new(attribute.key.clone(), value))
 }
 
 /// A family, if there is anything of it.

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry_sdk::Resource;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::*;
 use crate::telemetry::metrics::catalogue::{Definition, Kind as Instrument};
 use crate::telemetry::metrics::{Owner, Registry, Value};
 use crate::telemetry::strict::{self, Sample};
+use crate::telemetry::values::Attributes;
 
 fn definition(
     name: &'static str,
@@ -86,9 +87,12 @@ fn registry() -> Registry {
 }
 
 fn page(format: Exposition) -> String {
-    let resource = Resource::builder_empty()
-        .with_attribute(KeyValue::new("service.name", "bed \"check\""))
-        .build();
+    let mut attributes = Attributes::default();
+    attributes.set("service.name", "bed \"check\"");
+    let resource = Resource {
+        attributes: attributes.finish().0,
+        ..Resource::default()
+    };
     let mut page = Vec::new();
     write_metrics(&resource, &registry().collected(), format, &mut page).unwrap();
     String::from_utf8(page).unwrap()

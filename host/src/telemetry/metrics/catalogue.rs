@@ -255,6 +255,9 @@ catalogue! {
     /// What it did not take.
     REFUSED: Kind::Counter, "synthetic.runner.telemetry.refused", "{report}",
         [SIGNAL], OF_RUNNER, "Reports that the collector refused for good; they stay in the journal.";
+    /// What it may have twice.
+    UNCONFIRMED: Kind::Counter, "synthetic.runner.telemetry.unconfirmed", "{report}",
+        [SIGNAL], OF_RUNNER, "Reports that were sent, had no answer and were sent again: the collector may have them twice.";
     /// When something last was.
     LAST_SUCCESS: Kind::Gauge, "synthetic.runner.telemetry.last_success.time", "s",
         [SIGNAL], OF_RUNNER, "When the collector last took something, since 1970.";

@@ -49,6 +49,9 @@ pub(in crate::telemetry) enum Answer {
         after: Option<Duration>,
         /// Why it was not taken.
         reason: String,
+        /// Whether the collector may have taken it nevertheless: it was sent to its end, and nothing says that it was
+        /// not taken.
+        may_have_arrived: bool,
     },
     /// The collector takes no requests as large; in parts it may be taken.
     TooLarge {
@@ -63,9 +66,21 @@ pub(in crate::telemetry) enum Answer {
 }
 
 impl Answer {
-    /// No word on when to try again.
-    pub(super) fn retry(reason: String) -> Self {
-        Self::Retry { after: None, reason }
+    /// There was no answer.
+    pub(in crate::telemetry) fn none(reason: String) -> Self {
+        Self::Retry {
+            after: None,
+            reason,
+            may_have_arrived: true,
+        }
+    }
+
+    /// The same of a request that was or was not sent to its end.
+    pub(super) fn of_request(mut self, is_whole: bool) -> Self {
+        if let Self::Retry { may_have_arrived, .. } = &mut self {
+            *may_have_arrived &= is_whole;
+        }
+        self
     }
 
     /// What a successful answer says of what was rejected.
@@ -110,6 +125,11 @@ impl Answer {
             | StatusCode::GATEWAY_TIMEOUT => Self::Retry {
                 after: retry_after(&head.headers, now),
                 reason,
+                // A gateway says so of a request that it has handed on.
+                may_have_arrived: matches!(
+                    head.status,
+                    StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+                ),
             },
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge { reason },
             _ => Self::Refused { reason },
@@ -119,10 +139,10 @@ impl Answer {
     /// What a gRPC status that is no success means, whether the collector said it or tonic for want of an answer.
     pub(super) fn of_status(status: &tonic::Status, teller: &Teller) -> Self {
         if let Some(cause) = status.source() {
-            return Self::retry(teller.told(&innermost(cause)));
+            return Self::none(teller.told(&innermost(cause)));
         }
         if CUT.iter().any(|begin| status.message().starts_with(begin)) {
-            return Self::retry("its answer ended before it was whole".to_owned());
+            return Self::none("its answer ended before it was whole".to_owned());
         }
         if is_our_limit(status.message()) {
             // A failure has no message; one that has is a success.
@@ -150,7 +170,14 @@ impl Answer {
             | Code::Aborted
             | Code::OutOfRange
             | Code::Unavailable
-            | Code::DataLoss => Self::Retry { after, reason },
+            | Code::DataLoss => Self::Retry {
+                after,
+                reason,
+                may_have_arrived: !matches!(
+                    status.code(),
+                    Code::ResourceExhausted | Code::OutOfRange | Code::Unavailable
+                ),
+            },
             _ => Self::Refused { reason },
         }
     }

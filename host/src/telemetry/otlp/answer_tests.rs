@@ -51,6 +51,30 @@ fn four_http_statuses_are_tried_again_and_no_others() {
 }
 
 #[test]
+fn only_who_says_that_it_took_nothing_has_taken_nothing() {
+    let may_have_arrived = |answer: Answer| match answer {
+        Answer::Retry { may_have_arrived, .. } => may_have_arrived,
+        other => panic!("{other:?}"),
+    };
+    for (status, wanted) in [(429, false), (502, true), (503, false), (504, true)] {
+        let answer = of_http(status, &[], b"");
+        assert_eq!(may_have_arrived(answer.clone()), wanted, "{status}");
+        assert!(!may_have_arrived(answer.of_request(false)), "{status}");
+    }
+    for (code, wanted) in [
+        (Code::Unavailable, false),
+        (Code::OutOfRange, false),
+        (Code::Cancelled, true),
+        (Code::DeadlineExceeded, true),
+        (Code::Aborted, true),
+        (Code::DataLoss, true),
+    ] {
+        let answer = Answer::of_status(&tonic::Status::new(code, ""), &teller());
+        assert_eq!(may_have_arrived(answer), wanted, "{code:?}");
+    }
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date() {
     let after = |value: &'static str| match of_http(503, &[(header::RETRY_AFTER, value)], b"") {
         Answer::Retry { after, .. } => after,
@@ -150,7 +174,8 @@ fn resource_exhausted_is_tried_again_when_it_says_when() {
         Answer::of_status(&status, &teller()),
         Answer::Retry {
             after: Some(delay),
-            reason: "gRPC status RESOURCE_EXHAUSTED: full".to_owned()
+            reason: "gRPC status RESOURCE_EXHAUSTED: full".to_owned(),
+            may_have_arrived: false,
         }
     );
     let status =
@@ -186,7 +211,7 @@ fn what_never_got_an_answer_is_tried_again_whatever_code_it_was_given() {
     status.set_source(std::sync::Arc::new(std::io::Error::other(refused)));
     assert_eq!(
         Answer::of_status(&status, &teller()),
-        Answer::retry("connection refused".to_owned())
+        Answer::none("connection refused".to_owned())
     );
 }
 

@@ -1,16 +1,21 @@
 //! OTLP over gRPC: tonic's channel and client, given requests that are written already.
 
+use std::task::{Context, Poll};
+
 use bytes::{BufMut, Bytes};
 use http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use super::answer::{Answer, Teller};
+use super::handed::Handed;
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
@@ -46,9 +51,9 @@ impl Sender {
         })
     }
 
-    /// Sends this.
-    pub(super) async fn export(&self, payload: Payload, teller: &Teller) -> Answer {
-        let answer = match self.send(payload).await {
+    /// Sends this, and tells when it is handed over.
+    pub(super) async fn export(&self, payload: Payload, handed: &Handed, teller: &Teller) -> Answer {
+        let answer = match self.send(payload, handed).await {
             Ok((rejected, message)) => Answer::of_success(rejected, &message, teller),
             Err(status) => Answer::of_status(&status, teller),
         };
@@ -64,8 +69,11 @@ impl Sender {
     }
 
     /// What of the request was rejected, and what is said about it.
-    async fn send(&self, payload: Payload) -> Result<(i64, String), Status> {
-        let channel = self.channel.get_or(|| self.endpoint.connect_lazy());
+    async fn send(&self, payload: Payload, handed: &Handed) -> Result<(i64, String), Status> {
+        let channel = WatchedChannel {
+            channel: self.channel.get_or(|| self.endpoint.connect_lazy()),
+            handed: handed.clone(),
+        };
         // Some answer in the form in which they were asked.
         let mut client = Grpc::new(channel)
             .accept_compressed(CompressionEncoding::Gzip)
@@ -133,5 +141,27 @@ impl Decoder for Written {
         ExportTraceServiceResponse::decode(from)
             .map(Some)
             .map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+/// A channel for one request, whose end is noticed.
+#[derive(Debug)]
+struct WatchedChannel {
+    channel: Channel,
+    handed: Handed,
+}
+
+impl Service<http::Request<Body>> for WatchedChannel {
+    type Response = http::Response<Body>;
+    type Error = <Channel as Service<http::Request<Body>>>::Error;
+    type Future = <Channel as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let request = request.map(|body| Body::new(self.handed.watch(body)));
+        self.channel.call(request)
     }
 }

@@ -8,13 +8,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::answer::{Answer, Teller, innermost};
+use super::handed::{Handed, Pieces, Watched};
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
@@ -25,7 +26,7 @@ pub(super) const USER_AGENT: &str = concat!("bedcheck/", env!("CARGO_PKG_VERSION
 /// Header fields of an answer that are read.
 const MAX_FIELDS: usize = 64;
 
-type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, Watched<Pieces>>;
 
 /// Sends exports over kept connections.
 #[derive(Debug)]
@@ -58,20 +59,23 @@ impl Sender {
         })
     }
 
-    /// Sends this.
-    pub(super) async fn export(&self, payload: Payload, teller: &Teller) -> Answer {
+    /// Sends this, and tells when it is handed over.
+    pub(super) async fn export(&self, payload: Payload, handed: &Handed, teller: &Teller) -> Answer {
         let Payload { signal, request } = payload;
         let gzip = self.gzip;
         // A few MiB take some milliseconds, in which nobody else could use this thread of the runtime.
         let made = tokio::task::spawn_blocking(move || body(request, gzip)).await;
         let body = match made.map_err(std::io::Error::other).flatten() {
             Ok(body) => body,
-            Err(error) => return Answer::retry(format!("the request was not made: {error}")),
+            Err(error) => return Answer::none(format!("the request was not made: {error}")),
         };
-        let mut request = Request::new(Full::new(body));
+        let mut headers = self.headers.clone();
+        // Said of an empty one too, which hyper leaves out and some gateways ask for (411).
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut request = Request::new(handed.watch(Pieces::new(body)));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = self.url.clone();
-        *request.headers_mut() = self.headers.clone();
+        *request.headers_mut() = headers;
         let client = self.client.get_or(|| client(self.connector.clone()));
         let (head, body) = match client.request(request).await {
             Ok(answer) => answer.into_parts(),
@@ -95,7 +99,7 @@ impl Sender {
 
     fn unanswered(&self, error: &(dyn std::error::Error + 'static), teller: &Teller) -> Answer {
         self.forget_connection();
-        Answer::retry(teller.told(&innermost(error)))
+        Answer::none(teller.told(&innermost(error)))
     }
 }
 

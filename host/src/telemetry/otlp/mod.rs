@@ -6,6 +6,7 @@
 
 mod answer;
 mod grpc;
+mod handed;
 mod http;
 mod kept;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use super::environment::Signal;
 use super::settings::{Destination, Protocol};
 pub(super) use answer::Answer;
 use answer::Teller;
+use handed::Handed;
 pub use tls::StartError;
 
 /// The longest answer that is read. An answer to an export is a few bytes; 64 KiB holds any complaint.
@@ -49,6 +51,17 @@ impl Payload {
     /// How many bytes it has, before any compression.
     pub(super) fn size(&self) -> usize {
         self.request.len()
+    }
+}
+
+impl Payload {
+    /// Nothing: what asks a collector whether it answers, and leaves no trace there.
+    pub(super) fn empty(signal: Signal) -> Self {
+        match signal {
+            Signal::Traces => Self::Traces(ExportTraceServiceRequest::default()),
+            Signal::Metrics => Self::Metrics(ExportMetricsServiceRequest::default()),
+            Signal::Logs => Self::Logs(ExportLogsServiceRequest::default()),
+        }
     }
 }
 
@@ -95,20 +108,18 @@ impl Client {
     /// Sends this, and says what the answer means. Takes no longer than the destination's timeout. No text in the
     /// answer has a header's value in it.
     pub(super) async fn export(&self, payload: Payload) -> Answer {
-        let limit = self.destination.timeout;
+        let (limit, handed) = (self.destination.timeout, Handed::default());
         let export = async {
             match &self.transport {
-                Transport::Grpc(sender) => sender.export(payload, &self.teller).await,
-                Transport::Http(sender) => sender.export(payload, &self.teller).await,
+                Transport::Grpc(sender) => sender.export(payload, &handed, &self.teller).await,
+                Transport::Http(sender) => sender.export(payload, &handed, &self.teller).await,
             }
         };
-        match timeout(limit, export).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.forget_connection();
-                Answer::retry(format!("no answer in {limit:?}"))
-            }
-        }
+        let answer = timeout(limit, export).await.unwrap_or_else(|_| {
+            self.forget_connection();
+            Answer::none(format!("no answer in {limit:?}"))
+        });
+        answer.of_request(handed.is_whole())
     }
 
     /// The next export takes a new connection.

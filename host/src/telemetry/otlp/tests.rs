@@ -121,7 +121,8 @@ async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
         answer,
         Answer::Retry {
             after: wanted,
-            reason
+            reason,
+            may_have_arrived: false,
         }
     );
 
@@ -138,7 +139,8 @@ async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
         answer,
         Answer::Retry {
             after: wanted,
-            reason
+            reason,
+            may_have_arrived: false,
         }
     );
 }
@@ -152,7 +154,14 @@ async fn a_connection_that_ends_is_no_answer_and_is_not_used_again() {
         let client = Client::new(&collector.destination()).unwrap();
         let first = client.export(payload()).await;
         assert!(
-            matches!(first, Answer::Retry { after: None, .. }),
+            matches!(
+                first,
+                Answer::Retry {
+                    after: None,
+                    may_have_arrived: true,
+                    ..
+                }
+            ),
             "{protocol:?}: {first:?}"
         );
         assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
@@ -179,11 +188,7 @@ async fn silence_ends_with_the_timeout_and_the_next_export_takes_another_connect
         let began = Instant::now();
         let answer = client.export(payload()).await;
         assert!(began.elapsed() >= destination.timeout, "{protocol:?}");
-        assert_eq!(
-            answer,
-            Answer::retry("no answer in 1s".to_owned()),
-            "{protocol:?}"
-        );
+        assert_eq!(answer, Answer::none("no answer in 1s".to_owned()), "{protocol:?}");
         assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
         assert_eq!(collector.received()[1].connection, 1, "{protocol:?}");
     }
@@ -201,11 +206,56 @@ async fn a_peer_that_never_reads_ends_with_the_timeout() {
             ..destination(protocol, PathBuf::new())
         };
         let answer = Client::new(&destination).unwrap().export(payload()).await;
-        assert_eq!(
-            answer,
-            Answer::retry("no answer in 300ms".to_owned()),
-            "{protocol:?}"
-        );
+        let nothing = Answer::none("no answer in 300ms".to_owned());
+        assert_eq!(answer, nothing, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_sent_to_its_end_has_not_arrived() {
+    let nobody = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let refuses = nobody.local_addr().unwrap();
+    drop(nobody);
+    // Accepts in the kernel, and never reads: more than the kernel holds for it cannot be sent.
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let silent = silent.local_addr().unwrap();
+    let (small, large) = ("a".to_owned(), "a".repeat(32 * 1024 * 1024));
+    for (protocol, address, name) in [
+        (Protocol::Grpc, refuses, small.clone()),
+        (Protocol::HttpProtobuf, refuses, small),
+        (Protocol::HttpProtobuf, silent, large),
+    ] {
+        let destination = Destination {
+            url: format!("http://{address}/v1/traces").parse().unwrap(),
+            timeout: Duration::from_secs(1),
+            ..destination(protocol, PathBuf::new())
+        };
+        let mut payload = payload();
+        if let Payload::Traces(request) = &mut payload {
+            request.resource_spans[0].scope_spans[0].spans[0].name = name;
+        }
+        let answer = Client::new(&destination).unwrap().export(payload).await;
+        let Answer::Retry { may_have_arrived, .. } = answer else {
+            panic!("{protocol:?}: {answer:?}");
+        };
+        assert!(!may_have_arrived, "{protocol:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_can_be_asked_without_sending_it_anything() {
+    for protocol in PROTOCOLS {
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let collector = Scripted::start(protocol, move |_, _| reply.clone()).await;
+        let client = Client::new(&collector.destination()).unwrap();
+        let nothing = Payload::empty(Signal::Traces);
+        assert_eq!(client.export(nothing).await, Answer::Delivered, "{protocol:?}");
+        let received = collector.received();
+        assert_eq!(received.len(), 1, "{protocol:?}");
+        assert!(received[0].body.is_empty(), "{protocol:?}");
+        if protocol == Protocol::HttpProtobuf {
+            assert_eq!(received[0].headers["content-length"], "0");
+        }
     }
 }
 
