@@ -103,7 +103,7 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
         )
         .line(
             Line::absolute("one core busy besides the exchanges", BESIDES, "daemon")
-                .goal(Goal::AtMost(100.0 / 3.0)),
+                .goal(Goal::AtMost(33.3)),
         )
         .line(Line::absolute("one core busy in all", BUSY, "daemon"))
         .line(Line::ratio(
