@@ -102,8 +102,7 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
                 .goal(Goal::AtMost(50.0)),
         )
         .line(
-            Line::absolute("one core busy besides the exchanges", BESIDES, "daemon")
-                .goal(Goal::AtMost(33.3)),
+            Line::absolute("one core busy besides the exchanges", BESIDES, "daemon").goal(Goal::AtMost(33.3)),
         )
         .line(Line::absolute("one core busy in all", BUSY, "daemon"))
         .line(Line::ratio(
