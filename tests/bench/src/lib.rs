@@ -6,12 +6,12 @@
 //! [`table`] and [`record`] show it.
 //!
 //! - [`mod@bench`] is what a row is set up with: the program, the target, peers, a folder;
-//! - [`check`] is a check that runs in this process;
+//! - [`check`] is a check that runs in this process, [`crowd`] thousands of them;
 //! - [`target`] is a process with servers on loopback that answer at once, or never;
 //! - [`program`] is a running `bedcheck serve`, or any other program that listens;
 //! - [`native`] is clients without a sandbox;
 //! - [`load`] asks an HTTP server as fast as it answers;
-//! - [`cpu`] is the CPU time of this process and of others.
+//! - [`cpu`] is the CPU time of this process and of others, [`memory`] what they hold.
 //!
 //! The rows are in [`rows`], one file each. To add one, write `rows/NAME.rs` with a `pub fn row() -> Row`, and name
 //! it in `rows/mod.rs`.
@@ -19,8 +19,10 @@
 pub mod bench;
 pub mod check;
 pub mod cpu;
+pub mod crowd;
 pub mod load;
 pub mod machine;
+pub mod memory;
 pub mod native;
 pub mod program;
 pub mod record;

@@ -1,10 +1,13 @@
 //! The rows, in the order of the table.
 
 mod bare_engine;
+mod curves;
 mod empty_run;
 mod exchanges;
 mod probe;
 mod telemetry;
+mod hanging;
+mod scheduled;
 
 use crate::row::Row;
 
@@ -17,5 +20,8 @@ pub fn all() -> Vec<Row> {
         exchanges::imap(),
         probe::row(),
         telemetry::row(),
+        hanging::row(),
+        scheduled::row(),
+        curves::row(),
     ]
 }
