@@ -257,14 +257,14 @@ fn every_journalled_run_is_found_by_its_one_identity_and_the_counters_go_on() {
     );
 }
 
-/// Waits until less than a request has to be delivered: as long as that takes, but each thousand runs, which are some
-/// seconds on a busy machine, within the bound of all waiting.
+/// Waits until less than a request has to be delivered: as long as that takes, but each hundred runs, which are some
+/// seconds on a starved machine, within the bound of all waiting.
 fn wait_until_delivered(daemon: &mut Daemon) {
     let waiting = |daemon: &Daemon| daemon.metric("synthetic_runner_telemetry_spooled", &["\"traces\""]);
     let mut before = f64::INFINITY;
     while before >= MAX_REQUEST as f64 {
         before = daemon.wait_until("some of what waits is delivered", |daemon| {
-            let enough = (before - 1000.0).max(MAX_REQUEST as f64);
+            let enough = (before - 100.0).max(MAX_REQUEST as f64);
             waiting(daemon).filter(|waiting| before.is_infinite() || *waiting < enough)
         });
     }

@@ -9,6 +9,8 @@ pub(super) const MAX_REPORTS: usize = 512;
 /// Reports of the first request of a process, and of the first after one without an answer: a handful to have twice,
 /// and six answers away from the most.
 const FIRST: usize = 8;
+/// Reports that are not too many for a collector to take in time, if it takes any.
+const FEW: usize = 64;
 /// How often an empty request is sent before one that has something in it. OTLP says that a collector should answer
 /// them; one that does not gets what there is nevertheless, a report at every fourth try.
 const MOST_ASKED: u32 = 3;
@@ -16,7 +18,7 @@ const MOST_ASKED: u32 = 3;
 /// How much is sent at a time.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Reports that fit into a request: fewer after one that was too large.
+    /// Reports that fit into a request: fewer after one that was too large, or had no answer.
     fitting: usize,
     /// Reports of a request as far as answers come.
     window: usize,
@@ -61,7 +63,7 @@ impl Pace {
 
     /// A request was taken.
     pub(super) fn taken(&mut self) {
-        self.fitting = (self.fitting + self.fitting / 8 + 1).min(MAX_REPORTS);
+        self.fitting = (self.fitting + (self.fitting / 8 + 1).min(FIRST)).min(MAX_REPORTS);
         self.window = (self.window * 2).min(MAX_REPORTS);
         self.asked = None;
     }
@@ -71,10 +73,12 @@ impl Pace {
         self.asked = None;
     }
 
-    /// A request is to be sent again, and may have arrived or not.
-    pub(super) fn failed(&mut self, may_have_arrived: bool) {
+    /// A request of so many reports is to be sent again, and may have arrived or not. One that may have was perhaps more
+    /// than the collector takes in time.
+    pub(super) fn failed(&mut self, reports: usize, may_have_arrived: bool) {
         if may_have_arrived {
             self.window = FIRST;
+            self.fitting = self.fitting.min((reports / 2).max(FEW));
         }
         self.asked = may_have_arrived.then_some(0);
     }
@@ -103,7 +107,7 @@ mod tests {
         let mut pace = Pace::default();
         (0..9).for_each(|_| pace.taken());
         for _ in 0..3 {
-            pace.failed(true);
+            pace.failed(512, true);
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(true);
             assert_eq!(pace.next(), Step::Send(8));
@@ -113,15 +117,33 @@ mod tests {
     }
 
     #[test]
+    fn a_collector_that_cannot_take_much_in_time_is_found_out() {
+        let mut pace = Pace::default();
+        let mut failures = 0;
+        for _ in 0..1000 {
+            match pace.next() {
+                Step::Ask => pace.asked(true),
+                Step::Send(reports) if reports > 300 => {
+                    failures += 1;
+                    pace.failed(reports, true);
+                }
+                Step::Send(_) => pace.taken(),
+            }
+        }
+        // Over what it takes only after several answers each time.
+        assert!(failures < 1000 / 15, "{failures}");
+    }
+
+    #[test]
     fn who_answers_no_question_is_sent_something_in_the_end() {
         let mut pace = Pace::default();
-        pace.failed(true);
+        pace.failed(8, true);
         for _ in 0..MOST_ASKED {
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(false);
         }
         assert_eq!(pace.next(), Step::Send(1));
-        pace.failed(true);
+        pace.failed(1, true);
         assert_eq!(pace.next(), Step::Ask);
     }
 
@@ -129,7 +151,7 @@ mod tests {
     fn what_cannot_have_arrived_is_sent_at_once() {
         let mut pace = Pace::default();
         pace.taken();
-        pace.failed(false);
+        pace.failed(16, false);
         assert_eq!(pace.next(), Step::Send(16));
     }
 

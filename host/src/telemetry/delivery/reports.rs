@@ -143,7 +143,7 @@ impl Delivery {
                 may_have_arrived,
                 ..
             } => {
-                self.pace.failed(may_have_arrived);
+                self.pace.failed(count, may_have_arrived);
                 if may_have_arrived {
                     let (statistics, signal) = (self.way.statistics(), self.way.signal());
                     statistics.unconfirmed(signal, count as u64);

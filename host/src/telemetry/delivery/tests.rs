@@ -198,12 +198,12 @@ async fn answers_that_do_not_come_cost_few_copies_and_all_are_counted() {
         let collector = Scripted::start(protocol, script).await;
         let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
         reports(512).iter().for_each(|report| exporter.record(report));
-        until("delivered", || count(&exporter, ExportResult::Success) == 9).await;
+        until("delivered", || count(&exporter, ExportResult::Success) == 11).await;
         let received: Vec<_> = collector.received().iter().map(runs).collect();
         let sizes: Vec<_> = received.iter().map(BTreeSet::len).collect();
         assert_eq!(
             sizes,
-            [8, 16, 32, 64, 0, 8, 0, 8, 16, 32, 64, 128, 208],
+            [8, 16, 32, 64, 0, 8, 0, 8, 16, 32, 64, 96, 104, 112, 24],
             "{protocol:?}"
         );
         let all: BTreeSet<u16> = received.iter().flatten().copied().collect();
