@@ -298,7 +298,11 @@ pub fn faulty_plugin() -> PathBuf {
 #[must_use]
 pub fn python_plugin() -> PathBuf {
     let path = Path::new(TOOLS).join("http-status.wasm");
-    assert!(path.is_file(), "`{}` is missing: run `./justw python`", path.display());
+    assert!(
+        path.is_file(),
+        "`{}` is missing: run `./justw python`",
+        path.display()
+    );
     path
 }
 

@@ -157,8 +157,8 @@ pub fn serve_compilation(
     end_when_unwanted()?;
     let mut component = Vec::new();
     input.take(MAX_SIZE as u64 + 1).read_to_end(&mut component)?;
-    let compiled =
-        Engine::new(&engine::compiling(reservation)).and_then(|engine| engine.precompile_component(&component));
+    let compiled = Engine::new(&engine::compiling(reservation))
+        .and_then(|engine| engine.precompile_component(&component));
     let code = match compiled {
         Ok(code) => {
             output.write_all(&code)?;

@@ -9,5 +9,10 @@ use crate::row::Row;
 /// All rows.
 #[must_use]
 pub fn all() -> Vec<Row> {
-    vec![empty_run::row(), exchanges::http(), exchanges::imap(), python::row()]
+    vec![
+        empty_run::row(),
+        exchanges::http(),
+        exchanges::imap(),
+        python::row(),
+    ]
 }
