@@ -25,7 +25,7 @@ build *flags:
 # Fuzzing begins with the same seed every time, so that no change is blamed for what chance found; `fuzz` looks
 # for more.
 # Run every test, then every fuzz target for 15 s; with arguments, which go to `cargo test`, only the tests they name.
-test *flags: servers guests
+test *flags: servers guests python
     cargo build --release --locked --workspace --all-targets
     cargo test --release --locked --workspace --no-fail-fast "$@"
     [ $# -gt 0 ] || BEDCHECK_FUZZ_SECONDS=15 BEDCHECK_FUZZ_SEED=1 cargo test --release --locked --workspace --lib -- fuzz::
@@ -48,6 +48,14 @@ bench *flags: guests
 # Build the plugins which only the tests and the benchmark use.
 guests:
     cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty --package bedcheck-idle
+
+# Make the check in Python a component, which the tests and the benchmark use.
+python:
+    scripts/python.sh
+
+# Write to tests/bench/guard.txt what a run takes now; `test --test guard` holds runs against it.
+guard: guests
+    BEDCHECK_BLESS=1 cargo test --release --locked --workspace --test guard
 
 # Install the servers which the tests start, and their two receivers of OTLP.
 servers:

@@ -21,6 +21,9 @@ pub const CALL_WITHIN: Duration = Duration::from_secs(60);
 /// which the program started holds it open.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
+/// What is fetched or made once for this checkout.
+const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.tools");
+
 /// How often a program that has closed its output is looked at until it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
@@ -130,6 +133,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Lets the call take so long, which compiles a large plugin.
+    #[must_use]
+    pub fn within(mut self, within: Duration) -> Self {
+        self.within = within;
         self
     }
 
@@ -278,6 +288,28 @@ pub fn guest_plugin() -> PathBuf {
 #[must_use]
 pub fn faulty_plugin() -> PathBuf {
     built("../wasm32-wasip2/guest/bedcheck_faulty.wasm", "./justw guests")
+}
+
+/// The check in Python of `tests/python`, a component that componentize-py made.
+///
+/// # Panics
+///
+/// When it was not made.
+#[must_use]
+pub fn python_plugin() -> PathBuf {
+    let path = Path::new(TOOLS).join("http-status.wasm");
+    assert!(
+        path.is_file(),
+        "`{}` is missing: run `./justw python`",
+        path.display()
+    );
+    path
+}
+
+/// A folder for compiled code that stays from one test run to the next, for what takes long to compile.
+#[must_use]
+pub fn kept_code() -> PathBuf {
+    Path::new(TOOLS).join("compiled")
 }
 
 /// The component of a built-in plugin, as the build made it to put it into the program.

@@ -60,7 +60,7 @@ fn errors(log: &[String]) -> Vec<Value> {
 #[test]
 fn a_compiler_ends_when_nobody_waits_for_its_code() {
     let mut compiler = Command::new(program::executable())
-        .args(["plugin", "compile", "--memory", "1048576"])
+        .args(["plugin", "compile", "--reservation", "1048576"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -117,9 +117,9 @@ pub enum PluginCommand {
 /// `bedcheck plugin compile`.
 #[derive(Debug, Args)]
 pub struct CompileArguments {
-    /// The most linear memory that guests of the engine have, in bytes.
+    /// The address space of a linear memory in the engine, in bytes.
     #[arg(long)]
-    pub memory: u64,
+    pub reservation: u64,
     /// With the lowest priority.
     #[arg(long)]
     pub beside_runs: bool,

@@ -149,7 +149,7 @@ fn refuse(rendered: &str) -> ExitCode {
 fn compile(arguments: &CompileArguments) -> ExitCode {
     let mut output = std::io::stdout().lock();
     match serve_compilation(
-        arguments.memory,
+        arguments.reservation,
         arguments.beside_runs,
         std::io::stdin().lock(),
         &mut output,

@@ -50,7 +50,7 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
         End::Trapped(_) if remains.memory_refused => fault(
             ErrorType::MemoryLimit,
             format!(
-                "the plugin asked for more memory than its limit; it had {} bytes",
+                "the plugin asked for more memory than `budget.memory` gives it; it had {} bytes",
                 remains.spent.usage.memory_bytes
             ),
         ),

@@ -64,8 +64,8 @@ async fn write(kept: &CodeFolder, name: String, code: Vec<u8>) -> std::io::Resul
 async fn compile(sandbox: &Sandbox, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     match sandbox.compiler() {
         Compiler::Here => compile_here(&sandbox.engine, bytes.to_vec()).await,
-        Compiler::Aside => compile_aside(bytes, sandbox.memory, false).await,
-        Compiler::BesideRuns => compile_aside(bytes, sandbox.memory, true).await,
+        Compiler::Aside => compile_aside(bytes, sandbox.reservation, false).await,
+        Compiler::BesideRuns => compile_aside(bytes, sandbox.reservation, true).await,
     }
 }
 
@@ -138,8 +138,13 @@ mod tests {
         let more_runs = sandbox(3, 1 << 20);
         let more_memory = sandbox(1, 1 << 30);
         assert_eq!(compatibility(&one.engine), compatibility(&more_runs.engine));
-        assert_ne!(compatibility(&one.engine), compatibility(&more_memory.engine));
-        let compiler = Engine::new(&super::super::engine::compiling(one.memory)).expect("an engine");
-        assert_eq!(compatibility(&one.engine), compatibility(&compiler));
+        assert_eq!(compatibility(&one.engine), compatibility(&more_memory.engine));
+        let compiler =
+            |reservation| Engine::new(&super::super::engine::compiling(reservation)).expect("an engine");
+        assert_eq!(
+            compatibility(&one.engine),
+            compatibility(&compiler(one.reservation))
+        );
+        assert_ne!(compatibility(&one.engine), compatibility(&compiler(1 << 20)));
     }
 }

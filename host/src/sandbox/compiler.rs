@@ -22,8 +22,11 @@ use crate::text::told;
 
 /// The words of the command line that begin the compiler.
 const COMMAND: [&str; 2] = ["plugin", "compile"];
-/// How long compiling may take: a plugin of the largest size takes a tenth of this on two processors.
-pub(super) const MAX_COMPILING: Duration = Duration::from_secs(120);
+/// How long compiling may take: beside runs, with one thread and with what processor time they leave, an interpreter
+/// takes minutes.
+pub(super) const MAX_COMPILING: Duration = Duration::from_secs(600);
+/// How much processor time it may take, all threads together: ten times what an interpreter of 18 MB takes.
+pub(super) const MAX_PROCESSOR_TIME: Duration = Duration::from_secs(480);
 /// The most memory that it may take, in bytes, as address space: thirty times what the built-in plugins take. A
 /// single function of some megabytes, which no language's compiler makes, takes more.
 pub(super) const MAX_MEMORY: u64 = 2 * 1024 * 1024 * 1024;
@@ -50,10 +53,10 @@ pub enum Compiler {
     BesideRuns,
 }
 
-/// Compiles in a process of its own, for an engine whose guests have so much memory at most.
+/// Compiles in a process of its own, for an engine whose memories have so much address space.
 pub(super) async fn compile_aside(
     component: &[u8],
-    memory: u64,
+    reservation: u64,
     beside_runs: bool,
 ) -> Result<Vec<u8>, LoadError> {
     let threads = match beside_runs {
@@ -66,7 +69,7 @@ pub(super) async fn compile_aside(
     let mut command = tokio::process::Command::new(program().map_err(not_started)?);
     command
         .args(COMMAND)
-        .args(["--memory", &memory.to_string()])
+        .args(["--reservation", &reservation.to_string()])
         .args(beside_runs.then_some("--beside-runs"))
         .env_clear()
         .env("RAYON_NUM_THREADS", threads.to_string())
@@ -140,12 +143,12 @@ fn program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// What the compiler itself does: compiles what comes in on `input` for an engine whose guests have so much
-/// memory, and puts the code out. The exit code.
+/// What the compiler itself does: compiles what comes in on `input` for an engine whose memories have so much address
+/// space, and puts the code out. The exit code.
 ///
 /// Before it looks at anything it bounds itself.
 pub fn serve_compilation(
-    memory: u64,
+    reservation: u64,
     beside_runs: bool,
     input: impl Read,
     output: &mut impl Write,
@@ -154,8 +157,8 @@ pub fn serve_compilation(
     end_when_unwanted()?;
     let mut component = Vec::new();
     input.take(MAX_SIZE as u64 + 1).read_to_end(&mut component)?;
-    let compiled =
-        Engine::new(&engine::compiling(memory)).and_then(|engine| engine.precompile_component(&component));
+    let compiled = Engine::new(&engine::compiling(reservation))
+        .and_then(|engine| engine.precompile_component(&component));
     let code = match compiled {
         Ok(code) => {
             output.write_all(&code)?;
@@ -203,10 +206,9 @@ fn bound(beside_runs: bool) -> std::io::Result<()> {
         };
         setrlimit(resource, limit)
     };
-    // All threads together; the time on the clock is the parent's matter.
-    let processor_time = MAX_COMPILING.as_secs() * MOST_THREADS as u64;
     bound_to(Resource::As, MAX_MEMORY)?;
-    bound_to(Resource::Cpu, processor_time)?;
+    // The time on the clock is the parent's matter.
+    bound_to(Resource::Cpu, MAX_PROCESSOR_TIME.as_secs())?;
     // No files, and no image of its memory when it crashes.
     bound_to(Resource::Fsize, 0)?;
     bound_to(Resource::Core, 0)?;
@@ -263,7 +265,7 @@ mod tests {
                 SIGXCPU,
                 "",
                 "",
-                "it was not compiled within 120 s, which no plugin needs",
+                "it was not compiled within 600 s, or 480 s of processor time, which no plugin needs",
             ),
             (
                 101 << 8,

@@ -8,7 +8,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
 use super::compiled::MAX_CODE;
-use super::compiler::{MAX_COMPILING, MAX_MEMORY};
+use super::compiler::{MAX_COMPILING, MAX_MEMORY, MAX_PROCESSOR_TIME};
 use super::{Description, Sandbox, attempt, code};
 use crate::bindings::PluginPre;
 use crate::budget::Limits;
@@ -74,7 +74,10 @@ pub enum LoadError {
     #[error("it has more than {MAX_SIZE} bytes")]
     TooLarge,
     /// It takes too long to compile.
-    #[error("it was not compiled within {} s, which no plugin needs", MAX_COMPILING.as_secs())]
+    #[error(
+        "it was not compiled within {} s, or {} s of processor time, which no plugin needs",
+        MAX_COMPILING.as_secs(), MAX_PROCESSOR_TIME.as_secs()
+    )]
     CompilingTooLong,
     /// Compiling it ended with a panic of the compiler's.
     #[error("it cannot be compiled: the compiler failed")]

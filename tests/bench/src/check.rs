@@ -10,7 +10,7 @@ use bedcheck::config::{CommandLine, Config};
 use bedcheck::connection::Trust;
 use bedcheck::outcome::{Outcome, Report};
 use bedcheck::runner::{DefaultGrant, Preparation, Prepared, Runner};
-use bedcheck::sandbox::Compiling;
+use bedcheck::sandbox::{Compiling, PrivateFolder};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -36,6 +36,8 @@ pub struct Written<'a> {
     pub plugins: Option<&'a Path>,
     /// The authority that TLS trusts, PEM; without it, the system's.
     pub authority: Option<&'a Path>,
+    /// Where compiled code is kept, for a plugin that takes long to compile; without it, nowhere.
+    pub compiled: Option<PrivateFolder>,
 }
 
 impl Check {
@@ -61,7 +63,8 @@ impl Check {
             }
         }
         let slots = config.concurrency;
-        let preparing = Preparation::new(&config, Vec::new(), DefaultGrant::OwnTarget, Compiling::default());
+        let compiling = Compiling::from(written.compiled.clone());
+        let preparing = Preparation::new(&config, Vec::new(), DefaultGrant::OwnTarget, compiling);
         let preparation = runtime
             .block_on(preparing)
             .map_err(|problems| problems.to_string())?;

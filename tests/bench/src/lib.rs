@@ -11,12 +11,14 @@
 //! - [`program`] is a running `bedcheck serve`, or any other program that listens;
 //! - [`native`] is clients without a sandbox;
 //! - [`load`] asks an HTTP server as fast as it answers;
-//! - [`cpu`] is the CPU time of this process and of others, [`memory`] what they hold.
+//! - [`cpu`] is the CPU time of this process and of others, [`memory`] what they hold;
+//! - [`bounds`] is what the guard (`tests/guard`) holds its counts against.
 //!
 //! The rows are in [`rows`], one file each. To add one, write `rows/NAME.rs` with a `pub fn row() -> Row`, and name
 //! it in `rows/mod.rs`.
 
 pub mod bench;
+pub mod bounds;
 pub mod check;
 pub mod cpu;
 pub mod crowd;

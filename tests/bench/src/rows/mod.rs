@@ -4,10 +4,11 @@ mod bare_engine;
 mod curves;
 mod empty_run;
 mod exchanges;
-mod probe;
-mod telemetry;
 mod hanging;
+mod probe;
+mod python;
 mod scheduled;
+mod telemetry;
 
 use crate::row::Row;
 
@@ -19,9 +20,10 @@ pub fn all() -> Vec<Row> {
         exchanges::http(),
         exchanges::imap(),
         probe::row(),
-        telemetry::row(),
         hanging::row(),
         scheduled::row(),
+        telemetry::row(),
+        python::row(),
         curves::row(),
     ]
 }
