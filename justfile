@@ -8,7 +8,7 @@ set shell := ["sh", "-eu", "-c"]
 set positional-arguments
 
 # The packages which are compiled to WebAssembly, and the SDK they stand on.
-guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-tcp --package bedcheck-dns --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty"
+guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-tcp --package bedcheck-dns --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty --package bedcheck-idle"
 
 [private]
 default:
@@ -45,9 +45,9 @@ bench *flags: guests
     cargo build --release --locked --workspace --bins
     "${CARGO_TARGET_DIR:-target}/release/bedcheck-bench" "$@"
 
-# Build the plugins which only the tests use.
+# Build the plugins which only the tests and the benchmark use.
 guests:
-    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty
+    cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty --package bedcheck-idle
 
 # Install the servers which the tests start, and their two receivers of OTLP.
 servers:

@@ -14,7 +14,6 @@ use bedcheck::sandbox::Compiling;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::bench::Bench;
 use crate::cpu;
 use crate::row::{Sample, Turn};
 
@@ -73,7 +72,7 @@ impl Check {
         })
     }
 
-    /// The same with the plugin in a file of its own.
+    /// The same with a plugin that is not built in; its file is put into this folder.
     ///
     /// # Errors
     ///
@@ -82,10 +81,10 @@ impl Check {
         plugin: &str,
         component: &[u8],
         set: &[&str],
-        bench: &Bench,
+        folder: &Path,
         runtime: &Runtime,
     ) -> Result<Self, String> {
-        let folder = bench.folder().join(format!("plugin-{plugin}"));
+        let folder = folder.join(format!("plugin-{plugin}"));
         let written = std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::write(folder.join(format!("{plugin}.wasm")), component));
         written.map_err(|error| format!("`{}` cannot be written: {error}", folder.display()))?;

@@ -5,7 +5,7 @@
 //! cost in the same round. [`statistics`] makes one figure of the rounds, [`verdict`] holds it against the goal,
 //! [`table`] and [`record`] show it.
 //!
-//! - [`bench`] is what a row is set up with: the program, the target, peers, a folder;
+//! - [`mod@bench`] is what a row is set up with: the program, the target, peers, a folder;
 //! - [`check`] is a check that runs in this process;
 //! - [`target`] is a process with servers on loopback that answer at once, or never;
 //! - [`program`] is a running `bedcheck serve`, or any other program that listens;

@@ -91,8 +91,11 @@ pub struct Side {
     /// How lines and samples call it.
     pub name: String,
     /// Measures it for a turn, or says in a sentence why that is not possible.
-    pub measure: Box<dyn FnMut(&Turn) -> Result<Sample, String>>,
+    pub measure: Measure,
 }
+
+/// Measures for a turn; the error is a sentence.
+pub type Measure = Box<dyn FnMut(&Turn) -> Result<Sample, String>>;
 
 /// One side's part in one round.
 #[derive(Debug, Clone, Copy)]

@@ -14,10 +14,8 @@ use bedcheck_sdk::{CallError, Check, Connection, Description, Failure, SecretNam
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Behaviour {
-    /// Pass at once, with one phase.
+    /// Pass at once.
     Pass,
-    /// Pass at once, without asking the host for anything.
-    Nothing,
     /// Compute for ever.
     Spin,
     /// Sleep for a minute, then ask for the network.
@@ -142,7 +140,6 @@ impl Check for Guest {
     fn run(settings: Settings) -> Result<(), Failure> {
         match settings.behaviour {
             Behaviour::Pass => phase("first", || Ok(())),
-            Behaviour::Nothing => Ok(()),
             Behaviour::Spin => computing::spin(),
             Behaviour::SpinBetweenCalls => computing::spin_between_calls(),
             Behaviour::HammerClocks => computing::hammer_clocks(),

@@ -1,8 +1,9 @@
 //! What a fresh sandbox costs: a store, an instance, a run that does nothing, and putting it all away.
 //!
-//! The plugin is one in Rust that passes at once (`tests/guest`), as people write them: what its runtime sets up, and
-//! reading its settings, is part of what a sandbox costs. A component written by hand, which sets nothing up, shows
-//! how much that is. The last side adds what the runner adds to the sandbox: identity, verdict and report.
+//! The plugin is one in Rust as people write them (`tests/bench/idle`): what its runtime sets up, what it imports, and
+//! reading its settings are part of what a sandbox costs. A component written by hand, which sets nothing up, shows
+//! how much that is; beside it the engine by itself runs the same component, so that the rest is known to be ours.
+//! The last side adds what the runner adds to the sandbox: identity, verdict and report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +17,14 @@ use bedcheck::sandbox::{self, Compiling, End, EngineSettings, Plugin, Sandbox};
 use bedcheck::tape::Tape;
 use bedcheck_tests::component::Component;
 
+use super::bare_engine::BareEngine;
 use crate::bench::Bench;
 use crate::check::{self, Check};
 use crate::cpu;
 use crate::row::{CPU, Goal, Line, RATE, Rounds, Row, Sample, Stand, Turn, Unmeasured};
 
-/// What the guest is told: to pass without asking the host for anything.
-const SETTINGS: &str = r#"{"behaviour":"nothing"}"#;
+/// What the plugin is told: no peer, so that it does nothing.
+const SETTINGS: &str = "{}";
 /// How many runs there are between two looks at the clock.
 const BATCH: u64 = 50;
 
@@ -37,20 +39,22 @@ pub(super) fn row() -> Row {
 }
 
 fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
-    let guest = bench.guest("bedcheck_guest")?;
+    let idle = bench.guest("bedcheck_idle")?;
     let runtime = check::runtime(1)?;
-    let ground = Arc::new(runtime.block_on(Ground::prepare(&guest))?);
-    let check = Check::of_file("guest", &guest, &["behaviour=nothing"], bench, &runtime)?;
+    let ground = Arc::new(runtime.block_on(Ground::prepare(&idle))?);
+    let check = Check::of_file("idle", &idle, &[], bench.folder(), &runtime)?;
+    let engine = BareEngine::prepare(&Component::new().build())?;
     let (one, two, by_hand) = (Arc::clone(&ground), Arc::clone(&ground), ground);
     Ok(Stand::new()
-        .side("one core", move |turn| {
-            on_threads(1, turn, || one.run(&one.guest))
-        })
+        .side("one core", move |turn| on_threads(1, turn, || one.run(&one.idle)))
         .side("two cores", move |turn| {
-            on_threads(2, turn, || two.run(&two.guest))
+            on_threads(2, turn, || two.run(&two.idle))
         })
         .side("by hand", move |turn| {
             on_threads(1, turn, || by_hand.run(&by_hand.by_hand))
+        })
+        .side("engine alone", move |turn| {
+            on_threads(1, turn, || engine.run(SETTINGS))
         })
         .side("whole run", move |turn| on_threads(1, turn, || check.run()))
         .line(Line::absolute("sandbox, one core", CPU, "one core").goal(Goal::AtMost(20.0)))
@@ -64,6 +68,12 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
             "by hand",
         ))
         .line(Line::ratio(
+            "that component against the engine alone",
+            CPU,
+            "by hand",
+            "engine alone",
+        ))
+        .line(Line::ratio(
             "with runner and report against without",
             CPU,
             "whole run",
@@ -75,12 +85,12 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
 struct Ground {
     sandbox: Sandbox,
     access: Arc<Access>,
-    guest: Plugin,
+    idle: Plugin,
     by_hand: Plugin,
 }
 
 impl Ground {
-    async fn prepare(guest: &[u8]) -> Result<Self, String> {
+    async fn prepare(idle: &[u8]) -> Result<Self, String> {
         let settings = EngineSettings {
             concurrency: 64,
             memory: Limits::default().memory,
@@ -91,11 +101,11 @@ impl Ground {
             let loaded = Plugin::load(&sandbox, component).await;
             loaded.map_err(|error| format!("the plugin of an empty run: {error}"))
         };
-        let (guest, by_hand) = (load(guest).await?, load(&Component::new().build()).await?);
+        let (idle, by_hand) = (load(idle).await?, load(&Component::new().build()).await?);
         Ok(Self {
             sandbox,
             access: Arc::new(Access::nothing()),
-            guest,
+            idle,
             by_hand,
         })
     }

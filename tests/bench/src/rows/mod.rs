@@ -1,5 +1,6 @@
 //! The rows, in the order of the table.
 
+mod bare_engine;
 mod cold_start;
 mod empty_run;
 mod exchanges;

@@ -27,10 +27,10 @@ pub fn serve() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let addresses = Addresses {
-            http: listen(None, |stream| http::answer(stream))?,
-            https: listen(Some(acceptor.clone()), |stream| http::answer(stream))?,
-            imap: listen(None, |stream| imap::converse(stream))?,
-            imaps: listen(Some(acceptor), |stream| imap::converse(stream))?,
+            http: listen(None, http::answer)?,
+            https: listen(Some(acceptor.clone()), http::answer)?,
+            imap: listen(None, imap::converse)?,
+            imaps: listen(Some(acceptor), imap::converse)?,
             silent: listen(None, stay_silent)?,
             authority: certificates.authority_file(),
         };
