@@ -8,6 +8,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use sha2::{Digest, Sha256};
+
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The packages of the built-in plugins and the names of their files.
@@ -44,6 +46,9 @@ fn build() -> Result<(), String> {
     ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
+    let lock = std::fs::read(workspace.join("Cargo.lock"))
+        .map_err(|error| format!("`Cargo.lock` cannot be read: {error}"))?;
+    println!("cargo::rustc-env=BEDCHECK_LOCK={}", hexadecimal(&lock));
     sdk::embed(&workspace, &out)?;
     build_plugins(&workspace, &out)
 }
@@ -54,10 +59,24 @@ fn build_plugins(workspace: &Path, out: &Path) -> Result<(), String> {
     compile(workspace, &target_dir)?;
     for (_, file) in PLUGINS {
         let from = target_dir.join(TARGET).join(PROFILE).join(format!("{file}.wasm"));
-        std::fs::copy(&from, out.join(format!("{file}.wasm")))
+        embed_plugin(&from, &out.join(file))
             .map_err(|error| format!("the built-in plugin {} cannot be copied: {error}", from.display()))?;
     }
     Ok(())
+}
+
+/// Copies a component, and puts its SHA-256 digest in hexadecimal beside it: the program is not to compute at each start
+/// what never changes.
+fn embed_plugin(from: &Path, to: &Path) -> std::io::Result<()> {
+    let component = std::fs::read(from)?;
+    std::fs::write(to.with_extension("sha256"), hexadecimal(&component))?;
+    std::fs::write(to.with_extension("wasm"), component)
+}
+
+/// The SHA-256 digest of bytes, in hexadecimal.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asks the compiler for the target's standard library, so that a missing one is told in one sentence

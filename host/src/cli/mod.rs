@@ -47,21 +47,21 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     }
     open_files::raise();
     match arguments.command {
-        Command::Run(arguments) => on_runtime(run::run(*arguments)),
-        Command::Serve { file } => on_runtime(serve::serve(file)),
-        Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
-        Command::Validate { file } => on_runtime(validate(file)),
-        Command::Journal(arguments) => on_runtime(journal::run(arguments)),
+        Command::Run(arguments) => run::run(*arguments),
+        Command::Serve { file } => on_runtime(Threads::Several, serve::serve(file)),
+        Command::Demo(arguments) => on_runtime(Threads::Several, demo::demo(arguments)),
+        Command::Validate { file } => on_runtime(Threads::Several, validate(file)),
+        Command::Journal(arguments) => on_runtime(Threads::Several, journal::run(arguments)),
         Command::Import(arguments) => import::run(&arguments),
         Command::Plugin {
             command: PluginCommand::Inspect { plugin },
-        } => on_runtime(inspect::inspect(plugin)),
+        } => on_runtime(Threads::Several, inspect::inspect(plugin)),
         Command::Plugin {
             command: PluginCommand::New(arguments),
         } => new::new(&arguments),
         Command::Plugin {
             command: PluginCommand::Test(arguments),
-        } => on_runtime(rehearse::test(arguments)),
+        } => on_runtime(Threads::Several, rehearse::test(arguments)),
         Command::Plugin {
             command: PluginCommand::Compile(arguments),
         } => compile(&arguments),
@@ -87,8 +87,21 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
     }
 }
 
-fn on_runtime(command: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+/// How many threads a command has for what it does at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    /// The program's own.
+    One,
+    /// One for each processor.
+    Several,
+}
+
+fn on_runtime(threads: Threads, command: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut builder = match threads {
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
+        Threads::Several => tokio::runtime::Builder::new_multi_thread(),
+    };
+    match builder.enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(command);
             // Whatever is still blocked, such as a secret's program, is not waited for.

@@ -1,13 +1,14 @@
 //! `bedcheck run`: checks of a file, or one of the command line, once.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::RunArguments;
-use super::{EXIT_UNKNOWN, Format, compiling, output, read, refuse, replay};
-use crate::config::{CommandLine, Config, Source};
-use crate::connection::Trust;
+use super::{EXIT_UNKNOWN, Format, Threads, compiling, on_runtime, output, read, refuse, replay};
+use crate::config::{CommandLine, Config, Problem, Source};
+use crate::connection::{Trust, read_system_roots};
 use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::recording::Recording;
@@ -19,11 +20,18 @@ use crate::telemetry::Exporter;
 use super::{export, keep};
 
 /// Runs what the arguments ask for.
-pub(super) async fn run(arguments: RunArguments) -> ExitCode {
+pub(super) fn run(arguments: RunArguments) -> ExitCode {
     if let Some(file) = &arguments.replay {
-        return replay::replay(file, arguments.format).await;
+        return on_runtime(Threads::Several, replay::replay(file, arguments.format));
     }
-    let loaded = match load(&arguments).await {
+    match Asked::of(&arguments) {
+        Ok(asked) => on_runtime(asked.threads(), run_asked(&arguments, asked)),
+        Err(rendered) => refuse(&rendered),
+    }
+}
+
+async fn run_asked(arguments: &RunArguments, asked: Asked) -> ExitCode {
+    let loaded = match asked.load().await {
         Ok(loaded) => loaded,
         Err(rendered) => return refuse(&rendered),
     };
@@ -60,43 +68,89 @@ pub(super) async fn run(arguments: RunArguments) -> ExitCode {
     exit_code(&ran.reports).into()
 }
 
+/// What is asked for, read and not prepared yet.
+struct Asked {
+    config: Config,
+    problems: Vec<Problem>,
+    source: Option<Source>,
+    default_grant: DefaultGrant,
+}
+
 /// Checks that are ready, and the configuration they come from.
 struct Loaded {
     config: Config,
     preparation: Preparation,
 }
 
-/// Reads and prepares everything, or says everything that is wrong.
-async fn load(arguments: &RunArguments) -> Result<Loaded, String> {
-    let (mut config, mut problems, source, default_grant) = match (&arguments.file, &arguments.plugin) {
-        (Some(file), _) => {
-            let (mut config, problems, source) = read(file)?;
-            // A check that is missing may be one that could not be understood, which is told then.
-            if problems.is_empty() {
-                if config.checks.is_empty() {
-                    return Err(format!(
-                        "{}: found modules and no check; modules run when `/probe` is asked for them",
-                        file.display()
-                    ));
-                }
-                select(&mut config, &arguments.check)?;
-                config
-                    .disable(&arguments.disable)
-                    .map_err(|problems| problems.to_string())?;
+impl Asked {
+    /// Reads the configuration, or says why it cannot be read.
+    fn of(arguments: &RunArguments) -> Result<Self, String> {
+        let mut asked = match &arguments.file {
+            Some(file) => Self::in_file(file, arguments)?,
+            None => Self {
+                config: from_options(arguments, arguments.plugin.as_deref().unwrap_or_default())?,
+                problems: Vec::new(),
+                source: None,
+                default_grant: DefaultGrant::OwnTarget,
+            },
+        };
+        let more = asked
+            .config
+            .add_faults(&arguments.fault, asked.problems.is_empty());
+        asked.problems.extend(more);
+        // Each check runs once: room for more of them at a time would only be set up and taken down.
+        asked.config.concurrency = asked.config.concurrency.min(asked.config.checks.len().max(1));
+        Ok(asked)
+    }
+
+    fn in_file(file: &Path, arguments: &RunArguments) -> Result<Self, String> {
+        let (mut config, problems, source) = read(file)?;
+        // A check that is missing may be one that could not be understood, which is told then.
+        if problems.is_empty() {
+            if config.checks.is_empty() {
+                return Err(format!(
+                    "{}: found modules and no check; modules run when `/probe` is asked for them",
+                    file.display()
+                ));
             }
-            (config, problems, Some(source), DefaultGrant::Nothing)
+            select(&mut config, &arguments.check)?;
+            config
+                .disable(&arguments.disable)
+                .map_err(|problems| problems.to_string())?;
         }
-        (None, plugin) => {
-            let config = from_options(arguments, plugin.as_deref().unwrap_or_default())?;
-            (config, Vec::new(), None, DefaultGrant::OwnTarget)
+        Ok(Self {
+            config,
+            problems,
+            source: Some(source),
+            default_grant: DefaultGrant::Nothing,
+        })
+    }
+
+    /// A single check has nothing to share a processor with, and threads take a while to start.
+    fn threads(&self) -> Threads {
+        match self.config.checks.len() {
+            0 | 1 => Threads::One,
+            _ => Threads::Several,
         }
-    };
-    problems.extend(config.add_faults(&arguments.fault, problems.is_empty()));
-    match Preparation::new(&config, problems, default_grant, compiling()).await {
-        Ok(preparation) => Ok(Loaded { config, preparation }),
-        Err(problems) => {
-            Err(source.map_or_else(|| problems.to_string(), |source: Source| source.render(&problems)))
+    }
+
+    /// Prepares everything, or says everything that is wrong.
+    async fn load(self) -> Result<Loaded, String> {
+        let Self {
+            config,
+            problems,
+            source,
+            default_grant,
+        } = self;
+        let preparation = Preparation::new(&config, problems, default_grant, compiling()).await;
+        let preparation = preparation.map_err(|problems| match source {
+            Some(source) => source.render(&problems),
+            None => problems.to_string(),
+        })?;
+        if preparation.expects_system_roots() {
+            read_system_roots().await;
         }
+        Ok(Loaded { config, preparation })
     }
 }
 
@@ -158,16 +212,16 @@ pub(super) async fn run_checks(
     let begun = Instant::now();
     let look = output::look();
     let progress = Progress::new(format == Format::Text);
-    let runner = Arc::new(Runner::new(preparation.sandbox, slots));
+    let runner = Arc::new(Runner::new(Arc::clone(&preparation.sandbox), slots));
     let running: Vec<_> = preparation
         .checks
-        .into_iter()
+        .iter()
         .map(|prepared| {
             let tape = match recording {
                 Some(_) => Tape::recording(),
                 None => Tape::none(),
             };
-            spawn(Arc::clone(&runner), prepared, tape, progress.clone())
+            spawn(Arc::clone(&runner), Arc::clone(prepared), tape, progress.clone())
         })
         .collect();
     let mut reports = Vec::with_capacity(running.len());
@@ -207,6 +261,8 @@ pub(super) async fn run_checks(
     if let Some(journal) = journal {
         keep::close(journal).await;
     }
+    // The process ends, and with it everything at once: to take the sandbox and the plugins apart first is in vain.
+    std::mem::forget(preparation);
     Ran { reports, recording }
 }
 

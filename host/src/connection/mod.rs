@@ -8,6 +8,7 @@ mod error;
 mod impairment;
 mod network;
 mod resolve;
+mod roots;
 pub mod script;
 mod scripted;
 mod tls;
@@ -30,7 +31,8 @@ pub use error::{Error, TlsProblem};
 pub use impairment::{Ending, Impairment};
 pub use network::Network;
 pub use resolve::{Resolution, Resolver};
-pub(crate) use tls::system_roots;
+pub use roots::read_system_roots;
+pub(crate) use roots::system_roots;
 pub use tls::{TlsClient, TlsInfo};
 pub use trust::{ClientIdentity, Tls, Trust};
 

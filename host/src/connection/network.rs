@@ -21,6 +21,11 @@ pub enum Network {
 }
 
 impl Network {
+    /// Whether it is the network that real peers are in.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+
     /// Finds the addresses of a host.
     ///
     /// # Errors

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -16,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::verify::{Judge, Witness};
+use super::roots::read_system_roots;
+use super::verify::{Judge, Witness, chains_to};
 use super::{Certificate, ChainDates, ClientIdentity, Error, Tls, TlsProblem, Trust};
 
 /// TLS ready to be used for a check.
@@ -132,6 +132,16 @@ impl TlsClient {
         }
     }
 
+    /// Waits until the system's authorities are read, if they are what a peer is held against: the handshake after it
+    /// takes no time of its own for that.
+    pub async fn make_ready(&self) {
+        if let Some(setup) = &self.setup
+            && setup.judge.needs_system_roots()
+        {
+            read_system_roots().await;
+        }
+    }
+
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
@@ -226,17 +236,13 @@ fn of_handshake(error: &std::io::Error) -> Error {
 }
 
 fn judge(trust: &Trust, provider: &Arc<CryptoProvider>) -> Result<Judge, String> {
-    let chains = |roots| {
-        WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-            .build()
-            .map_err(|error| format!("the trusted certificates cannot be used: {error}"))
-    };
     match trust {
         Trust::DoNotVerify => Ok(Judge::Lenient),
-        Trust::System => Ok(Judge::Chains(chains(system_roots())?)),
+        Trust::System => Ok(Judge::system()),
         Trust::File(file) => {
             let trusted = certificates_from(file)?;
-            let chains = chains(Arc::new(roots_of(file, &trusted)?))?;
+            let chains = chains_to(Arc::new(roots_of(file, &trusted)?), provider);
+            let chains = chains.map_err(|error| error.to_string())?;
             Ok(Judge::File { trusted, chains })
         }
     }
@@ -265,19 +271,4 @@ fn certificates_from(file: &Path) -> Result<Vec<CertificateDer<'static>>, String
         return Err(format!("`{}` holds no certificate in PEM form", file.display()));
     }
     Ok(certificates)
-}
-
-/// The system's authorities; where a machine has none, as in an empty container, Mozilla's, which
-/// are built in. Read once: there are some hundred.
-pub(crate) fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let read = || {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        Arc::new(roots)
-    };
-    Arc::clone(ROOTS.get_or_init(read))
 }

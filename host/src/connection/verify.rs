@@ -1,20 +1,22 @@
 //! How a peer's certificate is seen and judged in a handshake.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::roots::system_roots;
 
 /// Whose certificate is accepted.
 #[derive(Debug)]
 pub(super) enum Judge {
-    /// One that leads to a trusted authority.
-    Chains(Arc<WebPkiServerVerifier>),
+    /// One that leads to an authority that the system trusts; those are read when the first certificate is judged.
+    System(OnceLock<Arc<WebPkiServerVerifier>>),
     /// One that leads to an authority of a file, or stands in the file itself: a certificate that has signed
     /// itself is its own authority, which chains of certificates have no place for.
     File {
@@ -23,6 +25,28 @@ pub(super) enum Judge {
     },
     /// Anybody's.
     Lenient,
+}
+
+impl Judge {
+    /// One whose authorities are the system's.
+    pub(super) fn system() -> Self {
+        Self::System(OnceLock::new())
+    }
+
+    /// Whether the system's authorities are still to be read.
+    pub(super) fn needs_system_roots(&self) -> bool {
+        matches!(self, Self::System(chains) if chains.get().is_none())
+    }
+}
+
+/// What holds chains of certificates against these authorities.
+pub(super) fn chains_to(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        .map_err(|error| rustls::Error::General(format!("the trusted certificates cannot be used: {error}")))
 }
 
 /// Verifies the peer of one handshake: has its certificate judged, and remembers it whatever becomes of it,
@@ -71,7 +95,17 @@ impl ServerCertVerifier for Witness {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            Judge::File { chains, .. } | Judge::Chains(chains) => {
+            Judge::File { chains, .. } => {
+                chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            Judge::System(chains) => {
+                let chains = match chains.get() {
+                    Some(chains) => chains,
+                    None => {
+                        let read = chains_to(system_roots(), &self.provider)?;
+                        chains.get_or_init(|| read)
+                    }
+                };
                 chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
             }
         }

@@ -77,6 +77,10 @@ impl HostConnection for RunState {
                 "at most 8 ALPN names of 1 to 255 bytes can be offered".into(),
             )));
         }
+        if self.access.network.is_live() {
+            // What is left of the time after it is what there is for the handshake; none of it counts as the phase.
+            let _ = self.deadline.guard(self.access.tls.make_ready()).await;
+        }
         if let Err(error) = self.begin_host_phase(HostPhase::Tls) {
             return Ok(Err(error));
         }

@@ -9,29 +9,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::outcome::hexadecimal;
 use crate::sandbox::{LoadError, MAX_SIZE, Plugin, Sandbox, SharedPlugin};
 
-/// The built-in plugins: the names they describe themselves by, and their components.
-const BUILT_IN: [(&str, &[u8]); 4] = [
-    (
-        "dns",
-        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_dns.wasm")),
-    ),
-    (
-        "http",
-        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_http.wasm")),
-    ),
-    (
-        "imap",
-        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_imap.wasm")),
-    ),
-    (
-        "tcp",
-        include_bytes!(concat!(env!("OUT_DIR"), "/bedcheck_tcp.wasm")),
-    ),
+/// A built-in plugin.
+struct BuiltIn {
+    /// The name it describes itself by.
+    name: &'static str,
+    component: &'static [u8],
+    /// The digest of the component, in hexadecimal.
+    sha256: &'static str,
+}
+
+macro_rules! built_in {
+    ($name:literal, $file:literal) => {
+        BuiltIn {
+            name: $name,
+            component: include_bytes!(concat!(env!("OUT_DIR"), "/", $file, ".wasm")),
+            sha256: include_str!(concat!(env!("OUT_DIR"), "/", $file, ".sha256")),
+        }
+    };
+}
+
+const BUILT_IN: [BuiltIn; 4] = [
+    built_in!("dns", "bedcheck_dns"),
+    built_in!("http", "bedcheck_http"),
+    built_in!("imap", "bedcheck_imap"),
+    built_in!("tcp", "bedcheck_tcp"),
 ];
 
 /// Plugins by name.
@@ -389,8 +396,9 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
 ///
 /// When it does not load, which would be a mistake in this program.
 pub async fn load_built_in(sandbox: &Sandbox, name: &str) -> Option<Result<Plugin, LibraryError>> {
-    let (_, component) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name)?;
-    let loaded = Plugin::load(sandbox, component).await;
+    let built_in = BUILT_IN.iter().find(|built_in| built_in.name == name)?;
+    let component = Bytes::from_static(built_in.component);
+    let loaded = Plugin::load_known(sandbox, component, built_in.sha256.to_owned()).await;
     Some(loaded.map_err(|error| LibraryError::Load {
         origin: name.to_owned(),
         error,
@@ -399,5 +407,17 @@ pub async fn load_built_in(sandbox: &Sandbox, name: &str) -> Option<Result<Plugi
 
 /// The names of the built-in plugins.
 pub fn built_in_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
+    BUILT_IN.iter().map(|built_in| built_in.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_plugins_are_known_by_their_digests() {
+        for built_in in &BUILT_IN {
+            assert_eq!(built_in.sha256, digest(built_in.component), "{}", built_in.name);
+        }
+    }
 }

@@ -15,6 +15,27 @@ pub(super) fn target_key(target: &Target, check: &Check) -> TargetKey {
     }
 }
 
+/// The ports of protocols that begin with TLS, as IANA has registered them: HTTP, SMTP submission, NNTP, LDAP, DNS, FTP,
+/// Telnet, IMAP and POP3.
+const TLS_PORTS: [u16; 10] = [443, 465, 563, 636, 853, 989, 990, 992, 993, 995];
+
+/// Whether what a check's settings name is likely to begin with TLS, by the scheme or by the port. It may do TLS without
+/// it, and without TLS with it.
+pub(super) fn begins_with_tls(target: &Target, check: &Check) -> bool {
+    let settings = check.settings.values();
+    if let Target::Url(key) = target {
+        let url = settings.get(key).and_then(serde_json::Value::as_str);
+        return url.is_some_and(|url| {
+            url.get(..6)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        });
+    }
+    let endpoints = own_target(target, settings);
+    endpoints
+        .iter()
+        .any(|endpoint| TLS_PORTS.contains(&endpoint.port()))
+}
+
 /// What the settings name: one endpoint, or one for each port that the plugin may choose; none if they name
 /// nothing that can be dialled.
 pub(super) fn own_target(

@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::Sandbox;
-use super::compiled::{CodeFolder, Found};
+use super::compiled::{Code, CodeFolder, Found};
 use super::compiler::{Compiler, MAX_COMPILING, compile_aside};
 use super::plugin::{LoadError, invalid};
 use crate::outcome::hexadecimal;
@@ -26,10 +26,10 @@ pub(super) async fn of(
         return Ok((component, false));
     };
     let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
-    match read(kept, &name).await {
+    match read(sandbox, kept, &name).await {
         Found::Nothing => {}
         Found::Damaged(why) => notices.push(damaged(why)),
-        Found::Code(code) => match runnable(&sandbox.engine, &code) {
+        Found::Code(code) => match runnable_file(&sandbox.engine, code) {
             Ok(component) => return Ok((component, true)),
             Err(_) => notices.push(damaged("it is not for this engine")),
         },
@@ -48,8 +48,12 @@ fn damaged(why: &str) -> String {
     format!("the kept code of a plugin is damaged ({why}); the plugin was compiled anew")
 }
 
-/// Files are read and written aside from the runtime's threads: a disk can be slow.
-async fn read(kept: &CodeFolder, name: &str) -> Found {
+/// Files are read and written aside from the runtime's threads, because a disk can be slow; but for reading as long as
+/// there are no runs, because then everybody waits for it.
+async fn read(sandbox: &Sandbox, kept: &CodeFolder, name: &str) -> Found {
+    if !sandbox.has_runs() {
+        return kept.read(name);
+    }
     let (kept, name) = (kept.clone(), name.to_owned());
     let reading = tokio::task::spawn_blocking(move || kept.read(&name));
     reading.await.unwrap_or(Found::Nothing)
@@ -80,11 +84,11 @@ async fn compile_here(engine: &Engine, bytes: Vec<u8>) -> Result<Vec<u8>, LoadEr
     }
 }
 
-/// Makes compiled code runnable. The only place where this program trusts bytes to be machine code: they must
-/// come from its own compiler, just now, or from a [`CodeFolder`], verified.
+/// Makes compiled code runnable. This and the next are the only places where this program trusts bytes to be machine
+/// code: they must come from its own compiler, just now, or from a [`CodeFolder`], verified.
 #[expect(
     unsafe_code,
-    reason = "loading code that was compiled before is what makes a start fast, and the engine has no safe way"
+    reason = "running code that was compiled in another process needs it, and the engine has no safe way"
 )]
 fn runnable(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes were made by `Engine::precompile_component` of this program: by itself, by its own
@@ -92,6 +96,20 @@ fn runnable(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // else can write to and found unchanged by its digest. The engine holds version, target and settings against
     // its own and refuses what differs.
     unsafe { Component::deserialize(engine, code) }
+}
+
+/// Makes kept code runnable where it is: its file is mapped, so that only what runs is ever in memory. Where a file
+/// system forbids to run what is on it, it is copied.
+#[expect(
+    unsafe_code,
+    reason = "loading code that was compiled before is what makes a start fast, and the engine has no safe way"
+)]
+fn runnable_file(engine: &Engine, mut code: Code) -> wasmtime::Result<Component> {
+    // SAFETY: the file was written by this program with what `Engine::precompile_component` had made, into a folder
+    // that nobody else can write to, and has just been found unchanged by its digest; the mapping is of that very
+    // file. It stays as it is: this program never writes into such a file again, but puts another in its place.
+    let mapped = unsafe { Component::deserialize_file(engine, code.path()) };
+    mapped.or_else(|_| runnable(engine, &code.content()?))
 }
 
 /// What code must have in common with an engine to run in it, in hexadecimal.

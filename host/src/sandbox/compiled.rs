@@ -5,7 +5,8 @@
 //! secret: whoever can write to the folder is already trusted ([`PrivateFolder`]).
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,8 @@ const MAGIC: &[u8; 16] = b"bedcheck code 1\n";
 /// The length of the digest before it. It is BLAKE3, because SHA-256 takes longer than all the rest of a start
 /// where the processor has no instructions for it.
 const DIGEST: usize = blake3::OUT_LEN;
+/// What comes after the code, in bytes.
+const END: usize = DIGEST + MAGIC.len();
 /// The longest code that is kept or taken from the compiler, in bytes: four times the largest component.
 pub(super) const MAX_CODE: u64 = 256 * 1024 * 1024;
 /// How many files are kept: a plugin that is replaced once a second must not fill the disk.
@@ -31,14 +34,33 @@ const ENDING: &str = "code";
 pub(super) struct CodeFolder(PrivateFolder);
 
 /// What is found for a name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Found {
     /// The code, verified.
-    Code(Vec<u8>),
+    Code(Code),
     /// Nothing.
     Nothing,
     /// A file that is not what was written; why, in a few words.
     Damaged(&'static str),
+}
+
+/// Kept code that was verified: the file it is in, open. The digest after it belongs to the file as well.
+#[derive(Debug)]
+pub(super) struct Code(File);
+
+impl Code {
+    /// Where the very file that was verified can be mapped from, whatever became of its name since.
+    pub(super) fn path(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.0.as_raw_fd().to_string())
+    }
+
+    /// The content of the file.
+    pub(super) fn content(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.0.rewind()?;
+        self.0.read_to_end(&mut content)?;
+        Ok(content)
+    }
 }
 
 impl CodeFolder {
@@ -49,24 +71,17 @@ impl CodeFolder {
 
     /// The code of that name.
     pub(super) fn read(&self, name: &str) -> Found {
-        let path = self.path(name);
-        let Ok(mut file) = File::open(&path) else {
+        let Ok(mut file) = File::open(self.path(name)) else {
             return Found::Nothing;
         };
-        let mut content = Vec::new();
-        if let Ok(metadata) = file.metadata() {
-            content.reserve(usize::try_from(metadata.len().min(MAX_CODE)).unwrap_or(0));
+        match verify(name, &mut file) {
+            Ok(()) => {
+                // What was used last is kept longest. If that is not to be had, it is kept as long as any other.
+                let _ = file.set_modified(SystemTime::now());
+                Found::Code(Code(file))
+            }
+            Err(why) => Found::Damaged(why),
         }
-        let most = MAX_CODE + (MAGIC.len() + DIGEST) as u64;
-        if (&mut file).take(most + 1).read_to_end(&mut content).is_err() {
-            return Found::Damaged("it cannot be read");
-        }
-        let found = verified(name, content);
-        if matches!(found, Found::Code(_)) {
-            // What was used last is kept longest. If that is not to be had, it is kept as long as any other.
-            let _ = file.set_modified(SystemTime::now());
-        }
-        found
     }
 
     /// Keeps code under a name: whole or not at all, whatever happens meanwhile.
@@ -74,7 +89,7 @@ impl CodeFolder {
         let folder = self.0.as_path();
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(code)?;
-        file.write_all(&digest(name, code))?;
+        file.write_all(digest_of(name).update(code).finalize().as_bytes())?;
         file.write_all(MAGIC)?;
         file.as_file().sync_all()?;
         file.persist(self.path(name)).map_err(|error| error.error)?;
@@ -88,27 +103,38 @@ impl CodeFolder {
     }
 }
 
-/// The code in a file's content, if it is what was written under that name.
-fn verified(name: &str, mut content: Vec<u8>) -> Found {
-    let Some((code, told)) = content
-        .strip_suffix(MAGIC)
-        .and_then(|rest| rest.split_last_chunk::<DIGEST>())
-    else {
-        return Found::Damaged("it does not end as such files do");
-    };
-    if *told != digest(name, code) {
-        return Found::Damaged("its digest is another");
+/// Holds a file to be what was written under that name. It is read piece by piece: mapping it afterwards costs less
+/// than having all of it in memory.
+fn verify(name: &str, file: &mut File) -> Result<(), &'static str> {
+    const UNREADABLE: &str = "it cannot be read";
+    const NO_END: &str = "it does not end as such files do";
+    let length = file.metadata().map_err(|_| UNREADABLE)?.len();
+    let code = length.checked_sub(END as u64).ok_or(NO_END)?;
+    if code > MAX_CODE {
+        return Err("it is too long");
     }
-    content.truncate(code.len());
-    Found::Code(content)
+    let mut digest = digest_of(name);
+    digest
+        .update_reader((&mut *file).take(code))
+        .map_err(|_| UNREADABLE)?;
+    let mut end = [0; END];
+    file.read_exact(&mut end).map_err(|_| UNREADABLE)?;
+    let (told, magic) = end.split_at(DIGEST);
+    if magic != MAGIC {
+        return Err(NO_END);
+    }
+    match told == digest.finalize().as_bytes() {
+        true => Ok(()),
+        false => Err("its digest is another"),
+    }
 }
 
-fn digest(name: &str, code: &[u8]) -> [u8; DIGEST] {
+/// The digest of a file of that name, up to where its code comes in.
+fn digest_of(name: &str) -> blake3::Hasher {
     let mut digest = blake3::Hasher::new();
     digest.update(name.as_bytes());
     digest.update(&[0]);
-    digest.update(code);
-    digest.finalize().into()
+    digest
 }
 
 /// Takes away what was used least lately, until few enough files and bytes are left.
@@ -160,12 +186,20 @@ mod tests {
     #[test]
     fn what_was_written_is_found_under_its_name_only() {
         let (_parent, folder) = folder();
-        assert_eq!(folder.read("a"), Found::Nothing);
+        assert!(matches!(folder.read("a"), Found::Nothing));
         folder.write("a", b"code").expect("written");
-        assert_eq!(folder.read("a"), Found::Code(b"code".to_vec()));
-        assert_eq!(folder.read("b"), Found::Nothing);
+        let Found::Code(mut code) = folder.read("a") else {
+            panic!("it is there");
+        };
+        assert!(code.content().expect("readable").starts_with(b"code"));
+        assert!(matches!(folder.read("b"), Found::Nothing));
         fs::rename(folder.path("a"), folder.path("b")).expect("ours");
-        assert_eq!(folder.read("b"), Found::Damaged("its digest is another"));
+        assert!(matches!(
+            folder.read("b"),
+            Found::Damaged("its digest is another")
+        ));
+        let mapped_from = fs::read(code.path()).expect("the file is open");
+        assert!(mapped_from.starts_with(b"code"), "whatever became of its name");
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub struct Sandbox {
     has_runs: AtomicBool,
     /// The kept code, if any is.
     pub(super) kept: Option<CodeFolder>,
+    cache: Option<PrivateFolder>,
     /// What the engine is built for.
     concurrency: u32,
     memory: u64,
@@ -125,6 +126,7 @@ impl Sandbox {
             compiler: settings.compiling.compiler,
             has_runs: AtomicBool::new(false),
             kept: kept.transpose().map_err(EngineError::Folder)?,
+            cache: settings.compiling.cache.clone(),
             concurrency: settings.concurrency,
             memory: memory(settings),
             reservation,
@@ -137,10 +139,20 @@ impl Sandbox {
         self.has_runs.store(true, Ordering::Relaxed);
     }
 
+    /// Where is kept what the next start does not have to find out again; nowhere when absent.
+    pub fn cache(&self) -> Option<&PrivateFolder> {
+        self.cache.as_ref()
+    }
+
+    /// Whether there are runs.
+    pub(super) fn has_runs(&self) -> bool {
+        self.has_runs.load(Ordering::Relaxed)
+    }
+
     /// Where plugins are compiled now.
     pub(super) fn compiler(&self) -> Compiler {
         match self.compiler {
-            Compiler::BesideRuns if !self.has_runs.load(Ordering::Relaxed) => Compiler::Aside,
+            Compiler::BesideRuns if !self.has_runs() => Compiler::Aside,
             compiler => compiler,
         }
     }
@@ -163,6 +175,9 @@ pub(super) fn compiling(reservation: u64) -> Config {
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(GUEST_STACK + HOST_STACK)
         .memory_reservation(reservation)
+        // A sixth of the code: where in the component a trap was is not told, and no system's unwinder comes by.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false);
     config

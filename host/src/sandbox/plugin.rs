@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
@@ -41,7 +42,7 @@ pub struct Plugin {
     identity: PluginIdentity,
     description: Description,
     imports: Vec<String>,
-    component: Vec<u8>,
+    component: Bytes,
     notices: Vec<String>,
     loading: Loading,
     pub(super) pre: PluginPre<RunState>,
@@ -123,12 +124,38 @@ impl Plugin {
         let begun = Instant::now();
         recognise(bytes)?;
         let sha256 = hexadecimal(&Sha256::digest(bytes));
+        Self::of(sandbox, Bytes::copy_from_slice(bytes), sha256, begun).await
+    }
+
+    /// The same for a component whose SHA-256 digest, in hexadecimal, is known: that of one which is part of the
+    /// program is found when the program is built, for it takes longer than the rest of a start where the
+    /// processor has no instructions for it.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no plugin, or one that breaks the contract.
+    pub(crate) async fn load_known(
+        sandbox: &Sandbox,
+        component: Bytes,
+        sha256: String,
+    ) -> Result<Self, LoadError> {
+        let begun = Instant::now();
+        recognise(&component)?;
+        Self::of(sandbox, component, sha256, begun).await
+    }
+
+    async fn of(
+        sandbox: &Sandbox,
+        component: Bytes,
+        sha256: String,
+        begun: Instant,
+    ) -> Result<Self, LoadError> {
         let mut notices = Vec::new();
-        let (component, was_kept) = code::of(sandbox, bytes, &sha256, &mut notices).await?;
-        let imports = imports(&sandbox.engine, &component)?;
+        let (code, was_kept) = code::of(sandbox, &component, &sha256, &mut notices).await?;
+        let imports = imports(&sandbox.engine, &code)?;
         let pre = sandbox
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(&code)
             .and_then(PluginPre::new)
             .map_err(|error| invalid(&error))?;
         let deadline = Deadline::new(
@@ -145,7 +172,7 @@ impl Plugin {
             identity,
             description,
             imports,
-            component: bytes.to_vec(),
+            component,
             notices,
             loading: Loading {
                 took: begun.elapsed(),

@@ -2,7 +2,7 @@
 //! thread and a runtime of their own, so that they tell of a runtime that stands still, and hold up no run.
 
 use std::error::Error;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,9 +26,12 @@ const MAX_ANSWER: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Outbound(Arc<Inner>);
 
+type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 struct Inner {
     runtime: Handle,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// Made for the first request: it needs the authorities that the system trusts.
+    client: OnceLock<HttpsClient>,
     /// How many deliveries are under way.
     under_way: Arc<UnderWay>,
     /// The thread ends when this is dropped.
@@ -94,7 +97,7 @@ impl Outbound {
             })?;
         Ok(Self(Arc::new(Inner {
             runtime: handle,
-            client: client().map_err(std::io::Error::other)?,
+            client: OnceLock::new(),
             under_way: Arc::default(),
             _end: end,
         })))
@@ -137,7 +140,14 @@ impl Outbound {
     }
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(), OutboundError> {
-        let answer = self.0.client.request(request).await;
+        let client = match self.0.client.get() {
+            Some(client) => client,
+            None => {
+                let made = client().map_err(|error| OutboundError::Unreachable(error.to_string()))?;
+                self.0.client.get_or_init(|| made)
+            }
+        };
+        let answer = client.request(request).await;
         let (head, body) = answer
             .map_err(|error| OutboundError::Unreachable(innermost(&error)))?
             .into_parts();
@@ -184,7 +194,7 @@ impl Drop for Counted {
     }
 }
 
-fn client() -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, rustls::Error> {
+fn client() -> Result<HttpsClient, rustls::Error> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     // Otherwise the kernel holds the end of a request back until the start of it is acknowledged.

@@ -28,6 +28,7 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
 use super::watching;
+use crate::connection::read_system_roots;
 use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
@@ -143,8 +144,13 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     });
     let (stage, stages) = watch::channel(Stage::Serving);
     let changes = Changes::new(lasting, &generation, register.clone());
+    let trusts_system = generation.preparation.trusts_system();
     let daemon = Daemon::new(register.first(generation), changes, wished, stages, publisher);
     let over = spawn(&supervisor, daemon);
+    if trusts_system {
+        // By the time a run needs them they are read, and none has waited for those that it does not need.
+        tokio::spawn(read_system_roots());
+    }
     board.set_readiness(Readiness::Ready);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let parts = Parts {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::sound::{self, Sound};
 use super::{DefaultGrant, Preparation, Prepared};
 use crate::config::{Check, Module, Problem, SchemaError, SettingsSchema};
 use crate::connection::{Network, Tls, TlsClient, Trust};
@@ -20,6 +21,12 @@ use crate::secret::{Secret, SecretStore};
 use crate::switches::Switches;
 use crate::units::show_duration;
 
+/// The schema of a plugin's settings, set up when the first settings are held against it.
+struct Schema {
+    digest: blake3::Hash,
+    set_up: Option<Result<SettingsSchema, SchemaError>>,
+}
+
 /// What all checks of a configuration share.
 pub(in crate::runner) struct Common<'c> {
     library: &'c Library,
@@ -31,7 +38,9 @@ pub(in crate::runner) struct Common<'c> {
     faults: &'c FaultPlan,
     retry_budgets: &'c RetryBudgets,
     /// The schemas of the plugins met so far, by the plugins' names: thousands of checks may share one.
-    schemas: BTreeMap<String, Result<SettingsSchema, SchemaError>>,
+    schemas: BTreeMap<String, Schema>,
+    /// Settings that need no schema, because they were held against it before.
+    sound: Sound,
     /// What the ways met so far to do TLS come to: certificates are read once, not for each check.
     tls: BTreeMap<Tls, Result<TlsClient, String>>,
 }
@@ -52,6 +61,12 @@ impl Preparation {
             faults: &self.faults,
             retry_budgets: &self.retry_budgets,
             schemas: BTreeMap::new(),
+            sound: match self.sandbox.cache() {
+                Some(cache) if self.config.checks_and_templates().count() <= sound::MAX_KEPT => {
+                    Sound::within(cache)
+                }
+                _ => Sound::default(),
+            },
             tls: BTreeMap::new(),
         }
     }
@@ -69,19 +84,10 @@ impl Common<'_> {
         let tls =
             tls.map_err(|sentence| problems.push(Problem::new(check.key_location("tls").clone(), sentence)));
         let plugin = self.plugin(check, problems)?;
-        let before = problems.len();
-        let schema = self
-            .schemas
-            .entry(check.plugin.clone())
-            .or_insert_with(|| SettingsSchema::parse(&plugin.description().schema));
-        match schema {
-            Ok(schema) => problems.extend(schema.problems(check)),
-            Err(error) => {
-                let message = format!("the plugin `{}` cannot be used: {error}", check.plugin);
-                problems.push(Problem::new(check.key_location("plugin").clone(), message));
-            }
-        }
-        let settings_are_sound = problems.len() == before;
+        let settings = check.settings.to_json();
+        let found = self.problems_of(check, &plugin, &settings);
+        let settings_are_sound = found.is_empty();
+        problems.extend(found);
         if check.tls.trust == Trust::DoNotVerify {
             notices.push(format!(
                 "{} verifies no certificate (`do_not_verify`): what it sends, passwords too, may go to anyone",
@@ -122,10 +128,42 @@ impl Common<'_> {
             thresholds: check.thresholds,
             target,
             access: Arc::new(access),
-            settings: check.settings.to_json(),
+            settings,
             faults: self.faults.for_check(check.name.as_str()),
             runs: Arc::default(),
         })
+    }
+
+    /// Keeps what was found about settings for the next start.
+    pub(super) fn keep(self) {
+        self.sound.keep();
+    }
+
+    /// What is wrong with settings, which are the same as JSON, by the plugin's schema.
+    fn problems_of(&mut self, check: &Check, plugin: &SharedPlugin, settings: &str) -> Vec<Problem> {
+        let text = &plugin.description().schema;
+        let schema = self.schemas.entry(check.plugin.clone());
+        let schema = schema.or_insert_with(|| Schema {
+            digest: sound::digest(text),
+            set_up: None,
+        });
+        let fit = self.sound.is_kept().then(|| sound::fit(&schema.digest, settings));
+        if fit.is_some_and(|fit| self.sound.knows(&fit)) {
+            return Vec::new();
+        }
+        match schema.set_up.get_or_insert_with(|| SettingsSchema::parse(text)) {
+            Ok(schema) => {
+                let problems = schema.problems(check);
+                if let Some(fit) = fit.filter(|_| problems.is_empty()) {
+                    self.sound.add(fit);
+                }
+                problems
+            }
+            Err(error) => {
+                let message = format!("the plugin `{}` cannot be used: {error}", check.plugin);
+                vec![Problem::new(check.key_location("plugin").clone(), message)]
+            }
+        }
     }
 
     /// The module, ready to be aimed at targets, unless there is no saying what it would be.

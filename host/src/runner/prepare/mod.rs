@@ -3,6 +3,7 @@
 
 mod common;
 mod needed;
+mod sound;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ pub(super) use self::needed::{
 };
 use super::faults;
 use super::module::Modules;
+use super::own_target::begins_with_tls;
 use super::retry_budgets::{RetryBudgets, TargetBudget};
 use crate::budget::Limits;
 use crate::config::{Config, Problem, Problems};
-use crate::connection::Network;
+use crate::connection::{Network, Trust};
 use crate::fault::FaultPlan;
 use crate::hostcalls::Access;
 use crate::library::{Library, LibraryError};
@@ -166,6 +168,25 @@ impl Preparation {
         ground.with_all_checks(problems, &broken)
     }
 
+    /// Whether anything is configured to trust whom the system trusts.
+    pub fn trusts_system(&self) -> bool {
+        let mut all = self.config.checks_and_templates();
+        all.any(|check| check.tls.trust == Trust::System)
+    }
+
+    /// Whether a check is likely to need the authorities that the system trusts, from its first run on.
+    pub fn expects_system_roots(&self) -> bool {
+        let mut trusting = self
+            .config
+            .checks
+            .iter()
+            .filter(|check| check.tls.trust == Trust::System);
+        trusting.any(|check| {
+            let plugin = self.library.get(&check.plugin);
+            plugin.is_some_and(|plugin| begins_with_tls(&plugin.description().target, check))
+        })
+    }
+
     /// Strikes out the secrets of all checks.
     pub fn redactor(&self) -> Redactor {
         self.secrets.redactor()
@@ -194,6 +215,7 @@ impl Preparation {
             let prepared = common.prepare_module(module, &mut problems, &mut notices);
             modules.extend(prepared.map(|module| (module.name().to_owned(), Arc::new(module))));
         }
+        common.keep();
         Problems::check(problems)?;
         (self.checks, self.modules, self.notices) = (checks, modules, notices);
         Ok(self)

@@ -1,10 +1,12 @@
 //! The rows, in the order of the table.
 
 mod bare_engine;
+mod cold_start;
 mod curves;
 mod empty_run;
 mod exchanges;
 mod hanging;
+mod one_shot;
 mod probe;
 mod python;
 mod scheduled;
@@ -20,6 +22,8 @@ pub fn all() -> Vec<Row> {
         exchanges::http(),
         exchanges::imap(),
         probe::row(),
+        one_shot::row(),
+        cold_start::row(),
         hanging::row(),
         scheduled::row(),
         telemetry::row(),
