@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_is_handed_over_when_its_last_piece_is_taken() {
-        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 1).collect();
+        let bytes: Bytes = (0..=u8::MAX).cycle().take(2 * PIECE + 1).collect();
         let handed = Handed::default();
         let mut body = handed.watch(Pieces::new(bytes.clone()));
         assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));

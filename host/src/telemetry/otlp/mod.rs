@@ -52,16 +52,10 @@ impl Payload {
     pub(super) fn size(&self) -> usize {
         self.request.len()
     }
-}
 
-impl Payload {
-    /// Nothing: what asks a collector whether it answers, and leaves no trace there.
+    /// Nothing: what asks a collector whether it answers, and leaves no trace there. A message without fields has no bytes.
     pub(super) fn empty(signal: Signal) -> Self {
-        match signal {
-            Signal::Traces => Self::Traces(ExportTraceServiceRequest::default()),
-            Signal::Metrics => Self::Metrics(ExportMetricsServiceRequest::default()),
-            Signal::Logs => Self::Logs(ExportLogsServiceRequest::default()),
-        }
+        Self::new(signal, Bytes::new())
     }
 }
 

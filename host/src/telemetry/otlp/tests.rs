@@ -230,10 +230,9 @@ async fn what_was_not_sent_to_its_end_has_not_arrived() {
             timeout: Duration::from_secs(1),
             ..destination(protocol, PathBuf::new())
         };
-        let mut payload = payload();
-        if let Payload::Traces(request) = &mut payload {
-            request.resource_spans[0].scope_spans[0].spans[0].name = name;
-        }
+        let mut message = message();
+        message.resource_spans[0].scope_spans[0].spans[0].name = name;
+        let payload = Payload::of(Signal::Traces, &message);
         let answer = Client::new(&destination).unwrap().export(payload).await;
         let Answer::Retry { may_have_arrived, .. } = answer else {
             panic!("{protocol:?}: {answer:?}");
