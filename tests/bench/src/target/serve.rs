@@ -32,7 +32,7 @@ pub fn serve() -> std::io::Result<()> {
             imap: listen(None, imap::converse)?,
             imaps: listen(Some(acceptor), imap::converse)?,
             silent: listen(None, stay_silent)?,
-            otlp: listen(None, |stream| otlp::receive(stream))?,
+            otlp: listen(None, otlp::receive)?,
             authority: certificates.authority_file(),
         };
         let mut output = std::io::stdout();
