@@ -73,6 +73,14 @@ impl Bounds {
         anew
     }
 
+    /// Those of all counts but these.
+    #[must_use]
+    pub fn without(mut self, counts: &[&str]) -> Self {
+        self.lines
+            .retain(|line| !matches!(line, Line::Bound(bound) if counts.contains(&bound.count.as_str())));
+        self
+    }
+
     /// As they are read, in columns.
     #[must_use]
     pub fn text(&self) -> String {
@@ -162,6 +170,12 @@ mod tests {
             bounds().broken_by(&counts(110.1, 2000.5)),
             ["http: allocations grew from 100 to 110.1 a run; 110.0 (+10%) would pass"]
         );
+    }
+
+    #[test]
+    fn a_count_that_is_not_held_has_no_bound() {
+        let fuel = Counts::from([(("http".to_owned(), "fuel".to_owned()), 1.0)]);
+        assert_eq!(bounds().without(&["allocations"]).broken_by(&fuel), [""; 0]);
     }
 
     #[test]

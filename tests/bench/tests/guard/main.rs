@@ -39,6 +39,8 @@ const BLESS: &str = "BEDCHECK_BLESS";
 const COUNT: &str = "count";
 /// The checks that are counted, by the names in the file.
 const ROWS: [&str; 6] = ["empty", "http", "https", "imap", "tcp", "dns"];
+/// The counts that depend on how the kernel takes memory back from a run that is over.
+const OF_MEMORY: [&str; 2] = ["page-faults", "system-calls"];
 /// How often the CPU time of a run is held against that of a native client, and for how long each.
 const ROUNDS: usize = 9;
 const TURN: Turn = Turn {
@@ -83,6 +85,13 @@ fn guard() -> Result<(), String> {
         return fs::write(BOUNDS, bounds.anew(&counts).text())
             .map_err(|error| format!("`{BOUNDS}`: {error}"));
     }
+    let bounds = if rewrites_pages() {
+        bounds
+    } else {
+        eprintln!("guard: {OF_MEMORY:?} are not held: this kernel takes other steps to give memory back");
+        counts.retain(|(_, count), _| !OF_MEMORY.contains(&count.as_str()));
+        bounds.without(&OF_MEMORY)
+    };
     let broken = bounds.broken_by(&counts);
     if broken.is_empty() {
         return Ok(());
@@ -92,6 +101,14 @@ fn guard() -> Result<(), String> {
          tests/bench/guard.txt; the commit says why they grew.",
         broken.join("\n  ")
     ))
+}
+
+/// Whether the kernel tells which pages were written to (PAGEMAP_SCAN, Linux 6.7), so that the sandbox rewrites them.
+fn rewrites_pages() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().flatten(), numbers.next().flatten());
+    version >= (Some(6), Some(7))
 }
 
 /// Counts what the runs of all checks take, in a process of their own.
@@ -135,9 +152,11 @@ impl Folder {
     fn new(addresses: &Addresses, name_server: u16) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
         let this = Self { folder };
+        // `./justw guests` puts all plugins of the tests in one folder.
+        let idle_plugin = guest_plugin().with_file_name("bedcheck_idle.wasm");
         let written = fs::write(this.file(), configuration(addresses, name_server))
             .and_then(|()| fs::write(this.folder.path().join("password"), PASSWORD))
-            .and_then(|()| fs::copy(guest_plugin(), this.folder.path().join("guest.wasm")));
+            .and_then(|()| fs::copy(idle_plugin, this.folder.path().join("idle.wasm")));
         written.map_err(|error| format!("the files of the checks cannot be written: {error}"))?;
         Ok(this)
     }
@@ -162,8 +181,7 @@ fn configuration(addresses: &Addresses, name_server: u16) -> String {
 
         [[check]]
         name = "empty"
-        plugin = "guest"
-        settings = {{ behaviour = "nothing" }}
+        plugin = "idle"
 
         [[check]]
         name = "http"
