@@ -1,11 +1,11 @@
 //! What counts may be: a figure that was measured, and how much more is let pass. Text to bounds and back, and counts
 //! held against them; pure.
 //!
-//! A line has the row, the count, the figure and the margin, such as `http allocations 312 +10%`; what is empty or begins
-//! with `#` is for people, and stays when the figures are made anew.
+//! A line has the row, the count, the figure and the margin, such as `http allocations 312 +10%` or `http page-faults 0 +2`;
+//! what is empty or begins with `#` is for people, and stays when the figures are made anew.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// What was counted, by row and count.
 pub type Counts = BTreeMap<(String, String), f64>;
@@ -27,13 +27,42 @@ struct Bound {
     row: String,
     count: String,
     measured: f64,
-    /// How much more than measured is let pass, in percent.
-    margin: f64,
+    margin: Margin,
+}
+
+/// How much more than measured is let pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Margin {
+    Percent(f64),
+    /// So many: of what there is hardly any, no percentage tells noise from growth.
+    Count(f64),
+}
+
+impl Margin {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix('+')?;
+        Some(match text.strip_suffix('%') {
+            Some(percent) => Self::Percent(percent.parse().ok()?),
+            None => Self::Count(text.parse().ok()?),
+        })
+    }
+}
+
+impl fmt::Display for Margin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percent(percent) => write!(formatter, "+{percent}%"),
+            Self::Count(count) => write!(formatter, "+{count}"),
+        }
+    }
 }
 
 impl Bound {
     fn most(&self) -> f64 {
-        self.measured * (1.0 + self.margin / 100.0)
+        match self.margin {
+            Margin::Percent(percent) => self.measured * (1.0 + percent / 100.0),
+            Margin::Count(count) => self.measured + count,
+        }
     }
 }
 
@@ -50,7 +79,7 @@ impl Bounds {
             }
             bound(line).map(Line::Bound).ok_or_else(|| {
                 format!(
-                    "line {}: found `{line}`, wanted `ROW COUNT FIGURE +MARGIN%`",
+                    "line {}: found `{line}`, wanted `ROW COUNT FIGURE +MARGIN%` or `ROW COUNT FIGURE +MARGIN`",
                     number + 1
                 )
             })
@@ -95,7 +124,7 @@ impl Bounds {
                     measured,
                     margin,
                 }) => {
-                    writeln!(text, "{row:<10} {count:<14} {measured:>12} +{margin}%")
+                    writeln!(text, "{row:<10} {count:<14} {measured:>12} {margin}")
                 }
             };
         }
@@ -120,7 +149,7 @@ impl Bounds {
                 Some(counted) if counted > bound.most() => {
                     let most = bound.most();
                     sentences.push(format!(
-                        "{row}: {count} grew from {measured} to {counted:.1} a run; {most:.1} (+{margin}%) would pass"
+                        "{row}: {count} grew from {measured} to {counted:.1} a run; {most:.1} ({margin}) would pass"
                     ));
                 }
                 Some(_) => {}
@@ -139,7 +168,7 @@ fn bound(line: &str) -> Option<Bound> {
     let mut words = line.split_whitespace();
     let (row, count) = (words.next()?.to_owned(), words.next()?.to_owned());
     let measured = words.next()?.parse().ok()?;
-    let margin = words.next()?.strip_prefix('+')?.strip_suffix('%')?.parse().ok()?;
+    let margin = Margin::parse(words.next()?)?;
     words.next().is_none().then_some(Bound {
         row,
         count,
@@ -169,6 +198,19 @@ mod tests {
         assert_eq!(
             bounds().broken_by(&counts(110.1, 2000.5)),
             ["http: allocations grew from 100 to 110.1 a run; 110.0 (+10%) would pass"]
+        );
+    }
+
+    #[test]
+    fn of_what_there_is_hardly_any_a_few_more_pass() {
+        let text = "http       page-faults                0 +2\n";
+        let bounds = Bounds::parse(text).expect("bounds");
+        let faults = |faults| Counts::from([(("http".to_owned(), "page-faults".to_owned()), faults)]);
+        assert_eq!(bounds.text(), text);
+        assert_eq!(bounds.broken_by(&faults(2.0)), [""; 0]);
+        assert_eq!(
+            bounds.broken_by(&faults(2.1)),
+            ["http: page-faults grew from 0 to 2.1 a run; 2.0 (+2) would pass"]
         );
     }
 
