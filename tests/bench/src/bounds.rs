@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn of_what_there_is_hardly_any_a_few_more_pass() {
-        let text = "http       page-faults                0 +2\n";
+        let text = "http       page-faults               0 +2\n";
         let bounds = Bounds::parse(text).expect("bounds");
         let faults = |faults| Counts::from([(("http".to_owned(), "page-faults".to_owned()), faults)]);
         assert_eq!(bounds.text(), text);
