@@ -2,6 +2,7 @@
 //! at no cost; nothing is cached, because the time a look-up takes is part of what is measured.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -20,7 +21,10 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// Finds addresses.
 #[derive(Debug)]
-pub struct Resolver(Result<TokioResolver, String>);
+pub struct Resolver(LazyLock<Result<TokioResolver, String>, Servers>);
+
+/// Makes what asks the name servers.
+type Servers = Box<dyn FnOnce() -> Result<TokioResolver, String> + Send>;
 
 /// The addresses of a name.
 #[derive(Debug)]
@@ -36,24 +40,28 @@ pub struct Resolution {
 pub struct Lookup(JoinHandle<Result<Vec<IpAddr>, NetError>>);
 
 impl Resolver {
-    /// The system's resolver: `/etc/resolv.conf` and `/etc/hosts`. Where it cannot be set up, every
-    /// look-up of a name says why.
+    /// The system's resolver: `/etc/resolv.conf` and `/etc/hosts`, read when a name is first looked up, which a check of
+    /// an address never does. Where it cannot be set up, every look-up of a name says why.
     pub fn system() -> Self {
-        let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-            builder.options_mut().cache_size = 0;
-            builder.build()
-        });
-        Self(built.map_err(|error| format!("the system's name servers are unknown: {error}")))
+        Self(LazyLock::new(Box::new(|| {
+            let built = TokioResolver::builder_tokio().and_then(|mut builder| {
+                builder.options_mut().cache_size = 0;
+                builder.build()
+            });
+            built.map_err(|error| format!("the system's name servers are unknown: {error}"))
+        })))
     }
 
     /// A resolver that asks these servers, over UDP and for large answers over TCP. `/etc/hosts` is
     /// still read first.
     pub fn with_servers(servers: &[SocketAddr]) -> Self {
         let servers = servers.iter().map(name_server).collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        builder.options_mut().cache_size = 0;
-        Self(builder.build().map_err(|error| error.to_string()))
+        Self(LazyLock::new(Box::new(|| {
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            builder.options_mut().cache_size = 0;
+            builder.build().map_err(|error| error.to_string())
+        })))
     }
 
     /// Looks both families of a name up at once. An address stands for itself.
@@ -68,8 +76,7 @@ impl Resolver {
                 pending: None,
             });
         }
-        let resolver = self
-            .0
+        let resolver = LazyLock::force(&self.0)
             .as_ref()
             .map_err(|reason| Error::NameServerFailure(reason.clone()))?;
         let mut v6 = Lookup::start(resolver, host, RecordType::AAAA);

@@ -93,7 +93,7 @@ async fn compile_here(engine: &Engine, bytes: Vec<u8>) -> Result<Vec<u8>, LoadEr
 fn runnable(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes were made by `Engine::precompile_component` of this program: by itself, by its own
     // child process over a pipe that nobody else has, or by one of those before, kept in a folder that nobody
-    // else can write to and found unchanged by its digest. The engine holds version, target and settings against
+    // else can write to and found unchanged by its checksum. The engine holds version, target and settings against
     // its own and refuses what differs.
     unsafe { Component::deserialize(engine, code) }
 }
@@ -106,7 +106,7 @@ fn runnable(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
 )]
 fn runnable_file(engine: &Engine, mut code: Code) -> wasmtime::Result<Component> {
     // SAFETY: the file was written by this program with what `Engine::precompile_component` had made, into a folder
-    // that nobody else can write to, and has just been found unchanged by its digest; the mapping is of that very
+    // that nobody else can write to, and has just been found unchanged by its checksum; the mapping is of that very
     // file. It stays as it is: this program never writes into such a file again, but puts another in its place.
     let mapped = unsafe { Component::deserialize_file(engine, code.path()) };
     mapped.or_else(|_| runnable(engine, &code.content()?))

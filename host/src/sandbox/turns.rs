@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -22,9 +22,10 @@ use tokio::sync::oneshot;
 /// needs to go back to waiting.
 const JUST_BEGUN: Duration = Duration::from_millis(1);
 
-/// The turns of all guests of an engine.
+/// The turns of all guests of an engine. The queue is made when a guest first needs a turn: the processors are counted
+/// by reading half a dozen files of the system, and most processes that run one check never ask.
 #[derive(Debug, Clone)]
-pub(super) struct Turns(Arc<Mutex<Queue>>);
+pub(super) struct Turns(Arc<OnceLock<Mutex<Queue>>>);
 
 #[derive(Debug)]
 struct Queue {
@@ -34,6 +35,17 @@ struct Queue {
     waiting: BTreeMap<(u64, u64), oneshot::Sender<Permit>>,
     /// How many have come.
     arrivals: u64,
+}
+
+impl Queue {
+    /// So many turns, and nobody who waits.
+    fn of(turns: usize) -> Self {
+        Self {
+            free: turns,
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+        }
+    }
 }
 
 /// Holds a turn; dropping it gives the turn to the next. Empty, it holds none.
@@ -66,16 +78,7 @@ struct Slice {
 impl Turns {
     /// One turn less than there are processors, and one at least.
     pub(super) fn new() -> Self {
-        let processors = available_parallelism().map_or(1, usize::from);
-        Self::of(processors.saturating_sub(1).max(1))
-    }
-
-    fn of(number: usize) -> Self {
-        Self(Arc::new(Mutex::new(Queue {
-            free: number,
-            waiting: BTreeMap::new(),
-            arrivals: 0,
-        })))
+        Self(Arc::default())
     }
 
     /// A guest's part, which has no turn yet.
@@ -109,7 +112,11 @@ impl Turns {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let queue = self.0.get_or_init(|| {
+            let processors = available_parallelism().map_or(1, usize::from);
+            Mutex::new(Queue::of(processors.saturating_sub(1).max(1)))
+        });
+        queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,9 +186,13 @@ mod tests {
     use super::*;
     use std::pin::pin;
 
+    fn one_turn() -> Turns {
+        Turns(Arc::new(OnceLock::from(Mutex::new(Queue::of(1)))))
+    }
+
     #[tokio::test]
     async fn a_turn_ends_with_the_next_wait() {
-        let turns = Turns::of(1);
+        let turns = one_turn();
         let (one, other) = (turns.join(), turns.join());
         let guest = pin!(async {
             one.clone().wait().await;
@@ -211,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_had_the_fewest_turns_is_next_and_who_left_is_passed_over() {
-        let turns = Turns::of(1);
+        let turns = one_turn();
         let held = turns.acquire(0).await;
         let order = Mutex::new(Vec::new());
         let wait = async |had: u64| {
