@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use sha2::{Digest, Sha256};
+use twox_hash::XxHash3_128;
 
 use super::names;
 use super::spans::events::{Happening, happenings};
@@ -102,14 +102,14 @@ impl<'r> Run<'r> {
 
     /// Records of a run differ by their number; those of different runs by the trace.
     fn identity(&self, record: &LogRecord) -> Vec<KeyValue> {
-        let digest = Sha256::new()
-            .chain_update(&record.trace_id)
-            .chain_update(record.event_name.as_bytes())
-            .chain_update([0])
-            .chain_update((self.made as u64).to_be_bytes())
-            .finalize();
+        let mut identity = XxHash3_128::new();
+        identity.write(&record.trace_id);
+        identity.write(record.event_name.as_bytes());
+        identity.write(&[0]);
+        identity.write(&(self.made as u64).to_be_bytes());
         let mut attributes = Attributes::default();
-        attributes.set(names::LOG_RECORD_UID, hexadecimal(&digest[..16]));
+        let identity = hexadecimal(&identity.finish_128().to_be_bytes());
+        attributes.set(names::LOG_RECORD_UID, identity);
         attributes.finish().0
     }
 

@@ -260,7 +260,8 @@ impl Instrument {
         let mut part = lock(self.part(owner.name));
         let Part { owners, shared } = &mut *part;
         if let Some(owned) = owners.get_mut(owner.name) {
-            if owned.base != *owner.base {
+            // The same attributes stand at the same place, unless the configuration was loaded anew.
+            if !Arc::ptr_eq(&owned.base, owner.base) && owned.base != *owner.base {
                 // Another check under the same name.
                 self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
                 *owned = Owned::new(owner.base);
