@@ -49,6 +49,8 @@ mod tests {
     fn quotes_are_short_and_harmless() {
         assert_eq!(quote(b"a NO\t\x1b[31m"), r"`a NO\t\u{1b}[31m`");
         assert_eq!(quote(b"\xffabc"), "`\u{fffd}abc`");
+        assert_eq!(quote(&[b'a'; 200]), format!("`{}`", "a".repeat(200)));
+        assert_eq!(quote(&[b'a'; 201]), format!("`{}…`", "a".repeat(200)));
         let whole = "ä".repeat(200);
         assert_eq!(quote(whole.as_bytes()), format!("`{whole}`"));
         assert_eq!(quote("ä".repeat(5000).as_bytes()), format!("`{whole}…`"));
