@@ -16,3 +16,21 @@ wit_bindgen::generate!({
     default_bindings_module: "bedcheck_sdk::bindings",
     additional_derives: [Clone],
 });
+
+/// The calls that are given lists of texts, once more, for texts that are only lent: above, lists hold texts of their own.
+pub(crate) mod lending {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "
+            package bedcheck:sdk;
+            world lending {
+                import bedcheck:plugin/measurements@1.2.0;
+                import bedcheck:plugin/trace@1.2.0;
+            }
+        ",
+        world: "bedcheck:sdk/lending",
+        generate_all,
+        ownership: Borrowing { duplicate_if_necessary: false },
+        with: { "bedcheck:plugin/types@1.2.0": crate::bindings::bedcheck::plugin::types },
+    });
+}

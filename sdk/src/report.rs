@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::Failure;
-use crate::bindings::bedcheck::plugin::{budget, capabilities, log, measurements};
+use crate::bindings::bedcheck::plugin::{budget, capabilities, log};
+use crate::bindings::lending::bedcheck::plugin::measurements;
 
 /// Keeps a measurement: a dotted lower-case name, a UCUM unit (`s`, `By`, `{message}`), attributes
 /// of low cardinality.
@@ -12,11 +13,7 @@ use crate::bindings::bedcheck::plugin::{budget, capabilities, log, measurements}
 ///
 /// When the run has 256 measurements already, or the name is not of that form.
 pub fn measure(name: &str, value: f64, unit: &str, attributes: &[(&str, &str)]) -> Result<(), Failure> {
-    let attributes: Vec<_> = attributes
-        .iter()
-        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
-    Ok(measurements::put(name, value, unit, &attributes)?)
+    Ok(measurements::put(name, value, unit, attributes)?)
 }
 
 /// Whether a capability, such as `net.tls`, is granted and not switched off.

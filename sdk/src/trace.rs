@@ -1,7 +1,7 @@
 //! The trace that a run is exported as: what to tell peers of it, and what a phase does.
 
 use crate::Failure;
-use crate::bindings::bedcheck::plugin::trace;
+use crate::bindings::lending::bedcheck::plugin::trace;
 
 /// The value of a fact, for [`describe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,10 @@ pub fn describe(facts: &[(&str, Fact<'_>)]) -> Result<(), Failure> {
         .iter()
         .map(|&(name, value)| {
             let value = match value {
-                Fact::Text(text) => trace::Fact::Text(text.to_owned()),
+                Fact::Text(text) => trace::Fact::Text(text),
                 Fact::Integer(number) => trace::Fact::Integer(number),
             };
-            (name.to_owned(), value)
+            (name, value)
         })
         .collect();
     Ok(trace::describe(&facts)?)

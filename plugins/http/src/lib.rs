@@ -44,6 +44,7 @@ mod settings;
 mod target;
 mod wire;
 
+use std::mem::ManuallyDrop;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bedcheck_sdk::{Check, Description, Failure, Planned, Target, measure, plan, warning};
@@ -78,16 +79,21 @@ impl Check for Http {
     fn run(settings: Settings) -> Result<(), Failure> {
         plan(planned(&settings).map(Planned::new))?;
         let secrets = Secrets::open(settings.request.secrets())?;
-        let fetched = fetch::fetch(&mut Host { secrets: &secrets }, settings.request, settings.limits)?;
+        let Settings {
+            request,
+            limits,
+            expect,
+        } = settings;
+        let fetched = fetch::fetch(&mut Host { secrets: &secrets }, request, limits)?;
+        // Header maps and regular expressions are laborious to take apart, and all memory of a run goes with it.
+        let (fetched, expect) = (ManuallyDrop::new(fetched), ManuallyDrop::new(expect));
         let now = seconds_since_1970();
         report(&fetched, now)?;
-        let unmet = settings
-            .expect
-            .unmet(&fetched.response, fetched.tls.as_ref(), now);
+        let unmet = expect.unmet(&fetched.response, fetched.tls.as_ref(), now);
         if let Some(patterns) = unmet.patterns {
             measure("http.expect.patterns_unmet", patterns as f64, "{pattern}", &[])?;
         }
-        verdict(&settings.expect, &fetched, &unmet.sentences)
+        verdict(&expect, &fetched, &unmet.sentences)
     }
 }
 

@@ -1,9 +1,10 @@
 //! A URL that can be fetched: parsed, checked, resolved against another. No I/O.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::Uri;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 /// An absolute `http` or `https` URL without user information.
 ///
@@ -61,12 +62,10 @@ impl Target {
     }
 
     /// The name or address to dial, IPv6 without brackets.
-    pub(crate) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> Cow<'_, str> {
         match self.url.host() {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            None => String::new(),
+            Some(Host::Ipv6(address)) => address.to_string().into(),
+            Some(Host::Domain(_) | Host::Ipv4(_)) | None => self.url.host_str().unwrap_or_default().into(),
         }
     }
 
@@ -90,9 +89,7 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.url.clone();
-        shown.set_query(None);
-        shown.fmt(f)
+        f.write_str(&self.url[..Position::AfterPath])
     }
 }
 
@@ -116,7 +113,7 @@ mod tests {
         ] {
             let target = target(text);
             assert_eq!(
-                (target.host().as_str(), target.port(), target.is_https()),
+                (&*target.host(), target.port(), target.is_https()),
                 (host, port, https),
                 "{text}"
             );

@@ -1,6 +1,8 @@
 //! The conversation with the server, command by command: sends, waits, compares tags, and turns what
 //! goes wrong into failures. In which order and in which phases is for `check.rs` to say.
 
+use std::fmt;
+
 use bedcheck_sdk::{CallError, Failure, Reason};
 use imap_codec::imap_types::response::GreetingKind;
 
@@ -88,7 +90,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                     ))
                 });
             }
-            self.receive("before its greeting")?;
+            self.receive(format_args!("before its greeting"))?;
         }
     }
 
@@ -271,11 +273,11 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                 self.recorder
                     .debug(&format!("skipped an untagged response: `{line}`"));
             }
-            self.receive(&format!("during {name}"))?;
+            self.receive(format_args!("during {name}"))?;
         }
     }
 
-    fn receive(&mut self, when: &str) -> Result<(), Failure> {
+    fn receive(&mut self, when: fmt::Arguments<'_>) -> Result<(), Failure> {
         let bytes = self.transport.receive()?;
         if bytes.is_empty() {
             let pending = self.receiver.pending();

@@ -58,7 +58,9 @@ impl Receiver {
                 }
                 _ => {
                     (self.line, self.searched) = (0, 0);
-                    return Ok(Some(self.buffer.drain(..end).collect()));
+                    let response = self.buffer[..end].to_vec();
+                    self.buffer.drain(..end);
+                    return Ok(Some(response));
                 }
             }
         }

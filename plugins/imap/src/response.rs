@@ -220,12 +220,12 @@ fn status_response(parsed: ParsedStatus<'_>, text: String) -> Response {
 /// A status in the form that the grammar of RFC 3501 wants: its text in US-ASCII and never empty.
 /// Servers in use send UTF-8 and statuses without text; the real text is taken by [`status_text`].
 fn with_plain_text(bytes: &[u8]) -> Vec<u8> {
-    let mut plain: Vec<u8> = bytes
-        .trim_ascii_end()
-        .iter()
-        .map(|&byte| if byte.is_ascii() { byte } else { b'?' })
-        .collect();
-    plain.extend_from_slice(b" .\r\n");
+    let mut plain = [bytes.trim_ascii_end(), b" .\r\n"].concat();
+    if !plain.is_ascii() {
+        for byte in plain.iter_mut().filter(|byte| !byte.is_ascii()) {
+            *byte = b'?';
+        }
+    }
     plain
 }
 

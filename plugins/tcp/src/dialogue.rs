@@ -8,7 +8,7 @@ use crate::host::{Fragment, Recorder, Transport};
 use crate::receive::Receiver;
 use crate::settings::{Expect, Piece};
 use crate::template::Matched;
-use crate::text::quote;
+use crate::text::{decoded, quote, quote_text};
 
 /// A connection on which the server is talked to.
 pub(crate) struct Dialogue<'r, T, R> {
@@ -81,12 +81,12 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     /// Whether a line matches; what it matched is kept.
     fn matches(&mut self, expect: &Expect, line: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(line);
+        let text = decoded(line);
         let Some(captures) = expect.pattern.captures(&text) else {
             return false;
         };
         self.matched.take(&expect.pattern, &captures);
-        self.recorder.debug(&format!("matched {}", quote(line)));
+        self.recorder.debug(&format!("matched {}", quote_text(&text)));
         true
     }
 
@@ -201,8 +201,10 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
 /// The expression that a line must not match, if it does.
 fn unwanted<'e>(expect: &'e Expect, line: &[u8]) -> Option<&'e Regex> {
-    let text = String::from_utf8_lossy(line);
-    expect.fail_if.as_ref().filter(|pattern| pattern.is_match(&text))
+    expect
+        .fail_if
+        .as_ref()
+        .filter(|pattern| pattern.is_match(&decoded(line)))
 }
 
 fn too_many(expect: &Expect, count: u32, line: &[u8]) -> Failure {

@@ -65,7 +65,9 @@ impl Receiver {
     fn remove(&mut self, length: usize) -> Vec<u8> {
         self.searched = 0;
         self.taken += length;
-        self.buffer.drain(..length).collect()
+        let removed = self.buffer[..length].to_vec();
+        self.buffer.drain(..length);
+        removed
     }
 
     /// Refuses a line of so many bytes when it is too long, or too much together with those before.

@@ -4,7 +4,7 @@ use http::HeaderName;
 use regex_lite::Regex;
 
 use crate::exchange::Response;
-use crate::quote::quote;
+use crate::quote::{decoded, quote};
 
 /// What is expected of the values of a header.
 #[derive(Debug)]
@@ -70,5 +70,5 @@ impl HeaderExpectation {
 }
 
 fn matches(pattern: &Regex, value: &[u8]) -> bool {
-    pattern.is_match(&String::from_utf8_lossy(value))
+    pattern.is_match(&decoded(value))
 }
