@@ -38,6 +38,18 @@ const ADDRESSABLE: u64 = 1 << 32;
 /// for 1,600 interpreters at once, in a third of the address space.
 const MAX_INSTANCES: u32 = 100_000;
 
+/// How many places for linear memories there are beyond those that runs can fill at once, and how many that nobody uses
+/// stay as their last run left them: with its plugin's initial memory mapped, where the next run of the same plugin
+/// finds it. Without any to spare, each of more plugins than places takes another one's, and mapping its own initial
+/// memory anew costs as much again as the whole sandbox. It is not the number of the plugins, because plugins may be
+/// dropped in at any time. The engine divides the places among the processors, 16 at most: with two, they are enough
+/// for 128 plugins. They cost address space (1 TiB of 128); one that was used holds four of the system's 65,530
+/// mappings and what its last run wrote, 20 KiB of a built-in plugin's and never more than [`REWRITTEN_MEMORY`].
+const SPARE_PLACES: u32 = 256;
+/// The most of them for each run that there can be at once: a process that runs one check once has nothing to keep, and
+/// its start sets up little that it does not use.
+const SPARE_PER_RUN: u32 = 16;
+
 /// How much of what a run wrote to its linear memory is written over after it, in bytes, instead of being given back to
 /// the system: to write over a page costs a tenth of what it costs to give it back and to be given another one, and
 /// other processors need not be told. Twenty times what a run of a built-in plugin writes, and most of what an
@@ -112,9 +124,16 @@ impl Sandbox {
     ///
     /// When the machine cannot provide what the settings ask for, such as address space.
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        // With few bits of addresses, or a limit on them, a memory has no more than checks may have.
-        let (engine, reservation) =
-            engine(settings, [ADDRESSABLE, memory(settings)]).map_err(EngineError::Engine)?;
+        // With few bits of addresses, or a limit on them, a memory has no more than checks may have, and none is spare.
+        let enough = Extent {
+            reservation: memory(settings),
+            spare: 0,
+        };
+        let wanted = Extent {
+            reservation: ADDRESSABLE,
+            spare: spare_places(settings.concurrency),
+        };
+        let (engine, reservation) = engine(settings, [wanted, enough]).map_err(EngineError::Engine)?;
         let mut linker = Linker::new(&engine);
         hostcalls::add_to_linker(&mut linker).map_err(EngineError::Engine)?;
         start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
@@ -183,24 +202,40 @@ pub(super) fn compiling(reservation: u64) -> Config {
     config
 }
 
-/// An engine with the first of two address spaces for each memory, or with the second where the first is not to be had;
-/// and which it is.
-fn engine(settings: &EngineSettings, [wanted, enough]: [u64; 2]) -> wasmtime::Result<(Engine, u64)> {
-    let with = |reservation| {
-        let engine = Engine::new(&config(settings, reservation)?)?;
-        Ok((engine, reservation))
+/// How much of the address space the memories of a pool take.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    /// That of each memory, in bytes.
+    reservation: u64,
+    /// How many places there are beyond those that runs can fill at once.
+    spare: u32,
+}
+
+/// How many places an engine for so many runs at once has to spare, where there is address space.
+fn spare_places(runs: u32) -> u32 {
+    runs.saturating_mul(SPARE_PER_RUN).min(SPARE_PLACES)
+}
+
+/// An engine whose pool has the first of two extents, or the second where there is no address space for the first; and
+/// the address space of each memory.
+fn engine(settings: &EngineSettings, [wanted, enough]: [Extent; 2]) -> wasmtime::Result<(Engine, u64)> {
+    let with = |extent| {
+        let engine = Engine::new(&config(settings, extent)?)?;
+        Ok((engine, extent.reservation))
     };
     with(wanted).or_else(|_| with(enough))
 }
 
-fn config(settings: &EngineSettings, reservation: u64) -> wasmtime::Result<Config> {
-    let mut config = compiling(reservation);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)?));
+fn config(settings: &EngineSettings, extent: Extent) -> wasmtime::Result<Config> {
+    let mut config = compiling(extent.reservation);
+    let pool = pool(settings, extent.spare)?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Ok(config)
 }
 
-/// A pool for exactly as many runs as there can be. What a run wrote to is made as it was before the next one gets it.
-fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> {
+/// A pool for exactly as many runs as there can be, with so many places for memories to spare. What a run wrote to is
+/// made as it was before the next one gets it.
+fn pool(settings: &EngineSettings, spare: u32) -> wasmtime::Result<PoolingAllocationConfig> {
     let runs = settings.concurrency;
     let instances = runs
         .saturating_mul(PER_COMPONENT)
@@ -209,7 +244,8 @@ fn pool(settings: &EngineSettings) -> wasmtime::Result<PoolingAllocationConfig> 
     pool.total_component_instances(runs)
         .total_core_instances(instances)
         .total_tables(instances)
-        .total_memories(runs.saturating_mul(MAX_MEMORIES))
+        .total_memories(runs.saturating_mul(MAX_MEMORIES).saturating_add(spare))
+        .max_unused_warm_slots(SPARE_PLACES)
         .total_stacks(runs)
         .max_core_instances_per_component(PER_COMPONENT)
         .max_tables_per_component(PER_COMPONENT)
@@ -260,12 +296,16 @@ mod tests {
             memory: 1 << 20,
             compiling: Compiling::default(),
         };
+        let of = |reservation| Extent {
+            reservation,
+            spare: spare_places(settings.concurrency),
+        };
         // No processor has so many bits of addresses.
-        let too_much = 1 << 60;
-        let enough = memory(&settings);
+        let too_much = of(1 << 60);
+        let enough = of(memory(&settings));
         let (_, reservation) = engine(&settings, [too_much, enough]).expect("an engine");
-        assert_eq!(reservation, enough);
-        let (_, reservation) = engine(&settings, [ADDRESSABLE, enough]).expect("an engine");
+        assert_eq!(reservation, enough.reservation);
+        let (_, reservation) = engine(&settings, [of(ADDRESSABLE), enough]).expect("an engine");
         assert_eq!(reservation, ADDRESSABLE);
         assert!(engine(&settings, [too_much, too_much]).is_err());
     }
