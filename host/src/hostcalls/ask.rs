@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,5 +81,6 @@ async fn taped<T>(
         Answer::Err(error) => Some(Ok(Err(serde_json::from_value(error).ok()?))),
         answer => Some(Ok(Ok(read(answer)?))),
     };
-    deadline.tape().ask(deadline.guard(question), write, read).await
+    let guarded = pin!(deadline.guard(question));
+    deadline.tape().ask(guarded, write, read).await
 }

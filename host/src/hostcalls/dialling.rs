@@ -1,9 +1,13 @@
 //! Looking names up and dialling, within the grants: the phases `resolve` and `connect`, of connections and of
 //! sockets for datagrams.
+//!
+//! Both are boxed by functions of their own. A guest dials once and then waits for its peer; what dialling takes on the
+//! guest's stack would stay there, in thousands of guests, for as long as they wait.
 
 use std::net::SocketAddr;
 use std::pin::pin;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::RunState;
@@ -56,11 +60,18 @@ impl RunState {
     }
 
     /// The phase `resolve`.
-    pub(super) async fn resolve(&mut self, call: HostCall, host: &str) -> Result<Resolution, CallError> {
-        self.begin_host_phase(HostPhase::Resolve)?;
-        let resolution = self.look_up(call, host).await;
-        let attributes = resolve_attributes(host, resolution.as_ref().ok());
-        self.end_host_phase(resolution, attributes)
+    #[inline(never)]
+    pub(super) fn resolve<'r>(
+        &'r mut self,
+        call: HostCall,
+        host: &'r str,
+    ) -> BoxFuture<'r, Result<Resolution, CallError>> {
+        Box::pin(async move {
+            self.begin_host_phase(HostPhase::Resolve)?;
+            let resolution = self.look_up(call, host).await;
+            let attributes = resolve_attributes(host, resolution.as_ref().ok());
+            self.end_host_phase(resolution, attributes)
+        })
     }
 
     async fn look_up(&mut self, call: HostCall, host: &str) -> Result<Resolution, Failed> {
@@ -80,35 +91,41 @@ impl RunState {
     }
 
     /// The phase `connect` of a connection. Addresses that the grants refuse are left out before anything is sent.
-    pub(super) async fn dial(
-        &mut self,
-        host: &str,
+    #[inline(never)]
+    pub(super) fn dial<'r>(
+        &'r mut self,
+        host: &'r str,
         port: u16,
         mut resolution: Resolution,
-    ) -> Result<Connection, CallError> {
-        self.begin_host_phase(HostPhase::Connect)?;
-        let connection = match self.leave_out_refused(host, port, &mut resolution) {
-            Err(failed) => Err(failed),
-            Ok(()) => self.dial_allowed(host, port, resolution).await,
-        };
-        let peer = connection.as_ref().ok().map(Connection::peer);
-        self.end_host_phase(connection, connect_attributes("tcp", host, port, peer))
+    ) -> BoxFuture<'r, Result<Connection, CallError>> {
+        Box::pin(async move {
+            self.begin_host_phase(HostPhase::Connect)?;
+            let connection = match self.leave_out_refused(host, port, &mut resolution) {
+                Err(failed) => Err(failed),
+                Ok(()) => self.dial_allowed(host, port, resolution).await,
+            };
+            let peer = connection.as_ref().ok().map(Connection::peer);
+            self.end_host_phase(connection, connect_attributes("tcp", host, port, peer))
+        })
     }
 
     /// The phase `connect` of a socket for datagrams, in the same way.
-    pub(super) async fn dial_datagrams(
-        &mut self,
-        host: &str,
+    #[inline(never)]
+    pub(super) fn dial_datagrams<'r>(
+        &'r mut self,
+        host: &'r str,
         port: u16,
         mut resolution: Resolution,
-    ) -> Result<DatagramSocket, CallError> {
-        self.begin_host_phase(HostPhase::Connect)?;
-        let socket = match self.leave_out_refused(host, port, &mut resolution) {
-            Err(failed) => Err(failed),
-            Ok(()) => self.open_datagrams(host, port, resolution).await,
-        };
-        let peer = socket.as_ref().ok().map(DatagramSocket::peer);
-        self.end_host_phase(socket, connect_attributes("udp", host, port, peer))
+    ) -> BoxFuture<'r, Result<DatagramSocket, CallError>> {
+        Box::pin(async move {
+            self.begin_host_phase(HostPhase::Connect)?;
+            let socket = match self.leave_out_refused(host, port, &mut resolution) {
+                Err(failed) => Err(failed),
+                Ok(()) => self.open_datagrams(host, port, resolution).await,
+            };
+            let peer = socket.as_ref().ok().map(DatagramSocket::peer);
+            self.end_host_phase(socket, connect_attributes("udp", host, port, peer))
+        })
     }
 
     fn leave_out_refused(

@@ -31,7 +31,8 @@ impl RunState {
     ) -> Result<(), Failed> {
         for fault in self.faults_at(call, step) {
             match fault.kind {
-                FaultKind::Delay(pause) => self.delay(call, pause).await?,
+                // Boxed, because it is rare: every call that waits would have room for it, and mostly for nothing else.
+                FaultKind::Delay(pause) => Box::pin(self.delay(call, pause)).await?,
                 FaultKind::Error(InjectedError::DeadlineExceeded) => {
                     self.deadline.expire();
                     match call {

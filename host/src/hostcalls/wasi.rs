@@ -188,23 +188,22 @@ impl Waits<'_> {
         if self.0.disturb(HostCall::Poll, None, None).await.is_err() {
             return Ok(None);
         }
-        let waited = deadline
-            .tape()
-            .ask(
-                deadline.guard(pin!(wait(&mut self.0.table))),
-                |waited| match waited {
-                    Ok(Ok(value)) => Answer::Ok(to_value(value)),
-                    Ok(Err(error)) => Answer::Err(json!(error.to_string())),
-                    Err(Exceeded) => Answer::DeadlineExceeded,
-                },
-                |answer| match answer {
-                    Answer::Ok(value) => Some(Ok(Ok(serde_json::from_value(value).ok()?))),
-                    Answer::Err(error) => Some(Ok(Err(wasmtime::Error::msg(error.as_str()?.to_owned())))),
-                    Answer::DeadlineExceeded => Some(Err(Exceeded)),
-                    Answer::Received(_) => None,
-                },
-            )
-            .await;
+        let waited = {
+            let waiting = pin!(wait(&mut self.0.table));
+            let guarded = pin!(deadline.guard(waiting));
+            let write = |waited: &Result<wasmtime::Result<T>, Exceeded>| match waited {
+                Ok(Ok(value)) => Answer::Ok(to_value(value)),
+                Ok(Err(error)) => Answer::Err(json!(error.to_string())),
+                Err(Exceeded) => Answer::DeadlineExceeded,
+            };
+            let read = |answer| match answer {
+                Answer::Ok(value) => Some(Ok(Ok(serde_json::from_value(value).ok()?))),
+                Answer::Err(error) => Some(Ok(Err(wasmtime::Error::msg(error.as_str()?.to_owned())))),
+                Answer::DeadlineExceeded => Some(Err(Exceeded)),
+                Answer::Received(_) => None,
+            };
+            deadline.tape().ask(guarded, write, read).await
+        };
         self.0.slept += deadline.elapsed().saturating_sub(begun);
         match waited {
             Ok(ready) => ready.map(Some),

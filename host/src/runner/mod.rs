@@ -159,7 +159,9 @@ impl Runner {
             return None;
         }
         let course = Course::live(asked.elapsed(), Tape::none());
-        Some(self.take(&prepared.within(left, grace), &course).await.0)
+        // Boxed: by value, it would make every task that may probe larger, whatever it does.
+        let within = Box::new(prepared.within(left, grace));
+        Some(self.take(&within, &course).await.0)
     }
 
     /// Runs a check on a given course, at once. Besides the report: what did not go by the script, where
@@ -179,22 +181,19 @@ impl Runner {
                 gathered.was_cancelled = true;
                 break;
             }
-            let circumstances = Circumstances {
-                started: course.started,
-                trace: course.trace_id,
-                attempt: u32::try_from(gathered.attempts.len() + 1).unwrap_or(u32::MAX),
-                seed: chance.random(),
-                injector: prepared.faults.injector(
-                    run,
-                    gathered.attempts.len() as u64,
-                    self.loaded.elapsed(),
-                ),
-                spent: gathered.spent.clone(),
-                cancellation: course.cancellation.clone(),
-            };
-            let error = self
-                .attempt(prepared, &deadline, circumstances, &mut gathered)
-                .await;
+            let seed = chance.random();
+            let start = deadline.moment();
+            let finished = sandbox::run(
+                &self.sandbox,
+                &prepared.plugin,
+                Arc::clone(&prepared.access),
+                deadline.clone(),
+                prepared.limits,
+                self.circumstances(prepared, course, run, seed, &gathered),
+                &prepared.settings,
+            )
+            .await;
+            let error = gathered.add(prepared, &deadline, start, finished);
             let jitter = chance.random();
             let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref(), jitter) else {
                 break;
@@ -213,6 +212,29 @@ impl Runner {
             conclusion::report(prepared, course, &deadline, gathered),
             complaints,
         )
+    }
+
+    /// What the next attempt of a run comes upon.
+    fn circumstances(
+        &self,
+        prepared: &Prepared,
+        course: &Course,
+        run: u64,
+        seed: [u8; 32],
+        gathered: &Gathered,
+    ) -> Circumstances {
+        let attempts = gathered.attempts.len();
+        Circumstances {
+            started: course.started,
+            trace: course.trace_id,
+            attempt: u32::try_from(attempts + 1).unwrap_or(u32::MAX),
+            seed,
+            injector: prepared
+                .faults
+                .injector(run, attempts as u64, self.loaded.elapsed()),
+            spent: gathered.spent.clone(),
+            cancellation: course.cancellation.clone(),
+        }
     }
 
     /// The report of a run that ended with a panic of ours.
@@ -235,32 +257,24 @@ impl Runner {
         };
         conclusion::report(prepared, &course, &deadline, gathered)
     }
+}
 
-    async fn attempt(
-        &self,
+impl Gathered {
+    /// Adds an attempt that has ended, and judges it.
+    fn add(
+        &mut self,
         prepared: &Prepared,
         deadline: &Deadline,
-        circumstances: Circumstances,
-        gathered: &mut Gathered,
+        start: Duration,
+        finished: sandbox::Finished,
     ) -> Option<ErrorReport> {
-        let start = deadline.moment();
-        let finished = sandbox::run(
-            &self.sandbox,
-            &prepared.plugin,
-            Arc::clone(&prepared.access),
-            deadline.clone(),
-            prepared.limits,
-            circumstances,
-            &prepared.settings,
-        )
-        .await;
         let remains = finished.remains;
         let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| ErrorReport {
             message: presentable(&remains.redactor, &error.message, MAX_MESSAGE),
-            injected: error.injected || follows_from_faults(&error, &remains, &gathered.faults),
+            injected: error.injected || follows_from_faults(&error, &remains, &self.faults),
             ..error
         });
-        gathered.attempts.push(Attempt {
+        self.attempts.push(Attempt {
             outcome: error
                 .as_ref()
                 .map_or(Outcome::Pass, |error| error.error_type.outcome()),
@@ -269,19 +283,19 @@ impl Runner {
             duration: deadline.moment().saturating_sub(start),
             phases: remains.timeline.into_reports(deadline.limit()),
         });
-        gathered.measurements = remains.measurements;
-        gathered.log.extend(remains.log);
-        let room = InjectedFault::MOST_KEPT.saturating_sub(gathered.faults.len());
-        gathered.faults.extend(remains.faults.into_iter().take(room));
+        self.measurements = remains.measurements;
+        self.log.extend(remains.log);
+        let room = InjectedFault::MOST_KEPT.saturating_sub(self.faults.len());
+        self.faults.extend(remains.faults.into_iter().take(room));
         for denial in remains.denials {
-            if !gathered.denials.iter().any(|kept| kept.denial == denial.denial) {
-                gathered.denials.push(denial);
+            if !self.denials.iter().any(|kept| kept.denial == denial.denial) {
+                self.denials.push(denial);
             }
         }
-        gathered.complaints.extend(remains.complaints);
-        gathered.spent = remains.spent;
-        gathered.hit = gathered.hit.take().or(remains.hit);
-        gathered.was_cancelled |= matches!(finished.end, sandbox::End::Cancelled);
+        self.complaints.extend(remains.complaints);
+        self.spent = remains.spent;
+        self.hit = self.hit.take().or(remains.hit);
+        self.was_cancelled |= matches!(finished.end, sandbox::End::Cancelled);
         error
     }
 }

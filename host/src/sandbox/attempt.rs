@@ -54,22 +54,22 @@ pub struct Finished {
     pub remains: Remains,
 }
 
-/// Runs a plugin once.
-pub async fn run(
-    sandbox: &Sandbox,
-    plugin: &Plugin,
+/// Runs a plugin once. What the attempt comes upon is in its store before the first wait: thousands of attempts wait at
+/// the same time, and an `async fn` would keep its arguments, twice, for as long.
+pub fn run<'r>(
+    sandbox: &'r Sandbox,
+    plugin: &'r Plugin,
     access: Arc<Access>,
     deadline: Deadline,
     limits: Limits,
     circumstances: Circumstances,
-    settings: &str,
-) -> Finished {
-    let tape = deadline.tape().clone();
+    settings: &'r str,
+) -> impl Future<Output = Finished> + Send + use<'r> {
     let spent = circumstances.spent.usage.fuel;
     let cancellation = circumstances.cancellation.clone();
     let state = RunState::new(access, deadline.clone(), limits, circumstances);
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
-    let stop_to_come = tape.stop_to_come();
+    let stop_to_come = deadline.tape().stop_to_come();
     let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent);
     let turn = sandbox.turns.join();
     let ends = Ends {
@@ -77,42 +77,46 @@ pub async fn run(
         cancellation: cancellation.clone(),
     };
     let mut store = store(sandbox, state, fuel, ends, turn.clone());
-    let mut end = {
-        let guest = pin!(async {
-            let instance = plugin.pre.instantiate_async(&mut store).await?;
-            instance
-                .bedcheck_plugin_check()
-                .call_run(&mut store, settings)
-                .await
-        });
-        tokio::select! {
-            biased;
-            returned = turn.run(guest) => match returned {
-                Ok(returned) => End::Returned(returned),
-                Err(error) => End::of_error(&error),
-            },
-            () = deadline.over(LAST_RESORT) => End::Stopped,
-            () = tape.halted() => End::Stopped,
-            // What the guest is waiting for in a host call is dropped with the call.
-            () = cancellation.cancelled() => End::Cancelled,
+    async move {
+        let mut end = {
+            let guest = pin!(async {
+                // Boxed, because it is three times as large as what follows, in which guests wait.
+                let instance = Box::pin(plugin.pre.instantiate_async(&mut store)).await?;
+                instance
+                    .bedcheck_plugin_check()
+                    .call_run(&mut store, settings)
+                    .await
+            });
+            tokio::select! {
+                biased;
+                returned = turn.run(guest) => match returned {
+                    Ok(returned) => End::Returned(returned),
+                    Err(error) => End::of_error(&error),
+                },
+                () = deadline.over(LAST_RESORT) => End::Stopped,
+                () = deadline.tape().halted() => End::Stopped,
+                // What the guest is waiting for in a host call is dropped with the call.
+                () = cancellation.cancelled() => End::Cancelled,
+            }
+        };
+        if matches!(end, End::Stopped) && cancellation.is_cancelled() {
+            end = End::Cancelled;
         }
-    };
-    if matches!(end, End::Stopped) && cancellation.is_cancelled() {
-        end = End::Cancelled;
+        let left = store.get_fuel().unwrap_or(0);
+        let mut used = spent + fuel.saturating_sub(left);
+        let tape = deadline.tape();
+        if let Some(fuel) = stop_to_come {
+            (end, used) = (End::Stopped, fuel);
+            tape.skip_to_end();
+        }
+        let mut remains = store.into_data().into_remains();
+        remains.spent.usage.fuel = used;
+        tape.end(matches!(end, End::Stopped | End::Cancelled), used);
+        if let Some(departure) = tape.departure() {
+            end = End::NotStarted(departure);
+        }
+        Finished { end, remains }
     }
-    let left = store.get_fuel().unwrap_or(0);
-    let mut used = spent + fuel.saturating_sub(left);
-    if let Some(fuel) = stop_to_come {
-        (end, used) = (End::Stopped, fuel);
-        tape.skip_to_end();
-    }
-    let mut remains = store.into_data().into_remains();
-    remains.spent.usage.fuel = used;
-    tape.end(matches!(end, End::Stopped | End::Cancelled), used);
-    if let Some(departure) = tape.departure() {
-        end = End::NotStarted(departure);
-    }
-    Finished { end, remains }
 }
 
 /// Asks a plugin what it is, without giving it anything.

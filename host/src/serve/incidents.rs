@@ -179,9 +179,9 @@ fn log(event: &Event) {
     );
 }
 
-/// Has what happens in the future known as of this check.
-pub async fn of_check<F: Future>(check: Arc<str>, future: F) -> F::Output {
-    CHECK.scope(check, future).await
+/// Has what happens in the future known as of this check. No `async fn`, which would hold the future twice.
+pub fn of_check<F: Future>(check: Arc<str>, future: F) -> impl Future<Output = F::Output> {
+    CHECK.scope(check, future)
 }
 
 /// An error that nobody expected, and what the daemon was about to do. The daemon goes on.
