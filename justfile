@@ -45,8 +45,10 @@ fuzz target seconds="60" keep="": guests
 fuzz-input target file: guests
     BEDCHECK_FUZZ_INPUT="$(realpath "$2")" cargo test --release --locked --workspace --lib -- "fuzz::$1"
 
+# Without Python, the row that needs it says so, and the others are measured.
 # Measure bedcheck beside other probers and native clients, in interleaved rounds: `bench [ROW..] [--quick] [--json FILE]`.
 bench *flags: guests
+    -scripts/python.sh
     cargo build --profile dist --locked --workspace --bin bedcheck --bin bedcheck-bench
     "${CARGO_TARGET_DIR:-target}/dist/bedcheck-bench" "$@"
 
