@@ -34,7 +34,7 @@ fn damaged_code_is_noticed_and_the_plugin_is_compiled_anew() {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     for (damaged, why) in [
-        (flipped, "its digest is another"),
+        (flipped, "its checksum is another"),
         (
             whole[..whole.len() / 2].to_vec(),
             "it does not end as such files do",
