@@ -73,20 +73,23 @@ fn a_check_fails_only_after_so_many_of_its_last_runs_have() {
     target.turn(Health::Down);
     until_state(&mut daemon, "failing");
     assert_ne!(daemon.check("front")["state_since"], since);
-    let states: Vec<_> = daemon
-        .run_lines("front")
-        .into_iter()
-        .filter(|line| line["outcome"] == "fail")
-        .map(|line| line["state"].clone())
-        .take(3)
-        .collect();
+    // The state is known before it is logged.
+    let states = daemon.wait_until("three failures are logged", |daemon| {
+        let lines = daemon.run_lines("front").into_iter();
+        let failed = lines.filter(|line| line["outcome"] == "fail");
+        let states: Vec<_> = failed.map(|line| line["state"].clone()).take(3).collect();
+        (states.len() == 3).then_some(states)
+    });
     assert_eq!(states, ["passing", "passing", "failing"]);
     assert!(runs(&daemon, "fail") >= 3, "each outcome is counted as it is");
     assert_eq!(daemon.metric("synthetic_check_up{", &["front"]), Some(0.0));
 
     target.turn(Health::Up);
     until_state(&mut daemon, "passing");
-    let states = changes(&daemon);
+    let states = daemon.wait_until("three changes are logged", |daemon| {
+        let states = changes(daemon);
+        (states.len() >= 3).then_some(states)
+    });
     let expected = [
         ("unknown", "passing"),
         ("passing", "failing"),
@@ -113,11 +116,11 @@ fn a_run_that_is_too_slow_warns_or_fails() {
     let mut failed = daemon(&slow, &failing);
     until_state(&mut failed, "failing");
     assert_eq!(runs(&failed, "pass"), 0);
-    let line = failed
-        .run_lines("front")
-        .into_iter()
-        .find(|line| line["outcome"] == "fail");
-    assert_eq!(line.expect("a line of the run")["error_type"], "assertion_failed");
+    let line = failed.wait_until("a failure is logged", |daemon| {
+        let mut lines = daemon.run_lines("front").into_iter();
+        lines.find(|line| line["outcome"] == "fail")
+    });
+    assert_eq!(line["error_type"], "assertion_failed");
 }
 
 #[test]
