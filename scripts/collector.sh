@@ -4,6 +4,9 @@
 # older than tests/collector/go.mod asks for, Go itself fetches the newer one through its module proxy.
 set -eu
 
+speaker=collector
+. "$(dirname -- "$0")/common.sh"
+
 # The first Go that can replace itself by a newer one.
 oldest_go_minor=21
 
@@ -43,17 +46,12 @@ find_go() {
 }
 
 install_go() {
-    command -v apt-get >/dev/null ||
-        fail "go 1.$oldest_go_minor or newer is missing for the test collector, and there is no apt-get to install it with"
-    [ "$(id -u)" = 0 ] ||
-        fail "go 1.$oldest_go_minor or newer is missing for the test collector, and only root can install it"
-
+    can_install "go 1.$oldest_go_minor or newer"
     say 'installing Go'
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update >&2 || fail 'apt-get could not fetch the package lists: is the network reachable?'
+    update_packages
     candidate=$(apt-cache policy golang-go | sed -n 's/^ *Candidate: //p')
     if dpkg --compare-versions "$candidate" ge "2:1.$oldest_go_minor"; then
-        apt-get -q install --yes --no-install-recommends golang-go >&2 || fail 'apt-get could not install golang-go'
+        install_known golang-go
     else
         install_go_from_backports
     fi
@@ -85,15 +83,6 @@ install_go_from_backports() {
 apt_from_backports() {
     apt-get -o Dir::Etc::sourcelist="$apt_home/sources.list" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::State::lists="$apt_home/lists" -o Dir::Cache="$apt_home/cache" "$@"
-}
-
-say() {
-    printf 'collector: %s\n' "$1" >&2
-}
-
-fail() {
-    printf 'collector: error: %s\n' "$1" >&2
-    exit 1
 }
 
 main "$@"

@@ -3,6 +3,9 @@
 # tests/python and wit. The componentize-py that tests/python/requirements.txt pins is fetched into .tools the first time.
 set -eu
 
+speaker=python
+. "$(dirname -- "$0")/common.sh"
+
 oldest_python=3.10
 
 main() {
@@ -16,9 +19,7 @@ main() {
         return 0
     fi
     python_is_there
-    folder=$(mktemp -d)
-    trap 'rm -rf "$folder"' EXIT
-    trap 'exit 1' HUP INT TERM
+    make_folder
     cmp -s "$wanted" "$packages/requirements.txt" || fetch
     build
 }
@@ -35,12 +36,7 @@ python_is_there() {
 }
 
 fetch() {
-    python3 -m pip --version >/dev/null 2>&1 || install_package python3-pip
-    say 'fetching componentize-py'
-    python3 -m pip --quiet download --disable-pip-version-check --no-deps --only-binary :all: \
-        --python-version "$oldest_python" --implementation cp --abi abi3 --platform "manylinux_2_28_$(uname -m)" \
-        --require-hashes --requirement "$wanted" --dest "$folder" >&2 ||
-        fail 'pip could not fetch componentize-py: is the package index reachable?'
+    fetch_wheel componentize-py "$wanted" "$folder" "$oldest_python" abi3 2_28
     # A wheel without dependencies, which needs no installing.
     rm -rf "$packages"
     mkdir -p "$packages"
@@ -60,25 +56,6 @@ build() {
     rm -f "$component.sources"
     install -m 644 "$folder/component" "$component"
     printf '%s\n' "$sources" >"$component.sources"
-}
-
-install_package() {
-    command -v apt-get >/dev/null ||
-        fail "$1 is missing for the tests, and there is no apt-get to install it with"
-    [ "$(id -u)" = 0 ] || fail "$1 is missing for the tests, and only root can install it: apt-get install $1"
-    say "installing $1"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update >&2 || fail 'apt-get could not fetch the package lists: is the network reachable?'
-    apt-get -q install --yes --no-install-recommends "$1" >&2 || fail "apt-get could not install $1"
-}
-
-say() {
-    printf 'python: %s\n' "$1" >&2
-}
-
-fail() {
-    printf 'python: error: %s\n' "$1" >&2
-    exit 1
 }
 
 main "$@"

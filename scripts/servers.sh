@@ -3,23 +3,19 @@
 # on loopback with configurations of their own; the system services of these packages are never started.
 set -eu
 
+speaker=servers
+. "$(dirname -- "$0")/common.sh"
+
 main() {
     # Debian keeps servers where only root's PATH looks.
     PATH=$PATH:/usr/sbin:/sbin
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null ||
-        fail "missing for the tests, and there is no apt-get to install them with:$missing"
-    [ "$(id -u)" = 0 ] ||
-        fail "missing for the tests, and only root can install them: apt-get install$missing"
-
-    say "installing$missing"
+    can_install "${missing# }"
     keep_services_stopped
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -q update >&2 || fail 'apt-get could not fetch the package lists: is the network reachable?'
     # The list is ours, and split on purpose.
     # shellcheck disable=SC2086
-    apt-get -q install --yes --no-install-recommends $missing >&2 || fail "apt-get could not install$missing"
+    install_packages $missing
     disable_services
 }
 
@@ -50,15 +46,6 @@ disable_services() {
     case $missing in *nsd*) systemctl --quiet disable nsd ;; esac
     # Debian's package of Prometheus recommends an exporter, which is not installed.
     case $missing in *prometheus*) systemctl --quiet disable prometheus ;; esac
-}
-
-say() {
-    printf 'servers: %s\n' "$1" >&2
-}
-
-fail() {
-    printf 'servers: error: %s\n' "$1" >&2
-    exit 1
 }
 
 main "$@"

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -21,10 +21,10 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
 /// Finds addresses.
 #[derive(Debug)]
-pub struct Resolver(LazyLock<Result<TokioResolver, String>, Servers>);
+pub struct Resolver(LazyLock<SetUp, Box<dyn FnOnce() -> SetUp + Send>>);
 
-/// Makes what asks the name servers.
-type Servers = Box<dyn FnOnce() -> Result<TokioResolver, String> + Send>;
+/// What asks the name servers, or why there is none.
+type SetUp = Result<TokioResolver, String>;
 
 /// The addresses of a name.
 #[derive(Debug)]
@@ -44,10 +44,7 @@ impl Resolver {
     /// an address never does. Where it cannot be set up, every look-up of a name says why.
     pub fn system() -> Self {
         Self(LazyLock::new(Box::new(|| {
-            let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-                builder.options_mut().cache_size = 0;
-                builder.build()
-            });
+            let built = TokioResolver::builder_tokio().and_then(without_cache);
             built.map_err(|error| format!("the system's name servers are unknown: {error}"))
         })))
     }
@@ -58,9 +55,8 @@ impl Resolver {
         let servers = servers.iter().map(name_server).collect();
         Self(LazyLock::new(Box::new(|| {
             let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-            builder.options_mut().cache_size = 0;
-            builder.build().map_err(|error| error.to_string())
+            let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            without_cache(builder).map_err(|error| error.to_string())
         })))
     }
 
@@ -170,6 +166,11 @@ fn classify(host: &str, error: Option<NetError>) -> Error {
             Error::NameServerFailure(format!("the name servers did not answer for `{host}`: {error}"))
         }
     }
+}
+
+fn without_cache(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
+    builder.options_mut().cache_size = 0;
+    builder.build()
 }
 
 fn name_server(server: &SocketAddr) -> NameServerConfig {
