@@ -235,6 +235,8 @@ fn without_free_descriptors_it_goes_on_and_recovers() {
 
 /// How many reloads there are before descriptors and memory are looked at, and after.
 const RELOADS: (u64, u64) = (60, 300);
+/// After how many reloads the plugin is swapped.
+const RELOADS_FOR_A_SWAP: u64 = 50;
 /// How much more memory there may be afterwards: what the allocator keeps differs from time to time.
 const MORE: f64 = 1.25;
 
@@ -255,18 +257,24 @@ fn hundreds_of_reloads_and_swaps_leave_nothing_behind() {
     let daemon = Daemon::with(&configuration(0).replace("warn", "info"))
         .file("plugins/odd.wasm", component(0))
         .start();
-    let mut swap_at = Instant::now();
+    let swapped = |daemon: &Daemon| {
+        let swaps = daemon.metric("synthetic_runner_plugin_swapped_total{", &["odd"]);
+        swaps.unwrap_or_default()
+    };
+    let mut replaced = 0.0;
     let mut reload = |daemon: &Daemon, rounds: std::ops::Range<u64>| {
         for round in rounds {
             daemon.configure(&configuration(round));
             let answer = daemon.post("/-/reload");
             assert_eq!(answer.status, 200, "{answer:?}");
-            // The folder is looked at once a second: what is written more often is not seen.
-            if swap_at <= Instant::now() {
+            if round % RELOADS_FOR_A_SWAP == 0 {
+                // The folder is looked at once a second: of what is written more often only the last is seen.
+                wait_until("the plugin is swapped", || swapped(daemon) >= replaced);
                 replace(&daemon.path("plugins/odd.wasm"), &component(round));
-                swap_at = Instant::now() + Duration::from_millis(500);
+                replaced += 1.0;
             }
         }
+        wait_until("the plugin is swapped", || swapped(daemon) >= replaced);
     };
     let (first, all) = RELOADS;
     reload(&daemon, 1..first);
@@ -278,8 +286,7 @@ fn hundreds_of_reloads_and_swaps_leave_nothing_behind() {
         memory_now < memory * MORE,
         "{memory} KiB of memory became {memory_now} KiB"
     );
-    let swaps = daemon.metric("synthetic_runner_plugin_swapped_total{", &["odd"]);
-    assert!(swaps >= Some(3.0), "{swaps:?}");
+    assert!(swapped(&daemon) >= 7.0, "{}", swapped(&daemon));
     let status = daemon.get("/api/v1/status").json();
     assert_eq!(status["generation"], first + all, "{status}");
     assert_eq!(daemon.end("TERM").code, Some(0));
