@@ -46,13 +46,29 @@ impl Collector {
     /// As [`Collector::start`].
     #[must_use]
     pub fn start_tls(identity: &Identity) -> Self {
-        Self::start_with(Some(identity))
+        Self::start_with(Some(Tls {
+            identity,
+            clients: None,
+        }))
     }
 
-    fn start_with(identity: Option<&Identity>) -> Self {
+    /// The same, which takes only what comes with a certificate that leads to one of these.
+    ///
+    /// # Panics
+    ///
+    /// As [`Collector::start`].
+    #[must_use]
+    pub fn start_mutual_tls(identity: &Identity, clients: &Path) -> Self {
+        Self::start_with(Some(Tls {
+            identity,
+            clients: Some(clients),
+        }))
+    }
+
+    fn start_with(tls: Option<Tls<'_>>) -> Self {
         Self {
-            running: Running::start(|directory, grpc, http| configuration(directory, grpc, http, identity)),
-            scheme: if identity.is_some() { "https" } else { "http" },
+            running: Running::start(|directory, grpc, http| configuration(directory, grpc, http, tls)),
+            scheme: if tls.is_some() { "https" } else { "http" },
         }
     }
 
@@ -121,18 +137,24 @@ impl Collector {
     }
 }
 
+/// How a collector speaks TLS.
+#[derive(Debug, Clone, Copy)]
+struct Tls<'a> {
+    identity: &'a Identity,
+    /// Whose certificates clients must have; without it, none.
+    clients: Option<&'a Path>,
+}
+
 /// JSON, which is YAML too, and quotes paths properly.
-fn configuration(
-    directory: &Path,
-    grpc: SocketAddr,
-    http: SocketAddr,
-    identity: Option<&Identity>,
-) -> String {
+fn configuration(directory: &Path, grpc: SocketAddr, http: SocketAddr, tls: Option<Tls<'_>>) -> String {
     let protocol = |address: SocketAddr| {
         let mut protocol = json!({ "endpoint": address.to_string() });
-        if let Some(identity) = identity {
+        if let Some(Tls { identity, clients }) = tls {
             protocol["tls"] =
                 json!({ "cert_file": identity.certificate_file, "key_file": identity.key_file });
+            if let Some(clients) = clients {
+                protocol["tls"]["client_ca_file"] = json!(clients);
+            }
         }
         protocol
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::decode_check::{check, limits};
+use super::decode_check::{check, client_identity, limits};
 use super::decode_http::http;
 use super::decode_journal::journal;
 use super::decode_module::{modules, probe_limits};
@@ -103,6 +103,7 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         .and_then(|value| value.conceal().table(otlp_headers));
     let resource = table.get("resource").and_then(|value| value.table(otlp_resource));
     let ca_file = table.get("ca_file").and_then(|value| value.path());
+    let client = client_identity(table);
     let timeouts = Duration::from_millis(1)..=Duration::from_secs(60);
     let timeout = table.get("timeout").and_then(|value| value.duration(timeouts));
     let exponential_histograms = table.get("histograms").and_then(|value| match value.string()? {
@@ -116,6 +117,7 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         headers,
         resource: resource.unwrap_or_default(),
         ca_file,
+        client,
         timeout,
         exponential_histograms,
     })

@@ -195,9 +195,23 @@ fn tls(table: &mut Table<'_>) -> Tls {
         (_, Some(file)) => Trust::File(file),
         (_, None) => Trust::System,
     };
-    let certificate = table.get("client_certificate");
-    let key = table.get("client_key");
-    let client = match (certificate, key) {
+    let client = client_identity(table);
+    let server_name = table
+        .get("server_name")
+        .and_then(|value| match Host::parse(value.string()?) {
+            Some(host) => Some(host.to_string()),
+            None => value.unwanted("a host name or an address"),
+        });
+    Tls {
+        trust,
+        client,
+        server_name,
+    }
+}
+
+/// Who we are to a server that asks: both files or neither.
+pub(super) fn client_identity(table: &mut Table<'_>) -> Option<ClientIdentity> {
+    match (table.get("client_certificate"), table.get("client_key")) {
         (Some(certificate), Some(key)) => certificate
             .path()
             .zip(key.path())
@@ -211,17 +225,6 @@ fn tls(table: &mut Table<'_>) -> Tls {
             None
         }
         (None, None) => None,
-    };
-    let server_name = table
-        .get("server_name")
-        .and_then(|value| match Host::parse(value.string()?) {
-            Some(host) => Some(host.to_string()),
-            None => value.unwanted("a host name or an address"),
-        });
-    Tls {
-        trust,
-        client,
-        server_name,
     }
 }
 

@@ -65,6 +65,7 @@ pub use settings_file::read_settings_file;
 pub use source::{MAX_FILE, Source};
 pub use watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
 
+use crate::connection::ClientIdentity;
 use crate::policy::RetryBudgetSettings;
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
 use crate::{units, words};
@@ -168,6 +169,9 @@ pub struct Otlp {
     pub resource: BTreeMap<String, String>,
     /// Authorities to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Shown to a receiver that asks who we are; without it, as `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and
+    /// `OTEL_EXPORTER_OTLP_CLIENT_KEY` say.
+    pub client: Option<ClientIdentity>,
     /// How long one export may take, 1 ms to 60 s; without it, as `OTEL_EXPORTER_OTLP_TIMEOUT` says, or 10 s.
     pub timeout: Option<Duration>,
     /// Whether histograms have exponential buckets; without it, as
@@ -190,6 +194,7 @@ impl std::fmt::Debug for Otlp {
             )
             .field("resource", &self.resource)
             .field("ca_file", &self.ca_file)
+            .field("client", &self.client)
             .field("timeout", &self.timeout)
             .field("exponential_histograms", &self.exponential_histograms)
             .finish()

@@ -150,6 +150,11 @@ fn every_key_arrives_in_its_type() {
         (otlp.protocol, otlp.timeout),
         (Some(OtlpProtocol::HttpProtobuf), Some(Duration::from_secs(3)))
     );
+    let who_we_are = ClientIdentity {
+        certificate: "certificates/probes.pem".into(),
+        key: "/etc/probes.key".into(),
+    };
+    assert_eq!(otlp.client, Some(who_we_are));
     assert!(!format!("{otlp:?}").contains("token"));
     let check = &config.checks[0];
     let limits = crate::budget::Limits {
@@ -226,8 +231,7 @@ fn faults_of_a_file_are_the_same_as_those_of_the_command_line() {
         ]
     );
     let place = config.faults[0].location().position().unwrap();
-    assert_eq!((place.line, place.column), (86, 9));
-    assert_eq!((place.line, place.column), (86, 9));
+    assert_eq!((place.line, place.column), (88, 9));
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Settings {
         })
     }
 }
+
 fn configured(otlp: &Otlp) -> Result<Configured, String> {
     let headers = otlp.headers.clone().map(Headers::new).transpose();
     Ok(Configured {
@@ -32,7 +33,7 @@ fn configured(otlp: &Otlp) -> Result<Configured, String> {
         headers: headers.map_err(|error| format!("otlp.headers: {error}"))?,
         timeout: otlp.timeout,
         ca_file: otlp.ca_file.clone(),
-        client: None,
+        client: otlp.client.clone(),
         resource: otlp.resource.clone(),
         histograms: otlp.exponential_histograms.map(|is_exponential| {
             if is_exponential {

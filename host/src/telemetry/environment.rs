@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::metrics::Histograms;
-use super::settings::{ClientIdentity, Headers, Problem, Protocol};
+use super::settings::{Headers, Problem, Protocol};
+use crate::connection::ClientIdentity;
 
 /// What can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,5 +47,5 @@ pub use meters::{CheckLabels, Meters};
 pub use metrics::Histograms;
 pub use otlp::StartError;
 pub use resource::name_instance;
-pub use settings::{ClientIdentity, Configured, Destination, Headers, Problem, Protocol, Settings};
+pub use settings::{Configured, Destination, Headers, Problem, Protocol, Settings};
 pub use statistics::{DURATION_BOUNDS, ExportResult, SignalFigures, Statistics};

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::environment::{Environment, Signal};
 use super::metrics::Histograms;
+use crate::connection::ClientIdentity;
 
 /// How long an export may take: 10 s, OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,15 +117,6 @@ pub enum BadHeader {
     /// The value of this name.
     #[error("the value of `{0}` has characters that a header cannot have")]
     Value(String),
-}
-
-/// A client certificate and its key, PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientIdentity {
-    /// The certificate, with those between it and the authority's.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
 }
 
 /// Something that cannot be used: where, what was found, what was wanted.

@@ -1,7 +1,7 @@
 //! The ways to a collector: gRPC and HTTP, with and without TLS, from the configuration file and from the standard
 //! environment variables.
 
-use bedcheck_tests::certificates::Certificates;
+use bedcheck_tests::certificates::{Certificates, Identity};
 use bedcheck_tests::collector::{Attributes, Collector, Received};
 use bedcheck_tests::script::{ClosedPort, Script};
 use bedcheck_tests::{Finished, Program};
@@ -71,6 +71,52 @@ fn tls_with_an_authority_of_ones_own_and_with_no_other() {
         let variable = "OTEL_EXPORTER_OTLP_CERTIFICATE";
         let finished = call("").env(variable, certificates.authority_file()).finish();
         assert_arrived(&finished, &collector.received());
+    }
+}
+
+#[test]
+fn a_collector_that_asks_who_we_are_is_told_from_the_file_or_else_from_the_environment() {
+    let certificates = Certificates::new();
+    let authority = certificates.authority_file();
+    let collector = Collector::start_mutual_tls(&certificates.valid(), &authority);
+    let (ours, strangers) = (certificates.client(), Certificates::new());
+    let theirs = strangers.client();
+    let page = Page::serve();
+    for (endpoint, protocol) in [
+        (collector.grpc_endpoint(), "grpc"),
+        (collector.http_endpoint(), "http/protobuf"),
+    ] {
+        let call = |who: &str| {
+            let table = format!(
+                "[otlp]\nendpoint = \"{endpoint}\"\nprotocol = \"{protocol}\"\nca_file = \"{}\"\n{who}",
+                authority.display()
+            );
+            page.check(&table)
+        };
+        let file = |client: &Identity| {
+            format!(
+                "client_certificate = \"{}\"\nclient_key = \"{}\"",
+                client.certificate_file.display(),
+                client.key_file.display()
+            )
+        };
+        let environment = |who: &str, client: &Identity| {
+            call(who)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &client.certificate_file)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", &client.key_file)
+        };
+        assert_arrived(&call(&file(&ours)).finish(), &collector.received());
+        assert_arrived(&environment("", &ours).finish(), &collector.received());
+        // What the file says goes before.
+        assert_arrived(&environment(&file(&ours), &theirs).finish(), &collector.received());
+
+        let received = collector.received_text();
+        for refused in [call(""), call(&file(&theirs))] {
+            let finished = refused.finish();
+            assert_eq!(finished.code, Some(0), "{finished:#?}");
+            assert_eq!(finished.stderr.matches("did not reach").count(), 2, "{finished:#?}");
+        }
+        assert_eq!(collector.received_text(), received);
     }
 }
 
