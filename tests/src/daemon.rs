@@ -365,7 +365,16 @@ impl Daemon {
     ///
     /// When it takes longer than [`WITHIN`], or the daemon ends.
     pub fn wait_until<T>(&mut self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
-        let give_up = Instant::now() + WITHIN;
+        self.wait_within(WITHIN, what, look)
+    }
+
+    /// The same for what may take another time.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than that, or the daemon ends.
+    pub fn wait_within<T>(&mut self, bound: Duration, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let give_up = Instant::now() + bound;
         loop {
             if let Some(found) = look(self) {
                 return found;
@@ -375,7 +384,7 @@ impl Daemon {
             }
             assert!(
                 Instant::now() < give_up,
-                "{what}: not within {WITHIN:?}: {:#?}",
+                "{what}: not within {bound:?}: {:#?}",
                 self.log()
             );
             thread::sleep(LOOK_EVERY);
