@@ -55,6 +55,82 @@ fn an_unknown_key_is_refused_at_its_line() {
     );
 }
 
+/// A check with nothing wrong.
+fn checked() -> &'static str {
+    r#"
+    [[check]]
+    name = "a"
+    plugin = "http"
+    every = "1h"
+    allow = ["self"]
+    settings.url = "http://127.0.0.1/"
+    "#
+}
+
+#[test]
+fn what_exporting_needs_and_does_not_find_is_refused() {
+    let check = checked();
+    for protocol in ["grpc", "http/protobuf"] {
+        let otlp = format!("[otlp]\nendpoint = \"https://127.0.0.1:1\"\nprotocol = \"{protocol}\"\n");
+        let said = refused(&format!("{otlp}ca_file = \"missing.pem\"\n{check}"));
+        assert_eq!(
+            said,
+            "otlp: `missing.pem`: No such file or directory (os error 2)\n"
+        );
+        let identity = "client_certificate = \"text\"\nclient_key = \"text\"\n";
+        let said = refused_with(&format!("{otlp}{identity}{check}"), &[("text", b"no PEM")]);
+        assert_eq!(said, "otlp: `text`: wanted certificates in PEM\n");
+    }
+    for command in ["run", "validate"] {
+        let finished = Program::new([command, "bedcheck.toml"])
+            .file("bedcheck.toml", check)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+            .env("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")
+            .finish();
+        assert_eq!(finished.code, Some(64), "{finished:#?}");
+        assert!(
+            finished.stderr.contains("OTEL_EXPORTER_OTLP_TIMEOUT"),
+            "{finished:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_daemon_needs_for_itself_is_told_by_validate_as_well() {
+    let check = checked();
+    let secret = "[secrets]\nown = { env = \"NOT_SET_ANYWHERE\" }\n";
+    let text = "[secrets]\nown = { file = \"text\" }\n";
+    let of_sentry = "wanted a Sentry DSN, such as `https://KEY@HOST/PROJECT`";
+    for (table, secret, said) in [
+        (
+            "[http]\nlisten = \"127.0.0.1:0\"\ntoken = { secret = \"own\" }\n",
+            secret,
+            "the secret `own` could not be read: the environment variable `NOT_SET_ANYWHERE` is not set\n"
+                .to_owned(),
+        ),
+        (
+            "[heartbeat]\nurl = { secret = \"own\" }\n",
+            text,
+            "the heartbeat of `the runner`: wanted an `http` or `https` URL\n".to_owned(),
+        ),
+        (
+            "[sentry]\ndsn = { secret = \"own\" }\n",
+            text,
+            format!("`sentry.dsn`: {of_sentry}\n"),
+        ),
+        ("", "", format!("`SENTRY_DSN`: {of_sentry}\n")),
+    ] {
+        for command in ["validate", "serve"] {
+            let finished = Program::new([command, "bedcheck.toml"])
+                .file("bedcheck.toml", format!("{table}{secret}{check}"))
+                .file("text", "neither")
+                .env("SENTRY_DSN", if table.is_empty() { "neither" } else { "" })
+                .finish();
+            assert_eq!((finished.code, &finished.stderr), (Some(64), &said), "{command}");
+        }
+    }
+}
+
 #[test]
 fn a_duration_without_a_unit_is_refused() {
     let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n";

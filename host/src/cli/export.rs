@@ -12,12 +12,31 @@ use crate::telemetry::{Exporter, FLUSH_BOUND, Settings};
 ///
 /// Everything in them that cannot be used.
 pub(super) fn start(otlp: Option<&Otlp>, journal: Option<&Journal>) -> Result<Option<Exporter>, String> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let Some(settings) = Settings::of(otlp, &variable)? else {
+    let Some(settings) = settings(otlp)? else {
         return Ok(None);
     };
     let exporter = Exporter::start(&settings, journal, &tokio::runtime::Handle::current());
-    exporter.map(Some).map_err(|error| format!("otlp: {error}"))
+    exporter.map(Some).map_err(unusable)
+}
+
+/// Finds out whether exporting can start.
+///
+/// # Errors
+///
+/// As those of [`start`].
+pub(super) fn verify(otlp: Option<&Otlp>) -> Result<(), String> {
+    match settings(otlp)? {
+        Some(settings) => Exporter::verify(&settings).map_err(unusable),
+        None => Ok(()),
+    }
+}
+
+fn settings(otlp: Option<&Otlp>) -> Result<Option<Settings>, String> {
+    Settings::of(otlp, &|name| std::env::var(name).ok())
+}
+
+fn unusable(error: impl std::fmt::Display) -> String {
+    format!("otlp: {error}")
 }
 
 /// Sends what is left and says what could not be sent.

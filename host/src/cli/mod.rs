@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod serve;
 mod trace;
+mod validate;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,6 @@ use args::CompileArguments;
 
 use crate::config::{Config, Problem, Source};
 use crate::open_files;
-use crate::runner::{DefaultGrant, Preparation};
 use crate::sandbox::{Compiler, Compiling, PrivateFolder, serve_compilation};
 
 /// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
@@ -50,7 +50,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(*arguments),
         Command::Serve { file } => on_runtime(Threads::Several, serve::serve(file)),
         Command::Demo(arguments) => on_runtime(Threads::Several, demo::demo(arguments)),
-        Command::Validate { file } => on_runtime(Threads::Several, validate(file)),
+        Command::Validate { file } => on_runtime(Threads::Several, validate::validate(file)),
         Command::Journal(arguments) => on_runtime(Threads::Several, journal::run(arguments)),
         Command::Import(arguments) => import::run(&arguments),
         Command::Plugin {
@@ -112,34 +112,6 @@ fn on_runtime(threads: Threads, command: impl Future<Output = ExitCode>) -> Exit
             output::complain(&format!("bedcheck: the runtime cannot be started: {error}"));
             ExitCode::from(EXIT_UNKNOWN)
         }
-    }
-}
-
-/// `bedcheck validate`.
-async fn validate(file: PathBuf) -> ExitCode {
-    let checked = async {
-        let (config, problems, source) = read(&file)?;
-        let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, compiling()).await;
-        prepared.map_err(|problems| source.render(&problems))
-    };
-    match checked.await {
-        Ok(prepared) => {
-            for notice in &prepared.notices {
-                output::complain(&format!("note: {notice}"));
-            }
-            let counted = |number: usize, what: &str| match number {
-                1 => format!("1 {what}"),
-                number => format!("{number} {what}s"),
-            };
-            let checks = counted(prepared.checks.len(), "check");
-            let modules = match prepared.modules.len() {
-                0 => String::new(),
-                number => format!(", {}", counted(number, "module")),
-            };
-            output::say(&format!("{}: {checks}{modules}, nothing wrong\n", file.display()));
-            ExitCode::SUCCESS
-        }
-        Err(rendered) => refuse(&rendered),
     }
 }
 

@@ -89,10 +89,7 @@ impl Generation {
             None => Preparation::of(Arc::clone(&config), problems, DefaultGrant::Nothing, compiling).await,
         };
         let preparation = prepared.map_err(|problems| source.render(&problems))?;
-        let secrets = SecretStore::read(&config.secrets, &own_secrets(&config)).await;
-        let secrets = secrets.map_err(|sentences| sentences.join("\n"))?;
-        let heartbeats = ConfiguredHeartbeats::new(&config, &secrets, &lasting.heartbeats);
-        let heartbeats = heartbeats.map_err(|sentences| sentences.join("\n"))?;
+        let (secrets, heartbeats) = own(&config, &lasting.heartbeats).await?;
         let new = Self {
             number: before.map_or(1, |before| before.number + 1),
             runner: runner(&preparation, before),
@@ -231,7 +228,23 @@ fn runner(preparation: &Preparation, before: Option<&Generation>) -> Arc<Runner>
     }
 }
 
-/// The secrets of the daemon itself.
+/// The secrets of the daemon itself, not of checks, and the heartbeats, whose URLs may be among them.
+///
+/// # Errors
+///
+/// A line for each that cannot be read or is no URL.
+pub(super) async fn own(
+    config: &Config,
+    heartbeats: &Heartbeats,
+) -> Result<(SecretStore, ConfiguredHeartbeats), String> {
+    let secrets = SecretStore::read(&config.secrets, &own_secrets(config)).await;
+    let secrets = secrets.map_err(|sentences| sentences.join("\n"))?;
+    let heartbeats = ConfiguredHeartbeats::new(config, &secrets, heartbeats);
+    let heartbeats = heartbeats.map_err(|sentences| sentences.join("\n"))?;
+    Ok((secrets, heartbeats))
+}
+
+/// The names of those secrets.
 fn own_secrets(config: &Config) -> BTreeSet<SecretName> {
     let mut names = config.watching_secrets();
     names.extend(config.http.as_ref().and_then(|http| http.token.clone()));

@@ -42,7 +42,7 @@ pub mod watching;
 
 pub use incidents::unexpected;
 pub use outbound::{Outbound, OutboundError};
-pub use start::serve;
+pub use start::{serve, verify};
 pub use supervise::EXIT_FAILED;
 
 /// How a daemon ended.

@@ -12,7 +12,7 @@ use super::board::{Board, Keep, Readiness};
 use super::changes::{self, Changes, Wish};
 use super::control::{Control, MAX_WISHES};
 use super::daemon::Daemon;
-use super::generation::{Generation, Lasting};
+use super::generation::{self, Generation, Lasting};
 use super::heartbeat::Heartbeats;
 use super::http::{Bounds, Endpoints, Listener, router};
 use super::incidents::{Incidents, Kind};
@@ -28,6 +28,7 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
 use super::watching;
+use crate::config::Config;
 use crate::connection::read_system_roots;
 use crate::journal::Journal;
 use crate::outcome::Report;
@@ -62,6 +63,19 @@ pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
 struct Begun {
     parts: Parts,
     wishes: mpsc::Sender<Wish>,
+}
+
+/// Finds out whether a daemon of this configuration would have what it needs for itself besides its checks: its secrets,
+/// its heartbeats, Sentry. Sends nothing.
+///
+/// # Errors
+///
+/// Everything that is missing or cannot be used, a line each.
+pub async fn verify(config: &Config) -> Result<(), String> {
+    let outbound = Outbound::start().map_err(|error| format!("no thread can be started: {error}"))?;
+    let (secrets, _) = generation::own(config, &Heartbeats::new(outbound.clone())).await?;
+    let environment = |name: &str| std::env::var(name).ok();
+    watching::sentry(config, &secrets, &environment, &outbound).map(drop)
 }
 
 /// Begins everything, or says what keeps it from beginning.

@@ -71,6 +71,18 @@ impl Exporter {
         Self::start_of(settings, Some(meters), journal, runtime)
     }
 
+    /// Finds out whether it could be started: what files and variables say can be used. To be called within a tokio
+    /// runtime; no collector is contacted.
+    ///
+    /// # Errors
+    ///
+    /// When a file of the settings cannot be used.
+    pub fn verify(settings: &Settings) -> Result<(), StartError> {
+        let destinations = [&settings.traces, &settings.metrics, &settings.logs];
+        let mut destinations = destinations.into_iter().flatten();
+        destinations.try_for_each(|destination| Client::new(destination).map(drop))
+    }
+
     fn start_of(
         settings: &Settings,
         meters: Option<&Meters>,

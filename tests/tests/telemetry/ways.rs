@@ -108,13 +108,20 @@ fn a_collector_that_asks_who_we_are_is_told_from_the_file_or_else_from_the_envir
         assert_arrived(&call(&file(&ours)).finish(), &collector.received());
         assert_arrived(&environment("", &ours).finish(), &collector.received());
         // What the file says goes before.
-        assert_arrived(&environment(&file(&ours), &theirs).finish(), &collector.received());
+        assert_arrived(
+            &environment(&file(&ours), &theirs).finish(),
+            &collector.received(),
+        );
 
         let received = collector.received_text();
         for refused in [call(""), call(&file(&theirs))] {
             let finished = refused.finish();
             assert_eq!(finished.code, Some(0), "{finished:#?}");
-            assert_eq!(finished.stderr.matches("did not reach").count(), 2, "{finished:#?}");
+            assert_eq!(
+                finished.stderr.matches("did not reach").count(),
+                2,
+                "{finished:#?}"
+            );
         }
         assert_eq!(collector.received_text(), received);
     }
