@@ -25,6 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often a server is started anew because another process took its port between choosing and binding it.
 const STARTS: usize = 5;
 
+/// What servers say about a port that another process has: the system's words (EADDRINUSE), by C and by Go.
+const PORT_TAKEN: &str = "ddress already in use";
+
 /// A running server, with the folder it lives in.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
@@ -55,7 +58,7 @@ impl ServerProcess {
                 return (server, ports);
             }
             log = server.log();
-            if !log.contains("in use") {
+            if !log.contains(PORT_TAKEN) {
                 break;
             }
         }
@@ -102,7 +105,8 @@ impl ServerProcess {
                 return false;
             }
             if ready {
-                return true;
+                // Nor is it ours that answers where ours goes on trying to have the port, as nginx does for seconds.
+                return !self.log().contains(PORT_TAKEN);
             }
             thread::sleep(LOOK_EVERY);
         }
@@ -252,4 +256,38 @@ pub(crate) fn free_ports<const PORTS: usize>() -> [u16; PORTS] {
 
 fn log_file(directory: &TempDir) -> PathBuf {
     directory.path().join("log")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_goes_on_trying_to_have_its_port_is_started_anew_with_another() {
+        let folders: RefCell<Vec<PathBuf>> = RefCell::default();
+        let command = |directory: &Path, _: &Account, [_]: [u16; 1]| {
+            let mut folders = folders.borrow_mut();
+            folders.push(directory.to_owned());
+            let said = if folders.len() == 1 {
+                "bind() to 127.0.0.1:80 failed (98: Address already in use)"
+            } else {
+                "listening"
+            };
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo \"$1\"; touch answering; exec sleep 60", "sh", said]);
+            command
+        };
+        // Somebody answers in any case.
+        let answers = |_| {
+            let folders = folders.borrow();
+            folders
+                .last()
+                .is_some_and(|folder| folder.join("answering").exists())
+        };
+        let (server, _) = ServerProcess::start(command, answers);
+        assert_eq!(folders.borrow().len(), 2);
+        assert_eq!(server.log(), "listening\n");
+    }
 }
