@@ -46,7 +46,7 @@ find_go() {
 }
 
 install_go() {
-    can_install "go 1.$oldest_go_minor or newer"
+    can_install "golang-go (1.$oldest_go_minor or newer)"
     say 'installing Go'
     update_packages
     candidate=$(apt-cache policy golang-go | sed -n 's/^ *Candidate: //p')
