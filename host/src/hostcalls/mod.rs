@@ -11,6 +11,7 @@ mod disturb;
 mod facts;
 mod gate;
 mod host_phases;
+mod linking;
 mod memory;
 mod names;
 mod net;
@@ -30,8 +31,8 @@ use wasmtime_wasi::WasiCtx;
 
 pub use access::Access;
 pub use convert::Known;
+pub use linking::{Wasi, add_to_linker};
 pub use names::{LookedUp, MAX_NAMES};
-pub use wasi::add_to_linker;
 
 use crate::budget::Limits;
 use crate::deadline::Deadline;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use wasmtime::component::{HasData, Linker, Resource};
+use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
@@ -18,7 +18,6 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
 use super::stdio::Printed;
 use super::{Circumstances, RunState};
-use crate::bindings;
 use crate::clock::Clock;
 use crate::deadline::{Deadline, Exceeded};
 use crate::fault::HostCall;
@@ -31,20 +30,6 @@ const MAX_RANDOM: u64 = 64 * 1024;
 const MONOTONIC_START: Duration = Duration::from_secs(24 * 3600);
 /// What the clocks claim to tell apart.
 const RESOLUTION: Duration = Duration::from_micros(1);
-
-/// Links the contract and what there is of WASI.
-///
-/// # Errors
-///
-/// When two of the interfaces collide, which would be a mistake in this program.
-pub fn add_to_linker(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    linker.allow_shadowing(true);
-    poll::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
-    monotonic_clock::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
-    linker.allow_shadowing(false);
-    bindings::Plugin::add_to_linker::<_, wasmtime::component::HasSelf<RunState>>(linker, |state| state)
-}
 
 /// Standard input is empty; the beginning of what a guest prints is kept.
 pub(super) fn context(
@@ -97,7 +82,7 @@ impl HostWallClock for WallClock {
 }
 
 /// Names the borrowed state of [`Waits`] for the linker.
-struct Waiting;
+pub(super) struct Waiting;
 
 impl HasData for Waiting {
     type Data<'a> = Waits<'a>;
@@ -105,7 +90,7 @@ impl HasData for Waiting {
 
 /// Sleeping and polling under the deadline: once it has passed, everything is ready. A guest whose wait
 /// was cut short has hit the deadline, by its own choice of waiting.
-struct Waits<'a>(&'a mut RunState);
+pub(super) struct Waits<'a>(pub(super) &'a mut RunState);
 
 impl monotonic_clock::Host for Waits<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {

@@ -1,4 +1,5 @@
-//! From a component to code that runs: kept code, if there is any and it is whole, else compiled.
+//! From a component to code that runs: kept code, if there is any and it is whole, else compiled. With the code is kept
+//! what the plugin said of itself.
 
 use std::hash::{Hash, Hasher};
 
@@ -6,46 +7,91 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::Sandbox;
-use super::compiled::{Code, CodeFolder, Found};
+use super::compiled::{Code, CodeFolder, Found, MAGIC};
 use super::compiler::{Compiler, MAX_COMPILING, compile_aside};
 use super::plugin::{LoadError, invalid};
+use super::{Sandbox, said};
+use crate::bindings::exports::bedcheck::plugin::check;
 use crate::outcome::hexadecimal;
 
-/// The code of a component with this digest, ready to be linked, and whether it was kept. What an operator should
-/// know about the kept code goes to the notices.
+/// The code of a component, ready to be linked.
+pub(super) struct Ready {
+    /// The component, runnable.
+    pub(super) component: Component,
+    /// Whether its code was kept.
+    pub(super) was_kept: bool,
+    /// What the plugin said of itself when its code was first kept.
+    pub(super) said: Option<check::Description>,
+    /// What was compiled just now.
+    new: Option<New>,
+}
+
+/// Code that is not kept yet.
+struct New {
+    name: String,
+    code: Vec<u8>,
+}
+
+/// The code of a component with this digest. What an operator should know about the kept code goes to the notices.
 pub(super) async fn of(
     sandbox: &Sandbox,
     bytes: &[u8],
     sha256: &str,
     notices: &mut Vec<String>,
-) -> Result<(Component, bool), LoadError> {
-    let Some(kept) = &sandbox.kept else {
-        let code = compile(sandbox, bytes).await?;
-        let component = runnable(&sandbox.engine, &code).map_err(|error| invalid(&error))?;
-        return Ok((component, false));
+) -> Result<Ready, LoadError> {
+    let name = match &sandbox.kept {
+        None => None,
+        Some(kept) => {
+            let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
+            match kept_code(sandbox, kept, &name).await {
+                Ok(Some(ready)) => return Ok(ready),
+                Ok(None) => {}
+                Err(why) => notices.push(format!(
+                    "the kept code of a plugin is damaged ({why}); the plugin was compiled anew"
+                )),
+            }
+            Some(name)
+        }
     };
-    let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
-    match read(sandbox, kept, &name).await {
-        Found::Nothing => {}
-        Found::Damaged(why) => notices.push(damaged(why)),
-        Found::Code(code) => match runnable_file(&sandbox.engine, code) {
-            Ok(component) => return Ok((component, true)),
-            Err(_) => notices.push(damaged("it is not for this engine")),
-        },
-    }
     let code = compile(sandbox, bytes).await?;
     let component = runnable(&sandbox.engine, &code).map_err(|error| invalid(&error))?;
-    if let Err(error) = write(kept, name, code).await {
-        notices.push(format!(
-            "the compiled code of a plugin cannot be kept, so it is compiled again next time: {error}"
-        ));
-    }
-    Ok((component, false))
+    Ok(Ready {
+        component,
+        was_kept: false,
+        said: None,
+        new: name.map(|name| New { name, code }),
+    })
 }
 
-fn damaged(why: &str) -> String {
-    format!("the kept code of a plugin is damaged ({why}); the plugin was compiled anew")
+/// The kept code of that name, if there is any; or why it cannot be used.
+async fn kept_code(sandbox: &Sandbox, kept: &CodeFolder, name: &str) -> Result<Option<Ready>, &'static str> {
+    let code = match read(sandbox, kept, name).await {
+        Found::Nothing => return Ok(None),
+        Found::Damaged(why) => return Err(why),
+        Found::Code(code) => code,
+    };
+    let said = said::of_bytes(code.note());
+    let component = runnable_file(&sandbox.engine, code).map_err(|_| "it is not for this engine")?;
+    Ok(Some(Ready {
+        component,
+        was_kept: true,
+        said,
+        new: None,
+    }))
+}
+
+impl Ready {
+    /// Keeps the code if it is new, with a note of what the plugin said of itself.
+    pub(super) async fn keep(self, sandbox: &Sandbox, note: &[u8], notices: &mut Vec<String>) {
+        let (Some(kept), Some(New { name, code })) = (&sandbox.kept, self.new) else {
+            return;
+        };
+        if let Err(error) = write(kept, name, code, note.to_vec()).await {
+            notices.push(format!(
+                "the compiled code of a plugin cannot be kept, so it is compiled again next time: {error}"
+            ));
+        }
+    }
 }
 
 /// Files are read and written aside from the runtime's threads, because a disk can be slow; but for reading as long as
@@ -59,9 +105,9 @@ async fn read(sandbox: &Sandbox, kept: &CodeFolder, name: &str) -> Found {
     reading.await.unwrap_or(Found::Nothing)
 }
 
-async fn write(kept: &CodeFolder, name: String, code: Vec<u8>) -> std::io::Result<()> {
+async fn write(kept: &CodeFolder, name: String, code: Vec<u8>, note: Vec<u8>) -> std::io::Result<()> {
     let kept = kept.clone();
-    let writing = tokio::task::spawn_blocking(move || kept.write(&name, &code));
+    let writing = tokio::task::spawn_blocking(move || kept.write(&name, &code, &note));
     writing.await.map_err(std::io::Error::other)?
 }
 
@@ -112,9 +158,12 @@ fn runnable_file(engine: &Engine, mut code: Code) -> wasmtime::Result<Component>
     mapped.or_else(|_| runnable(engine, &code.content()?))
 }
 
-/// What code must have in common with an engine to run in it, in hexadecimal.
+/// What kept code must have in common with this program to be used by it, in hexadecimal: the engine, which runs it, the
+/// version, which asked the plugin what it is, and the layout of the file.
 fn compatibility(engine: &Engine) -> String {
     let mut digest = Digester(Sha256::new());
+    digest.write(MAGIC);
+    digest.write(env!("CARGO_PKG_VERSION").as_bytes());
     engine.precompile_compatibility_hash().hash(&mut digest);
     hexadecimal(&digest.0.finalize()[..16])
 }

@@ -1,12 +1,13 @@
 //! Compiled code of plugins, kept in a private folder and verified before use.
 //!
-//! A file is named after the component and the engine it was compiled for, and ends with a checksum of its name
-//! and its code. The checksum finds damage: a bad disk, a write that was cut off, a file moved by hand. It keeps
+//! A file is named after the component and the engine it was compiled for. After the code comes a note of what is known of
+//! the plugin, then the note's length and a checksum of the name and all of that. The checksum finds damage: a bad disk, a write that was cut off, a file moved by hand. It keeps
 //! nobody out: whoever can write to the folder is already trusted ([`PrivateFolder`]).
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -14,17 +15,21 @@ use twox_hash::XxHash3_128;
 
 use super::cache::{FolderError, PrivateFolder};
 
-/// What a file ends with; another number for another layout.
-const MAGIC: &[u8; 16] = b"bedcheck code 2\n";
+/// What a file ends with; another number for another layout. A file's name must depend on it.
+pub(super) const MAGIC: &[u8; 16] = b"bedcheck code 3\n";
 /// The length of the checksum before it. It is XXH3 with 128 bits, because cryptographic digests take a tenth of a start
 /// and more, and would keep nobody out either.
 const CHECKSUM: usize = size_of::<u128>();
+/// The length of a note's length before that.
+const NOTE_LENGTH: usize = size_of::<u32>();
 /// How much of a file is read at a time, in bytes: it stays in the second cache of a processor.
 const PIECE: usize = 128 * 1024;
-/// What comes after the code, in bytes.
+/// The checksum and what comes after it, in bytes.
 const END: usize = CHECKSUM + MAGIC.len();
 /// The longest code that is kept or taken from the compiler, in bytes: four times the largest component.
 pub(super) const MAX_CODE: u64 = 256 * 1024 * 1024;
+/// The longest note, in bytes: several times what a sound description of a plugin can have.
+const MAX_NOTE: usize = 1024 * 1024;
 /// How many files are kept: a plugin that is replaced once a second must not fill the disk.
 const MAX_FILES: usize = 256;
 /// How many bytes they have at most: room for some thirty interpreters.
@@ -48,21 +53,29 @@ pub(super) enum Found {
     Damaged(&'static str),
 }
 
-/// Kept code that was verified: the file it is in, open. The checksum after it belongs to the file as well.
+/// Kept code that was verified: the file it is in, open. What comes after the code belongs to the file as well.
 #[derive(Debug)]
-pub(super) struct Code(File);
+pub(super) struct Code {
+    file: File,
+    note: Vec<u8>,
+}
 
 impl Code {
     /// Where the very file that was verified can be mapped from, whatever became of its name since.
     pub(super) fn path(&self) -> PathBuf {
-        Path::new("/proc/self/fd").join(self.0.as_raw_fd().to_string())
+        Path::new("/proc/self/fd").join(self.file.as_raw_fd().to_string())
+    }
+
+    /// What was noted of the plugin.
+    pub(super) fn note(&self) -> &[u8] {
+        &self.note
     }
 
     /// The content of the file.
     pub(super) fn content(&mut self) -> std::io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        self.0.rewind()?;
-        self.0.read_to_end(&mut content)?;
+        self.file.rewind()?;
+        self.file.read_to_end(&mut content)?;
         Ok(content)
     }
 }
@@ -79,22 +92,27 @@ impl CodeFolder {
             return Found::Nothing;
         };
         match verify(name, &mut file) {
-            Ok(()) => {
+            Ok(note) => {
                 // What was used last is kept longest. If that is not to be had, it is kept as long as any other.
                 let _ = file.set_modified(SystemTime::now());
-                Found::Code(Code(file))
+                Found::Code(Code { file, note })
             }
             Err(why) => Found::Damaged(why),
         }
     }
 
-    /// Keeps code under a name: whole or not at all, whatever happens meanwhile.
-    pub(super) fn write(&self, name: &str, code: &[u8]) -> std::io::Result<()> {
+    /// Keeps code, and what is known of the plugin unless it is too long, under a name: whole or not at all, whatever
+    /// happens meanwhile.
+    pub(super) fn write(&self, name: &str, code: &[u8], note: &[u8]) -> std::io::Result<()> {
         let folder = self.0.as_path();
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(code)?;
+        let note = if note.len() > MAX_NOTE { &[] } else { note };
+        let length = u32::try_from(note.len()).map_err(std::io::Error::other)?;
         let mut checksum = checksum_of(name);
-        checksum.write(code);
+        for part in [code, note, &length.to_le_bytes()] {
+            file.write_all(part)?;
+            checksum.write(part);
+        }
         file.write_all(&checksum.finish_128().to_le_bytes())?;
         file.write_all(MAGIC)?;
         file.as_file().sync_all()?;
@@ -109,18 +127,18 @@ impl CodeFolder {
     }
 }
 
-/// Holds a file to be what was written under that name. It is read piece by piece: mapping it afterwards costs less
-/// than having all of it in memory.
-fn verify(name: &str, file: &mut File) -> Result<(), &'static str> {
+/// Holds a file to be what was written under that name, and finds the note in it. It is read piece by piece: mapping it
+/// afterwards costs less than having all of it in memory.
+fn verify(name: &str, file: &mut File) -> Result<Vec<u8>, &'static str> {
     const UNREADABLE: &str = "it cannot be read";
     const NO_END: &str = "it does not end as such files do";
     let length = file.metadata().map_err(|_| UNREADABLE)?.len();
-    let code = length.checked_sub(END as u64).ok_or(NO_END)?;
-    if code > MAX_CODE {
+    let summed = length.checked_sub(END as u64).ok_or(NO_END)?;
+    if summed > MAX_CODE + (MAX_NOTE + NOTE_LENGTH) as u64 {
         return Err("it is too long");
     }
     let mut checksum = checksum_of(name);
-    let mut pieces = BufReader::with_capacity(PIECE, (&mut *file).take(code));
+    let mut pieces = BufReader::with_capacity(PIECE, (&mut *file).take(summed));
     loop {
         let piece = pieces.fill_buf().map_err(|_| UNREADABLE)?;
         let length = piece.len();
@@ -136,10 +154,22 @@ fn verify(name: &str, file: &mut File) -> Result<(), &'static str> {
     if magic != MAGIC {
         return Err(NO_END);
     }
-    match told == checksum.finish_128().to_le_bytes() {
-        true => Ok(()),
-        false => Err("its checksum is another"),
+    if told != checksum.finish_128().to_le_bytes() {
+        return Err("its checksum is another");
     }
+    note(file, summed).ok_or(NO_END)
+}
+
+/// The note of a file that is as it was written, of which so much is summed.
+fn note(file: &File, summed: u64) -> Option<Vec<u8>> {
+    let end = summed.checked_sub(NOTE_LENGTH as u64)?;
+    let mut length = [0; NOTE_LENGTH];
+    file.read_exact_at(&mut length, end).ok()?;
+    let length = u32::from_le_bytes(length);
+    let begin = end.checked_sub(u64::from(length))?;
+    let mut note = vec![0; usize::try_from(length).ok()?];
+    file.read_exact_at(&mut note, begin).ok()?;
+    Some(note)
 }
 
 /// The checksum of a file of that name, up to where its code comes in.
@@ -200,11 +230,12 @@ mod tests {
     fn what_was_written_is_found_under_its_name_only() {
         let (_parent, folder) = folder();
         assert!(matches!(folder.read("a"), Found::Nothing));
-        folder.write("a", b"code").expect("written");
+        folder.write("a", b"code", b"note").expect("written");
         let Found::Code(mut code) = folder.read("a") else {
             panic!("it is there");
         };
         assert!(code.content().expect("readable").starts_with(b"code"));
+        assert_eq!(code.note(), b"note");
         assert!(matches!(folder.read("b"), Found::Nothing));
         fs::rename(folder.path("a"), folder.path("b")).expect("ours");
         assert!(matches!(
@@ -218,7 +249,7 @@ mod tests {
     #[test]
     fn any_flipped_bit_and_any_missing_end_are_found() {
         let (_parent, folder) = folder();
-        folder.write("a", b"code").expect("written");
+        folder.write("a", b"code", b"note").expect("written");
         let whole = fs::read(folder.path("a")).expect("written");
         for place in 0..whole.len() {
             let mut flipped = whole.clone();
@@ -237,7 +268,7 @@ mod tests {
         let (_parent, folder) = folder();
         let path = folder.0.as_path();
         for (name, age) in [("old", 30), ("older", 40), ("new", 10), ("used", 50)] {
-            folder.write(name, &[0; 100]).expect("written");
+            folder.write(name, &[0; 96], &[]).expect("written");
             let then = SystemTime::now() - Duration::from_secs(age);
             let file = File::options()
                 .write(true)

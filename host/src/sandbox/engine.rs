@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::compiled::CodeFolder;
@@ -11,7 +11,7 @@ use super::compiler::Compiler;
 use super::plugin::DESCRIBE_LIMITS;
 use super::turns::Turns;
 use super::{FolderError, PrivateFolder};
-use crate::hostcalls::{self, RunState};
+use crate::hostcalls::{self, RunState, Wasi};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
 /// most, and rarely enough to cost nothing.
@@ -91,7 +91,8 @@ impl From<Option<PrivateFolder>> for Compiling {
 /// The engine and what guests are linked against.
 pub struct Sandbox {
     pub(super) engine: Engine,
-    pub(super) linker: Linker<RunState>,
+    /// What guests without files and sockets are linked against.
+    linker: Linker<RunState>,
     pub(super) turns: Turns,
     compiler: Compiler,
     /// Whether there are runs that compiling must leave room for.
@@ -135,7 +136,7 @@ impl Sandbox {
         };
         let (engine, reservation) = engine(settings, [wanted, enough]).map_err(EngineError::Engine)?;
         let mut linker = Linker::new(&engine);
-        hostcalls::add_to_linker(&mut linker).map_err(EngineError::Engine)?;
+        hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError::Engine)?;
         start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
         let kept = settings.compiling.cache.as_ref().map(CodeFolder::within);
         Ok(Self {
@@ -150,6 +151,26 @@ impl Sandbox {
             memory: memory(settings),
             reservation,
         })
+    }
+
+    /// Links a component that imports these interfaces.
+    ///
+    /// # Errors
+    ///
+    /// When it imports what there is not, or the engine refuses it.
+    pub(super) fn link(
+        &self,
+        component: &Component,
+        imports: &[String],
+    ) -> wasmtime::Result<InstancePre<RunState>> {
+        match Wasi::for_imports(imports.iter().map(String::as_str)) {
+            Wasi::WithoutFilesAndSockets => self.linker.instantiate_pre(component),
+            Wasi::Whole => {
+                let mut linker = Linker::new(&self.engine);
+                hostcalls::add_to_linker(&mut linker, Wasi::Whole)?;
+                linker.instantiate_pre(component)
+            }
+        }
     }
 
     /// From now on there are runs: what is compiled beside them leaves them room ([`Compiler::BesideRuns`]). Before,

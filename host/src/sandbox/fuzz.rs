@@ -61,7 +61,7 @@ const DEEDS: [&str; 8] = [
 const ENDLESS: &str = "(loop br 0)";
 
 /// The component of an input.
-fn component(input: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn component(input: &[u8]) -> Option<Vec<u8>> {
     if input.starts_with(b"\0asm") {
         return Some(input.to_vec());
     }

@@ -10,6 +10,9 @@ mod engine;
 #[cfg(test)]
 mod fuzz;
 mod plugin;
+#[cfg(test)]
+mod plugin_tests;
+mod said;
 mod turns;
 
 pub use attempt::{End, Finished, run, try_out};

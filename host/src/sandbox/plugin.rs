@@ -8,10 +8,12 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
+use super::code::{self, Ready};
 use super::compiled::MAX_CODE;
 use super::compiler::{MAX_COMPILING, MAX_MEMORY, MAX_PROCESSOR_TIME};
-use super::{Description, Sandbox, attempt, code};
+use super::{Description, Sandbox, attempt, said};
 use crate::bindings::PluginPre;
+use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
@@ -151,23 +153,19 @@ impl Plugin {
         begun: Instant,
     ) -> Result<Self, LoadError> {
         let mut notices = Vec::new();
-        let (code, was_kept) = code::of(sandbox, &component, &sha256, &mut notices).await?;
-        let imports = imports(&sandbox.engine, &code)?;
-        let pre = sandbox
-            .linker
-            .instantiate_pre(&code)
-            .and_then(PluginPre::new)
-            .map_err(|error| invalid(&error))?;
-        let deadline = Deadline::new(
-            Clock::live(),
-            Tape::none(),
-            DESCRIBE_LIMITS.deadline,
-            DESCRIBE_LIMITS.grace,
-        );
-        let said = attempt::describe(sandbox, &pre, deadline, DESCRIBE_LIMITS)
-            .await
-            .map_err(|reason| LoadError::Description(told(&reason, MAX_MESSAGE)))?;
-        let (identity, description) = Description::checked(said, sha256).map_err(LoadError::Description)?;
+        let mut code = code::of(sandbox, &component, &sha256, &mut notices).await?;
+        let was_kept = code.was_kept;
+        let mut asked = ask(sandbox, &mut code, sha256).await;
+        // That of a component which is no plugin as well: a folder is looked at again and again.
+        let note = asked.as_mut().map(|asked| std::mem::take(&mut asked.note));
+        code.keep(sandbox, &note.unwrap_or_default(), &mut notices).await;
+        let Asked {
+            pre,
+            imports,
+            identity,
+            description,
+            ..
+        } = asked?;
         Ok(Self {
             identity,
             description,
@@ -236,6 +234,53 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
         Some(rest) if rest.starts_with(CORE_MODULE) => Err(LoadError::CoreModule),
         Some(_) => Ok(()),
     }
+}
+
+/// What a component is, found out.
+struct Asked {
+    pre: PluginPre<RunState>,
+    imports: Vec<String>,
+    identity: PluginIdentity,
+    description: Description,
+    /// What it said, if it was asked just now.
+    note: Vec<u8>,
+}
+
+/// Links a component and finds out what it is: it is asked, unless it was before.
+async fn ask(sandbox: &Sandbox, code: &mut Ready, sha256: String) -> Result<Asked, LoadError> {
+    let imports = imports(&sandbox.engine, &code.component)?;
+    let pre = sandbox
+        .link(&code.component, &imports)
+        .and_then(PluginPre::new)
+        .map_err(|error| invalid(&error))?;
+    let (said, note) = match code.said.take() {
+        Some(said) => (said, Vec::new()),
+        None => {
+            let said = describe(sandbox, &pre).await?;
+            let note = said::to_bytes(&said);
+            (said, note)
+        }
+    };
+    let (identity, description) = Description::checked(said, sha256).map_err(LoadError::Description)?;
+    Ok(Asked {
+        pre,
+        imports,
+        identity,
+        description,
+        note,
+    })
+}
+
+async fn describe(sandbox: &Sandbox, pre: &PluginPre<RunState>) -> Result<check::Description, LoadError> {
+    let deadline = Deadline::new(
+        Clock::live(),
+        Tape::none(),
+        DESCRIBE_LIMITS.deadline,
+        DESCRIBE_LIMITS.grace,
+    );
+    attempt::describe(sandbox, pre, deadline, DESCRIBE_LIMITS)
+        .await
+        .map_err(|reason| LoadError::Description(told(&reason, MAX_MESSAGE)))
 }
 
 pub(super) fn invalid(error: &wasmtime::Error) -> LoadError {
