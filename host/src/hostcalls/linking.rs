@@ -16,8 +16,8 @@ use crate::bindings;
 /// How much of WASI a guest is linked against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wasi {
-    /// Nothing of files and sockets, of which a guest gets nothing anyway: more than half of WASI's functions, and linking
-    /// them takes a part in fifty of the time in which a check starts, runs once and ends.
+    /// Nothing of files and sockets, of which a guest gets nothing anyway: more than half of WASI's functions, which a
+    /// process that runs one check would link for nobody.
     WithoutFilesAndSockets,
     /// All of it, for interpreters and what else brings imports that it never uses.
     Whole,
