@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 
 use super::compiled::{Code, CodeFolder, Found, MAGIC};
 use super::compiler::{Compiler, MAX_COMPILING, compile_aside};
-use super::plugin::{LoadError, invalid};
+use super::load_error::{LoadError, invalid};
 use super::{Sandbox, said};
 use crate::bindings::exports::bedcheck::plugin::check;
 use crate::outcome::hexadecimal;
@@ -206,8 +206,9 @@ mod tests {
         let more_memory = sandbox(1, 1 << 30);
         assert_eq!(compatibility(&one.engine), compatibility(&more_runs.engine));
         assert_eq!(compatibility(&one.engine), compatibility(&more_memory.engine));
-        let compiler =
-            |reservation| Engine::new(&super::super::engine::compiling(reservation)).expect("an engine");
+        let compiler = |reservation| {
+            Engine::new(&super::super::configuration::compiling(reservation)).expect("an engine")
+        };
         assert_eq!(
             compatibility(&one.engine),
             compatibility(&compiler(one.reservation))

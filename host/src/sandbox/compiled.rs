@@ -1,8 +1,9 @@
 //! Compiled code of plugins, kept in a private folder and verified before use.
 //!
 //! A file is named after the component and the engine it was compiled for. After the code comes a note of what is known of
-//! the plugin, then the note's length and a checksum of the name and all of that. The checksum finds damage: a bad disk, a write that was cut off, a file moved by hand. It keeps
-//! nobody out: whoever can write to the folder is already trusted ([`PrivateFolder`]).
+//! the plugin, then the note's length and a checksum of the name and all of that. The checksum finds damage: a bad disk, a
+//! write that was cut off, a file moved by hand. It keeps nobody out: whoever can write to the folder is already trusted
+//! ([`PrivateFolder`]).
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};

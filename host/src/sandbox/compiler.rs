@@ -16,8 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmtime::Engine;
 
 use super::compiled::MAX_CODE;
-use super::engine;
-use super::plugin::{LoadError, MAX_SIZE, invalid};
+use super::configuration;
+use super::load_error::{LoadError, MAX_SIZE, invalid};
 use crate::text::told;
 
 /// The words of the command line that begin the compiler.
@@ -157,7 +157,7 @@ pub fn serve_compilation(
     end_when_unwanted()?;
     let mut component = Vec::new();
     input.take(MAX_SIZE as u64 + 1).read_to_end(&mut component)?;
-    let compiled = Engine::new(&engine::compiling(reservation))
+    let compiled = Engine::new(&configuration::compiling(reservation))
         .and_then(|engine| engine.precompile_component(&component));
     let code = match compiled {
         Ok(code) => {

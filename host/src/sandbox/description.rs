@@ -2,12 +2,24 @@
 //! it is shown. Pure.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::bindings::exports::bedcheck::plugin::check;
+use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::outcome::PluginIdentity;
 use crate::phase::MAX_DECLARED;
 use crate::text::{printable, told};
+
+/// What a plugin may spend to say it.
+pub(super) const DESCRIBE_LIMITS: Limits = Limits {
+    deadline: Duration::from_secs(2),
+    grace: Duration::ZERO,
+    fuel: 1_000_000_000,
+    memory: 64 * 1024 * 1024,
+    host_calls: 100,
+    bytes: 0,
+};
 
 /// The longest name, version, phase and key of the settings, in bytes.
 const MAX_NAME: usize = 64;

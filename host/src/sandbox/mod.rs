@@ -5,19 +5,24 @@ mod cache;
 mod code;
 mod compiled;
 mod compiler;
+mod configuration;
 mod description;
 mod engine;
 #[cfg(test)]
 mod fuzz;
+mod load_error;
 mod plugin;
 #[cfg(test)]
 mod plugin_tests;
+mod recognition;
 mod said;
 mod turns;
 
 pub use attempt::{End, Finished, run, try_out};
 pub use cache::{FolderError, PrivateFolder};
 pub use compiler::{Compiler, serve_compilation};
+pub use configuration::{Compiling, EngineSettings};
 pub use description::{Description, Target, is_plugin_name};
-pub use engine::{Compiling, EngineError, EngineSettings, Sandbox};
-pub use plugin::{LoadError, Loading, MAX_SIZE, Plugin, SharedPlugin};
+pub use engine::{EngineError, Sandbox};
+pub use load_error::{LoadError, MAX_SIZE};
+pub use plugin::{Loading, Plugin, SharedPlugin};

@@ -5,39 +5,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use wasmtime::component::Component;
-use wasmtime::{Engine, Precompiled};
 
 use super::code::{self, Ready};
-use super::compiled::MAX_CODE;
-use super::compiler::{MAX_COMPILING, MAX_MEMORY, MAX_PROCESSOR_TIME};
-use super::{Description, Sandbox, attempt, said};
+use super::description::DESCRIBE_LIMITS;
+use super::load_error::{MAX_MESSAGE, invalid};
+use super::recognition::{imports, recognise};
+use super::{Description, LoadError, Sandbox, attempt, said};
 use crate::bindings::PluginPre;
 use crate::bindings::exports::bedcheck::plugin::check;
-use crate::budget::Limits;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::RunState;
 use crate::outcome::{PluginIdentity, hexadecimal};
 use crate::tape::Tape;
 use crate::text::told;
-
-/// The largest component that is loaded: twice what an interpreter compiled to one takes.
-pub const MAX_SIZE: usize = 64 * 1024 * 1024;
-/// What a plugin may spend to describe itself.
-pub(super) const DESCRIBE_LIMITS: Limits = Limits {
-    deadline: Duration::from_secs(2),
-    grace: Duration::ZERO,
-    fuel: 1_000_000_000,
-    memory: 64 * 1024 * 1024,
-    host_calls: 100,
-    bytes: 0,
-};
-/// The longest message about a plugin, in bytes: the engine quotes names from the file.
-const MAX_MESSAGE: usize = 1024;
-const MAGIC: &[u8] = b"\0asm";
-/// The header of a core module (version 1, layer 0) after the magic number.
-const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
 
 /// A plugin, ready to run.
 pub struct Plugin {
@@ -57,63 +38,6 @@ pub struct Loading {
     pub took: Duration,
     /// Whether its compiled code had been kept.
     pub was_kept: bool,
-}
-
-/// Why a file is no plugin.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Not WebAssembly.
-    #[error("it is not a WebAssembly component")]
-    NotWebAssembly,
-    /// A module instead of a component.
-    #[error(
-        "it is a core WebAssembly module, not a component; build it with `cargo build --target wasm32-wasip2`"
-    )]
-    CoreModule,
-    /// Machine code.
-    #[error("it is machine code compiled ahead of time, which is never loaded from a plugin file")]
-    Precompiled,
-    /// Larger than [`MAX_SIZE`].
-    #[error("it has more than {MAX_SIZE} bytes")]
-    TooLarge,
-    /// It takes too long to compile.
-    #[error(
-        "it was not compiled within {} s, or {} s of processor time, which no plugin needs",
-        MAX_COMPILING.as_secs(), MAX_PROCESSOR_TIME.as_secs()
-    )]
-    CompilingTooLong,
-    /// Compiling it ended with a panic of the compiler's.
-    #[error("it cannot be compiled: the compiler failed")]
-    CompilerFailed,
-    /// Compiling it takes too much memory.
-    #[error("it was not compiled within {} MiB of memory, which no plugin needs", MAX_MEMORY >> 20)]
-    CompilingTooLarge,
-    /// Its compiled code is too long.
-    #[error("it compiles to more than {} MiB of code, which no plugin needs", MAX_CODE >> 20)]
-    TooMuchCode,
-    /// The compiler was ended from outside, or crashed.
-    #[error("it cannot be compiled: the compiler was ended by signal {0}")]
-    CompilerKilled(i32),
-    /// The compiler's process cannot be had.
-    #[error("it cannot be compiled: the compiler cannot be started: {0}")]
-    NoCompiler(String),
-    /// The engine refuses it.
-    #[error("it is not a valid component: {0}")]
-    Invalid(String),
-    /// It imports something else than the contract and WASI 0.2.
-    #[error(
-        "it imports `{0}`, which bedcheck does not provide; a plugin may import `bedcheck:plugin@1` and the clocks, random numbers and standard streams of WASI 0.2"
-    )]
-    ForeignImport(String),
-    /// It is made for another major version of the contract.
-    #[error("it is made for `{0}`, and this bedcheck provides version 1 of the contract")]
-    OtherVersion(String),
-    /// It does not export the contract's interface.
-    #[error("it does not export `bedcheck:plugin/check@1`, so it is no check plugin")]
-    NoCheck,
-    /// `describe` trapped, looped, or said something unusable.
-    #[error("its description cannot be used: {0}")]
-    Description(String),
 }
 
 impl Plugin {
@@ -219,23 +143,6 @@ impl std::fmt::Debug for Plugin {
     }
 }
 
-/// Whether the bytes are a component at all, by their first eight.
-fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
-    if bytes.len() > MAX_SIZE {
-        return Err(LoadError::TooLarge);
-    }
-    if Engine::detect_precompiled(bytes)
-        .is_some_and(|kind| matches!(kind, Precompiled::Module | Precompiled::Component))
-    {
-        return Err(LoadError::Precompiled);
-    }
-    match bytes.strip_prefix(MAGIC) {
-        None => Err(LoadError::NotWebAssembly),
-        Some(rest) if rest.starts_with(CORE_MODULE) => Err(LoadError::CoreModule),
-        Some(_) => Ok(()),
-    }
-}
-
 /// What a component is, found out.
 struct Asked {
     pre: PluginPre<RunState>,
@@ -281,51 +188,6 @@ async fn describe(sandbox: &Sandbox, pre: &PluginPre<RunState>) -> Result<check:
     attempt::describe(sandbox, pre, deadline, DESCRIBE_LIMITS)
         .await
         .map_err(|reason| LoadError::Description(told(&reason, MAX_MESSAGE)))
-}
-
-pub(super) fn invalid(error: &wasmtime::Error) -> LoadError {
-    LoadError::Invalid(told(&format!("{error:#}"), MAX_MESSAGE))
-}
-
-/// The interfaces a component imports, all of which are ours to give.
-fn imports(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadError> {
-    let component_type = component.component_type();
-    let mut imports = Vec::new();
-    for (name, _) in component_type.imports(engine) {
-        match name.split_once('@') {
-            Some((interface, version)) if interface.starts_with("bedcheck:plugin/") => {
-                if !version.starts_with("1.") {
-                    return Err(LoadError::OtherVersion(told(name, MAX_MESSAGE)));
-                }
-            }
-            Some((interface, version)) if is_wasi(interface) && version.starts_with("0.2.") => {}
-            _ => return Err(LoadError::ForeignImport(told(name, MAX_MESSAGE))),
-        }
-        imports.push(name.to_owned());
-    }
-    let mut checks = component_type
-        .exports(engine)
-        .filter(|(name, _)| name.starts_with("bedcheck:plugin/check@"));
-    match checks.next() {
-        Some((name, _)) if !name.starts_with("bedcheck:plugin/check@1.") => {
-            Err(LoadError::OtherVersion(told(name, MAX_MESSAGE)))
-        }
-        Some(_) => Ok(imports),
-        None => Err(LoadError::NoCheck),
-    }
-}
-
-fn is_wasi(interface: &str) -> bool {
-    [
-        "wasi:io/",
-        "wasi:cli/",
-        "wasi:clocks/",
-        "wasi:random/",
-        "wasi:filesystem/",
-        "wasi:sockets/",
-    ]
-    .iter()
-    .any(|package| interface.starts_with(package))
 }
 
 /// A plugin that several checks share.
