@@ -82,7 +82,7 @@ pub trait Check {
     /// The settings of a check, read from the JSON that the host has held against the schema.
     type Settings: DeserializeOwned;
 
-    /// What the plugin is and needs. Called once when the plugin is loaded, without a network.
+    /// What the plugin is and needs, the same each time. Called when a file is first loaded, without a network.
     fn describe() -> Description;
 
     /// Runs the check once.
