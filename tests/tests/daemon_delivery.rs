@@ -1,5 +1,6 @@
 //! The promise: every run that is in the daemon's journal reaches the collector, though that is away for a while and
-//! the process is killed meanwhile; what is sent twice has the same identities and says the same.
+//! the process is killed meanwhile; what is sent twice has the same identities and says the same. Nothing is sent twice to
+//! a collector that only stood still.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,7 @@ fn configuration(target: &Target, endpoint: &str, protocol: &str) -> String {
     format!(
         r#"
         http.listen = "127.0.0.1:0"
-        otlp = {{ endpoint = "{endpoint}", protocol = "{protocol}" }}
+        otlp = {{ endpoint = "{endpoint}", protocol = "{protocol}", timeout = "1s" }}
         journal.dir = "journal"
 
         [[check]]
@@ -99,6 +100,63 @@ fn every_run_arrives(protocol: &str) {
             assert_eq!(again.attributes, sent[0].attributes, "{trace}");
         }
     }
+}
+
+/// The collector stands still until the daemon has waited in vain for an answer, and then goes on.
+fn a_pause_of_the_collector_makes_no_copies(protocol: &str) {
+    let (target, collector) = (Target::start(Health::Up), Collector::start());
+    let endpoint = match protocol {
+        "grpc" => collector.grpc_endpoint(),
+        _ => collector.http_endpoint(),
+    };
+    let mut daemon = Daemon::with(&configuration(&target, &endpoint, protocol)).start();
+    let counted = |daemon: &Daemon, name: &str, outcome: &str| {
+        let labels = ["\"traces\"", outcome];
+        daemon.metric(&format!("synthetic_runner_telemetry_{name}_total"), &labels)
+    };
+    daemon.wait_until("a request is taken", |daemon| {
+        counted(daemon, "exports", "\"success\"").filter(|taken| *taken >= 1.0)
+    });
+    collector.freeze(true);
+    daemon.wait_until("an answer does not come in time", |daemon| {
+        counted(daemon, "exports", "\"retry\"").filter(|retries| *retries >= 1.0)
+    });
+    let before = kept(&daemon);
+    collector.freeze(false);
+    daemon.wait_until("all of it arrives", |_| {
+        let received = collector.received();
+        let roots = roots(&received);
+        before
+            .iter()
+            .all(|trace| roots.contains_key(trace.as_str()))
+            .then_some(())
+    });
+    assert_eq!(
+        counted(&daemon, "unconfirmed", ""),
+        Some(0.0),
+        "sent again without an answer"
+    );
+    assert_eq!(daemon.end("TERM").code, Some(0));
+    let received = collector.received();
+    let twice: Vec<_> = roots(&received)
+        .into_iter()
+        .filter(|(_, roots)| roots.len() > 1)
+        .collect();
+    assert!(
+        twice.is_empty(),
+        "{protocol}: {} runs are there twice",
+        twice.len()
+    );
+}
+
+#[test]
+fn over_grpc_a_pause_of_the_collector_makes_no_copies() {
+    a_pause_of_the_collector_makes_no_copies("grpc");
+}
+
+#[test]
+fn over_http_a_pause_of_the_collector_makes_no_copies() {
+    a_pause_of_the_collector_makes_no_copies("http/protobuf");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::making::{Numbered, request};
 use super::pace::MAX_REPORTS;
-use super::reports::fitting;
-use super::{MAX_REQUEST, MAX_RETRY_AFTER, Render};
+use super::{MAX_RETRY_AFTER, Render};
 use crate::journal::Sequence;
 use crate::outcome::Report;
 use crate::telemetry::otlp::{Answer, Client, Payload, StartError};
@@ -79,7 +79,7 @@ pub async fn export_again(
         .zip(reports.into_iter().map(Arc::new))
         .peekable();
     while reports.peek().is_some() {
-        let batch: Arc<[(Sequence, Arc<Report>)]> = reports.by_ref().take(MAX_REPORTS).collect();
+        let batch: Vec<Numbered> = reports.by_ref().take(MAX_REPORTS).collect();
         let mut was_refused = 0;
         for (client, render) in &ways {
             was_refused = send(client, render, &batch, &mut sent).await?.max(was_refused);
@@ -94,15 +94,15 @@ pub async fn export_again(
 async fn send(
     client: &Client,
     render: &Render,
-    batch: &Arc<[(Sequence, Arc<Report>)]>,
+    batch: &[Numbered],
     sent: &mut Sent,
 ) -> Result<u64, AgainError> {
     let (mut from, mut limit, mut refused) = (0, batch.len(), 0);
     while from < batch.len() {
         let part = from..batch.len().min(from + limit);
-        let (count, payload) = match made(render, batch, part).await {
+        let (count, payload) = match request(render, batch[part].to_vec()).await {
             Ok(made) => made,
-            Err(reason) => return Err(unreachable(client, reason, sent)),
+            Err(error) => return Err(unreachable(client, error.to_string(), sent)),
         };
         let Some(payload) = payload else {
             from += count;
@@ -129,27 +129,21 @@ async fn send(
     Ok(refused)
 }
 
-async fn made(
-    render: &Render,
-    batch: &Arc<[(Sequence, Arc<Report>)]>,
-    part: std::ops::Range<usize>,
-) -> Result<(usize, Option<Payload>), String> {
-    let (render, batch) = (Arc::clone(render), Arc::clone(batch));
-    let made = tokio::task::spawn_blocking(move || fitting(&batch[part], &*render, MAX_REQUEST));
-    made.await.map_err(|error| error.to_string())
-}
-
 /// Exports until there is an answer other than to try again, or that was said often enough.
 async fn persistent(client: &Client, payload: Payload) -> Answer {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        match client.export(payload.clone()).await {
-            Answer::Retry { after, .. } => {
-                sleep(pause.max(after.unwrap_or_default().min(MAX_RETRY_AFTER))).await;
-                pause *= 2;
-            }
-            answer => return answer,
-        }
+        let (answer, late) = client.export_and_listen(payload.clone()).await;
+        let answer = match late {
+            // Sent again while this one is under way, it would be there twice.
+            Some(mut late) => timeout(pause, late.answer()).await.unwrap_or(answer),
+            None => answer,
+        };
+        let Answer::Retry { after, .. } = answer else {
+            return answer;
+        };
+        sleep(pause.max(after.unwrap_or_default().min(MAX_RETRY_AFTER))).await;
+        pause *= 2;
     }
     client.export(payload).await
 }

@@ -4,8 +4,8 @@
 use tokio::time::Instant;
 
 use super::Way;
+use super::making::Numbered;
 use super::period::Period;
-use super::reports::Numbered;
 use super::said::Said;
 use crate::telemetry::environment::Signal;
 

@@ -5,12 +5,14 @@
 mod again;
 mod backoff;
 mod losses;
+mod making;
 mod metrics;
 mod pace;
 mod period;
 mod points;
 mod reports;
 mod said;
+mod unanswered;
 mod way;
 
 use std::time::Duration;
@@ -19,8 +21,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use again::{AgainError, Sent, export_again};
+pub(super) use making::Render;
 pub(super) use metrics::{Source, deliver_metrics};
-pub(super) use reports::{Delivery, Render};
+pub(super) use reports::Delivery;
 pub(super) use way::Way;
 
 /// The largest request, in bytes: what gRPC takes by default is 4 MiB, less what a proxy or a collector adds to it.

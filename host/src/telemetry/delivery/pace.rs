@@ -55,6 +55,11 @@ impl Pace {
         }
     }
 
+    /// Whether anything was heard of the collector since the last request that may have arrived.
+    pub(super) fn is_answered(&self) -> bool {
+        self.asked.is_none()
+    }
+
     /// No more than so many reports, at least one, fit into a request.
     pub(super) fn fits(&mut self, reports: usize) {
         self.fitting = reports.max(1);

@@ -1,27 +1,23 @@
 //! The delivery of what is made of reports: spans and log records. It reads a feed of the journal in order, and goes on
-//! to the next reports when the ones before are delivered or refused for good. What waits is the journal's to keep.
+//! to the next reports when the ones before are delivered or refused for good. A request that had no answer in time is
+//! waited for before it is sent again. What waits is the journal's to keep.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::losses::Losses;
+use super::making::{Numbered, Render, request};
 use super::pace::{MAX_REPORTS, Pace, Step};
-use super::{FINAL_PAUSES, MAX_REQUEST, Stop, Way, has_time, pause, stopped};
-use crate::journal::{Feed, Sequence};
-use crate::outcome::Report;
+use super::unanswered::{Unanswered, unless_answered};
+use super::{FINAL_PAUSES, Stop, Way, has_time, pause, stopped};
+use crate::journal::Feed;
 use crate::telemetry::otlp::{Answer, Payload};
 
 /// How long a finished run waits for others to share an export with.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// Reports with their numbers.
-pub(in crate::telemetry) type Numbered = (Sequence, Arc<Report>);
-/// Makes a request of reports; none when they have nothing to say.
-pub(in crate::telemetry) type Render = Arc<dyn Fn(&[Numbered]) -> Option<Payload> + Send + Sync>;
 
 /// A delivery under way.
 pub(in crate::telemetry) struct Delivery {
@@ -31,6 +27,7 @@ pub(in crate::telemetry) struct Delivery {
     /// Taken from the feed and not delivered.
     pending: VecDeque<Numbered>,
     pace: Pace,
+    unanswered: Option<Unanswered>,
     losses: Losses,
 }
 
@@ -51,6 +48,7 @@ impl Delivery {
             render,
             pending: VecDeque::new(),
             pace: Pace::default(),
+            unanswered: None,
             losses: Losses::new(is_kept),
         }
     }
@@ -67,11 +65,13 @@ impl Delivery {
                 self.losses.skipped(batch.skipped, &self.way);
                 self.pending.extend(batch.reports);
             }
-            if let Try::Later(length) = self.try_once(&mut stop).await {
-                pause(length, &mut stop).await;
+            let mut tried = self.try_once(&mut stop).await;
+            while let Try::Later(length) = tried {
+                tried = self.wait(pause(length, &mut stop)).await;
             }
         }
         self.finish(&mut stop).await;
+        self.give_up();
         self.losses.sentences(self.feed.waiting().0, &self.way)
     }
 
@@ -92,16 +92,25 @@ impl Delivery {
                 self.losses.skipped(batch.skipped, &self.way);
                 self.pending.extend(batch.reports);
             }
-            if let Try::Later(asked_for) = self.try_once(stop).await {
+            let mut tried = self.try_once(stop).await;
+            while let Try::Later(asked_for) = tried {
                 let next = pauses.next().map(|length| length.max(asked_for));
                 let Some(length) = next.filter(|length| has_time(stop, *length)) else {
                     return;
                 };
-                sleep(length).await;
+                tried = self.wait(sleep(length)).await;
             }
             if Instant::now() >= deadline {
                 return;
             }
+        }
+    }
+
+    /// Waits for this, unless the request without an answer has one before.
+    async fn wait<T>(&mut self, pause: impl Future<Output = T>) -> Try {
+        match unless_answered(&mut self.unanswered, pause).await {
+            Ok(_) => Try::Done,
+            Err(answer) => self.answered_late(answer),
         }
     }
 
@@ -111,6 +120,9 @@ impl Delivery {
             Step::Ask => return self.ask(stop).await,
             Step::Send(limit) => limit,
         };
+        if self.unanswered.is_some() && self.pace.is_answered() {
+            return self.settle(stop).await;
+        }
         let (count, payload) = match self.request(limit).await {
             Ok((count, Some(payload))) => (count, payload),
             Ok((count, None)) => {
@@ -119,7 +131,11 @@ impl Delivery {
             }
             Err((count, error)) => return self.not_made(count, &error),
         };
-        let answer = self.way.export(payload, stop).await;
+        let since = Instant::now();
+        let (answer, late) = self.way.export_and_listen(payload, stop).await;
+        if let Some(late) = late.filter(|_| self.unanswered.is_none()) {
+            return self.listen(Unanswered::new(late, count, since));
+        }
         self.conclude(count, answer)
     }
 
@@ -145,8 +161,7 @@ impl Delivery {
             } => {
                 self.pace.failed(count, may_have_arrived);
                 if may_have_arrived {
-                    let (statistics, signal) = (self.way.statistics(), self.way.signal());
-                    statistics.unconfirmed(signal, count as u64);
+                    self.way.unconfirmed(count);
                 }
                 self.later(after)
             }
@@ -165,9 +180,63 @@ impl Delivery {
         }
     }
 
+    /// There was no answer in time. What was sent is not sent again before the collector is heard of.
+    fn listen(&mut self, unanswered: Unanswered) -> Try {
+        self.pace.failed(unanswered.reports, true);
+        self.unanswered = Some(unanswered);
+        self.later(None)
+    }
+
+    /// What the answer means that came after all.
+    fn answered_late(&mut self, answer: Answer) -> Try {
+        let Some(Unanswered { reports, since, .. }) = self.unanswered.take() else {
+            return Try::Done;
+        };
+        self.way.note(&answer, since.elapsed());
+        self.conclude(reports, answer)
+    }
+
+    /// Waits for the answer to the request that had none: somebody answers, so that it comes within the time in which
+    /// others do, or not at all. At the end half of what time is left is for sending it again.
+    async fn settle(&mut self, stop: &mut Stop) -> Try {
+        let end = *stop.borrow();
+        let limit = end.map_or(self.way.timeout(), |end| {
+            end.saturating_duration_since(Instant::now()) / 2
+        });
+        let waiting = async {
+            match end {
+                Some(_) => {
+                    sleep(limit).await;
+                    true
+                }
+                None => pause(limit, stop).await,
+            }
+        };
+        match unless_answered(&mut self.unanswered, waiting).await {
+            Err(answer) => return self.answered_late(answer),
+            Ok(true) => self.give_up(),
+            Ok(false) => {}
+        }
+        Try::Done
+    }
+
+    /// What had no answer is sent again: it may be there twice.
+    fn give_up(&mut self) {
+        if let Some(unanswered) = self.unanswered.take() {
+            self.way.unconfirmed(unanswered.reports);
+        }
+    }
+
     /// Asks the destination whether it answers, by a request with nothing in it.
     async fn ask(&mut self, stop: &mut Stop) -> Try {
-        let answer = self.way.ask(stop).await;
+        let answer = match unless_answered(&mut self.unanswered, self.way.ask(stop)).await {
+            Ok(answer) => answer,
+            Err(late) => {
+                // The question may hang where nobody answers.
+                self.way.forget_connection();
+                return self.answered_late(late);
+            }
+        };
         let asked_for = match answer {
             Answer::Retry { after, .. } => Some(after),
             _ => None,
@@ -186,14 +255,13 @@ impl Delivery {
         Try::Later(self.way.pause_after_failure(after))
     }
 
-    /// As many of the pending reports as a request may have, no more than `limit`, and the request of them. It is made
-    /// where it holds up nobody. The error has how many reports it is about.
+    /// As many of the pending reports as a request may have, no more than `limit`, and the request of them. The error
+    /// has how many reports it is about.
     async fn request(&mut self, limit: usize) -> Result<(usize, Option<Payload>), (usize, JoinError)> {
         let count = self.pending.len().min(limit);
-        let reports: Vec<Numbered> = self.pending.iter().take(count).cloned().collect();
-        let render = Arc::clone(&self.render);
-        let made = tokio::task::spawn_blocking(move || fitting(&reports, &*render, MAX_REQUEST));
-        let (fitting, payload) = made.await.map_err(|error| (count, error))?;
+        let reports = self.pending.iter().take(count).cloned().collect();
+        let made = request(&self.render, reports).await;
+        let (fitting, payload) = made.map_err(|error| (count, error))?;
         if fitting < count {
             self.pace.fits(fitting);
         }
@@ -216,26 +284,18 @@ impl Delivery {
         Try::Done
     }
 
-    /// The first so many pending reports need no delivery any more.
+    /// The first so many pending reports need no delivery any more. Those that another request has as well may be there
+    /// twice.
     fn done(&mut self, count: usize) {
+        if let Some(mut unanswered) = self.unanswered.take() {
+            let twice = unanswered.reports.min(count);
+            self.way.unconfirmed(twice);
+            unanswered.reports -= twice;
+            self.unanswered = Some(unanswered).filter(|unanswered| unanswered.reports > 0);
+        }
         let last = self.pending.drain(..count).next_back();
         if let Some((sequence, _)) = last {
             self.feed.delivered(sequence);
-        }
-    }
-}
-
-/// The request of as many reports as fit, of at least one, and how many that is.
-pub(super) fn fitting(
-    reports: &[Numbered],
-    render: &(dyn Fn(&[Numbered]) -> Option<Payload> + Send + Sync),
-    maximum: usize,
-) -> (usize, Option<Payload>) {
-    let mut count = reports.len();
-    loop {
-        match render(&reports[..count]) {
-            Some(payload) if payload.size() > maximum && count > 1 => count /= 2,
-            payload => return (count, payload),
         }
     }
 }

@@ -234,8 +234,89 @@ async fn a_collector_that_falls_silent_is_asked_again_on_another_connection() {
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
         let received = collector.received();
         assert!(received.last().unwrap().connection > 0);
+        assert_eq!(figures(&exporter).unconfirmed, 1);
         assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_the_timeout_is_taken_and_nothing_is_sent_twice() {
+    for protocol in PROTOCOLS {
+        // Whether the collector answers the question first, or the request itself.
+        for is_asked_in_vain in [false, true] {
+            let script = move |number, request: &Request| match number {
+                0 => Reply::AfterNext(Box::new(success(protocol))),
+                _ if request.body.is_empty() && is_asked_in_vain => Reply::Silent,
+                _ => success(protocol),
+            };
+            let collector = Scripted::start(protocol, script).await;
+            let destination = Destination {
+                timeout: Duration::from_millis(500),
+                ..collector.destination()
+            };
+            let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+            let [first, second, third] = reports(3).try_into().unwrap();
+            exporter.record(&first);
+            exporter.record(&second);
+            until("delivered late", || count(&exporter, ExportResult::Success) == 1).await;
+            exporter.record(&third);
+            assert_eq!(exporter.shutdown(FLUSH_BOUND).await, Vec::<String>::new());
+            let received: Vec<_> = collector.received().iter().map(runs).collect();
+            let wanted = [BTreeSet::from([1, 2]), BTreeSet::new(), BTreeSet::from([3])];
+            assert_eq!(received, wanted, "{protocol:?}");
+            let figures = figures(&exporter);
+            assert_eq!((figures.exports, figures.unconfirmed), ([2, 0, 1, 0, 0], 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_answer_that_asks_for_another_try_has_one() {
+    for protocol in PROTOCOLS {
+        let later = match protocol {
+            Protocol::Grpc => Reply::Grpc(Err(tonic::Status::unavailable("starting"))),
+            Protocol::HttpProtobuf => Reply::Http(503, "", Vec::new()),
+        };
+        let script = move |number, _: &_| match number {
+            0 => Reply::AfterNext(Box::new(later.clone())),
+            _ => success(protocol),
+        };
+        let collector = Scripted::start(protocol, script).await;
+        let destination = Destination {
+            timeout: Duration::from_millis(500),
+            ..collector.destination()
+        };
+        let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+        exporter.record(&passing());
+        until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
+        assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
+        let received = collector.received();
+        assert_eq!(received.last().unwrap().body, received[0].body, "{protocol:?}");
+        // It was not taken, and so is not there twice.
+        assert_eq!(figures(&exporter).unconfirmed, 0, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_went_past_a_request_without_an_answer_is_counted_once_as_perhaps_there_twice() {
+    // The first request has no answer, nor has any question.
+    let script = |number, request: &Request| match (number, runs(request).len()) {
+        (0, _) | (_, 0) => Reply::Silent,
+        _ => success(Protocol::HttpProtobuf),
+    };
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let destination = Destination {
+        timeout: Duration::from_millis(100),
+        ..collector.destination()
+    };
+    let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+    reports(3).iter().for_each(|report| exporter.record(report));
+    until("delivered", || count(&exporter, ExportResult::Success) == 2).await;
+    let received: Vec<_> = collector.received().iter().map(runs).collect();
+    let sizes: Vec<_> = received.iter().map(BTreeSet::len).collect();
+    assert_eq!(sizes, [3, 0, 0, 0, 1, 2]);
+    assert_eq!(figures(&exporter).unconfirmed, 3);
+    assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
 }
 
 #[tokio::test]

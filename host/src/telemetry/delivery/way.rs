@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::backoff::Backoff;
 use super::{Stop, expiry};
 use crate::telemetry::environment::Signal;
-use crate::telemetry::otlp::{Answer, Client, Payload};
+use crate::telemetry::otlp::{Answer, Client, Late, Payload};
 use crate::telemetry::statistics::{ExportResult, Statistics};
 
 /// A way to a destination.
@@ -57,35 +57,59 @@ impl Way {
         &self.statistics
     }
 
+    /// So many reports may be there twice.
+    pub(super) fn unconfirmed(&self, reports: usize) {
+        self.statistics.unconfirmed(self.signal, reports as u64);
+    }
+
     /// From now on failures are not logged: the process ends, and the caller says what was lost.
     pub(super) fn ends(&mut self) {
         self.is_last = true;
     }
 
+    /// How long an answer is waited for.
+    pub(super) fn timeout(&self) -> Duration {
+        self.client.destination().timeout
+    }
+
     /// An export, ended by the destination's timeout or by the end of the process.
     pub(super) async fn export(&mut self, payload: Payload, stop: &mut Stop) -> Answer {
+        self.export_and_listen(payload, stop).await.0
+    }
+
+    /// The same; and what may have an answer yet, if there was none in time.
+    pub(super) async fn export_and_listen(
+        &mut self,
+        payload: Payload,
+        stop: &mut Stop,
+    ) -> (Answer, Option<Late>) {
         let began = Instant::now();
-        let answer = self.answer(payload, stop).await;
+        let (answer, late) = self.answer(payload, stop).await;
         self.note(&answer, began.elapsed());
-        answer
+        (answer, late)
     }
 
     /// A request with nothing in it, ended like an export. That it was answered says nothing about what was to be
     /// exported, and is not noted; that it was not, is.
     pub(super) async fn ask(&mut self, stop: &mut Stop) -> Answer {
         let began = Instant::now();
-        let answer = self.answer(Payload::empty(self.signal), stop).await;
+        let (answer, _) = self.answer(Payload::empty(self.signal), stop).await;
         if matches!(answer, Answer::Retry { .. }) {
             self.note(&answer, began.elapsed());
         }
         answer
     }
 
-    async fn answer(&self, payload: Payload, stop: &mut Stop) -> Answer {
+    /// The next export takes a new connection.
+    pub(super) fn forget_connection(&self) {
+        self.client.forget_connection();
+    }
+
+    async fn answer(&self, payload: Payload, stop: &mut Stop) -> (Answer, Option<Late>) {
         tokio::select! {
             biased;
-            () = expiry(stop) => Answer::none("no answer in time".to_owned()),
-            answer = self.client.export(payload) => answer,
+            () = expiry(stop) => (Answer::none("no answer in time".to_owned()), None),
+            answered = self.client.export_and_listen(payload) => answered,
         }
     }
 
@@ -108,7 +132,7 @@ impl Way {
     }
 
     /// Remembers how an export went. Only a change is logged: an outage is one line, its end another.
-    fn note(&mut self, answer: &Answer, took: Duration) {
+    pub(super) fn note(&mut self, answer: &Answer, took: Duration) {
         let (result, failure) = match answer {
             Answer::Delivered => (ExportResult::Success, None),
             Answer::Partial { .. } => (ExportResult::Partial, None),

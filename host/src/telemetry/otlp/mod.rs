@@ -9,9 +9,12 @@ mod grpc;
 mod handed;
 mod http;
 mod kept;
+mod late;
 #[cfg(test)]
 pub(super) mod scripted;
 mod tls;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
@@ -22,6 +25,7 @@ use super::settings::{Destination, Protocol};
 pub(super) use answer::Answer;
 use answer::Teller;
 use handed::Handed;
+pub(super) use late::Late;
 pub use tls::StartError;
 
 /// The longest answer that is read. An answer to an export is a few bytes; 64 KiB holds any complaint.
@@ -63,14 +67,20 @@ impl Payload {
 /// connection that died without a word is not tried twice.
 #[derive(Debug)]
 pub(super) struct Client {
-    transport: Transport,
+    /// Shared with requests that are waited for after their timeout.
+    transport: Arc<Transport>,
     destination: Destination,
+}
+
+#[derive(Debug)]
+struct Transport {
+    sender: Sender,
     teller: Teller,
 }
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each signal")]
-enum Transport {
+enum Sender {
     Grpc(grpc::Sender),
     Http(http::Sender),
 }
@@ -83,14 +93,14 @@ impl Client {
     ///
     /// When a file of the settings cannot be used.
     pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
-        let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc::Sender::new(destination)?),
-            Protocol::HttpProtobuf => Transport::Http(http::Sender::new(destination)?),
+        let sender = match destination.protocol {
+            Protocol::Grpc => Sender::Grpc(grpc::Sender::new(destination)?),
+            Protocol::HttpProtobuf => Sender::Http(http::Sender::new(destination)?),
         };
+        let teller = Teller::new(&destination.headers);
         Ok(Self {
-            transport,
+            transport: Arc::new(Transport { sender, teller }),
             destination: destination.clone(),
-            teller: Teller::new(&destination.headers),
         })
     }
 
@@ -102,25 +112,39 @@ impl Client {
     /// Sends this, and says what the answer means. Takes no longer than the destination's timeout. No text in the
     /// answer has a header's value in it.
     pub(super) async fn export(&self, payload: Payload) -> Answer {
+        self.export_and_listen(payload).await.0
+    }
+
+    /// The same; and what may have an answer yet when there was none in time, because it was sent to its end.
+    pub(super) async fn export_and_listen(&self, payload: Payload) -> (Answer, Option<Late>) {
         let (limit, handed) = (self.destination.timeout, Handed::default());
-        let export = async {
-            match &self.transport {
-                Transport::Grpc(sender) => sender.export(payload, &handed, &self.teller).await,
-                Transport::Http(sender) => sender.export(payload, &handed, &self.teller).await,
-            }
-        };
-        let answer = timeout(limit, export).await.unwrap_or_else(|_| {
-            self.forget_connection();
-            Answer::none(format!("no answer in {limit:?}"))
+        let mut export = Box::pin({
+            let (transport, handed) = (Arc::clone(&self.transport), handed.clone());
+            async move { transport.export(payload, &handed).await }
         });
-        answer.of_request(handed.is_whole())
+        if let Ok(answer) = timeout(limit, &mut export).await {
+            return (answer.of_request(handed.is_whole()), None);
+        }
+        self.forget_connection();
+        let is_whole = handed.is_whole();
+        let answer = Answer::none(format!("no answer in {limit:?}")).of_request(is_whole);
+        (answer, is_whole.then(|| Late::new(export)))
     }
 
     /// The next export takes a new connection.
     pub(super) fn forget_connection(&self) {
-        match &self.transport {
-            Transport::Grpc(sender) => sender.forget_connection(),
-            Transport::Http(sender) => sender.forget_connection(),
+        match &self.transport.sender {
+            Sender::Grpc(sender) => sender.forget_connection(),
+            Sender::Http(sender) => sender.forget_connection(),
+        }
+    }
+}
+
+impl Transport {
+    async fn export(&self, payload: Payload, handed: &Handed) -> Answer {
+        match &self.sender {
+            Sender::Grpc(sender) => sender.export(payload, handed, &self.teller).await,
+            Sender::Http(sender) => sender.export(payload, handed, &self.teller).await,
         }
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::telemetry::settings::{Destination, Headers, Protocol};
@@ -26,6 +27,8 @@ pub(in crate::telemetry) enum Reply {
     Silent,
     /// Takes the request and ends the connection.
     Cut,
+    /// Takes the request and replies when another one has come.
+    AfterNext(Box<Self>),
 }
 
 /// Which reply to the request of this number, from 0.
@@ -71,6 +74,7 @@ impl Scripted {
         let serving = Serving {
             script: Arc::new(script),
             received: Arc::clone(&received),
+            count: watch::Sender::new(0),
         };
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -124,19 +128,32 @@ impl Drop for Scripted {
 struct Serving {
     script: Script,
     received: Arc<Mutex<Vec<Request>>>,
+    /// How many were received.
+    count: watch::Sender<usize>,
 }
 
 impl Serving {
-    fn reply(&self, request: Request) -> Reply {
-        let mut received = lock(&self.received);
-        let reply = (self.script)(received.len(), &request);
-        received.push(request);
-        reply
+    async fn reply(&self, request: Request) -> Reply {
+        let (reply, number) = {
+            let mut received = lock(&self.received);
+            let number = received.len();
+            let reply = (self.script)(number, &request);
+            received.push(request);
+            self.count.send_replace(received.len());
+            (reply, number)
+        };
+        match reply {
+            Reply::AfterNext(reply) => {
+                let _ = self.count.subscribe().wait_for(|count| *count > number + 1).await;
+                *reply
+            }
+            reply => reply,
+        }
     }
 
     async fn http(self, mut stream: TcpStream, connection: usize) {
         while let Some(request) = read_request(&mut stream, connection).await {
-            let bytes = match self.reply(request) {
+            let bytes = match self.reply(request).await {
                 Reply::Http(status, headers, body) => {
                     let length = body.len();
                     let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n");
@@ -148,7 +165,7 @@ impl Serving {
                 }
                 Reply::Silent => std::future::pending().await,
                 Reply::Cut => return,
-                Reply::Grpc(_) => panic!("a reply of gRPC over HTTP"),
+                Reply::Grpc(_) | Reply::AfterNext(_) => panic!("no reply over HTTP"),
             };
             if stream.write_all(&bytes).await.is_err() {
                 return;
@@ -175,12 +192,16 @@ impl Serving {
                 () = read => {}
                 _ = std::future::poll_fn(|context| requests.poll_closed(context)) => return,
             }
-            let reply = serving.reply(Request {
+            let replying = serving.reply(Request {
                 path: head.uri.path().to_owned(),
                 headers: head.headers,
                 body: whole.get(5..).unwrap_or_default().to_vec(),
                 connection,
             });
+            let reply = tokio::select! {
+                reply = replying => reply,
+                _ = std::future::poll_fn(|context| requests.poll_closed(context)) => return,
+            };
             let result = match reply {
                 Reply::Grpc(result) => result,
                 Reply::Silent => {
@@ -189,7 +210,7 @@ impl Serving {
                     return;
                 }
                 Reply::Cut => return,
-                Reply::Http(..) | Reply::Raw(_) => panic!("a reply of HTTP over gRPC"),
+                Reply::Http(..) | Reply::Raw(_) | Reply::AfterNext(_) => panic!("no reply over gRPC"),
             };
             let mut answer = http::Response::new(());
             let kind = HeaderValue::from_static("application/grpc");
