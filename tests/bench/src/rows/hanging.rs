@@ -6,6 +6,7 @@
 //! is the worst there is: ten thousand guests to be woken at one moment, whose ends are work.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,6 +57,11 @@ const MEMORY: Quantity = Quantity {
 const RESIDENT: Quantity = Quantity {
     name: "resident",
     unit: "KiB",
+};
+/// How long a healthy check takes while those that hang reach their deadlines and end.
+const WHILE_THEY_END: Quantity = Quantity {
+    name: "wall while they end",
+    unit: "ms",
 };
 
 /// The row.
@@ -109,6 +115,11 @@ fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
             .goal(Goal::AtMost(1.1)),
         )
         .line(Line::absolute(
+            "median of those that begin while these end",
+            WHILE_THEY_END,
+            "begun at once",
+        ))
+        .line(Line::absolute(
             "all with one deadline, the latest end",
             LATEST,
             "due at one moment",
@@ -160,7 +171,7 @@ impl Scene {
             Instant::now() + ALONE,
         )
         .await?;
-        Ok(Sample::new().with(WALL, milliseconds(median(took))))
+        Ok(Sample::new().with(WALL, milliseconds(median(took.into_values()))))
     }
 
     /// Has all of them hang until their deadlines.
@@ -204,13 +215,16 @@ impl Scene {
         let took = beside
             .await
             .map_err(|error| format!("a run panicked: {error}"))??;
+        let while_they_end = took.range(begun + DEADLINE..).map(|(_, took)| *took);
+        let while_they_end = median(while_they_end);
         let each =
             |before: u64, now: u64| now.saturating_sub(before) as f64 / self.hanging.len() as f64 / 1024.0;
         Ok(Sample::new()
             .with(LATEST, milliseconds(latest))
             .with(MEMORY, each(before.proportional, now.proportional))
             .with(RESIDENT, each(before.resident, now.resident))
-            .with(WALL, milliseconds(median(took))))
+            .with(WALL, milliseconds(median(took.into_values())))
+            .with(WHILE_THEY_END, milliseconds(while_they_end)))
     }
 }
 
@@ -232,12 +246,12 @@ fn configuration(number: usize, silent: SocketAddr, http: SocketAddr, password: 
     text
 }
 
-/// Runs healthy checks one after the other, at their pace, until that moment: how long each took.
+/// Runs healthy checks one after the other, at their pace, until that moment: when each began, and how long it took.
 async fn healthy(
     runner: Arc<Runner>,
     checks: Vec<Arc<Prepared>>,
     until: Instant,
-) -> Result<Vec<Duration>, String> {
+) -> Result<BTreeMap<Instant, Duration>, String> {
     let mut pace = tokio::time::interval(PACE);
     let mut runs = JoinSet::new();
     for check in checks.iter().cycle() {
@@ -249,14 +263,14 @@ async fn healthy(
         runs.spawn(async move {
             let begun = Instant::now();
             let report = runner.run(&check).await;
-            (report.outcome, begun.elapsed())
+            (report.outcome, begun, begun.elapsed())
         });
     }
-    let mut took = Vec::with_capacity(runs.len());
+    let mut took = BTreeMap::new();
     while let Some(ended) = runs.join_next().await {
         match ended.map_err(|error| format!("a run panicked: {error}"))? {
-            (Outcome::Pass, time) => took.push(time),
-            (outcome, _) => return Err(format!("a healthy check ended with `{}`", outcome.as_str())),
+            (Outcome::Pass, begun, time) => drop(took.insert(begun, time)),
+            (outcome, ..) => return Err(format!("a healthy check ended with `{}`", outcome.as_str())),
         }
     }
     Ok(took)
@@ -274,7 +288,8 @@ fn lateness(report: &Report) -> Result<Duration, String> {
     Ok(report.duration.saturating_sub(report.deadline))
 }
 
-fn median(mut took: Vec<Duration>) -> Duration {
+fn median(took: impl Iterator<Item = Duration>) -> Duration {
+    let mut took: Vec<_> = took.collect();
     took.sort_unstable();
     took.get(took.len() / 2).copied().unwrap_or_default()
 }
