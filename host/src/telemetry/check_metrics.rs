@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::checks::{Check, Checks, Known};
 use super::measurements::Measurements;
-use super::metrics::{Exemplar, Instrument, NOBODY, Owner, Registry, Value, catalogue, nanoseconds};
+use super::metrics::{Exemplar, Instrument, Owner, Registry, Value, catalogue, nanoseconds};
 use super::{names, process, spans};
 use crate::outcome::{Attempt, AttributeValue, ErrorReport, Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
@@ -29,8 +29,7 @@ pub(super) struct CheckMetrics {
     retries_denied: Arc<Instrument>,
     measurements: Measurements,
     checks: Checks,
-    no_base: Arc<[KeyValue]>,
-    began: u64,
+    nobody: Owner,
 }
 
 impl CheckMetrics {
@@ -49,8 +48,7 @@ impl CheckMetrics {
             retries_denied: registry.make(&catalogue::RETRIES_DENIED),
             measurements: Measurements::new(Arc::clone(registry)),
             checks: Checks::new(began),
-            no_base: [].into(),
-            began,
+            nobody: Owner::nobody(began),
         }
     }
 
@@ -81,12 +79,8 @@ impl CheckMetrics {
     }
 
     /// The owner of what belongs to no check.
-    pub(super) fn nobody(&self) -> Owner<'_> {
-        Owner {
-            name: NOBODY,
-            base: &self.no_base,
-            start: self.began,
-        }
+    pub(super) fn nobody(&self) -> &Owner {
+        &self.nobody
     }
 
     /// Forgets other checks than these; and the histograms, where they are of something else from now on.
@@ -219,8 +213,8 @@ impl Recording<'_> {
         histogram.record(self.metrics.nobody(), &own, value, exemplar);
     }
 
-    fn owner(&self) -> Owner<'_> {
-        self.check.owner(&self.report.check)
+    fn owner(&self) -> &Owner {
+        self.check.owner()
     }
 
     /// These attributes, and whether anything was injected.

@@ -21,8 +21,8 @@ fn points(metrics: &Meters) -> Vec<String> {
     let mut lines = Vec::new();
     for instrument in metrics.instruments() {
         let name = short(&instrument.definition().name).to_owned();
-        instrument.each(|_, base, series| {
-            let pairs = base.iter().chain(series.own.iter());
+        instrument.each(|owner, series| {
+            let pairs = owner.base().iter().chain(series.own.iter());
             let mut words: Vec<String> = pairs
                 .map(|pair| format!("{}={}", short(pair.key.as_str()), pair.value))
                 .collect();
@@ -238,7 +238,7 @@ fn a_check_that_comes_back_counts_from_the_start_and_says_since_when() {
     let starts = || {
         let mut starts = HashSet::new();
         for instrument in metrics.instruments() {
-            instrument.each(|_, _, series| {
+            instrument.each(|_, series| {
                 starts.insert(series.start);
             });
         }
@@ -268,7 +268,7 @@ fn a_first_failure_counts_since_its_check_does() {
     metrics.record(&failing());
     let mut starts = HashSet::new();
     for instrument in metrics.instruments() {
-        instrument.each(|_, _, series| {
+        instrument.each(|_, series| {
             starts.insert(series.start);
         });
     }
@@ -329,7 +329,7 @@ fn what_did_not_pass_and_what_took_time_leads_to_its_trace() {
     let (mut of_runs, mut of_durations) = (Vec::new(), 0);
     for instrument in metrics.instruments() {
         let name = &instrument.definition().name;
-        instrument.each(|_, _, series| match &series.value {
+        instrument.each(|_, series| match &series.value {
             Value::Histogram(histogram) if name.contains("duration") => {
                 for (_, exemplar) in histogram.exemplars() {
                     assert_eq!(exemplar.trace_id, [9; 16]);
@@ -371,8 +371,8 @@ fn attributes_are_those_of_the_catalogue() {
     }
     for instrument in metrics.instruments() {
         let definition = instrument.definition();
-        instrument.each(|_, base, series| {
-            for pair in base.iter().chain(series.own.iter()) {
+        instrument.each(|owner, series| {
+            for pair in owner.base().iter().chain(series.own.iter()) {
                 let key = pair.key.as_str();
                 let is_own = definition.is_of_plugin() && key == "mailbox";
                 assert!(

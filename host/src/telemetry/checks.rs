@@ -4,7 +4,7 @@
 //! rates then takes it for what it is, and not for a counter that fell.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use opentelemetry::KeyValue;
 
@@ -36,11 +36,8 @@ pub(super) struct Known {
 /// A check.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
-    /// What names it in metrics.
-    base: Arc<[KeyValue]>,
+    owner: Owner,
     plugin: Box<str>,
-    /// Since when it counts, in nanoseconds since 1970.
-    start: u64,
 }
 
 impl Check {
@@ -50,29 +47,19 @@ impl Check {
             KeyValue::new(names::TYPE, plugin.to_owned()),
         ];
         Self {
-            base: base.into(),
+            owner: Owner::new(name, base, start),
             plugin: plugin.into(),
-            start,
         }
     }
 
     /// Its series.
-    pub(super) fn owner<'a>(&'a self, name: &'a str) -> Owner<'a> {
-        Owner {
-            name,
-            base: &self.base,
-            start: self.start,
-        }
+    pub(super) fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Its plugin.
     pub(super) fn plugin(&self) -> &str {
         &self.plugin
-    }
-
-    /// Since when it counts.
-    pub(super) fn start(&self) -> u64 {
-        self.start
     }
 }
 
@@ -82,20 +69,14 @@ impl Known {
         self.by_name.get(name)
     }
 
-    /// A check that there is, with its name as it is kept here.
-    pub(super) fn get_key_value(&self, name: &str) -> Option<(&str, &Check)> {
-        let (name, check) = self.by_name.get_key_value(name)?;
-        Some((name, check))
-    }
-
     /// Whether the histograms are of each check.
     pub(super) fn each_check(&self) -> bool {
         self.each_check
     }
 
     /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Check)> {
-        self.by_name.iter().map(|(name, check)| (&**name, check))
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Check> {
+        self.by_name.values()
     }
 }
 

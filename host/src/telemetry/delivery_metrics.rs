@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 
-use super::metrics::{Histogram, Instrument, NOBODY, Owner, Registry, Value, catalogue};
+use super::metrics::{Histogram, Instrument, Owner, Registry, Value, catalogue};
 use super::names;
 use super::process::seconds_since_1970;
 use super::statistics::{ExportResult, Statistics};
@@ -21,7 +21,7 @@ pub(super) struct ExportMetrics {
     refused: Arc<Instrument>,
     unconfirmed: Arc<Instrument>,
     last_success: Arc<Instrument>,
-    process: Process,
+    process: Owner,
 }
 
 /// Of the journal, and of the deliveries that read it.
@@ -36,14 +36,7 @@ pub(super) struct JournalMetrics {
     spooled: Arc<Instrument>,
     spool_age: Arc<Instrument>,
     dropped: Arc<Instrument>,
-    process: Process,
-}
-
-/// The owner of them all.
-#[derive(Debug)]
-struct Process {
-    base: Arc<[KeyValue]>,
-    start: u64,
+    process: Owner,
 }
 
 impl ExportMetrics {
@@ -56,13 +49,13 @@ impl ExportMetrics {
             refused: registry.make(&catalogue::REFUSED),
             unconfirmed: registry.make(&catalogue::UNCONFIRMED),
             last_success: registry.make(&catalogue::LAST_SUCCESS),
-            process: Process::new(start),
+            process: Owner::nobody(start),
         }
     }
 
     /// Sets them to what was counted. A signal that was never exported has none.
     pub(super) fn show(&self, statistics: &Statistics) {
-        let owner = self.process.owner();
+        let owner = &self.process;
         for (signal, figures) in statistics.signals() {
             if figures.exports.iter().all(|count| *count == 0) {
                 continue;
@@ -102,13 +95,13 @@ impl JournalMetrics {
             spooled: registry.make(&catalogue::SPOOLED),
             spool_age: registry.make(&catalogue::SPOOL_AGE),
             dropped: registry.make(&catalogue::DROPPED),
-            process: Process::new(start),
+            process: Owner::nobody(start),
         }
     }
 
     /// Sets them to how the journal is.
     pub(super) fn show(&self, status: &Status) {
-        let owner = self.process.owner();
+        let owner = &self.process;
         self.unwritten.set(owner, &[], whole(status.unwritten));
         self.lag.set(owner, &[], seconds(status.lag));
         self.lost.set(owner, &[], whole(status.lost));
@@ -123,23 +116,6 @@ impl JournalMetrics {
             let oldest = feed.oldest.unwrap_or_default();
             self.spool_age.set(owner, &signal, seconds(oldest));
             self.dropped.set(owner, &signal, whole(feed.dropped));
-        }
-    }
-}
-
-impl Process {
-    fn new(start: u64) -> Self {
-        Self {
-            base: [].into(),
-            start,
-        }
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner {
-            name: NOBODY,
-            base: &self.base,
-            start: self.start,
         }
     }
 }

@@ -46,7 +46,7 @@ impl Measurements {
     }
 
     /// Sets the gauges of what a run measured.
-    pub(super) fn record(&self, owner: Owner<'_>, measurements: &[Measurement], injected: Option<&KeyValue>) {
+    pub(super) fn record(&self, owner: &Owner, measurements: &[Measurement], injected: Option<&KeyValue>) {
         for measurement in measurements {
             let Some(gauge) = self.gauge(&measurement.name, &measurement.unit) else {
                 continue;

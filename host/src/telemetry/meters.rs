@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::check_metrics::CheckMetrics;
+use super::checks::Check;
 use super::delivery_metrics::{ExportMetrics, JournalMetrics};
 use super::environment::Environment;
 use super::exposition::{Exposition, write_metrics};
@@ -214,10 +215,10 @@ impl Meters {
     /// What reports have added, to be kept over the end of the process.
     pub fn checkpoint(&self) -> serde_json::Value {
         let known = self.0.checks.checks().known();
-        let checks = known.iter().map(|(name, check)| KeptCheck {
-            name: name.to_owned(),
+        let checks = known.iter().map(|check| KeptCheck {
+            name: check.owner().name().to_owned(),
             plugin: check.plugin().to_owned(),
-            start: check.start(),
+            start: check.owner().start(),
         });
         let (checks, each_check) = (checks.collect(), known.each_check());
         drop(known);
@@ -249,7 +250,7 @@ impl Meters {
                 .find(|instrument| instrument.definition().name == name)
                 .cloned()
         };
-        let owner = |name: &str| known.get_key_value(name).map(|(name, check)| check.owner(name));
+        let owner = |name: &str| known.get(name).map(Check::owner);
         let problems = checkpoint.restore(instrument, owner, self.0.checks.nobody());
         problems.iter().map(ToString::to_string).collect()
     }
@@ -274,13 +275,13 @@ impl Meters {
         self.0.registry.collected()
     }
 
-    fn of_check(&self, check: &str, plugin: &str, change: impl FnOnce(&RunnerMetrics, Owner<'_>)) {
+    fn of_check(&self, check: &str, plugin: &str, change: impl FnOnce(&RunnerMetrics, &Owner)) {
         let known = self.0.checks.checks().known();
         let Some(is) = known.get(check).filter(|known| known.plugin() == plugin) else {
             return;
         };
         if let Some(runner) = &self.0.runner {
-            change(runner, is.owner(check));
+            change(runner, is.owner());
         }
     }
 

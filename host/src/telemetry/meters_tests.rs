@@ -208,7 +208,7 @@ fn what_reports_add_goes_on_after_a_restart_with_its_start() {
     let starts = |meters: &Meters| {
         let mut starts = std::collections::BTreeSet::new();
         for instrument in meters.of_reports() {
-            instrument.each(|_, _, series| {
+            instrument.each(|_, series| {
                 starts.insert(series.start);
             });
         }

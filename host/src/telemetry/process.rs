@@ -2,12 +2,11 @@
 //! `/proc`; elsewhere only the start is known, and the others are not there.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 
-use super::metrics::{NOBODY, Owner, Registry, Value, catalogue};
+use super::metrics::{Owner, Registry, Value, catalogue};
 use super::names;
 
 /// The clock ticks in a second of `/proc/self/stat`: `USER_HZ`, a constant of Linux's interface on every
@@ -20,23 +19,18 @@ pub(super) fn observe(registry: &Registry, began: SystemTime, start: u64) {
     let cpu = registry.make(&catalogue::PROCESS_CPU);
     let memory = registry.make(&catalogue::PROCESS_MEMORY);
     let files = registry.make(&catalogue::PROCESS_FILES);
-    let (base, began) = (Arc::from([]), Value::Real(seconds_since_1970(began)));
+    let (process, began) = (Owner::nobody(start), Value::Real(seconds_since_1970(began)));
     registry.observe(move || {
-        let process = Owner {
-            name: NOBODY,
-            base: &base,
-            start,
-        };
-        started.set(process, &[], began.clone());
+        started.set(&process, &[], began.clone());
         for (mode, seconds) in cpu_time().into_iter().flatten() {
             let mode = KeyValue::new(names::CPU_MODE, mode);
-            cpu.set(process, &[mode], Value::Real(seconds));
+            cpu.set(&process, &[mode], Value::Real(seconds));
         }
         if let Some(bytes) = resident_memory() {
-            memory.set(process, &[], Value::Whole(bytes));
+            memory.set(&process, &[], Value::Whole(bytes));
         }
         if let Some(count) = open_files() {
-            files.set(process, &[], Value::Whole(count));
+            files.set(&process, &[], Value::Whole(count));
         }
     });
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 
-use super::metrics::{Instrument, NOBODY, Owner, Registry, Value, catalogue};
+use super::metrics::{Instrument, Owner, Registry, Value, catalogue};
 use super::names;
 use super::process::seconds_since_1970;
 use crate::outcome::{Blame, Outcome, Report};
@@ -38,8 +38,7 @@ pub(super) struct RunnerMetrics {
     denied: Arc<Instrument>,
     task_restarts: Arc<Instrument>,
     panics: Arc<Instrument>,
-    no_base: Arc<[KeyValue]>,
-    began: u64,
+    nobody: Owner,
 }
 
 impl RunnerMetrics {
@@ -65,12 +64,11 @@ impl RunnerMetrics {
             denied: registry.make(&catalogue::CAPABILITY_DENIED),
             task_restarts: registry.make(&catalogue::TASK_RESTARTS),
             panics: registry.make(&catalogue::PANICS),
-            no_base: [].into(),
-            began,
+            nobody: Owner::nobody(began),
         };
         // Zero is a value too: an alert on a rise needs something to rise from.
         metrics.missed(0);
-        metrics.panics.add(metrics.nobody(), &[], 0);
+        metrics.panics.add(&metrics.nobody, &[], 0);
         metrics.active(0);
         metrics.queue(0);
         observe_registry(registry, began);
@@ -102,22 +100,22 @@ impl RunnerMetrics {
         let by_plugin = std::slice::from_ref(&plugin);
         let usage = &report.usage;
         self.delay
-            .record(self.nobody(), &[], report.lag.as_secs_f64(), None);
+            .record(&self.nobody, &[], report.lag.as_secs_f64(), None);
         self.fuel
-            .record(self.nobody(), by_plugin, number(usage.fuel), None);
+            .record(&self.nobody, by_plugin, number(usage.fuel), None);
         self.memory
-            .record(self.nobody(), by_plugin, number(usage.memory_bytes), None);
+            .record(&self.nobody, by_plugin, number(usage.memory_bytes), None);
         for (denial, count) in usage.denied_calls.iter() {
             let own = [plugin.clone(), KeyValue::new(names::DENIAL, denial.as_str())];
-            self.denied.add(self.nobody(), &own, count);
+            self.denied.add(&self.nobody, &own, count);
         }
         if let (Some(Blame::Plugin), Some(error)) = (report.blame, &report.error) {
             let error_type = KeyValue::new(names::ERROR_TYPE, error.error_type.as_str().to_owned());
-            self.traps.add(self.nobody(), &[plugin.clone(), error_type], 1);
+            self.traps.add(&self.nobody, &[plugin.clone(), error_type], 1);
         }
     }
 
-    pub(super) fn check_state(&self, check: Owner<'_>, state: &str) {
+    pub(super) fn check_state(&self, check: &Owner, state: &str) {
         one_of(
             &self.check_states,
             check,
@@ -127,7 +125,7 @@ impl RunnerMetrics {
         );
     }
 
-    pub(super) fn circuit_state(&self, check: Owner<'_>, state: &str) {
+    pub(super) fn circuit_state(&self, check: &Owner, state: &str) {
         let state = label(state);
         one_of(
             &self.circuit_states,
@@ -138,44 +136,44 @@ impl RunnerMetrics {
         );
     }
 
-    pub(super) fn circuit_transition(&self, check: Owner<'_>, state: &str) {
+    pub(super) fn circuit_transition(&self, check: &Owner, state: &str) {
         let state = KeyValue::new(names::CIRCUIT_STATE, label(state));
         self.circuit_transitions.add(check, &[state], 1);
     }
 
     pub(super) fn missed(&self, runs: u64) {
-        self.missed.add(self.nobody(), &[], runs);
+        self.missed.add(&self.nobody, &[], runs);
     }
 
     pub(super) fn active(&self, runs: usize) {
-        self.active.set(self.nobody(), &[], whole(runs));
+        self.active.set(&self.nobody, &[], whole(runs));
     }
 
     pub(super) fn most_runs(&self, runs: usize) {
-        self.most_runs.set(self.nobody(), &[], whole(runs));
+        self.most_runs.set(&self.nobody, &[], whole(runs));
     }
 
     pub(super) fn queue(&self, runs: usize) {
-        self.queue.set(self.nobody(), &[], whole(runs));
+        self.queue.set(&self.nobody, &[], whole(runs));
     }
 
     pub(super) fn reloaded(&self, is_success: bool) {
         let success = Value::Whole(i64::from(is_success));
-        self.reload_success.set(self.nobody(), &[], success);
+        self.reload_success.set(&self.nobody, &[], success);
         if is_success {
             let now = Value::Real(seconds_since_1970(SystemTime::now()));
-            self.reload_time.set(self.nobody(), &[], now);
+            self.reload_time.set(&self.nobody, &[], now);
         }
     }
 
     pub(super) fn plugin_refused(&self, plugin: &str) {
         let plugin = KeyValue::new(names::TYPE, plugin.to_owned());
-        self.plugin_refused.add(self.nobody(), &[plugin], 1);
+        self.plugin_refused.add(&self.nobody, &[plugin], 1);
     }
 
     pub(super) fn plugin_swapped(&self, plugin: &str) {
         let plugin = KeyValue::new(names::TYPE, plugin.to_owned());
-        self.plugin_swapped.add(self.nobody(), &[plugin], 1);
+        self.plugin_swapped.add(&self.nobody, &[plugin], 1);
     }
 
     pub(super) fn plugin_compiled(&self, plugin: &str, took: Duration, was_kept: bool) {
@@ -184,24 +182,16 @@ impl RunnerMetrics {
             KeyValue::new(names::CACHE, if was_kept { "hit" } else { "miss" }),
         ];
         self.compile_duration
-            .record(self.nobody(), &own, took.as_secs_f64(), None);
+            .record(&self.nobody, &own, took.as_secs_f64(), None);
     }
 
     pub(super) fn task_restarted(&self, task: &str) {
         let task = KeyValue::new(names::TASK, task.to_owned());
-        self.task_restarts.add(self.nobody(), &[task], 1);
+        self.task_restarts.add(&self.nobody, &[task], 1);
     }
 
     pub(super) fn panicked(&self) {
-        self.panics.add(self.nobody(), &[], 1);
-    }
-
-    fn nobody(&self) -> Owner<'_> {
-        Owner {
-            name: NOBODY,
-            base: &self.no_base,
-            start: self.began,
-        }
+        self.panics.add(&self.nobody, &[], 1);
     }
 }
 
@@ -210,17 +200,12 @@ fn observe_registry(registry: &Arc<Registry>, began: u64) {
     let series = registry.make(&catalogue::METRICS_SERIES);
     let overflowed = registry.make(&catalogue::METRICS_OVERFLOWED);
     let refused = registry.make(&catalogue::METRICS_REFUSED);
-    let (base, observed) = (Arc::from([]), Arc::downgrade(registry));
+    let (nobody, observed) = (Owner::nobody(began), Arc::downgrade(registry));
     registry.observe(move || {
-        let nobody = Owner {
-            name: NOBODY,
-            base: &base,
-            start: began,
-        };
         let instruments = observed.upgrade().map(|registry| registry.instruments());
         let instruments = instruments.unwrap_or_default();
         let held = instruments.iter().map(|instrument| instrument.held()).sum();
-        series.set(nobody, &[], whole(held));
+        series.set(&nobody, &[], whole(held));
         for instrument in &instruments {
             let name = KeyValue::new(names::METRIC, instrument.definition().name.clone());
             for (counter, count) in [
@@ -229,7 +214,7 @@ fn observe_registry(registry: &Arc<Registry>, began: u64) {
             ] {
                 if count > 0 {
                     let count = Value::Whole(i64::try_from(count).unwrap_or(i64::MAX));
-                    counter.set(nobody, std::slice::from_ref(&name), count);
+                    counter.set(&nobody, std::slice::from_ref(&name), count);
                 }
             }
         }
@@ -244,7 +229,7 @@ fn label(state: &str) -> String {
 /// Sets the series of one state to 1 and those of the others to 0.
 fn one_of(
     instrument: &Instrument,
-    owner: Owner<'_>,
+    owner: &Owner,
     attribute: &'static str,
     states: &[&'static str],
     state: &str,

@@ -92,8 +92,8 @@ fn write_instrument(
     let bounds = instrument.definition().bounds().iter().copied();
     let bounds: Vec<String> = bounds.chain([f64::INFINITY]).map(bound).collect();
     let (mut has_head, mut result) = (false, Ok(()));
-    instrument.each(|_, base, series| {
-        let text = labels.of(base, &series.own);
+    instrument.each(|owner, series| {
+        let text = labels.of(owner.base(), &series.own);
         let is_twin = points
             .as_mut()
             .is_some_and(|points| !points.insert(text.to_owned()));

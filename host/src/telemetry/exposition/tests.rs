@@ -1,7 +1,6 @@
 //! Tests of the text formats: what is written, and that a strict reader of each format can read it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -31,12 +30,7 @@ fn definition(
 /// Instruments with everything that is hard to write.
 fn registry() -> Registry {
     let registry = Registry::new(false);
-    let base: Arc<[KeyValue]> = [KeyValue::new("check", "page")].into();
-    let page = Owner {
-        name: "page",
-        base: &base,
-        start: 1,
-    };
+    let page = &Owner::new("page", [KeyValue::new("check", "page")], 1);
     let exemplar = Exemplar {
         trace_id: [0xab; 16],
         span_id: [0xcd; 8],

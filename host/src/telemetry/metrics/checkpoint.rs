@@ -10,7 +10,6 @@ use opentelemetry::{KeyValue, Value as Attribute};
 use serde::{Deserialize, Serialize};
 
 use super::exponential::Exponential;
-use super::instrument::NOBODY;
 use super::{Histogram, Instrument, Owner, Series, Value};
 
 /// The version of this form. Another one is not read.
@@ -113,11 +112,11 @@ impl Checkpoint {
 
     /// Puts series back into the instruments of their names, those of checks as their owners are now. Says which
     /// instruments could not take what was kept of them.
-    pub(in crate::telemetry) fn restore<'a>(
+    pub(in crate::telemetry) fn restore<'o>(
         &self,
         instrument: impl Fn(&str, &str) -> Option<Arc<Instrument>>,
-        owner: impl Fn(&str) -> Option<Owner<'a>>,
-        nobody: Owner<'a>,
+        owner: impl Fn(&str) -> Option<&'o Owner>,
+        nobody: &'o Owner,
     ) -> Vec<NotRestored> {
         let mut problems = Vec::new();
         for kept in &self.instruments {
@@ -135,12 +134,12 @@ impl Checkpoint {
         problems
     }
 
-    fn restore_one<'a>(
+    fn restore_one<'o>(
         &self,
         kept: &KeptInstrument,
         instrument: &Instrument,
-        owner: &impl Fn(&str) -> Option<Owner<'a>>,
-        nobody: Owner<'a>,
+        owner: &impl Fn(&str) -> Option<&'o Owner>,
+        nobody: &'o Owner,
     ) -> Result<(), &'static str> {
         let definition = instrument.definition();
         if definition.unit != kept.unit || definition.bounds() != kept.bounds {
@@ -173,7 +172,7 @@ impl Checkpoint {
             restored.push((owner, series));
         }
         for (owner, series) in &restored {
-            instrument.restore(*owner, series);
+            instrument.restore(owner, series);
         }
         Ok(())
     }
@@ -183,9 +182,9 @@ fn kept(instrument: &Instrument, places: &HashMap<&str, usize>) -> KeptInstrumen
     let mut attributes: Vec<Vec<(String, serde_json::Value)>> = Vec::new();
     let mut known: HashMap<Arc<[KeyValue]>, usize> = HashMap::new();
     let mut series = Vec::with_capacity(instrument.held());
-    instrument.each(|owner, _, one| {
-        let check = places.get(owner).copied();
-        if check.is_none() && owner != NOBODY {
+    instrument.each(|owner, one| {
+        let check = places.get(owner.name()).copied();
+        if check.is_none() && !owner.is_nobody() {
             return;
         }
         let own = *known.entry(Arc::clone(&one.own)).or_insert_with(|| {

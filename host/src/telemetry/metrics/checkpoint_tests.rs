@@ -6,7 +6,10 @@ use super::*;
 
 struct World {
     registry: Registry,
-    base: Arc<[KeyValue]>,
+    page: Owner,
+    /// The same, made anew in a process that began later.
+    page_later: Owner,
+    nobody: Owner,
 }
 
 impl World {
@@ -15,22 +18,12 @@ impl World {
         for definition in [&RUNS, &DURATION, &LAST_RUN] {
             registry.make(definition);
         }
-        let base = [KeyValue::new(super::super::super::names::CHECK, "page")].into();
-        Self { registry, base }
-    }
-
-    fn owner(&self, start: u64) -> Owner<'_> {
-        Owner {
-            name: "page",
-            base: &self.base,
-            start,
-        }
-    }
-
-    fn nobody(&self) -> Owner<'_> {
-        Owner {
-            name: NOBODY,
-            ..self.owner(1)
+        let base = [KeyValue::new(super::super::super::names::CHECK, "page")];
+        Self {
+            registry,
+            page: Owner::new("page", base.clone(), 7),
+            page_later: Owner::new("page", base, 99),
+            nobody: Owner::nobody(1),
         }
     }
 
@@ -44,8 +37,8 @@ impl World {
     fn counted(self) -> Self {
         let failed = [KeyValue::new("outcome", "fail"), KeyValue::new("retried", true)];
         let runs = self.instrument(&RUNS.name).unwrap();
-        runs.add(self.owner(7), &failed, 3);
-        runs.add(self.nobody(), &[], 5);
+        runs.add(&self.page, &failed, 3);
+        runs.add(&self.nobody, &[], 5);
         let duration = self.instrument(&DURATION.name).unwrap();
         let exemplar = Exemplar {
             trace_id: [1; 16],
@@ -54,10 +47,10 @@ impl World {
             time: 3,
         };
         for value in [0.1, 0.2, 0.7, 0.0, 99.0] {
-            duration.record(self.owner(7), &failed, value, Some(exemplar));
+            duration.record(&self.page, &failed, value, Some(exemplar));
         }
         let last = self.instrument(&LAST_RUN.name).unwrap();
-        last.set(self.owner(7), &[], Value::Real(0.1 + 0.2));
+        last.set(&self.page, &[], Value::Real(0.1 + 0.2));
         self
     }
 
@@ -76,8 +69,8 @@ impl World {
         let checkpoint = Checkpoint::read(kept).unwrap();
         let problems = checkpoint.restore(
             |name, _| self.instrument(name),
-            |name| (name == "page").then(|| self.owner(99)),
-            self.nobody(),
+            |name| (name == "page").then_some(&self.page_later),
+            &self.nobody,
         );
         problems.iter().map(ToString::to_string).collect()
     }
@@ -86,7 +79,7 @@ impl World {
     fn series(&self) -> Vec<String> {
         let mut series = Vec::new();
         for instrument in self.registry.instruments() {
-            instrument.each(|owner, _, one| {
+            instrument.each(|owner, one| {
                 let value = match &one.value {
                     Value::Histogram(histogram) => {
                         format!(
@@ -104,8 +97,9 @@ impl World {
                     .collect();
                 let is_so = one.own.iter().filter(|pair| pair.value == true.into()).count();
                 series.push(format!(
-                    "{} {owner} {own:?} {is_so} {} {value}",
+                    "{} {} {own:?} {is_so} {} {value}",
                     instrument.definition().name,
+                    owner.name(),
                     one.start
                 ));
             });
@@ -137,7 +131,7 @@ fn a_check_that_is_gone_is_left_out() {
     let before = World::new(false).counted();
     let after = World::new(false);
     let checkpoint = Checkpoint::read(before.kept()).unwrap();
-    checkpoint.restore(|name, _| after.instrument(name), |_| None, after.nobody());
+    checkpoint.restore(|name, _| after.instrument(name), |_| None, &after.nobody);
     assert_eq!(after.series().len(), 1);
 }
 
@@ -195,8 +189,8 @@ fn no_damage_is_more_than_a_refusal() {
                 let after = World::new(true);
                 checkpoint.restore(
                     |name, _| after.instrument(name),
-                    |_| Some(after.owner(1)),
-                    after.nobody(),
+                    |_| Some(&after.page),
+                    &after.nobody,
                 );
                 let after = after.counted();
                 assert!(!after.series().is_empty());

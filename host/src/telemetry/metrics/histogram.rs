@@ -57,7 +57,13 @@ impl Histogram {
         let Some(exemplar) = exemplar else { return };
         match self.exemplars.binary_search_by_key(&bucket, |(of, _)| *of) {
             Ok(at) => self.exemplars[at].1 = exemplar,
-            Err(at) => self.exemplars.insert(at, (bucket, exemplar)),
+            Err(at) => {
+                if self.exemplars.is_empty() {
+                    // Many never have another.
+                    self.exemplars.reserve_exact(1);
+                }
+                self.exemplars.insert(at, (bucket, exemplar));
+            }
         }
     }
 

@@ -1,39 +1,26 @@
 //! An instrument: values by their owner and their attributes, within a limit.
 //!
-//! The owner is who a series is forgotten with: a check, or nobody. What all series of an owner have in common stands
-//! once, and what differs is shared among owners: with many thousand checks that is most of the memory.
+//! What all series of an owner have in common stands once, and what differs is shared among owners: with many thousand
+//! checks that is most of the memory.
 //!
 //! Locks are held for a part of the owners at a time, so that runs go on counting while all of it is shown.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashTable;
 use opentelemetry::KeyValue;
 
 use super::catalogue::{Definition, Kind};
-use super::{Exemplar, Histogram};
+use super::{Exemplar, Histogram, Owner};
 
 /// Parts with a lock each. With 100,000 checks one is copied in a few milliseconds, which is how long a run may wait.
 const PARTS: usize = 32;
 /// With what is over the limit.
 pub(super) const ALL_PARTS: usize = PARTS + 1;
-/// The owner of what belongs to no check, which no check can be named.
-pub(in crate::telemetry) const NOBODY: &str = "";
 /// The attribute of what is over the limit (OpenTelemetry SDK specification, section "Overflow attribute").
 const OVERFLOW: &str = "otel.metric.overflow";
-
-/// Whose series they are.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::telemetry) struct Owner<'a> {
-    /// The check's name, or [`NOBODY`].
-    pub(in crate::telemetry) name: &'a str,
-    /// The attributes of all of its series.
-    pub(in crate::telemetry) base: &'a Arc<[KeyValue]>,
-    /// Since when its series count, in nanoseconds since 1970.
-    pub(in crate::telemetry) start: u64,
-}
 
 /// A value with its attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +51,6 @@ pub(in crate::telemetry) enum Value {
 pub(in crate::telemetry) struct Instrument {
     definition: Definition,
     is_exponential: bool,
-    hasher: RandomState,
     parts: [Mutex<Part>; PARTS],
     overflow: Mutex<Option<Series>>,
     held: AtomicUsize,
@@ -75,15 +61,15 @@ pub(in crate::telemetry) struct Instrument {
 /// What an owner had at a moment.
 #[derive(Debug)]
 pub(super) struct Copied {
-    owner: Box<str>,
-    pub(super) base: Arc<[KeyValue]>,
+    pub(super) owner: Owner,
     pub(super) series: Vec<Series>,
 }
 
 /// Some of the owners.
 #[derive(Debug, Default)]
 struct Part {
-    owners: HashMap<Box<str>, Owned>,
+    /// By the name of each.
+    owners: HashTable<Owned>,
     /// Attributes that series have, each once.
     shared: HashSet<Arc<[KeyValue]>>,
 }
@@ -91,7 +77,7 @@ struct Part {
 /// The series of an owner.
 #[derive(Debug)]
 struct Owned {
-    base: Arc<[KeyValue]>,
+    owner: Owner,
     series: Vec<Series>,
 }
 
@@ -101,7 +87,6 @@ impl Instrument {
         Self {
             definition,
             is_exponential,
-            hasher: RandomState::new(),
             parts: std::array::from_fn(|_| Mutex::default()),
             overflow: Mutex::default(),
             held: AtomicUsize::new(0),
@@ -116,14 +101,14 @@ impl Instrument {
     }
 
     /// Adds to a count.
-    pub(in crate::telemetry) fn add(&self, owner: Owner<'_>, own: &[KeyValue], more: u64) {
+    pub(in crate::telemetry) fn add(&self, owner: &Owner, own: &[KeyValue], more: u64) {
         self.add_with(owner, own, more, None);
     }
 
     /// Adds to a count, with the run that it is counted for.
     pub(in crate::telemetry) fn add_with(
         &self,
-        owner: Owner<'_>,
+        owner: &Owner,
         own: &[KeyValue],
         more: u64,
         exemplar: Option<Exemplar>,
@@ -140,7 +125,7 @@ impl Instrument {
     }
 
     /// Sets a number, and refuses one that is none.
-    pub(in crate::telemetry) fn set(&self, owner: Owner<'_>, own: &[KeyValue], value: Value) {
+    pub(in crate::telemetry) fn set(&self, owner: &Owner, own: &[KeyValue], value: Value) {
         if matches!(value, Value::Real(number) if !number.is_finite()) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return;
@@ -151,7 +136,7 @@ impl Instrument {
     /// Counts a value of a histogram, and refuses one that is negative or no number: a single one would spoil the sum.
     pub(in crate::telemetry) fn record(
         &self,
-        owner: Owner<'_>,
+        owner: &Owner,
         own: &[KeyValue],
         value: f64,
         exemplar: Option<Exemplar>,
@@ -173,8 +158,8 @@ impl Instrument {
         for part in &self.parts {
             let mut part = lock(part);
             let Part { owners, shared } = &mut *part;
-            owners.retain(|name, owned| {
-                let is_kept = **name == *NOBODY || keep(name);
+            owners.retain(|owned| {
+                let is_kept = owned.owner.is_nobody() || keep(owned.owner.name());
                 if !is_kept {
                     self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
                 }
@@ -186,16 +171,22 @@ impl Instrument {
 
     /// Forgets what belongs to nobody.
     pub(in crate::telemetry) fn forget_unowned(&self) {
-        if let Some(owned) = lock(self.part(NOBODY)).owners.remove(NOBODY) {
+        let nobody = Owner::nobody(0);
+        let mut part = lock(self.part(&nobody));
+        let found = part
+            .owners
+            .find_entry(nobody.hash(), |owned| owned.owner.has_name_of(&nobody));
+        if let Ok(found) = found {
+            let (owned, _) = found.remove();
             self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
         }
     }
 
-    /// Shows every series with its owner's name and base.
-    pub(in crate::telemetry) fn each(&self, mut visit: impl FnMut(&str, &Arc<[KeyValue]>, &Series)) {
+    /// Shows every series with its owner.
+    pub(in crate::telemetry) fn each(&self, mut visit: impl FnMut(&Owner, &Series)) {
         for part in 0..ALL_PARTS {
-            for Copied { owner, base, series } in &self.copied(part) {
-                series.iter().for_each(|series| visit(owner, base, series));
+            for Copied { owner, series } in &self.copied(part) {
+                series.iter().for_each(|series| visit(owner, series));
             }
         }
     }
@@ -206,24 +197,22 @@ impl Instrument {
             let part = lock(part);
             let owners = part.owners.iter();
             return owners
-                .map(|(name, owned)| Copied {
-                    owner: name.clone(),
-                    base: Arc::clone(&owned.base),
+                .map(|owned| Copied {
+                    owner: owned.owner.clone(),
                     series: owned.series.clone(),
                 })
                 .collect();
         }
         let overflow = lock(&self.overflow).clone();
         let overflow = overflow.map(|series| Copied {
-            owner: NOBODY.into(),
-            base: Arc::from([]),
+            owner: Owner::nobody(series.start),
             series: vec![series],
         });
         overflow.into_iter().collect()
     }
 
     /// Puts back a series that was kept elsewhere. It replaces what is there.
-    pub(super) fn restore(&self, owner: Owner<'_>, kept: &Series) {
+    pub(super) fn restore(&self, owner: &Owner, kept: &Series) {
         self.update(owner, &kept.own, |series| {
             series.start = kept.start;
             series.value = kept.value.clone();
@@ -256,15 +245,15 @@ impl Instrument {
         }
     }
 
-    fn update(&self, owner: Owner<'_>, own: &[KeyValue], change: impl FnOnce(&mut Series)) {
-        let mut part = lock(self.part(owner.name));
+    fn update(&self, owner: &Owner, own: &[KeyValue], change: impl FnOnce(&mut Series)) {
+        let mut part = lock(self.part(owner));
         let Part { owners, shared } = &mut *part;
-        if let Some(owned) = owners.get_mut(owner.name) {
-            // The same attributes stand at the same place, unless the configuration was loaded anew.
-            if !Arc::ptr_eq(&owned.base, owner.base) && owned.base != *owner.base {
+        let is_owner = |owned: &Owned| owned.owner.has_name_of(owner);
+        if let Some(owned) = owners.find_mut(owner.hash(), is_owner) {
+            if !owned.owner.is(owner) {
                 // Another check under the same name.
                 self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
-                *owned = Owned::new(owner.base);
+                *owned = Owned::new(owner);
             }
             if let Some(series) = owned.series.iter_mut().find(|series| *series.own == *own) {
                 return change(series);
@@ -273,7 +262,7 @@ impl Instrument {
         if self.held.fetch_add(1, Ordering::Relaxed) >= self.definition.limit {
             self.held.fetch_sub(1, Ordering::Relaxed);
             drop(part);
-            return self.overflow(owner.start, change);
+            return self.overflow(owner.start(), change);
         }
         let own = shared.get(own).cloned().unwrap_or_else(|| {
             let own: Arc<[KeyValue]> = own.into();
@@ -282,15 +271,14 @@ impl Instrument {
         });
         let mut series = Series {
             own,
-            start: owner.start,
+            start: owner.start(),
             value: self.nothing(),
             exemplar: None,
         };
         change(&mut series);
-        let owned = owners
-            .entry(owner.name.into())
-            .or_insert_with(|| Owned::new(owner.base));
-        owned.series.push(series);
+        let owned = owners.entry(owner.hash(), is_owner, |owned| owned.owner.hash());
+        let mut owned = owned.or_insert_with(|| Owned::new(owner));
+        owned.get_mut().series.push(series);
     }
 
     fn overflow(&self, start: u64, change: impl FnOnce(&mut Series)) {
@@ -304,18 +292,19 @@ impl Instrument {
         }));
     }
 
-    fn part(&self, owner: &str) -> &Mutex<Part> {
-        let hash = self.hasher.hash_one(owner);
-        let parts = PARTS as u64;
-        &self.parts[usize::try_from(hash % parts).unwrap_or_default()]
+    fn part(&self, owner: &Owner) -> &Mutex<Part> {
+        // Other bits than those by which an owner is found within its part.
+        let part = (owner.hash() >> 32) % PARTS as u64;
+        &self.parts[usize::try_from(part).unwrap_or_default()]
     }
 }
 
 impl Owned {
-    fn new(base: &Arc<[KeyValue]>) -> Self {
+    fn new(owner: &Owner) -> Self {
         Self {
-            base: Arc::clone(base),
-            series: Vec::new(),
+            owner: owner.clone(),
+            // Most have one. Room for four of them each would be a quarter of the memory of all metrics.
+            series: Vec::with_capacity(1),
         }
     }
 }

@@ -21,19 +21,16 @@ fn number(value: i64) -> [KeyValue; 1] {
     [KeyValue::new("number", value)]
 }
 
-fn base(of: &'static str) -> Arc<[KeyValue]> {
-    [KeyValue::new("check", of)].into()
-}
-
-fn owner<'a>(name: &'a str, base: &'a Arc<[KeyValue]>) -> Owner<'a> {
-    Owner { name, base, start: 7 }
+/// The check of this name, with this attribute.
+fn owner(name: &str, check: &'static str) -> Owner {
+    Owner::new(name, [KeyValue::new("check", check)], 7)
 }
 
 /// Each series as `attributes value`.
 fn shown(instrument: &Instrument) -> Vec<String> {
     let mut shown = Vec::new();
-    instrument.each(|_, base, series| {
-        let pairs = base.iter().chain(series.own.iter());
+    instrument.each(|owner, series| {
+        let pairs = owner.base().iter().chain(series.own.iter());
         let pairs: Vec<String> = pairs.map(|pair| format!("{}={}", pair.key, pair.value)).collect();
         let value = match &series.value {
             Value::Whole(value) => value.to_string(),
@@ -48,11 +45,15 @@ fn shown(instrument: &Instrument) -> Vec<String> {
 
 #[test]
 fn what_belonged_to_a_removed_check_is_forgotten() {
-    let (counter, page, mail) = (of(Kind::Counter, 10), base("page"), base("mail"));
-    counter.add(owner("page", &page), &number(1), 1);
-    counter.add(owner("page", &page), &number(1), 2);
-    counter.add(owner("mail", &mail), &number(1), 5);
-    counter.add(owner(NOBODY, &Arc::from([])), &number(3), 7);
+    let (counter, page, mail) = (
+        of(Kind::Counter, 10),
+        owner("page", "page"),
+        owner("mail", "mail"),
+    );
+    counter.add(&page, &number(1), 1);
+    counter.add(&page, &number(1), 2);
+    counter.add(&mail, &number(1), 5);
+    counter.add(&Owner::nobody(7), &number(3), 7);
     let all = ["check=mail,number=1 5", "check=page,number=1 3", "number=3 7"];
     assert_eq!(shown(&counter), all);
     counter.retain(|owner| owner == "page");
@@ -65,20 +66,20 @@ fn what_belonged_to_a_removed_check_is_forgotten() {
 #[test]
 fn another_check_under_the_same_name_counts_from_the_start() {
     let counter = of(Kind::Counter, 10);
-    let (http, tcp) = (base("http"), base("tcp"));
-    counter.add(owner("page", &http), &number(1), 5);
-    counter.add(owner("page", &tcp), &number(1), 1);
+    let (http, tcp) = (owner("page", "http"), owner("page", "tcp"));
+    counter.add(&http, &number(1), 5);
+    counter.add(&tcp, &number(1), 1);
     assert_eq!(shown(&counter), ["check=tcp,number=1 1"]);
     assert_eq!(counter.held(), 1);
 }
 
 #[test]
 fn what_is_over_the_limit_is_added_up_and_counted_and_there_is_room_again_after_a_removal() {
-    let (counter, page, mail) = (of(Kind::Counter, 2), base("page"), base("mail"));
+    let (counter, page, mail) = (of(Kind::Counter, 2), owner("page", "page"), owner("mail", "mail"));
     for value in 1..=4 {
-        counter.add(owner("page", &page), &number(value), 1);
+        counter.add(&page, &number(value), 1);
     }
-    counter.add(owner("page", &page), &number(1), 1);
+    counter.add(&page, &number(1), 1);
     let overflow = "otel.metric.overflow=true 2";
     assert_eq!(
         shown(&counter),
@@ -86,23 +87,23 @@ fn what_is_over_the_limit_is_added_up_and_counted_and_there_is_room_again_after_
     );
     assert_eq!((counter.held(), counter.overflowed()), (2, 2));
     counter.retain(|owner| owner != "page");
-    counter.add(owner("mail", &mail), &number(5), 1);
+    counter.add(&mail, &number(5), 1);
     assert_eq!(shown(&counter), ["check=mail,number=5 1", overflow]);
 }
 
 #[test]
 fn what_is_no_number_is_refused_and_counted() {
     let (gauge, histogram) = (of(Kind::Gauge, 10), of(Kind::Histogram(&[1.0]), 10));
-    let page = base("page");
-    gauge.set(owner("page", &page), &[], Value::Real(1.5));
-    gauge.set(owner("page", &page), &[], Value::Real(f64::NAN));
-    gauge.set(owner("page", &page), &[], Value::Real(f64::INFINITY));
+    let page = owner("page", "page");
+    gauge.set(&page, &[], Value::Real(1.5));
+    gauge.set(&page, &[], Value::Real(f64::NAN));
+    gauge.set(&page, &[], Value::Real(f64::INFINITY));
     assert_eq!(
         (shown(&gauge), gauge.refused()),
         (vec!["check=page 1.5".to_owned()], 2)
     );
     for value in [0.5, f64::NAN, f64::NEG_INFINITY, -0.1, 2.0] {
-        histogram.record(owner("page", &page), &[], value, None);
+        histogram.record(&page, &[], value, None);
     }
     assert_eq!(
         (shown(&histogram), histogram.refused()),
@@ -112,17 +113,17 @@ fn what_is_no_number_is_refused_and_counted() {
 
 #[test]
 fn a_count_keeps_the_newest_exemplar() {
-    let (counter, page) = (of(Kind::Counter, 10), base("page"));
+    let (counter, page) = (of(Kind::Counter, 10), owner("page", "page"));
     let exemplar = |time| Exemplar {
         trace_id: [1; 16],
         span_id: [2; 8],
         value: 1.0,
         time,
     };
-    counter.add_with(owner("page", &page), &[], 1, Some(exemplar(1)));
-    counter.add_with(owner("page", &page), &[], 1, Some(exemplar(2)));
-    counter.add_with(owner("page", &page), &[], 1, None);
-    counter.each(|_, _, series| {
+    counter.add_with(&page, &[], 1, Some(exemplar(1)));
+    counter.add_with(&page, &[], 1, Some(exemplar(2)));
+    counter.add_with(&page, &[], 1, None);
+    counter.each(|_, series| {
         assert_eq!(series.exemplar, Some(Box::new(exemplar(2))));
         assert_eq!((series.start, &series.value), (7, &Value::Whole(3)));
     });
@@ -132,10 +133,10 @@ fn a_count_keeps_the_newest_exemplar() {
 fn attributes_that_many_checks_have_are_kept_once() {
     let counter = of(Kind::Counter, 1_000);
     for check in 0..500 {
-        counter.add(owner(&check.to_string(), &base("any")), &number(1), 1);
+        counter.add(&owner(&check.to_string(), "any"), &number(1), 1);
     }
     let mut kept = HashSet::new();
-    counter.each(|_, _, series| {
+    counter.each(|_, series| {
         kept.insert(Arc::as_ptr(&series.own));
     });
     assert!(kept.len() <= PARTS, "{}", kept.len());
@@ -143,9 +144,9 @@ fn attributes_that_many_checks_have_are_kept_once() {
 
 #[test]
 fn counting_goes_on_while_the_values_are_shown() {
-    let (counter, page) = (of(Kind::Counter, 10), base("page"));
-    counter.add(owner("page", &page), &number(1), 1);
-    counter.each(|_, _, _| {
+    let (counter, page) = (of(Kind::Counter, 10), owner("page", "page"));
+    counter.add(&page, &number(1), 1);
+    counter.each(|_, _| {
         let is_free = counter.parts.iter().all(|part| part.try_lock().is_ok());
         assert!(is_free, "a run would wait until all of them are shown");
     });

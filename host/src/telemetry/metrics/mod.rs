@@ -16,14 +16,16 @@ mod exponential;
 mod histogram;
 mod instrument;
 mod otlp;
+mod owner;
 mod registry;
 
 pub(super) use checkpoint::{Checkpoint, KeptCheck};
 pub(crate) use exemplar::Exemplar;
 pub(super) use exponential::Exponential;
 pub(super) use histogram::Histogram;
-pub(super) use instrument::{Instrument, NOBODY, Owner, Series, Value};
+pub(super) use instrument::{Instrument, Series, Value};
 pub(super) use otlp::Messages;
+pub(super) use owner::Owner;
 pub(super) use registry::Registry;
 
 use std::time::SystemTime;

@@ -53,12 +53,12 @@ impl Messages {
     fn points(&mut self, instrument: &Instrument, room: usize) -> Vec<Point> {
         let mut points = std::mem::take(&mut self.waiting);
         while points.len() < room && self.next.1 < ALL_PARTS {
-            for Copied { base, series, .. } in instrument.copied(self.next.1) {
+            for Copied { owner, series } in instrument.copied(self.next.1) {
                 let definition = instrument.definition();
                 points.extend(
                     series
                         .iter()
-                        .map(|series| point(definition, &base, series, self.now)),
+                        .map(|series| point(definition, owner.base(), series, self.now)),
                 );
             }
             self.next.1 += 1;

@@ -1,15 +1,13 @@
 //! Tests of the messages: kinds, starts, exemplars, both forms of histograms, and that no message is too long.
 
-use std::sync::Arc;
-
 use super::super::catalogue::{DURATION, PROCESS_CPU, RUNS, UP};
 use super::super::{Owner, Registry};
 use super::*;
 
 const SCOPE: &str = "test";
 
-fn base() -> Arc<[KeyValue]> {
-    [KeyValue::new("synthetic.check.name", "page")].into()
+fn base() -> [KeyValue; 1] {
+    [KeyValue::new("synthetic.check.name", "page")]
 }
 
 fn exported(registry: &Registry, most_points: usize) -> Vec<ScopeMetrics> {
@@ -23,12 +21,7 @@ fn exported(registry: &Registry, most_points: usize) -> Vec<ScopeMetrics> {
 /// Some of every kind, each since 7.
 fn registry(is_exponential: bool) -> Registry {
     let registry = Registry::new(is_exponential);
-    let base = base();
-    let page = Owner {
-        name: "page",
-        base: &base,
-        start: 7,
-    };
+    let page = &Owner::new("page", base(), 7);
     let exemplar = |value| Exemplar {
         trace_id: [1; 16],
         span_id: [2; 8],
@@ -120,14 +113,8 @@ fn exponential_histograms_count_the_same_values() {
 fn no_message_has_more_points_than_asked_for_and_none_is_lost() {
     let registry = Registry::new(false);
     let (runs, up) = (registry.make(&RUNS), registry.make(&UP));
-    let base = base();
     for number in 0..95 {
-        let name = number.to_string();
-        let owner = Owner {
-            name: &name,
-            base: &base,
-            start: 0,
-        };
+        let owner = &Owner::new(&number.to_string(), base(), 0);
         runs.add(owner, &[], 1);
         up.set(owner, &[], Value::Whole(1));
     }
