@@ -1,6 +1,7 @@
 //! What a check's runs may do: decided when the configuration is loaded, the same for every run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::capability::Capability;
 use crate::connection::{Network, TlsClient};
@@ -15,7 +16,7 @@ pub struct Access {
     /// The plugin's name, the prefix of its own error types.
     pub plugin: String,
     /// The phases the plugin declares.
-    pub phases: Vec<String>,
+    pub phases: Arc<[String]>,
     /// The capabilities that the plugin needs and the check grants.
     pub capabilities: BTreeSet<Capability>,
     /// Those that are switched off at the moment.
@@ -44,7 +45,7 @@ impl Access {
     pub fn nothing() -> Self {
         Self {
             plugin: String::new(),
-            phases: Vec::new(),
+            phases: Arc::default(),
             capabilities: BTreeSet::new(),
             switches: CheckSwitches::default(),
             grants: Grants::default(),

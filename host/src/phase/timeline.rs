@@ -3,6 +3,7 @@
 //! Two parties open phases: the host its `resolve`, `connect` and `tls`, inside host calls, and the
 //! guest its own, one at a time. A host phase may lie inside a guest phase.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{HostPhase, MAX_DETAIL, MAX_PHASES, MAX_PLANNED, PhaseStatus, Planned};
@@ -42,9 +43,9 @@ struct Entry {
 /// The phases of one attempt.
 #[derive(Debug, Clone)]
 pub struct Timeline {
-    declared: Vec<String>,
-    planned: Vec<Planned>,
-    plan_replaced: bool,
+    declared: Arc<[String]>,
+    /// What this run will really go through, instead of all that is declared.
+    planned: Option<Vec<Planned>>,
     entries: Vec<Entry>,
     open_guest: Option<usize>,
     open_host: Option<usize>,
@@ -52,18 +53,10 @@ pub struct Timeline {
 
 impl Timeline {
     /// The timeline of an attempt of a plugin that declares these phases.
-    pub fn new(declared: &[String]) -> Self {
-        let planned = declared
-            .iter()
-            .map(|name| Planned {
-                name: name.clone(),
-                detail: None,
-            })
-            .collect();
+    pub fn new(declared: &Arc<[String]>) -> Self {
         Self {
-            declared: declared.to_vec(),
-            planned,
-            plan_replaced: false,
+            declared: Arc::clone(declared),
+            planned: None,
             entries: Vec::new(),
             open_guest: None,
             open_host: None,
@@ -76,7 +69,7 @@ impl Timeline {
     ///
     /// When a name is not declared, there are too many, or a phase has begun.
     pub fn plan(&mut self, phases: Vec<Planned>) -> Result<(), Refusal> {
-        if self.plan_replaced || !self.entries.is_empty() {
+        if self.planned.is_some() || !self.entries.is_empty() {
             return Err(Refusal::PlanTooLate);
         }
         if phases.len() > MAX_PLANNED {
@@ -85,14 +78,11 @@ impl Timeline {
         if let Some(unknown) = phases.iter().find(|phase| !self.declared.contains(&phase.name)) {
             return Err(Refusal::Undeclared(unknown.name.clone()));
         }
-        self.planned = phases
-            .into_iter()
-            .map(|phase| Planned {
-                detail: phase.detail.map(shortened),
-                ..phase
-            })
-            .collect();
-        self.plan_replaced = true;
+        let planned = phases.into_iter().map(|phase| Planned {
+            detail: phase.detail.map(shortened),
+            ..phase
+        });
+        self.planned = Some(planned.collect());
         Ok(())
     }
 
@@ -243,17 +233,15 @@ impl Timeline {
 
     /// The first phase of a plan made for this very run that was never begun.
     pub fn first_unmet_plan(&self) -> Option<&str> {
-        if !self.plan_replaced {
-            return None;
-        }
-        self.not_reached().next().map(|planned| planned.name.as_str())
+        self.planned.as_ref()?;
+        self.not_reached().next().map(|(name, _)| name)
     }
 
     /// The phases as a report shows them: those begun in order, then those never begun.
     pub fn into_reports(self, deadline: Duration) -> Vec<PhaseReport> {
-        let never = self.not_reached().map(|planned| PhaseReport {
-            name: planned.name.clone(),
-            detail: planned.detail.clone(),
+        let never = self.not_reached().map(|(name, detail)| PhaseReport {
+            name: name.to_owned(),
+            detail: detail.map(str::to_owned),
             status: PhaseStatus::NotReached,
             start: None,
             duration: None,
@@ -267,12 +255,17 @@ impl Timeline {
         begun.chain(never).collect()
     }
 
-    /// What was planned and never begun. A plan without detail is met by any phase of the name.
-    fn not_reached(&self) -> impl Iterator<Item = &Planned> {
+    /// What was planned, or else declared, and never begun: names and details. A plan without detail is met by any phase
+    /// of the name.
+    fn not_reached(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let mut unmatched: Vec<&Entry> = self.entries.iter().collect();
-        self.planned.iter().filter(move |planned| {
+        let declared = self.declared.iter().filter(|_| self.planned.is_none());
+        let planned = self.planned.iter().flatten();
+        let planned = planned.map(|planned| (planned.name.as_str(), planned.detail.as_deref()));
+        let expected = planned.chain(declared.map(|name| (name.as_str(), None)));
+        expected.filter(move |(name, detail)| {
             let met = unmatched.iter().position(|entry| {
-                entry.name == planned.name && (planned.detail.is_none() || planned.detail == entry.detail)
+                entry.name == *name && (detail.is_none() || *detail == entry.detail.as_deref())
             });
             met.map(|at| unmatched.remove(at)).is_none()
         })

@@ -10,7 +10,9 @@ fn at(milliseconds: u64) -> Duration {
 }
 
 fn timeline() -> Timeline {
-    Timeline::new(&["resolve", "connect", "greeting", "select"].map(String::from))
+    Timeline::new(&Arc::from(
+        ["resolve", "connect", "greeting", "select"].map(String::from),
+    ))
 }
 
 fn failure(error_type: ErrorType) -> Option<ErrorReport> {
@@ -166,7 +168,7 @@ fn facts_are_of_the_guests_open_phase_and_the_later_one_counts() {
     use crate::outcome::AttributeValue;
 
     let fact = |number| Attributes::from([("http.response.status_code", AttributeValue::Integer(number))]);
-    let mut timeline = Timeline::new(&["greeting".to_owned()]);
+    let mut timeline = Timeline::new(&Arc::from(["greeting".to_owned()]));
     assert_eq!(timeline.describe(fact(1)), Err(Refusal::NothingOpen));
     assert_eq!(timeline.current_index(), None);
     timeline.begin_host(HostPhase::Connect, Duration::ZERO).unwrap();

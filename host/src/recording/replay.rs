@@ -130,7 +130,7 @@ fn prepare(head: &Head, plugin: Plugin) -> Result<Prepared, ReplayError> {
         .collect::<std::collections::BTreeMap<_, _>>();
     let access = Access {
         plugin: plugin.identity().name.clone(),
-        phases: plugin.description().phases.clone(),
+        phases: Arc::clone(&plugin.description().phases),
         capabilities,
         switches: switches.of(&head.plugin.name, &head.check),
         grants: Grants::new(grants),

@@ -52,7 +52,10 @@ fn unknown_phase(configured: &ConfiguredFault, config: &Config, library: &Librar
     // A plugin that is not there is a problem of its own, and what it declares is not known.
     let found: Option<Vec<_>> = plugins.iter().map(|name| library.get(name)).collect();
     let mut known: Vec<&str> = Vec::new();
-    for declared in found?.iter().flat_map(|plugin| &plugin.description().phases) {
+    for declared in found?
+        .iter()
+        .flat_map(|plugin| plugin.description().phases.iter())
+    {
         if !known.contains(&declared.as_str()) {
             known.push(declared);
         }

@@ -177,7 +177,7 @@ mod tests {
     fn description(needs: &[Capability], target: Target) -> Description {
         Description {
             summary: String::new(),
-            phases: Vec::new(),
+            phases: std::sync::Arc::default(),
             schema: "{}".into(),
             capabilities: needs.iter().copied().collect(),
             target,

@@ -51,7 +51,7 @@ impl Prepared {
         Problems::check(problems)?;
         let access = Access {
             plugin: plugin.identity().name.clone(),
-            phases: plugin.description().phases.clone(),
+            phases: Arc::clone(&plugin.description().phases),
             capabilities: plugin.description().capabilities.clone(),
             switches: CheckSwitches::default(),
             grants,

@@ -2,6 +2,7 @@
 //! it is shown. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bindings::exports::bedcheck::plugin::check;
@@ -40,7 +41,7 @@ pub struct Description {
     /// One sentence.
     pub summary: String,
     /// The phases of a run, in order.
-    pub phases: Vec<String>,
+    pub phases: Arc<[String]>,
     /// The JSON Schema of the settings: JSON, and not yet held to be a schema.
     pub schema: String,
     /// What it needs.
@@ -103,7 +104,7 @@ fn identity(name: String, version: String, sha256: String) -> Result<PluginIdent
     })
 }
 
-fn phases(said: Vec<String>) -> Result<Vec<String>, String> {
+fn phases(said: Vec<String>) -> Result<Arc<[String]>, String> {
     at_most(said.len(), MAX_DECLARED, "declares", "phases")?;
     let mut seen = BTreeSet::new();
     for phase in &said {
@@ -117,7 +118,7 @@ fn phases(said: Vec<String>) -> Result<Vec<String>, String> {
             return Err(format!("the phase `{phase}` is declared twice"));
         }
     }
-    Ok(said)
+    Ok(said.into())
 }
 
 fn schema(said: String) -> Result<String, String> {

@@ -59,7 +59,7 @@ async fn a_plugin_that_was_asked_what_it_is_is_not_run_to_be_asked_again() {
     kept.write(&only_name(&sandbox), &code, &note).expect("ours");
     let plugin = Plugin::load(&sandbox, &bytes).await.expect("nobody asks it");
     assert_eq!(plugin.identity().name, "asked-before");
-    assert_eq!(plugin.description().phases, ["phase"]);
+    assert_eq!(*plugin.description().phases, ["phase"]);
     assert!(plugin.loading().was_kept);
     let unsound = check::Description {
         name: "Unsound".into(),

@@ -38,7 +38,7 @@ pub(super) fn error(error_type: ErrorType, message: &str) -> ErrorReport {
 
 fn timeline() -> Timeline {
     let declared = PHASES.map(String::from);
-    let mut timeline = Timeline::new(&declared);
+    let mut timeline = Timeline::new(&declared.clone().into());
     let mut planned: Vec<Planned> = declared.map(|name| Planned { name, detail: None }).into();
     planned[6].detail = Some("INBOX".to_owned());
     planned.insert(

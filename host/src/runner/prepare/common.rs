@@ -107,7 +107,7 @@ impl Common<'_> {
             .collect();
         let access = Access {
             plugin: plugin.identity().name.clone(),
-            phases: plugin.description().phases.clone(),
+            phases: Arc::clone(&plugin.description().phases),
             capabilities: plugin.description().capabilities.clone(),
             switches: self.switches.of(&check.plugin, check.name.as_str()),
             grants,
