@@ -1,5 +1,7 @@
 //! The phases that the host opens: recorded around what it does, failures in words.
 
+use std::mem;
+
 use super::RunState;
 use super::convert::error_type_of_call;
 use super::phases::MAX_MESSAGE;
@@ -44,7 +46,7 @@ impl RunState {
 
     /// Facts about a connection: the guest chose the name it dialled, the peer what its certificate says.
     fn without_secrets(&self, mut attributes: Attributes) -> Attributes {
-        let clean = |text: &mut String| *text = self.presentable(text, MAX_MESSAGE);
+        let clean = |text: &mut String| *text = self.presentable(mem::take(text), MAX_MESSAGE);
         for value in attributes.values_mut() {
             match value {
                 AttributeValue::Text(text) => clean(text),
@@ -97,7 +99,7 @@ impl RunState {
         let error_type = error_type_of_call(&failed.error, doing);
         ErrorReport {
             error_type,
-            message: self.presentable(&failed.message, MAX_MESSAGE),
+            message: self.presentable(failed.message.as_str(), MAX_MESSAGE),
             phase: None,
             injected: false,
         }

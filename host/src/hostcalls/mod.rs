@@ -22,6 +22,7 @@ mod stdio;
 mod trace;
 mod wasi;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -248,7 +249,7 @@ impl RunState {
                     self.usage.log_lines_dropped += 1;
                     continue;
                 }
-                let message = self.presentable(&line, reporting::MAX_LOG_LINE);
+                let message = self.presentable(line, reporting::MAX_LOG_LINE);
                 self.log.push(LogLine {
                     at,
                     phase: None,
@@ -261,7 +262,7 @@ impl RunState {
     }
 
     /// Text of a guest's, fit to be shown: no secrets, no control characters, bounded.
-    fn presentable(&self, text: &str, maximum: usize) -> String {
+    fn presentable<'t>(&self, text: impl Into<Cow<'t, str>>, maximum: usize) -> String {
         presentable(&self.redactor, text, maximum)
     }
 }
@@ -278,10 +279,16 @@ fn last_words(lines: &[String]) -> Option<String> {
 }
 
 /// Text from a guest or a peer, fit to be shown: secrets struck out, control characters replaced,
-/// shortened to `maximum` bytes. However long the text is, this takes no longer than the run can spare.
-pub fn presentable(redactor: &Redactor, text: &str, maximum: usize) -> String {
+/// shortened to `maximum` bytes. However long the text is, this takes no longer than the run can spare; most texts are
+/// fit as they are.
+pub fn presentable<'t>(redactor: &Redactor, text: impl Into<Cow<'t, str>>, maximum: usize) -> String {
+    let text = text.into();
     let looked_at = &text[..text.floor_char_boundary(MAX_LOOKED_AT)];
     let redacted = redactor.redact(looked_at);
+    let is_same = matches!(redacted, Cow::Borrowed(same) if same.len() == text.len());
+    if is_same && text.len() <= maximum && !text.contains(char::is_control) {
+        return text.into_owned();
+    }
     let harmless = |c: char| {
         if c.is_control() {
             char::REPLACEMENT_CHARACTER

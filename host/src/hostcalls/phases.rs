@@ -23,14 +23,14 @@ impl Host for RunState {
             name: planned.name,
             detail: planned
                 .detail
-                .map(|detail| self.presentable(&detail, phase::MAX_DETAIL)),
+                .map(|detail| self.presentable(detail, phase::MAX_DETAIL)),
         });
         let planned = planned.collect();
         Ok(self.timeline.plan(planned).map_err(CallError::from))
     }
 
     fn begin(&mut self, name: String, detail: Option<String>) -> wasmtime::Result<Result<(), CallError>> {
-        let detail = detail.map(|detail| self.presentable(&detail, phase::MAX_DETAIL));
+        let detail = detail.map(|detail| self.presentable(detail, phase::MAX_DETAIL));
         let arguments = || json!({ "name": name, "detail": detail });
         if let Err(error) = self.report_call_with(HostCall::PhasesBegin, arguments)? {
             return Ok(Err(error));
@@ -58,7 +58,7 @@ impl Host for RunState {
             hit: self.hit.as_ref().map(|(_, doing)| *doing),
         };
         let mut error = known.error_of(&failure);
-        error.message = self.presentable(&error.message, MAX_MESSAGE);
+        error.message = self.presentable(error.message, MAX_MESSAGE);
         let now = self.deadline.moment();
         Ok(self.timeline.end(Some(error), now).map_err(CallError::from))
     }

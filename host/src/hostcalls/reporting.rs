@@ -46,12 +46,12 @@ impl measurements::Host for RunState {
             .map(|(key, value)| {
                 (
                     self.without_secret(key),
-                    self.presentable(&value, MAX_MEASUREMENT_TEXT),
+                    self.presentable(value, MAX_MEASUREMENT_TEXT),
                 )
             })
             .collect();
         let name = self.without_secret(name);
-        let unit = self.presentable(&unit, MAX_MEASUREMENT_TEXT);
+        let unit = self.presentable(unit, MAX_MEASUREMENT_TEXT);
         self.measurements.push(Measurement {
             name,
             value,
@@ -74,7 +74,7 @@ impl log::Host for RunState {
             log::Level::Warning => LogLevel::Warning,
             log::Level::Error => LogLevel::Error,
         };
-        let message = self.presentable(&message, MAX_LOG_LINE);
+        let message = self.presentable(message, MAX_LOG_LINE);
         let (phase, detail) = self.open_phase();
         self.log.push(LogLine {
             at: self.deadline.moment(),

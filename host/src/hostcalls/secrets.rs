@@ -32,7 +32,7 @@ impl HostSecret for RunState {
         match self.access.secrets.get(&name) {
             Some(secret) => Ok(Ok(self.table.push(secret.clone())?)),
             None => {
-                let name = self.presentable(&name, 64);
+                let name = self.presentable(name, 64);
                 Ok(Err(CallError::SecretMissing(format!(
                     "the check's settings mention no secret `{name}`"
                 ))))

@@ -68,17 +68,17 @@ impl Host for RunState {
         }
         let mut described = Attributes::new();
         for (name, value) in facts {
-            let Some(name) = known(&name) else {
+            let Some(known) = known(&name) else {
                 return Ok(Err(CallError::Invalid(format!(
                     "found `{}`, wanted a fact of OpenTelemetry's conventions for clients, such as `url.full`",
-                    self.presentable(&name, MAX_NAME)
+                    self.presentable(name, MAX_NAME)
                 ))));
             };
             let value = match value {
-                Fact::Text(text) => AttributeValue::Text(self.presentable(&text, MAX_FACT)),
+                Fact::Text(text) => AttributeValue::Text(self.presentable(text, MAX_FACT)),
                 Fact::Integer(number) => AttributeValue::Integer(number),
             };
-            described.insert(name, value);
+            described.insert(known, value);
         }
         Ok(self.timeline.describe(described).map_err(CallError::from))
     }

@@ -270,7 +270,7 @@ impl Gathered {
     ) -> Option<ErrorReport> {
         let remains = finished.remains;
         let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| ErrorReport {
-            message: presentable(&remains.redactor, &error.message, MAX_MESSAGE),
+            message: presentable(&remains.redactor, error.message.as_str(), MAX_MESSAGE),
             injected: error.injected || follows_from_faults(&error, &remains, &self.faults),
             ..error
         });
