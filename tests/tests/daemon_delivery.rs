@@ -17,7 +17,7 @@ fn configuration(target: &Target, endpoint: &str, protocol: &str) -> String {
     format!(
         r#"
         http.listen = "127.0.0.1:0"
-        otlp = {{ endpoint = "{endpoint}", protocol = "{protocol}", timeout = "1s" }}
+        otlp = {{ endpoint = "{endpoint}", protocol = "{protocol}", timeout = "2s" }}
         journal.dir = "journal"
 
         [[check]]
@@ -59,6 +59,17 @@ fn roots(received: &Received) -> BTreeMap<&str, Vec<&Span>> {
     roots
 }
 
+fn wait_for_traces(daemon: &mut Daemon, collector: &Collector, traces: &BTreeSet<String>) {
+    daemon.wait_until("what was kept arrives", |_| {
+        let received = collector.received();
+        let roots = roots(&received);
+        traces
+            .iter()
+            .all(|trace| roots.contains_key(trace.as_str()))
+            .then_some(())
+    });
+}
+
 fn every_run_arrives(protocol: &str) {
     let (target, mut collector) = (Target::start(Health::Up), Collector::start());
     let endpoint = match protocol {
@@ -78,14 +89,7 @@ fn every_run_arrives(protocol: &str) {
     assert!(kept(&daemon).len() as u64 >= 3 * RUNS);
     collector.start_again();
     let before = kept(&daemon);
-    daemon.wait_until("what was kept arrives", |_| {
-        let received = collector.received();
-        let roots = roots(&received);
-        before
-            .iter()
-            .all(|trace| roots.contains_key(trace.as_str()))
-            .then_some(())
-    });
+    wait_for_traces(&mut daemon, &collector, &before);
     assert_eq!(daemon.end("TERM").code, Some(0));
 
     let received = collector.received();
@@ -123,14 +127,7 @@ fn a_pause_of_the_collector_makes_no_copies(protocol: &str) {
     });
     let before = kept(&daemon);
     collector.freeze(false);
-    daemon.wait_until("all of it arrives", |_| {
-        let received = collector.received();
-        let roots = roots(&received);
-        before
-            .iter()
-            .all(|trace| roots.contains_key(trace.as_str()))
-            .then_some(())
-    });
+    wait_for_traces(&mut daemon, &collector, &before);
     assert_eq!(
         counted(&daemon, "unconfirmed", ""),
         Some(0.0),

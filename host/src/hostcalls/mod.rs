@@ -28,7 +28,6 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::WasiCtx;
 
 pub use access::Access;
 pub use convert::Known;
@@ -44,7 +43,6 @@ use crate::outcome::{
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
-use stdio::Printed;
 
 /// How many calls a guest may go on making after it was told that it has no more: enough to report,
 /// and the end of one that never listens.
@@ -80,9 +78,7 @@ pub struct RunState {
     denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     memory: MemoryMeter,
-    stdout: Printed,
-    stderr: Printed,
-    wasi: WasiCtx,
+    wasi: wasi::Context,
     table: ResourceTable,
 }
 
@@ -170,9 +166,8 @@ impl RunState {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        let (stdout, stderr) = (Printed::default(), Printed::default());
-        let wasi = wasi::context(&stdout, &stderr, &circumstances, &deadline);
         Self {
+            wasi: wasi::Context::new(&circumstances),
             timeline: Timeline::new(&access.phases),
             redactor: access.redactor.clone(),
             memory: MemoryMeter::new(limits.memory),
@@ -191,13 +186,10 @@ impl RunState {
             dialled: 0,
             measurements: Vec::new(),
             log: Vec::new(),
-            wasi,
             injector: circumstances.injector,
             faults: Vec::new(),
             denials: Vec::new(),
             complaints: Vec::new(),
-            stdout,
-            stderr,
             table,
             deadline,
         }
@@ -232,7 +224,7 @@ impl RunState {
             denials: self.denials,
             complaints: self.complaints,
             memory_refused: self.memory.refused(),
-            last_words: last_words(&self.stderr.lines()),
+            last_words: last_words(&self.wasi.stderr()),
             redactor: self.redactor,
         }
     }
@@ -240,8 +232,8 @@ impl RunState {
     /// Adds what the guest printed to its log, as far as there is room.
     fn log_printed(&mut self, at: Duration) {
         let printed = [
-            (LogLevel::Info, self.stdout.lines()),
-            (LogLevel::Warning, self.stderr.lines()),
+            (LogLevel::Info, self.wasi.stdout()),
+            (LogLevel::Warning, self.wasi.stderr()),
         ];
         for (level, lines) in printed {
             for line in lines {

@@ -31,34 +31,80 @@ const MONOTONIC_START: Duration = Duration::from_secs(24 * 3600);
 /// What the clocks claim to tell apart.
 const RESOLUTION: Duration = Duration::from_micros(1);
 
+/// What a run's guest has of WASI, made when it first asks for something of it: one that wants no random number, prints
+/// nothing and does not ask for the time of day never does, and making it takes a tenth of an empty run.
+pub(super) struct Context {
+    started: SystemTime,
+    seed: [u8; 32],
+    made: Option<Box<Made>>,
+}
+
 /// Standard input is empty; the beginning of what a guest prints is kept.
-pub(super) fn context(
-    stdout: &Printed,
-    stderr: &Printed,
-    circumstances: &Circumstances,
-    deadline: &Deadline,
-) -> WasiCtx {
-    let mut random = StdRng::from_seed(circumstances.seed);
-    let insecure = StdRng::from_rng(&mut random);
-    let insecure_seed = random.random();
-    WasiCtx::builder()
-        .max_random_size(MAX_RANDOM)
-        .secure_random(random)
-        .insecure_random(insecure)
-        .insecure_random_seed(insecure_seed)
-        .wall_clock(WallClock {
+struct Made {
+    wasi: WasiCtx,
+    stdout: Printed,
+    stderr: Printed,
+}
+
+impl Context {
+    /// That of an attempt which comes upon these circumstances.
+    pub(super) fn new(circumstances: &Circumstances) -> Self {
+        Self {
             started: circumstances.started,
-            deadline: deadline.clone(),
-        })
-        .stdout(stdout.clone())
-        .stderr(stderr.clone())
-        .build()
+            seed: circumstances.seed,
+            made: None,
+        }
+    }
+
+    /// The lines that the guest has written to standard output.
+    pub(super) fn stdout(&self) -> Vec<String> {
+        self.made
+            .as_ref()
+            .map(|made| made.stdout.lines())
+            .unwrap_or_default()
+    }
+
+    /// The same of standard error.
+    pub(super) fn stderr(&self) -> Vec<String> {
+        self.made
+            .as_ref()
+            .map(|made| made.stderr.lines())
+            .unwrap_or_default()
+    }
+
+    fn made(&mut self, deadline: &Deadline) -> &mut WasiCtx {
+        let Self { started, seed, made } = self;
+        let made = made.get_or_insert_with(|| Box::new(Made::new(*started, *seed, deadline)));
+        &mut made.wasi
+    }
+}
+
+impl Made {
+    fn new(started: SystemTime, seed: [u8; 32], deadline: &Deadline) -> Self {
+        let (stdout, stderr) = (Printed::default(), Printed::default());
+        let mut random = StdRng::from_seed(seed);
+        let insecure = StdRng::from_rng(&mut random);
+        let insecure_seed = random.random();
+        let wasi = WasiCtx::builder()
+            .max_random_size(MAX_RANDOM)
+            .secure_random(random)
+            .insecure_random(insecure)
+            .insecure_random_seed(insecure_seed)
+            .wall_clock(WallClock {
+                started,
+                deadline: deadline.clone(),
+            })
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .build();
+        Self { wasi, stdout, stderr }
+    }
 }
 
 impl WasiView for RunState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.made(&self.deadline),
             table: &mut self.table,
         }
     }

@@ -53,6 +53,15 @@ fn spans_to(destination: Destination) -> Settings {
     }
 }
 
+/// Of spans only, which waits no longer than this for an answer.
+fn impatient(collector: &Scripted, timeout: Duration) -> Exporter {
+    let destination = Destination {
+        timeout,
+        ..collector.destination()
+    };
+    Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap()
+}
+
 fn success(protocol: Protocol) -> Reply {
     let message = ExportTraceServiceResponse::default().encode_to_vec();
     match protocol {
@@ -225,11 +234,7 @@ async fn a_collector_that_falls_silent_is_asked_again_on_another_connection() {
             }
         };
         let collector = Scripted::start(protocol, script).await;
-        let destination = Destination {
-            timeout: Duration::from_millis(500),
-            ..collector.destination()
-        };
-        let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+        let exporter = impatient(&collector, Duration::from_millis(500));
         exporter.record(&passing());
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
         let received = collector.received();
@@ -250,11 +255,7 @@ async fn an_answer_that_comes_after_the_timeout_is_taken_and_nothing_is_sent_twi
                 _ => success(protocol),
             };
             let collector = Scripted::start(protocol, script).await;
-            let destination = Destination {
-                timeout: Duration::from_millis(500),
-                ..collector.destination()
-            };
-            let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+            let exporter = impatient(&collector, Duration::from_millis(500));
             let [first, second, third] = reports(3).try_into().unwrap();
             exporter.record(&first);
             exporter.record(&second);
@@ -282,11 +283,7 @@ async fn a_late_answer_that_asks_for_another_try_has_one() {
             _ => success(protocol),
         };
         let collector = Scripted::start(protocol, script).await;
-        let destination = Destination {
-            timeout: Duration::from_millis(500),
-            ..collector.destination()
-        };
-        let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+        let exporter = impatient(&collector, Duration::from_millis(500));
         exporter.record(&passing());
         until("delivered", || count(&exporter, ExportResult::Success) == 1).await;
         assert!(exporter.shutdown(FLUSH_BOUND).await.is_empty());
@@ -305,11 +302,7 @@ async fn a_run_that_went_past_a_request_without_an_answer_is_counted_once_as_per
         _ => success(Protocol::HttpProtobuf),
     };
     let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let destination = Destination {
-        timeout: Duration::from_millis(100),
-        ..collector.destination()
-    };
-    let exporter = Exporter::start(&spans_to(destination), None, &Handle::current()).unwrap();
+    let exporter = impatient(&collector, Duration::from_millis(100));
     reports(3).iter().for_each(|report| exporter.record(report));
     until("delivered", || count(&exporter, ExportResult::Success) == 2).await;
     let received: Vec<_> = collector.received().iter().map(runs).collect();
