@@ -4,7 +4,7 @@
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::p2;
-use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::{cli, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
@@ -73,6 +73,7 @@ pub fn add_to_linker(linker: &mut Linker<RunState>, wasi: Wasi) -> wasmtime::Res
     linker.allow_shadowing(true);
     poll::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
     monotonic_clock::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
+    wall_clock::add_to_linker::<RunState, Waiting>(linker, |state| Waits(state))?;
     linker.allow_shadowing(false);
     bindings::Plugin::add_to_linker::<_, HasSelf<RunState>>(linker, |state| state)
 }

@@ -78,6 +78,7 @@ pub struct RunState {
     denials: Vec<DeniedCall>,
     complaints: Vec<String>,
     memory: MemoryMeter,
+    started: SystemTime,
     wasi: wasi::Context,
     table: ResourceTable,
 }
@@ -167,6 +168,7 @@ impl RunState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
+            started: circumstances.started,
             wasi: wasi::Context::new(&circumstances),
             timeline: Timeline::new(&access.phases),
             redactor: access.redactor.clone(),

@@ -11,15 +11,15 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use wasmtime::component::{HasData, Resource};
-use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
-use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
 use super::stdio::Printed;
 use super::{Circumstances, RunState};
 use crate::clock::Clock;
-use crate::deadline::{Deadline, Exceeded};
+use crate::deadline::Exceeded;
 use crate::fault::HostCall;
 use crate::outcome::DeadlineWhile;
 use crate::tape::Answer;
@@ -31,10 +31,9 @@ const MONOTONIC_START: Duration = Duration::from_secs(24 * 3600);
 /// What the clocks claim to tell apart.
 const RESOLUTION: Duration = Duration::from_micros(1);
 
-/// What a run's guest has of WASI, made when it first asks for something of it: one that wants no random number, prints
-/// nothing and does not ask for the time of day never does, and making it takes a tenth of an empty run.
+/// What a run's guest has of WASI besides clocks, made when it first asks for something of it: one that wants no random
+/// number and prints nothing never does, and making it takes a tenth of an empty run.
 pub(super) struct Context {
-    started: SystemTime,
     seed: [u8; 32],
     made: Option<Box<Made>>,
 }
@@ -50,7 +49,6 @@ impl Context {
     /// That of an attempt which comes upon these circumstances.
     pub(super) fn new(circumstances: &Circumstances) -> Self {
         Self {
-            started: circumstances.started,
             seed: circumstances.seed,
             made: None,
         }
@@ -72,15 +70,14 @@ impl Context {
             .unwrap_or_default()
     }
 
-    fn made(&mut self, deadline: &Deadline) -> &mut WasiCtx {
-        let Self { started, seed, made } = self;
-        let made = made.get_or_insert_with(|| Box::new(Made::new(*started, *seed, deadline)));
-        &mut made.wasi
+    fn made(&mut self) -> &mut WasiCtx {
+        let Self { seed, made } = self;
+        &mut made.get_or_insert_with(|| Box::new(Made::new(*seed))).wasi
     }
 }
 
 impl Made {
-    fn new(started: SystemTime, seed: [u8; 32], deadline: &Deadline) -> Self {
+    fn new(seed: [u8; 32]) -> Self {
         let (stdout, stderr) = (Printed::default(), Printed::default());
         let mut random = StdRng::from_seed(seed);
         let insecure = StdRng::from_rng(&mut random);
@@ -90,10 +87,6 @@ impl Made {
             .secure_random(random)
             .insecure_random(insecure)
             .insecure_random_seed(insecure_seed)
-            .wall_clock(WallClock {
-                started,
-                deadline: deadline.clone(),
-            })
             .stdout(stdout.clone())
             .stderr(stderr.clone())
             .build();
@@ -104,26 +97,9 @@ impl Made {
 impl WasiView for RunState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: self.wasi.made(&self.deadline),
+            ctx: self.wasi.made(),
             table: &mut self.table,
         }
-    }
-}
-
-/// The time of day: that at the start of the run, and the run's clock.
-struct WallClock {
-    started: SystemTime,
-    deadline: Deadline,
-}
-
-impl HostWallClock for WallClock {
-    fn resolution(&self) -> Duration {
-        RESOLUTION
-    }
-
-    fn now(&self) -> Duration {
-        let now = self.started + self.deadline.elapsed();
-        now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }
 
@@ -134,7 +110,7 @@ impl HasData for Waiting {
     type Data<'a> = Waits<'a>;
 }
 
-/// Sleeping and polling under the deadline: once it has passed, everything is ready. A guest whose wait
+/// Clocks, and sleeping and polling under the deadline: once it has passed, everything is ready. A guest whose wait
 /// was cut short has hit the deadline, by its own choice of waiting.
 pub(super) struct Waits<'a>(pub(super) &'a mut RunState);
 
@@ -160,6 +136,27 @@ impl monotonic_clock::Host for Waits<'_> {
             .elapsed()
             .saturating_add(Duration::from_nanos(duration));
         self.0.alarm(moment)
+    }
+}
+
+impl wall_clock::Host for Waits<'_> {
+    /// The time of day at the start of the run, and the run's clock.
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        let now = self.0.started + self.0.deadline.elapsed();
+        Ok(datetime(
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+        ))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        Ok(datetime(RESOLUTION))
+    }
+}
+
+fn datetime(since_1970: Duration) -> wall_clock::Datetime {
+    wall_clock::Datetime {
+        seconds: since_1970.as_secs(),
+        nanoseconds: since_1970.subsec_nanos(),
     }
 }
 
