@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The deadline and the grace of these runs, in seconds.
 const DEADLINE: f64 = 0.2;
 const GRACE: f64 = 0.1;
-/// How much later than that a run may end: the ticker's 5 ms, and a busy machine's scheduling.
+/// How much later than that a run may end: 5 ms until a guest that computes is looked at, and a busy machine's scheduling.
 const LATE: f64 = 0.02;
 
 /// Runs the misbehaving guest against a peer that accepts and stays silent.
@@ -139,6 +139,40 @@ fn a_guest_that_computes_is_stopped_after_the_grace_and_is_to_blame_itself() {
     assert_eq!(report["error"]["type"], "deadline_exceeded");
     assert_eq!(report["deadline_exceeded"], true);
     assert_eq!(status(&statuses(&report), "first"), "not-reached");
+}
+
+#[test]
+fn guests_that_compute_side_by_side_are_stopped_as_soon() {
+    let is_punctual = |report: &Value| {
+        let end = seconds(&report["duration_s"]);
+        (DEADLINE + GRACE..DEADLINE + GRACE + LATE).contains(&end)
+    };
+    let check = |name: &str| {
+        format!(
+            "[[check]]\nname = \"{name}\"\nplugin = \"guest\"\nbudget.deadline = \"200ms\"\nbudget.grace = \"100ms\"\n\
+             budget.fuel = 1_000_000_000_000\nallow = [\"127.0.0.1:9\"]\n\
+             settings = {{ behaviour = \"spin\", host = \"127.0.0.1\", port = 9 }}\n"
+        )
+    };
+    let configuration = format!("plugins.dir = \".\"\n{}{}", check("one"), check("other"));
+    let run = || {
+        let guest = fs::read(guest_plugin()).expect("the guest is built");
+        let program = Program::run(&configuration).file("guest.wasm", guest);
+        program.finish().reports()
+    };
+    // Once or twice more for the same reason as with one of them.
+    let mut reports = run();
+    for _ in 0..2 {
+        if !reports.iter().all(is_punctual) {
+            reports = run();
+        }
+    }
+    assert_eq!(reports.len(), 2, "{reports:#?}");
+    for report in reports {
+        assert!(is_punctual(&report), "{report:#}");
+        assert_eq!(report["blame"], "plugin", "{report:#}");
+        assert_eq!(report["error"]["type"], "deadline_exceeded", "{report:#}");
+    }
 }
 
 #[test]

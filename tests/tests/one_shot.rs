@@ -1,13 +1,17 @@
 //! The promise: a one-shot run does nothing that its check does not need. What was compiled before is not compiled
-//! again, and the certificates that the system trusts are read by nobody who speaks to no peer over TLS.
+//! again, the certificates that the system trusts are read by nobody who speaks to no peer over TLS, and no thread is
+//! started for one guest. It can still do what a daemon can where there is little of everything.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use bedcheck_tests::Program;
 use bedcheck_tests::certificates::Certificates;
+use bedcheck_tests::program::executable;
 use bedcheck_tests::script::Script;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -106,4 +110,60 @@ fn a_check_that_comes_to_tls_late_is_held_against_the_systems_certificates() {
         .env("SSL_CERT_FILE", certificates.authority_file())
         .finish();
     assert_eq!(finished.report()["outcome"], "pass", "{finished:#?}");
+}
+
+#[test]
+fn a_process_that_runs_one_check_has_one_thread() {
+    let cache = tempfile::tempdir().expect("a folder");
+    // The first compiles.
+    let _ = threads_while_waiting(cache.path());
+    assert_eq!(threads_while_waiting(cache.path()), ["bedcheck"]);
+}
+
+/// The threads of a process while its check waits for an answer.
+fn threads_while_waiting(cache: &Path) -> Vec<String> {
+    let peer = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = peer.local_addr().expect("an address");
+    let child = Command::new(executable())
+        .args(["run", "--plugin", "http", "--format", "json", "--set"])
+        .arg(format!("url=http://{address}/"))
+        .env("BEDCHECK_CACHE", cache)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program is built");
+    let (mut stream, _) = peer.accept().expect("a connection");
+    read_request(&mut stream);
+    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).expect("a process");
+    let names = threads.map(|thread| {
+        let name = thread.expect("readable").path().join("comm");
+        fs::read_to_string(name).expect("readable").trim().to_owned()
+    });
+    let names = names.collect();
+    stream.write_all(ANSWER.as_bytes()).expect("a peer that reads");
+    let output = child.wait_with_output().expect("a process");
+    assert!(output.status.success(), "{output:?}");
+    names
+}
+
+fn read_request(stream: &mut impl Read) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a request");
+        request.extend(byte);
+    }
+}
+
+#[test]
+fn little_address_space_is_enough() {
+    let peer = plain_peer().serve();
+    // Less than the 4 GiB that a linear memory gets where there are as many.
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""])
+        .arg(executable())
+        .args(["run", "--plugin", "http", "--format", "json", "--set"])
+        .arg(format!("url=http://127.0.0.1:{}/", peer.port()))
+        .output()
+        .expect("a shell");
+    assert!(output.status.success(), "{output:?}");
 }

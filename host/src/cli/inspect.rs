@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::{compiling, output, refuse};
 use crate::config::SettingsSchema;
 use crate::library::{LibraryError, built_in_names, load_built_in, load_file};
-use crate::sandbox::{EngineSettings, Plugin, Sandbox, Target};
+use crate::sandbox::{EngineSettings, Plugin, Purpose, Sandbox, Target};
 use crate::text::printable;
 
 /// Shows what a plugin declares, or why it is none.
@@ -29,6 +29,7 @@ async fn load_for_inspection(name: &str) -> Result<Plugin, String> {
         concurrency: 1,
         memory: 64 * 1024 * 1024,
         compiling: compiling(),
+        purpose: Purpose::Runs,
     };
     let sandbox = Sandbox::new(&settings).map_err(|error| error.to_string())?;
     load(&sandbox, name).await

@@ -17,7 +17,7 @@ use crate::fault::{Fault, FaultPlan, Selector};
 use crate::outcome::{Outcome, hexadecimal};
 use crate::recording::{RecordedRun, Recording};
 use crate::runner::{Prepared, Runner};
-use crate::sandbox::{EngineSettings, Sandbox, SharedPlugin};
+use crate::sandbox::{EngineSettings, Purpose, Sandbox, SharedPlugin};
 use crate::secret::{Secret, SecretStore};
 use crate::sweep::{Case, NotGood, Rehearsal, Subject};
 use crate::tape::Tape;
@@ -80,6 +80,7 @@ async fn subject(arguments: &TestArguments) -> Result<Made, String> {
         concurrency: 65,
         memory: crate::budget::Limits::default().memory,
         compiling: compiling(),
+        purpose: Purpose::Runs,
     };
     let sandbox = Arc::new(Sandbox::new(&settings).map_err(|error| error.to_string())?);
     let plugin: SharedPlugin = Arc::new(inspect::load(&sandbox, &arguments.plugin).await?);

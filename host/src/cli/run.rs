@@ -128,21 +128,31 @@ impl Asked {
 
     /// A single check has nothing to share a processor with, and threads take a while to start.
     fn threads(&self) -> Threads {
-        match self.config.checks.len() {
-            0 | 1 => Threads::One,
-            _ => Threads::Several,
+        if self.is_single() {
+            Threads::One
+        } else {
+            Threads::Several
         }
+    }
+
+    fn is_single(&self) -> bool {
+        self.config.checks.len() <= 1
     }
 
     /// Prepares everything, or says everything that is wrong.
     async fn load(self) -> Result<Loaded, String> {
+        let is_single = self.is_single();
         let Self {
             config,
             problems,
             source,
             default_grant,
         } = self;
-        let preparation = Preparation::new(&config, problems, default_grant, compiling()).await;
+        let preparation = if is_single {
+            Preparation::once(&config, problems, default_grant, compiling()).await
+        } else {
+            Preparation::new(&config, problems, default_grant, compiling()).await
+        };
         let preparation = preparation.map_err(|problems| match source {
             Some(source) => source.render(&problems),
             None => problems.to_string(),

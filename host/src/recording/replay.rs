@@ -19,7 +19,7 @@ use crate::outcome::{Report, RunId, TraceId};
 use crate::policy::TargetKey;
 use crate::redactor::Redactor;
 use crate::runner::{Course, Prepared, Runner};
-use crate::sandbox::{Compiling, EngineError, EngineSettings, LoadError, Plugin, Sandbox};
+use crate::sandbox::{Compiling, EngineError, EngineSettings, LoadError, Plugin, Purpose, Sandbox};
 use crate::secret::Secret;
 use crate::switches::Switches;
 use crate::tape::Tape;
@@ -72,6 +72,7 @@ pub async fn replay(recording: &Recording, compiling: Compiling) -> Result<Vec<R
         concurrency: 2,
         memory: memory.unwrap_or(0),
         compiling,
+        purpose: Purpose::Runs,
     };
     let sandbox = Arc::new(Sandbox::new(&settings)?);
     let runner = Runner::new(Arc::clone(&sandbox), 1);

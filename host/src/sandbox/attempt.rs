@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
+use super::configuration::Interruption;
 use super::turns::Turn;
 use super::{Plugin, Sandbox};
 use crate::bindings::PluginPre;
@@ -26,6 +27,9 @@ const MAX_HANDLES: usize = 1000;
 /// How much later than the grace a guest parked in a host call is stopped: two ticks, so that one
 /// that computes is found by the ticker first.
 const LAST_RESORT: Duration = Duration::from_millis(10);
+/// After how much fuel a guest gives way where no ticker finds it: a tenth of a millisecond's as a rule, less than a tick's at
+/// the worst, and built-in plugins need it for large answers only.
+const FUEL_BETWEEN_BREAKS: u64 = 250_000;
 
 /// How a guest's part of an attempt ended.
 #[derive(Debug)]
@@ -221,6 +225,9 @@ fn store(sandbox: &Sandbox, state: RunState, fuel: u64, ends: Ends, turn: Turn) 
     });
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.
     let _ = store.set_fuel(fuel);
+    if sandbox.interruption == Interruption::Fuel {
+        let _ = store.fuel_async_yield_interval(Some(FUEL_BETWEEN_BREAKS));
+    }
     store
 }
 

@@ -188,13 +188,14 @@ impl Hasher for Digester {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{Compiling, EngineSettings};
+    use crate::sandbox::{Compiling, EngineSettings, Purpose};
 
     fn sandbox(concurrency: u32, memory: u64) -> Sandbox {
         let settings = EngineSettings {
             concurrency,
             memory,
             compiling: Compiling::default(),
+            purpose: Purpose::Runs,
         };
         Sandbox::new(&settings).expect("a sandbox")
     }

@@ -1,6 +1,7 @@
 //! What the engine is built for, and how it is configured for that: what guests may have, how they are compiled, and the
 //! pool in which they run. Nothing is known here of what they are linked against.
 
+use rustix::process::{Resource, getrlimit};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::PrivateFolder;
@@ -58,6 +59,66 @@ pub struct EngineSettings {
     pub memory: u64,
     /// How plugins are compiled.
     pub compiling: Compiling,
+    /// What it is set up for.
+    pub purpose: Purpose,
+}
+
+/// What an engine is set up for. What guests may do and have is the same, and so is compiled code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// Runs again and again, several at once: they share a pool, and a thread ticks for all of them.
+    #[default]
+    Runs,
+    /// One run, on a runtime with one thread, after which the process ends. Nothing is set up that pays with the second
+    /// run only; for a process that takes some milliseconds, that is a tenth of them.
+    OneRun {
+        /// Whose guests they are.
+        guests: Guests,
+    },
+}
+
+/// Whose guests an engine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guests {
+    /// Only those that are part of this program.
+    BuiltIn,
+    /// Those of anybody.
+    Anybody,
+}
+
+impl Purpose {
+    /// Whether guests live in a pool. It is what bounds how many core instances and tables a component has and what the
+    /// engine's own records of it take, which has to be so for components that nobody knows. Memory and fuel have bounds
+    /// without it.
+    fn is_pooled(self) -> bool {
+        match self {
+            Self::Runs
+            | Self::OneRun {
+                guests: Guests::Anybody,
+            } => true,
+            Self::OneRun {
+                guests: Guests::BuiltIn,
+            } => false,
+        }
+    }
+
+    /// How a guest that computes is made to give way.
+    pub(super) fn interruption(self) -> Interruption {
+        match self {
+            Self::Runs => Interruption::Ticks,
+            Self::OneRun { .. } => Interruption::Fuel,
+        }
+    }
+}
+
+/// How a guest that computes is made to give way, so that it can be found out whether its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// A thread counts ticks, and those who are found computing at one ask whether their time is over.
+    Ticks,
+    /// Each gives way after so many instructions, whoever else there is. Where it has a thread of the runtime to itself,
+    /// that is as good, and no other thread has to be started.
+    Fuel,
 }
 
 /// How plugins are compiled. By default here, and nothing is kept.
@@ -142,6 +203,11 @@ fn first_possible(
 
 fn config(settings: &EngineSettings, extent: Extent) -> wasmtime::Result<Config> {
     let mut config = compiling(extent.reservation);
+    // Without a pool, nobody would notice before the run that the address space is too small.
+    let is_limited = getrlimit(Resource::As).current.is_some();
+    if !settings.purpose.is_pooled() && !is_limited {
+        return Ok(config);
+    }
     let pool = pool(settings, extent.spare)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Ok(config)
@@ -194,6 +260,7 @@ mod tests {
             concurrency: 2,
             memory: 1 << 20,
             compiling: Compiling::default(),
+            purpose: Purpose::Runs,
         };
         let of = |reservation| Extent {
             reservation,

@@ -8,7 +8,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::compiled::CodeFolder;
 use super::compiler::Compiler;
-use super::configuration::{EngineSettings, engine, memory};
+use super::configuration::{EngineSettings, Interruption, engine, memory};
 use super::turns::Turns;
 use super::{FolderError, PrivateFolder};
 use crate::hostcalls::{self, RunState, Wasi};
@@ -20,6 +20,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// The engine and what guests are linked against.
 pub struct Sandbox {
     pub(super) engine: Engine,
+    pub(super) interruption: Interruption,
     /// What guests without files and sockets are linked against.
     linker: Linker<RunState>,
     pub(super) turns: Turns,
@@ -48,7 +49,7 @@ pub enum EngineError {
 }
 
 impl Sandbox {
-    /// Sets the engine up and starts its ticker, which ends with the engine.
+    /// Sets the engine up and starts its ticker, if it has one, which ends with the engine.
     ///
     /// # Errors
     ///
@@ -57,10 +58,14 @@ impl Sandbox {
         let (engine, reservation) = engine(settings).map_err(EngineError::Engine)?;
         let mut linker = Linker::new(&engine);
         hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError::Engine)?;
-        start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
+        let interruption = settings.purpose.interruption();
+        if interruption == Interruption::Ticks {
+            start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
+        }
         let kept = settings.compiling.cache.as_ref().map(CodeFolder::within);
         Ok(Self {
             engine,
+            interruption,
             linker,
             turns: Turns::new(),
             compiler: settings.compiling.compiler,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bedcheck_fuzz::{Bytes, Fuzz};
 
-use super::{Compiling, EngineSettings, LoadError, Plugin, Sandbox};
+use super::{Compiling, EngineSettings, LoadError, Plugin, Purpose, Sandbox};
 use crate::config::SettingsSchema;
 
 /// How long loading may take: what `describe` is given, and compiling some kilobytes on a busy machine.
@@ -190,6 +190,7 @@ fn components() {
         concurrency: 2,
         memory: 1 << 20,
         compiling: Compiling::default(),
+        purpose: Purpose::Runs,
     };
     let sandbox = Sandbox::new(&settings).expect("a sandbox");
     // name, version, summary, no phases, schema, no capabilities, no target.

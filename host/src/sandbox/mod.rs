@@ -21,7 +21,7 @@ mod turns;
 pub use attempt::{End, Finished, run, try_out};
 pub use cache::{FolderError, PrivateFolder};
 pub use compiler::{Compiler, serve_compilation};
-pub use configuration::{Compiling, EngineSettings};
+pub use configuration::{Compiling, EngineSettings, Guests, Purpose};
 pub use description::{Description, Target, is_plugin_name};
 pub use engine::{EngineError, Sandbox};
 pub use load_error::{LoadError, MAX_SIZE};

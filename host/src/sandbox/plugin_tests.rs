@@ -1,7 +1,7 @@
 //! What of a plugin is kept beside its code, and used.
 
 use super::fuzz::component;
-use super::{Compiling, EngineSettings, LoadError, Plugin, PrivateFolder, Sandbox, said};
+use super::{Compiling, EngineSettings, LoadError, Plugin, PrivateFolder, Purpose, Sandbox, said};
 use crate::bindings::exports::bedcheck::plugin::check;
 
 /// A plugin that describes itself: name, version, summary, no phases, schema, no capabilities, no target.
@@ -16,6 +16,7 @@ fn sandbox() -> (tempfile::TempDir, Sandbox) {
         concurrency: 1,
         memory: 1 << 20,
         compiling: Compiling::from(Some(folder)),
+        purpose: Purpose::Runs,
     };
     (parent, Sandbox::new(&settings).expect("a sandbox"))
 }

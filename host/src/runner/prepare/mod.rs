@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) use self::common::Common;
 pub(super) use self::needed::{
-    concurrency, library_problem, memory, read_secrets, resolver, sandbox, switched_off, wanted,
+    concurrency, library_problem, memory, read_secrets, resolver, sandbox, sandbox_for_one_run, switched_off,
+    wanted,
 };
 use super::faults;
 use super::module::Modules;
@@ -128,18 +129,43 @@ impl Preparation {
         .await
     }
 
-    /// The same, where the configuration is kept.
+    /// The same for the only check of a configuration, which runs once, on a runtime with one thread: less is set up.
+    ///
+    /// # Errors
+    ///
+    /// Everything that keeps the check from running.
+    pub async fn once(
+        config: &Config,
+        problems: Vec<Problem>,
+        default_grant: DefaultGrant,
+        compiling: Compiling,
+    ) -> Result<Self, Problems> {
+        let sandbox = sandbox_for_one_run(config, compiling)?;
+        Self::within(sandbox, Arc::new(config.clone()), problems, default_grant).await
+    }
+
+    /// The same as [`Preparation::new`], where the configuration is kept.
     ///
     /// # Errors
     ///
     /// Everything that keeps any check from running.
     pub async fn of(
         config: Arc<Config>,
-        mut problems: Vec<Problem>,
+        problems: Vec<Problem>,
         default_grant: DefaultGrant,
         compiling: Compiling,
     ) -> Result<Self, Problems> {
-        let sandbox = Arc::new(sandbox(&config, compiling)?);
+        let sandbox = sandbox(&config, compiling)?;
+        Self::within(sandbox, config, problems, default_grant).await
+    }
+
+    async fn within(
+        sandbox: Sandbox,
+        config: Arc<Config>,
+        mut problems: Vec<Problem>,
+        default_grant: DefaultGrant,
+    ) -> Result<Self, Problems> {
+        let sandbox = Arc::new(sandbox);
         let wanted = wanted(&config);
         let (library, unloadable) =
             Library::load(&sandbox, config.plugins_dir.as_deref(), &wanted, None).await;

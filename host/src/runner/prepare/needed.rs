@@ -6,7 +6,7 @@ use crate::capability::Capability;
 use crate::config::{Config, Location, Problem, Problems, SecretName};
 use crate::connection::Resolver;
 use crate::library::LibraryError;
-use crate::sandbox::{Compiling, EngineSettings, Sandbox};
+use crate::sandbox::{Compiling, EngineSettings, Guests, Purpose, Sandbox};
 use crate::secret::SecretStore;
 use crate::switches::Scope;
 
@@ -29,11 +29,29 @@ pub(in crate::runner) fn memory(config: &Config) -> u64 {
     memories.max().unwrap_or(0)
 }
 
+/// The sandbox for one run of a configuration's only check.
+pub(in crate::runner) fn sandbox_for_one_run(
+    config: &Config,
+    compiling: Compiling,
+) -> Result<Sandbox, Problems> {
+    let guests = match config.plugins_dir {
+        Some(_) => Guests::Anybody,
+        None => Guests::BuiltIn,
+    };
+    sandbox_for(config, compiling, Purpose::OneRun { guests })
+}
+
+/// The sandbox for as many runs as the configuration has slots.
 pub(in crate::runner) fn sandbox(config: &Config, compiling: Compiling) -> Result<Sandbox, Problems> {
+    sandbox_for(config, compiling, Purpose::Runs)
+}
+
+fn sandbox_for(config: &Config, compiling: Compiling, purpose: Purpose) -> Result<Sandbox, Problems> {
     let settings = EngineSettings {
         concurrency: concurrency(config),
         memory: memory(config),
         compiling,
+        purpose,
     };
     Sandbox::new(&settings).map_err(|error| {
         let location = config

@@ -13,7 +13,7 @@ use bedcheck::budget::Limits;
 use bedcheck::clock::Clock;
 use bedcheck::deadline::Deadline;
 use bedcheck::hostcalls::{Access, Circumstances};
-use bedcheck::sandbox::{self, Compiling, End, EngineSettings, Plugin, Sandbox};
+use bedcheck::sandbox::{self, Compiling, End, EngineSettings, Plugin, Purpose, Sandbox};
 use bedcheck::tape::Tape;
 use bedcheck_tests::component::Component;
 
@@ -95,6 +95,7 @@ impl Ground {
             concurrency: 64,
             memory: Limits::default().memory,
             compiling: Compiling::default(),
+            purpose: Purpose::Runs,
         };
         let sandbox = Sandbox::new(&settings).map_err(|error| error.to_string())?;
         let load = async |component: &[u8]| {
