@@ -3,7 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use sha2::{Digest, Sha256};
+use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -161,27 +161,24 @@ fn runnable_file(engine: &Engine, mut code: Code) -> wasmtime::Result<Component>
 /// What kept code must have in common with this program to be used by it, in hexadecimal: the engine, which runs it, the
 /// version, which asked the plugin what it is, and the layout of the file.
 fn compatibility(engine: &Engine) -> String {
-    let mut digest = Digester(Sha256::new());
+    let mut digest = Digester(XxHash3_128::new());
     digest.write(MAGIC);
     digest.write(env!("CARGO_PKG_VERSION").as_bytes());
     engine.precompile_compatibility_hash().hash(&mut digest);
-    hexadecimal(&digest.0.finalize()[..16])
+    hexadecimal(&digest.0.finish_128().to_be_bytes())
 }
 
 /// A hash that is the same in every process, and long enough that no two engines have the same.
-struct Digester(Sha256);
+struct Digester(XxHash3_128);
 
 impl Hasher for Digester {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.write(bytes);
     }
 
     fn finish(&self) -> u64 {
-        let digest = self.0.clone().finalize();
-        digest
-            .iter()
-            .take(8)
-            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        // Nobody asks for half of it.
+        u64::try_from(self.0.finish_128() >> 64).unwrap_or_default()
     }
 }
 

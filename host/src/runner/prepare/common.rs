@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::sound::{self, Sound};
+use super::sound::{self, SchemaDigest, Sound};
 use super::{DefaultGrant, Preparation, Prepared};
 use crate::config::{Check, Module, Problem, SchemaError, SettingsSchema};
 use crate::connection::{Network, Tls, TlsClient, Trust};
@@ -23,7 +23,7 @@ use crate::units::show_duration;
 
 /// The schema of a plugin's settings, set up when the first settings are held against it.
 struct Schema {
-    digest: blake3::Hash,
+    digest: SchemaDigest,
     set_up: Option<Result<SettingsSchema, SchemaError>>,
 }
 

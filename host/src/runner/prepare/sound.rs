@@ -6,24 +6,30 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
+use twox_hash::XxHash3_128;
+
 use crate::sandbox::PrivateFolder;
 
 /// The file in the folder.
 const FILE: &str = "sound-settings";
-/// How many are kept: 128 KiB, more than the checks that a machine's Nagios runs. A configuration with more checks than
+/// How many are kept: 64 KiB, more than the checks that a machine's Nagios runs. A configuration with more checks than
 /// that does without: it is served for days and not for a moment.
 pub(super) const MAX_KEPT: usize = 4096;
 /// What such a finding depends on beside schema and settings: how they are held against one another. Another number for
 /// another way, and the versions of all libraries.
 const WAY: &str = concat!(
-    "settings 1 ",
+    "settings 2 ",
     env!("CARGO_PKG_VERSION"),
     " ",
     env!("BEDCHECK_LOCK")
 );
 
-/// A schema and settings that fit it, as a digest.
-pub(super) type Fit = [u8; blake3::OUT_LEN];
+/// A schema, and the way in which settings are held against it, as a digest.
+pub(super) type SchemaDigest = [u8; 16];
+
+/// A schema and settings that fit it, as a digest. It need not withstand anybody: whoever makes a plugin or its settings so
+/// that they look like others that fit has a plugin with settings that it does not expect, and nothing else.
+pub(super) type Fit = [u8; 16];
 
 /// What is known to fit.
 #[derive(Debug, Default)]
@@ -91,20 +97,20 @@ impl Sound {
 }
 
 /// How settings, as JSON, are known to fit a schema.
-pub(super) fn fit(schema: &blake3::Hash, settings: &str) -> Fit {
-    let mut digest = blake3::Hasher::new();
-    digest.update(schema.as_bytes());
-    digest.update(settings.as_bytes());
-    digest.finalize().into()
+pub(super) fn fit(schema: &SchemaDigest, settings: &str) -> Fit {
+    let mut digest = XxHash3_128::new();
+    digest.write(schema);
+    digest.write(settings.as_bytes());
+    digest.finish_128().to_be_bytes()
 }
 
 /// The digest of a schema, and of the way in which settings are held against it.
-pub(super) fn digest(schema: &str) -> blake3::Hash {
-    let mut digest = blake3::Hasher::new();
-    digest.update(WAY.as_bytes());
-    digest.update(&[0]);
-    digest.update(schema.as_bytes());
-    digest.finalize()
+pub(super) fn digest(schema: &str) -> SchemaDigest {
+    let mut digest = XxHash3_128::new();
+    digest.write(WAY.as_bytes());
+    digest.write(&[0]);
+    digest.write(schema.as_bytes());
+    digest.finish_128().to_be_bytes()
 }
 
 #[cfg(test)]
