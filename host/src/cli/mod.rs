@@ -1,6 +1,7 @@
 //! The commands: what the program does for each, what it prints where, and how it exits.
 
 mod args;
+mod asked;
 mod demo;
 
 mod export;

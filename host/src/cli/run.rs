@@ -1,23 +1,19 @@
 //! `bedcheck run`: checks of a file, or one of the command line, once.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::RunArguments;
-use super::{EXIT_UNKNOWN, Format, Threads, compiling, on_runtime, output, read, refuse, replay};
-use crate::config::{CommandLine, Config, Problem, Source};
-use crate::connection::{Trust, read_system_roots};
+use super::asked::Asked;
+use super::{EXIT_UNKNOWN, Format, Threads, export, keep, on_runtime, output, refuse, replay};
 use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::recording::Recording;
 use crate::render::{Progress, exit_code, summary};
-use crate::runner::{Course, DefaultGrant, Preparation, Prepared, Runner};
+use crate::runner::{Course, Preparation, Prepared, Runner};
 use crate::tape::Tape;
 use crate::telemetry::Exporter;
-
-use super::{export, keep};
 
 /// Runs what the arguments ask for.
 pub(super) fn run(arguments: RunArguments) -> ExitCode {
@@ -66,143 +62,6 @@ async fn run_asked(arguments: &RunArguments, asked: Asked) -> ExitCode {
         return ExitCode::from(EXIT_UNKNOWN);
     }
     exit_code(&ran.reports).into()
-}
-
-/// What is asked for, read and not prepared yet.
-struct Asked {
-    config: Config,
-    problems: Vec<Problem>,
-    source: Option<Source>,
-    default_grant: DefaultGrant,
-}
-
-/// Checks that are ready, and the configuration they come from.
-struct Loaded {
-    config: Config,
-    preparation: Preparation,
-}
-
-impl Asked {
-    /// Reads the configuration, or says why it cannot be read.
-    fn of(arguments: &RunArguments) -> Result<Self, String> {
-        let mut asked = match &arguments.file {
-            Some(file) => Self::in_file(file, arguments)?,
-            None => Self {
-                config: from_options(arguments, arguments.plugin.as_deref().unwrap_or_default())?,
-                problems: Vec::new(),
-                source: None,
-                default_grant: DefaultGrant::OwnTarget,
-            },
-        };
-        let more = asked
-            .config
-            .add_faults(&arguments.fault, asked.problems.is_empty());
-        asked.problems.extend(more);
-        // Each check runs once: room for more of them at a time would only be set up and taken down.
-        asked.config.concurrency = asked.config.concurrency.min(asked.config.checks.len().max(1));
-        Ok(asked)
-    }
-
-    fn in_file(file: &Path, arguments: &RunArguments) -> Result<Self, String> {
-        let (mut config, problems, source) = read(file)?;
-        // A check that is missing may be one that could not be understood, which is told then.
-        if problems.is_empty() {
-            if config.checks.is_empty() {
-                return Err(format!(
-                    "{}: found modules and no check; modules run when `/probe` is asked for them",
-                    file.display()
-                ));
-            }
-            select(&mut config, &arguments.check)?;
-            config
-                .disable(&arguments.disable)
-                .map_err(|problems| problems.to_string())?;
-        }
-        Ok(Self {
-            config,
-            problems,
-            source: Some(source),
-            default_grant: DefaultGrant::Nothing,
-        })
-    }
-
-    /// A single check has nothing to share a processor with, and threads take a while to start.
-    fn threads(&self) -> Threads {
-        if self.is_single() {
-            Threads::One
-        } else {
-            Threads::Several
-        }
-    }
-
-    fn is_single(&self) -> bool {
-        self.config.checks.len() <= 1
-    }
-
-    /// Prepares everything, or says everything that is wrong.
-    async fn load(self) -> Result<Loaded, String> {
-        let is_single = self.is_single();
-        let Self {
-            config,
-            problems,
-            source,
-            default_grant,
-        } = self;
-        let preparation = if is_single {
-            Preparation::once(&config, problems, default_grant, compiling()).await
-        } else {
-            Preparation::new(&config, problems, default_grant, compiling()).await
-        };
-        let preparation = preparation.map_err(|problems| match source {
-            Some(source) => source.render(&problems),
-            None => problems.to_string(),
-        })?;
-        if preparation.expects_system_roots() {
-            read_system_roots().await;
-        }
-        Ok(Loaded { config, preparation })
-    }
-}
-
-fn from_options(arguments: &RunArguments, plugin: &str) -> Result<Config, String> {
-    let command_line = CommandLine {
-        plugin,
-        set: &arguments.set,
-        secret: &arguments.secret,
-        deadline: arguments.deadline.as_deref(),
-        allow: &arguments.allow,
-        disable: &arguments.disable,
-    };
-    let mut config = command_line
-        .to_config()
-        .map_err(|problems| problems.to_string())?;
-    config.plugins_dir = arguments.plugins_dir.clone();
-    if let (Some(file), Some(check)) = (&arguments.ca_file, config.checks.first_mut()) {
-        check.tls.trust = Trust::File(file.clone());
-    }
-    Ok(config)
-}
-
-/// Keeps the checks that `--check` names.
-fn select(config: &mut Config, names: &[String]) -> Result<(), String> {
-    let known: Vec<_> = config
-        .checks
-        .iter()
-        .map(|check| format!("`{}`", check.name))
-        .collect();
-    for name in names {
-        if !config.checks.iter().any(|check| check.name.as_str() == name) {
-            return Err(format!(
-                "--check: found no check called `{}`, wanted one of {}",
-                name.escape_debug(),
-                known.join(", ")
-            ));
-        }
-    }
-    if !names.is_empty() {
-        config.keep_checks(|check| names.iter().any(|name| name == check.name.as_str()));
-    }
-    Ok(())
 }
 
 /// Runs checks, shows each report as soon as those before it are shown, and sends them all on. In text,
