@@ -142,6 +142,19 @@ fn a_guest_that_computes_is_stopped_after_the_grace_and_is_to_blame_itself() {
 }
 
 #[test]
+fn a_guest_that_keeps_the_host_busy_is_stopped_as_soon() {
+    for behaviour in ["huge-texts-for-ever", "print-for-ever", "hammer-clocks"] {
+        let report = run_punctually(
+            behaviour,
+            "budget.fuel = 1_000_000_000_000\nbudget.host_calls = 1_000_000_000",
+            DEADLINE + GRACE,
+        );
+        assert_eq!(report["blame"], "plugin", "{behaviour}: {report:#}");
+        assert_eq!(report["error"]["type"], "deadline_exceeded", "{behaviour}");
+    }
+}
+
+#[test]
 fn guests_that_compute_side_by_side_are_stopped_as_soon() {
     let is_punctual = |report: &Value| {
         let end = seconds(&report["duration_s"]);

@@ -99,12 +99,7 @@ enum Threads {
 
 fn on_runtime(threads: Threads, command: impl Future<Output = ExitCode>) -> ExitCode {
     let mut builder = match threads {
-        Threads::One => {
-            let mut builder = tokio::runtime::Builder::new_current_thread();
-            // Whenever a guest that computes gives way, timers are looked at: nobody else will do it.
-            builder.event_interval(1);
-            builder
-        }
+        Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Several => tokio::runtime::Builder::new_multi_thread(),
     };
     match builder.enable_all().build() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+use wasmtime::{CallHook, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use super::configuration::Interruption;
 use super::turns::Turn;
@@ -27,9 +27,9 @@ const MAX_HANDLES: usize = 1000;
 /// How much later than the grace a guest parked in a host call is stopped: two ticks, so that one
 /// that computes is found by the ticker first.
 const LAST_RESORT: Duration = Duration::from_millis(10);
-/// After how much fuel a guest gives way where no ticker finds it: a tenth of a millisecond's as a rule, less than a tick's at
-/// the worst, and built-in plugins need it for large answers only.
-const FUEL_BETWEEN_BREAKS: u64 = 250_000;
+/// After how much fuel it is found out whether a guest's time is over, where no ticker does it: some 50 us of computing as a
+/// rule, a few milliseconds at the worst, and more than a check of a small answer takes.
+const PORTION_OF_FUEL: u64 = 100_000;
 
 /// How a guest's part of an attempt ended.
 #[derive(Debug)]
@@ -214,19 +214,26 @@ fn store(sandbox: &Sandbox, state: RunState, fuel: u64, ends: Ends, turn: Turn) 
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
-        Ok(if ends.have_come() {
-            UpdateDeadline::Interrupt
-        } else if turn.has_just_begun() {
-            UpdateDeadline::Continue(1)
-        } else {
-            UpdateDeadline::YieldCustom(1, Box::pin(turn.clone().wait()))
-        })
-    });
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.
     let _ = store.set_fuel(fuel);
-    if sandbox.interruption == Interruption::Fuel {
-        let _ = store.fuel_async_yield_interval(Some(FUEL_BETWEEN_BREAKS));
+    match sandbox.interruption {
+        Interruption::Ticks => store.epoch_deadline_callback(move |_| {
+            Ok(if ends.have_come() {
+                UpdateDeadline::Interrupt
+            } else if turn.has_just_begun() {
+                UpdateDeadline::Continue(1)
+            } else {
+                UpdateDeadline::YieldCustom(1, Box::pin(turn.clone().wait()))
+            })
+        }),
+        Interruption::Calls => {
+            // Running out of a portion is a call of the engine's, from which it returns like from any other.
+            let _ = store.fuel_async_yield_interval(Some(PORTION_OF_FUEL));
+            store.call_hook(move |_, transition| match transition {
+                CallHook::ReturningFromHost if ends.have_come() => Err(Trap::Interrupt.into()),
+                _ => Ok(()),
+            });
+        }
     }
     store
 }

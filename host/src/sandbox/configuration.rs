@@ -102,23 +102,23 @@ impl Purpose {
         }
     }
 
-    /// How a guest that computes is made to give way.
+    /// How it is found out whether a guest's time is over.
     pub(super) fn interruption(self) -> Interruption {
         match self {
             Self::Runs => Interruption::Ticks,
-            Self::OneRun { .. } => Interruption::Fuel,
+            Self::OneRun { .. } => Interruption::Calls,
         }
     }
 }
 
-/// How a guest that computes is made to give way, so that it can be found out whether its time is over.
+/// How it is found out whether the time of a guest is over that computes, or calls the host without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interruption {
-    /// A thread counts ticks, and those who are found computing at one ask whether their time is over.
+    /// A thread counts ticks, and whoever is found computing at one is looked at.
     Ticks,
-    /// Each gives way after so many instructions, whoever else there is. Where it has a thread of the runtime to itself,
-    /// that is as good, and no other thread has to be started.
-    Fuel,
+    /// Whoever comes back from a call of the host is looked at, and whoever has used up a portion of its fuel. It costs
+    /// each call a look at the clock, and no other thread has to be started.
+    Calls,
 }
 
 /// How plugins are compiled. By default here, and nothing is kept.

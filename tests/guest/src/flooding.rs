@@ -38,6 +38,14 @@ pub(crate) fn huge_texts() -> Result<(), Failure> {
     Err(Failure::unexpected_response(huge))
 }
 
+/// Logs texts of 3 MiB for ever: a few instructions for the guest, and a millisecond for the host, each time.
+pub(crate) fn huge_texts_for_ever() -> ! {
+    let huge = "x".repeat(HUGE);
+    loop {
+        log::write(log::Level::Error, &huge);
+    }
+}
+
 /// Plans 1,000 phases: with many more the host does not even copy the list.
 pub(crate) fn huge_plan() -> Result<(), Failure> {
     let planned = |_| Planned {

@@ -74,6 +74,8 @@ enum Behaviour {
     Exit,
     /// Hand over huge texts.
     HugeTexts,
+    /// Log texts of 3 MiB without end.
+    HugeTextsForEver,
     /// Plan 1,000 phases.
     HugePlan,
     /// Write 64 MiB in one call.
@@ -161,6 +163,7 @@ impl Check for Guest {
             },
             Behaviour::Chatter => flooding::chatter(settings.count),
             Behaviour::HugeTexts => flooding::huge_texts(),
+            Behaviour::HugeTextsForEver => flooding::huge_texts_for_ever(),
             Behaviour::HugePlan => flooding::huge_plan(),
             Behaviour::HugeWrite => flooding::huge_write(&settings),
             Behaviour::SendSecretOften => flooding::send_secret_often(&settings),

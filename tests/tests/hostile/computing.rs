@@ -15,6 +15,7 @@ fn whatever_a_guest_computes_it_is_stopped_after_the_grace_and_to_blame() {
         "hammer-clocks",
         "print-for-ever",
         "flood",
+        "huge-texts-for-ever",
     ] {
         let report = contained(behaviour, ENDLESS, "");
         assert_error(&report, "plugin", "deadline_exceeded");
