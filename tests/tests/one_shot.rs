@@ -157,12 +157,14 @@ fn read_request(stream: &mut impl Read) {
 #[test]
 fn little_address_space_is_enough() {
     let peer = plain_peer().serve();
+    let cache = tempfile::tempdir().expect("a folder");
     // Less than the 4 GiB that a linear memory gets where there are as many.
     let output = Command::new("sh")
         .args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""])
         .arg(executable())
         .args(["run", "--plugin", "http", "--format", "json", "--set"])
         .arg(format!("url=http://127.0.0.1:{}/", peer.port()))
+        .env("BEDCHECK_CACHE", cache.path())
         .output()
         .expect("a shell");
     assert!(output.status.success(), "{output:?}");

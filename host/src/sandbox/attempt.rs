@@ -27,8 +27,8 @@ const MAX_HANDLES: usize = 1000;
 /// How much later than the grace a guest parked in a host call is stopped: two ticks, so that one
 /// that computes is found by the ticker first.
 const LAST_RESORT: Duration = Duration::from_millis(10);
-/// After how much fuel it is found out whether a guest's time is over, where no ticker does it: some 50 us of computing as a
-/// rule, a few milliseconds at the worst, and more than a check of a small answer takes.
+/// After how much fuel it is found out whether a guest's time is over, where no ticker does it: what it computes in some 25 us
+/// as a rule, and more than a check of a small answer takes.
 const PORTION_OF_FUEL: u64 = 100_000;
 
 /// How a guest's part of an attempt ended.
