@@ -213,6 +213,7 @@ fn store(sandbox: &Sandbox, state: RunState, fuel: u64, ends: Ends, turn: Turn) 
     store.limiter(|state| state.memory());
     store.set_hostcall_fuel(MAX_COPY);
     store.set_max_component_handles(MAX_HANDLES);
+    // The next tick; without a ticker it never comes.
     store.set_epoch_deadline(1);
     // Fuel is switched on for the engine, so this cannot fail; a store without fuel traps at once.
     let _ = store.set_fuel(fuel);

@@ -64,10 +64,9 @@ pub struct EngineSettings {
 }
 
 /// What an engine is set up for. What guests may do and have is the same, and so is compiled code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Runs again and again, several at once: they share a pool, and a thread ticks for all of them.
-    #[default]
     Runs,
     /// One run, on a runtime with one thread, after which the process ends. Nothing is set up that pays with the second
     /// run only; for a process that takes some milliseconds, that is a tenth of them.
