@@ -46,6 +46,8 @@ fn traces() -> Vec<Vec<u8>> {
         json[1..json.len() - 1].to_owned(),
         hexadecimal,
         percent,
+        PASSWORD.escape_default().to_string(),
+        PASSWORD.as_bytes().escape_ascii().to_string(),
     ];
     // Without padding a text is found in one with it.
     let encoded = encoded.map(|text| STANDARD_NO_PAD.encode(text));

@@ -8,16 +8,14 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::outcome::hexadecimal;
-use crate::redactor::{self, Form};
+use crate::redactor::{Form, in_base64};
 use crate::secret::Secret;
 use crate::tape::{Answer, Data, Entry};
 
 /// A secret that is shorter, in bytes, has a stand-in that may be part of other words.
 const MIN_DISTINCT: usize = 8;
-/// How much of the beginning of a form is hidden where the rest is missing, in bytes.
-const MIN_BEGINNING: usize = 8;
-/// The same, where the stream ends right behind it.
-const MIN_CUT_OFF: usize = 3;
+/// What fills the place of an escape: a character that no stand-in has.
+const FILLER: u8 = b'x';
 
 /// What stands for which secret.
 pub(super) struct Disguise {
@@ -25,10 +23,10 @@ pub(super) struct Disguise {
     exact: bool,
 }
 
+/// A form of a secret, and the same form of what stands for it.
 struct Pair {
-    secret: Zeroizing<Vec<u8>>,
+    secret: Form,
     stand_in: Vec<u8>,
-    in_base64: bool,
 }
 
 impl Disguise {
@@ -45,35 +43,25 @@ impl Disguise {
             stand_ins.insert(name.clone(), stand_in);
         }
         // A form that is part of another one would spoil it: long ones first.
-        disguise
-            .pairs
-            .sort_by_key(|pair| std::cmp::Reverse(pair.secret.len()));
+        let length = |pair: &Pair| pair.secret.spelled().bytes().len();
+        disguise.pairs.sort_by_key(|pair| std::cmp::Reverse(length(pair)));
         (disguise, stand_ins)
     }
 
-    /// Whether what was hidden can be told from everything else by its stand-in.
+    /// Whether what was hidden can be told from everything else by its stand-in, and is as long as that however it is
+    /// written.
     pub(super) fn is_exact(&self) -> bool {
         self.exact
     }
 
     fn add(&mut self, secret: &[u8], stand_in: &[u8]) {
-        self.exact &= secret.len() >= MIN_DISTINCT;
-        self.pairs.push(Pair {
-            secret: Zeroizing::new(secret.to_vec()),
-            stand_in: stand_in.to_vec(),
-            in_base64: false,
-        });
-        let forms = redactor::forms(secret).into_iter().zip(redactor::forms(stand_in));
-        for (form, other) in forms {
-            let mut stand_in = other.text().as_bytes().to_vec();
-            self.exact &= stand_in.len() == form.text().len();
-            stand_in.resize(form.text().len(), b'x');
-            self.pairs.push(Pair {
-                secret: Zeroizing::new(form.text().as_bytes().to_vec()),
-                stand_in,
-                in_base64: Form::in_base64(&form),
-            });
-        }
+        let is_escaped_by_nobody = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        self.exact &= secret.len() >= MIN_DISTINCT && secret.iter().all(is_escaped_by_nobody);
+        let forms = Form::all_of(secret).into_iter().zip(Form::all_of(stand_in));
+        self.pairs.extend(forms.map(|(secret, other)| Pair {
+            secret,
+            stand_in: other.spelled().bytes().to_vec(),
+        }));
     }
 
     /// Hides the secrets in everything of a run. What went over a connection is looked at as one stream: a
@@ -139,7 +127,7 @@ impl Disguise {
         for pair in &self.pairs {
             let mut at = 0;
             while at < bytes.len() {
-                let length = pair.found_at(&bytes[at..]);
+                let length = pair.secret.length_in(&bytes[at..]).unwrap_or_default();
                 if length > 0 {
                     pair.replace(bytes, at, length);
                 }
@@ -150,30 +138,24 @@ impl Disguise {
 }
 
 impl Pair {
-    /// How much of the secret's form the text begins with, if that is enough to be hidden.
-    fn found_at(&self, text: &[u8]) -> usize {
-        let common = self
-            .secret
-            .iter()
-            .zip(text)
-            .take_while(|(one, other)| one == other)
-            .count();
-        let is_cut_off = common == text.len() && common >= MIN_CUT_OFF;
-        let is_enough = common == self.secret.len() || common >= MIN_BEGINNING || is_cut_off;
-        if is_enough { common } else { 0 }
-    }
-
+    /// Puts the stand-in there. The length stays as it is: what an escape is longer than what it stands for is filled.
     fn replace(&self, bytes: &mut [u8], at: usize, length: usize) {
-        bytes[at..at + length].copy_from_slice(&self.stand_in[..length]);
-        if !self.in_base64 {
-            return;
+        let mut filled = Vec::with_capacity(length);
+        let mut rest = &self.stand_in[..];
+        for piece in self.secret.spelled().pieces(&bytes[at..at + length]) {
+            let (own, later) = rest.split_at(piece.wanted.min(rest.len()));
+            filled.extend(own);
+            filled.resize(filled.len() + piece.written - own.len(), FILLER);
+            rest = later;
         }
-        // The characters next to it hold some of its bits.
-        for beside in [at.checked_sub(1), Some(at + length)].into_iter().flatten() {
-            if let Some(byte) = bytes.get_mut(beside)
-                && (byte.is_ascii_alphanumeric() || b"+/-_".contains(byte))
-            {
-                *byte = b'A';
+        filled.resize(length, FILLER);
+        bytes[at..at + length].copy_from_slice(&filled);
+        if self.secret.is_base64() {
+            // The characters next to it hold some of its bits.
+            for beside in [at.checked_sub(1), Some(at + length)].into_iter().flatten() {
+                if let Some(byte) = bytes.get_mut(beside).filter(|byte| in_base64(**byte)) {
+                    *byte = b'A';
+                }
             }
         }
     }
@@ -235,6 +217,24 @@ mod tests {
             let decoded = String::from_utf8_lossy(&decoded);
             assert_eq!(hidden.len(), encoded.len());
             assert!(!decoded.contains("horse"), "{decoded}");
+        }
+    }
+
+    #[test]
+    fn an_escaped_secret_is_hidden_in_its_length() {
+        let secret = "pass\twörd 4711";
+        let secrets = BTreeMap::from([("mail".to_owned(), Secret::new(secret.into()))]);
+        let escaped = secret.as_bytes().escape_ascii().to_string();
+        for written in [secret, &escaped, "pass%09w\\xc3\\xb6rd+4711"] {
+            let (disguise, stand_ins) = Disguise::new(&secrets);
+            let mut entries = [Entry::Answer(Answer::Ok(Value::from(format!("<{written}>"))))];
+            disguise.hide(&mut entries);
+            let [Entry::Answer(Answer::Ok(Value::String(hidden)))] = &entries else {
+                panic!("{entries:?}");
+            };
+            assert_eq!(hidden.len(), written.len() + 2, "{hidden}");
+            let shown: String = hidden.chars().filter(|c| !"<x>".contains(*c)).collect();
+            assert_eq!(shown, stand_ins["mail"], "{hidden}");
         }
     }
 

@@ -1,9 +1,13 @@
 //! Fuzzing the redactor: no form of a secret that it promises to know survives in any text.
 
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use bedcheck_fuzz::{Bytes, Fuzz};
 
 use super::*;
+
+/// The shortest secret that is looked for in other alphabets.
+const MIN_ENCODED: usize = 4;
 
 /// The forms, written here by other means than there, and whether they stand in text of their own or in the
 /// middle of a longer encoding.
@@ -24,8 +28,28 @@ fn form(kind: usize, secret: &[u8], before: &[u8], after: &[u8]) -> Option<Strin
         9 if is_long => STANDARD.encode(around),
         10 if is_long => URL_SAFE.encode(around),
         11 if is_long => STANDARD_NO_PAD.encode(around),
+        12 => secret.escape_ascii().to_string(),
+        13 => text.chars().map(|character| written(character, before)).collect(),
         _ => return None,
     })
+}
+
+/// A character in a way that the choices make up, each time another.
+fn written(character: char, choices: &[u8]) -> String {
+    let choice = choices.first().map_or(0, |choice| usize::from(*choice)) + character as usize;
+    let escaped = match choice % 4 {
+        0 => format!("\\u{{{:x}}}", u32::from(character)),
+        1 => format!("&#{};", u32::from(character)),
+        2 => percent(character.encode_utf8(&mut [0; 4]).as_bytes(), |byte| {
+            format!("%{byte:02x}")
+        }),
+        _ => character.to_string(),
+    };
+    match character {
+        '\\' | '%' | '&' => format!("\\x{:02x}", u32::from(character)),
+        character if character.is_control() => character.escape_default().to_string(),
+        _ => escaped,
+    }
 }
 
 fn within_quotes(text: &str) -> Option<&str> {
@@ -48,7 +72,7 @@ fn property(input: &[u8]) {
     let mut text = String::new();
     let mut forms = Vec::new();
     while !bytes.is_empty() {
-        let kind = bytes.below(14);
+        let kind = bytes.below(16);
         let secret = *bytes.pick(&secrets);
         let (before, after) = (bytes.below(4), bytes.below(4));
         let (before, after) = (bytes.take(before), bytes.take(after));
@@ -77,6 +101,6 @@ fn property(input: &[u8]) {
 #[test]
 fn redactor() {
     let secret = b"\x00\x07hunter2\x00\x00\x00\x00\x05text ";
-    let kinds = (0..12).map(|kind| [secret, &[kind, 0, 2, 1, b'a', b'b', b'c'][..]].concat());
+    let kinds = (0..14).map(|kind| [secret, &[kind, 0, 2, 1, b'a', b'b', b'c'][..]].concat());
     Fuzz::new("redactor").seeds(kinds).max_length(512).run(property);
 }

@@ -1,6 +1,7 @@
-//! Tests of `redactor.rs`.
+//! What the redactor strikes out, and what it leaves.
 
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::*;
 
@@ -59,6 +60,9 @@ fn a_text_without_secrets_is_not_copied() {
 fn escaped_forms_are_struck_out() {
     let secret = "a\"b\\c/é\n d";
     for text in [
+        format!("\"{}\"", secret.as_bytes().escape_ascii()),
+        "\"a\"b\\c/é\\n d\"".to_owned(),
+        "\"a&quot;b\\c/&#233;&#10; d\"".to_owned(),
         serde_json::to_string(secret).unwrap(),
         r#""a\"b\\c\/é\n d""#.to_owned(),
         r#""a\"b\\c/\u00e9\n d""#.to_owned(),
@@ -78,6 +82,38 @@ fn escaped_forms_are_struck_out() {
         redacted(&["hunter2"], "68756e74657232 68756E74657232"),
         "[redacted] [redacted]"
     );
+}
+
+#[test]
+fn a_secret_that_is_no_text_is_struck_out_as_bytes_and_as_a_text() {
+    let redactor = Redactor::new([&b"\0a\xff\xe9hunter2"[..]]);
+    for text in [
+        String::from_utf8_lossy(b"\0a\xff\xe9hunter2").into_owned(),
+        r"\0a\xff\xe9hunter2".to_owned(),
+        r"\x00a\xff\xe9hunter2".to_owned(),
+        "\\0a\u{fffd}\u{fffd}hunter2".to_owned(),
+        "\\u{0}a\u{fffd}\u{fffd}hunter2".to_owned(),
+        "%00a%FF%E9hunter2".to_owned(),
+    ] {
+        assert_eq!(redactor.redact(&format!("<{text}>")), "<[redacted]>", "{text}");
+    }
+}
+
+#[test]
+fn base64_is_struck_out_where_it_is_escaped_too() {
+    let encoded = STANDARD_NO_PAD.encode("??>hunter>??");
+    assert!(encoded.contains('/'), "{encoded}");
+    let (slashes, percent) = (
+        encoded.replace('/', r"\/"),
+        encoded.replace('/', "%2F").replace('+', "%2B"),
+    );
+    for text in [slashes, percent] {
+        assert_eq!(
+            redacted(&["??>hunter>??"], &format!("<{text}>")),
+            "<[redacted]>",
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -138,6 +174,11 @@ fn a_secret_that_was_cut_off_is_struck_out_as_far_as_it_goes() {
         "it said `[redacted]s`"
     );
     assert_eq!(redactor.redact("it said `correct`"), "it said `correct`");
+    assert_eq!(
+        redactor.redact(r"it said `correct\x20hor\x7…"),
+        "it said `[redacted]…"
+    );
+    assert_eq!(redactor.redact(r"it said `cor\x7"), "it said `[redacted]");
     for mark in ["…", "...", ""] {
         assert_eq!(
             redactor.redact(&format!("it said `xxcorr{mark}")),

@@ -1,0 +1,153 @@
+//! Strikes secrets out of texts, in all the forms they are likely to take on their way into a message. What the forms are
+//! lives in `form`, how bytes are escaped in `spelled`. Pure.
+
+mod form;
+#[cfg(test)]
+mod fuzz;
+mod pairs;
+mod spelled;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+pub use form::{Form, in_base64};
+use pairs::Pairs;
+
+/// What stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+/// What stands for a name that holds a secret: itself a name, dotted lower case.
+pub const REDACTED_NAME: &str = "redacted";
+
+/// Knows what must not be shown and strikes it out.
+///
+/// Looked for are the bytes, each of them as it is, behind a backslash as JSON, Rust (`Debug`, `escape_ascii`) and C
+/// write it, percent-encoded (RFC 3986 section 2.1, also `+` for a space), or as a character reference of HTML; and, from
+/// 4 bytes on, all of them in hexadecimal and base64 (RFC 4648 sections 4 and 5), alone or in the middle of a longer
+/// base64 text, which is struck out whole. Of a secret that was cut off, 8 bytes are struck out anywhere, and 3 right
+/// before `…`, `...` or the end of the text; texts are redacted before we shorten them.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// What it was made of; clones share it.
+    shared: Arc<Forms>,
+    /// What was added since.
+    added: Forms,
+}
+
+/// Forms, and what tells of most texts at a glance that none of them is there.
+#[derive(Clone, Default)]
+struct Forms {
+    forms: Vec<Form>,
+    /// How they begin, those that are looked for in names.
+    in_names: Vec<Zeroizing<String>>,
+    pairs: Pairs,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let forms = self.both().map(|forms| forms.forms.len());
+        formatter
+            .debug_struct("Redactor")
+            .field("forms", &forms.iter().sum::<usize>())
+            .finish()
+    }
+}
+
+impl Redactor {
+    /// A redactor of these secrets. Empty ones are ignored.
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
+        let mut forms = Forms::default();
+        secrets.into_iter().for_each(|secret| forms.add(secret, &[]));
+        Self {
+            shared: Arc::new(forms),
+            added: Forms::default(),
+        }
+    }
+
+    /// Adds something else that must not be shown, such as what a secret was turned into.
+    pub fn add(&mut self, sensitive: &[u8]) {
+        self.added.add(sensitive, &self.shared.forms);
+    }
+
+    fn both(&self) -> [&Forms; 2] {
+        [&self.shared, &self.added]
+    }
+
+    /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let forms = self.both().into_iter().filter(|forms| forms.may_be_in(text));
+        let mut found: Vec<Range<usize>> = forms
+            .flat_map(|forms| &forms.forms)
+            .flat_map(|form| occurrences(form, text))
+            .collect();
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        found.sort_by_key(|range| range.start);
+        let mut redacted = String::with_capacity(text.len());
+        let mut covered_to = 0;
+        for range in found {
+            if range.start >= covered_to {
+                redacted.push_str(&text[covered_to..range.start]);
+                redacted.push_str(REDACTED);
+            }
+            covered_to = covered_to.max(range.end);
+        }
+        redacted.push_str(&text[covered_to..]);
+        Cow::Owned(redacted)
+    }
+
+    /// Whether a name, such as a measurement's, holds a secret or the first 8 bytes of one, in whatever case.
+    /// Shorter secrets are parts of too many names.
+    pub fn finds_in_name(&self, name: &str) -> bool {
+        let mut beginnings = self
+            .both()
+            .into_iter()
+            .flat_map(|forms| &forms.in_names)
+            .peekable();
+        if beginnings.peek().is_none() {
+            return false;
+        }
+        let name = name.to_ascii_lowercase();
+        beginnings.any(|beginning| name.contains(beginning.as_str()))
+    }
+}
+
+impl Forms {
+    /// Adds the forms of something that are not among these or `others`. Nothing has none.
+    fn add(&mut self, sensitive: &[u8], others: &[Form]) {
+        if sensitive.is_empty() {
+            return;
+        }
+        for form in Form::all_of(sensitive) {
+            if !self.forms.contains(&form) && !others.contains(&form) {
+                self.pairs.insert(form.spelled().bytes());
+                self.in_names.extend(form.in_names());
+                self.forms.push(form);
+            }
+        }
+    }
+
+    /// Whether there may be a form in a text, or as much of one as is struck out.
+    fn may_be_in(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        !self.forms.is_empty() && (spelled::may_be_escaped(text) || self.pairs.may_be_in(text))
+    }
+}
+
+/// Where the form, or as much of it as is struck out, stands, also where it overlaps itself.
+fn occurrences(form: &Form, text: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let starts = (0..bytes.len()).filter(|start| form.spelled().may_begin_with(bytes[*start]));
+    starts.filter_map(move |start| {
+        let length = form.length_in(&bytes[start..])?;
+        let range = form.around(bytes, start..start + length);
+        // A form whose bytes are no UTF-8 may agree with a part of a character.
+        Some(text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end))
+    })
+}

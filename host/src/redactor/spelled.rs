@@ -1,0 +1,307 @@
+//! What stands for some bytes in a text that may have escaped them: as JSON, Rust, C and Python do it behind backslashes,
+//! percent-encoded, as character references of HTML, each byte in a way of its own. Pure.
+
+use std::iter::Sum;
+
+use zeroize::Zeroizing;
+
+/// What escapes begin with.
+const MARKS: [u8; 3] = [b'\\', b'%', b'&'];
+/// The longest character reference that is read, in bytes: `&#1114111;`.
+const MAX_REFERENCE: usize = 10;
+
+/// Bytes that are looked for in every spelling. They are as secret as what they come from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Spelled {
+    bytes: Zeroizing<Vec<u8>>,
+    readings: Vec<Reading>,
+}
+
+/// For each mark, whether the mark itself stands for itself. Some escape what cannot be shown and leave backslashes as
+/// they are, others escape those as well, and one cannot tell from a text which it was.
+type Reading = [bool; MARKS.len()];
+
+/// A piece of a text that stands for some of the bytes: how many those are, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Piece {
+    /// How many bytes of those that are looked for.
+    pub wanted: usize,
+    /// How many bytes of the text.
+    pub written: usize,
+}
+
+impl Sum for Piece {
+    fn sum<I: Iterator<Item = Self>>(pieces: I) -> Self {
+        pieces.fold(Self::default(), |sum, piece| Self {
+            wanted: sum.wanted + piece.wanted,
+            written: sum.written + piece.written,
+        })
+    }
+}
+
+impl Spelled {
+    /// These bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut readings = vec![[false; MARKS.len()]];
+        for (place, mark) in MARKS.iter().enumerate() {
+            if bytes.contains(mark) {
+                let plain = readings.clone().into_iter().map(|mut reading| {
+                    reading[place] = true;
+                    reading
+                });
+                readings.extend(plain.collect::<Vec<_>>());
+            }
+        }
+        Self {
+            bytes: Zeroizing::new(bytes.to_vec()),
+            readings,
+        }
+    }
+
+    /// What is looked for.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether a text that stands for the first of the bytes may begin with this one.
+    pub fn may_begin_with(&self, byte: u8) -> bool {
+        let first = self.bytes.first();
+        MARKS.contains(&byte) || first.is_some_and(|first| stands_for(byte, *first))
+    }
+
+    /// As much of the bytes, from the first one on, as the text begins with.
+    pub fn beginning(&self, text: &[u8]) -> Piece {
+        let beginnings = self
+            .readings
+            .iter()
+            .map(|reading| self.pieces_by(text, *reading).sum());
+        beginnings.max().unwrap_or_default()
+    }
+
+    /// The pieces of which [`Spelled::beginning`] is the sum, each a byte or an escape.
+    pub fn pieces<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Piece> + 't {
+        let longest = |reading: &&Reading| self.pieces_by(text, **reading).sum::<Piece>();
+        let reading = self.readings.iter().max_by_key(longest);
+        reading
+            .into_iter()
+            .flat_map(|reading| self.pieces_by(text, *reading))
+    }
+
+    fn pieces_by<'t>(&'t self, text: &'t [u8], reading: Reading) -> impl Iterator<Item = Piece> + 't {
+        let (mut wanted, mut written) = (&self.bytes[..], text);
+        std::iter::from_fn(move || {
+            let piece = piece(wanted, written, reading)?;
+            wanted = &wanted[piece.wanted..];
+            written = &written[piece.written..];
+            Some(piece)
+        })
+    }
+}
+
+/// Whether a text may have something in it that is escaped.
+pub(super) fn may_be_escaped(text: &[u8]) -> bool {
+    text.iter().any(|byte| MARKS.contains(byte))
+}
+
+/// How much of a text, from its beginning on, may be an escape whose end is missing.
+pub(super) fn broken_escape(text: &[u8]) -> usize {
+    let Some((_, rest)) = text.split_first().filter(|(mark, _)| MARKS.contains(mark)) else {
+        return 0;
+    };
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"#{".contains(byte);
+    1 + rest.iter().take(MAX_REFERENCE).take_while(is_part).count()
+}
+
+/// The first piece of the text, if it stands for the first of the wanted bytes.
+fn piece(wanted: &[u8], text: &[u8], reading: Reading) -> Option<Piece> {
+    let (&first, &written) = (wanted.first()?, text.first()?);
+    let mark = MARKS.iter().position(|mark| *mark == written);
+    let is_plain = mark.is_none_or(|place| reading[place] && first == written);
+    if is_plain {
+        return stands_for(written, first).then_some(Piece {
+            wanted: 1,
+            written: 1,
+        });
+    }
+    let (escaped, length) = escape(text)?;
+    let mut buffer = [0; 4];
+    let bytes = escaped.bytes(&mut buffer);
+    wanted.starts_with(bytes).then_some(Piece {
+        wanted: bytes.len(),
+        written: length,
+    })
+}
+
+/// Whether a byte of a text stands for this one: also `+` for a space, as in forms of the web
+/// (`application/x-www-form-urlencoded`).
+fn stands_for(written: u8, wanted: u8) -> bool {
+    written == wanted || (written == b'+' && wanted == b' ')
+}
+
+/// What an escape stands for.
+#[derive(Clone, Copy)]
+enum Escaped {
+    Byte(u8),
+    Character(char),
+}
+
+impl Escaped {
+    fn bytes(self, buffer: &mut [u8; 4]) -> &[u8] {
+        match self {
+            Self::Byte(byte) => {
+                buffer[0] = byte;
+                &buffer[..1]
+            }
+            Self::Character(character) => character.encode_utf8(buffer).as_bytes(),
+        }
+    }
+}
+
+/// The escape that a text begins with, and its length.
+fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
+    match text {
+        [b'%', digits @ ..] => Some((Escaped::Byte(byte(digits)?), 3)),
+        [b'&', rest @ ..] => {
+            reference(rest).map(|(character, length)| (Escaped::Character(character), length + 1))
+        }
+        [b'\\', b'x', digits @ ..] => Some((Escaped::Byte(byte(digits)?), 4)),
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let length = rest.iter().take(7).position(|byte| *byte == b'}')?;
+            let character = char::from_u32(number(&rest[..length], 16)?)?;
+            Some((Escaped::Character(character), length + 4))
+        }
+        [b'\\', b'u', digits @ ..] => {
+            utf16(digits).map(|(character, length)| (Escaped::Character(character), length + 2))
+        }
+        [b'\\', letter, ..] => named(*letter).map(|byte| (Escaped::Byte(byte), 2)),
+        _ => None,
+    }
+}
+
+/// What a backslash makes of the character behind it.
+fn named(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'0' => 0,
+        b'a' => 0x07,
+        b'b' => 0x08,
+        b't' => b'\t',
+        b'n' => b'\n',
+        b'v' => 0x0b,
+        b'f' => 0x0c,
+        b'r' => b'\r',
+        b'e' => 0x1b,
+        mark if mark.is_ascii_punctuation() || mark == b' ' => mark,
+        _ => return None,
+    })
+}
+
+/// A character by its units of UTF-16, of which the second one is behind `\u` as the first one was (RFC 8259 section 7).
+fn utf16(digits: &[u8]) -> Option<(char, usize)> {
+    let first = number(digits.get(..4)?, 16)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((character, 4));
+    }
+    let second = digits.get(4..)?.strip_prefix(b"\\u")?;
+    let units = [first, number(second.get(..4)?, 16)?].map(|unit| u16::try_from(unit).ok());
+    let character = char::decode_utf16(units.into_iter().flatten()).next()?.ok()?;
+    Some((character, 10))
+}
+
+/// A character reference without its `&` (HTML section 13.5), by number or one of the five that have to be escaped.
+fn reference(text: &[u8]) -> Option<(char, usize)> {
+    let length = text.iter().take(MAX_REFERENCE).position(|byte| *byte == b';')?;
+    let character = match &text[..length] {
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        b"quot" => '"',
+        b"apos" => '\'',
+        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(number(digits, 16)?)?,
+        [b'#', digits @ ..] => char::from_u32(number(digits, 10)?)?,
+        _ => return None,
+    };
+    Some((character, length + 1))
+}
+
+/// A byte of two hexadecimal digits.
+fn byte(digits: &[u8]) -> Option<u8> {
+    u8::try_from(number(digits.get(..2)?, 16)?).ok()
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    let all_are_digits = digits.iter().all(|digit| char::from(*digit).is_digit(radix));
+    let text = str::from_utf8(digits).ok().filter(|_| all_are_digits)?;
+    u32::from_str_radix(text, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much of the bytes the text stands for, and how much of the text that is.
+    fn beginning(bytes: &[u8], text: &str) -> (usize, usize) {
+        let Piece { wanted, written } = Spelled::new(bytes).beginning(text.as_bytes());
+        (wanted, written)
+    }
+
+    #[test]
+    fn every_byte_may_be_written_in_its_own_way() {
+        let secret = "a\t\"\\%&é\u{1f600} z".as_bytes();
+        for text in [
+            "a\t\"\\%&é\u{1f600} z",
+            r#"a\t\"\\%&é😀 z"#,
+            r#"a\t"\%&é😀 z"#,
+            r"a\x09\x22\x5c\x25\x26\xc3\xa9\xf0\x9f\x98\x80\x20z",
+            r"\u0061\u0009\u0022\u005C\u0025\u0026\u00e9\ud83d\ude00 z",
+            r"a\u{9}\u{22}\u{5c}\u{25}\u{26}\u{e9}\u{1f600}\u{20}z",
+            "a%09%22%5C%25%26%C3%a9%F0%9f%98%80+z",
+            "a&#9;&quot;\\%&amp;é&#x1F600; z",
+            "a&#x9;\\\"%5c%25&amp;\\xc3\\xa9\\u{1f600}%20z",
+        ] {
+            assert_eq!(beginning(secret, text), (secret.len(), text.len()), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_goes_as_far_as_the_text_agrees() {
+        for (bytes, text, expected) in [
+            (&b"abc"[..], "abd", (2, 2)),
+            (b"abc", "", (0, 0)),
+            (b"abc", r"a\x62\x6", (2, 5)),
+            (b"a\nb", r"a\nc", (2, 3)),
+            (b"a\\nb", r"a\nb", (4, 4)),
+            (b"a\\nb", r"a\\nb", (4, 5)),
+            (b"\0\x010", r"\0\x010", (3, 7)),
+            ("é".as_bytes(), r"\xc3", (1, 4)),
+            (b"\xff\xfe", r"\xff%FE", (2, 7)),
+            (b"%41", "%41", (3, 3)),
+            (b"&amp;", "&amp;", (5, 5)),
+            (b"&amp;", "&amp;amp;", (5, 9)),
+        ] {
+            assert_eq!(beginning(bytes, text), expected, "{bytes:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stands_for_nothing_else() {
+        for text in [
+            r"\",
+            r"\q",
+            r"\x4",
+            r"\xg1",
+            r"\u{}",
+            r"\u{110000}",
+            r"\u12",
+            r"\ud83d",
+            "%",
+            "%4",
+            "&;",
+            "&#;",
+            "&#x;",
+            "&lt",
+        ] {
+            assert_eq!(beginning(b"A", text), (0, 0), "{text}");
+            assert_eq!(escape(text.as_bytes()).map(|(_, length)| length), None, "{text}");
+        }
+    }
+}
