@@ -380,6 +380,54 @@ fn a_command_line_that_means_nothing_is_refused() {
 }
 
 #[test]
+fn an_option_that_would_not_be_applied_is_refused() {
+    let of_one_check = [
+        "--set=url=http://127.0.0.1/",
+        "--secret=bearer=env:TOKEN",
+        "--deadline=5s",
+        "--allow=127.0.0.1:1",
+        "--ca-file=missing.pem",
+        "--plugins-dir=missing",
+    ];
+    let of_files = ["--check=missing"];
+    let of_live_runs = [
+        "--disable=net.connect",
+        "--fault=net.read=reset",
+        "--record=again",
+    ];
+    let replay = "--replay=missing";
+    let pairs = of_one_check
+        .map(|option| ["bedcheck.toml", option])
+        .into_iter()
+        .chain(of_files.map(|option| ["--plugin=http", option]))
+        .chain([
+            ["bedcheck.toml", "--plugin=http"],
+            ["bedcheck.toml", replay],
+            ["--plugin=http", replay],
+        ])
+        .chain(
+            [&of_one_check[..], &of_files, &of_live_runs]
+                .concat()
+                .into_iter()
+                .map(|option| [replay, option]),
+        );
+    for pair in pairs {
+        let finished = Program::new(["run"].iter().chain(&pair))
+            .file("bedcheck.toml", checked())
+            .finish();
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (Some(64), ""),
+            "{pair:?}: {finished:#?}"
+        );
+        assert!(
+            finished.stderr.contains(" cannot be used with"),
+            "{pair:?}: {finished:#?}"
+        );
+    }
+}
+
+#[test]
 fn all_problems_of_a_configuration_are_told_at_once_whoever_finds_them() {
     let said = refused_with(
         r#"

@@ -200,41 +200,56 @@ Examples:
 Exit codes: 0 nothing is wrong, 2 something is wrong with the plugin (with --once: the run did not pass),
 64 bad settings, script or command line.";
 
+/// What asks for one check without a file: it goes neither with a file, which says all of that itself, nor with a recording.
+/// Where the argument that another one `requires` conflicts with one that is there, clap asks for nothing: so each of these
+/// is told what it does not go with.
+const ONE_CHECK: [&str; 7] = [
+    "plugin",
+    "set",
+    "secret",
+    "deadline",
+    "allow",
+    "ca_file",
+    "plugins_dir",
+];
+/// What else goes with live runs only.
+const LIVE: [&str; 5] = ["file", "check", "disable", "fault", "record"];
+
 /// `bedcheck run`.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArguments {
     /// The configuration file.
-    #[arg(required_unless_present_any = ["plugin", "replay"], conflicts_with = "plugin")]
+    #[arg(required_unless_present_any = ["plugin", "replay"], conflicts_with_all = ONE_CHECK)]
     pub file: Option<PathBuf>,
     /// Run this check only; can be given several times.
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ONE_CHECK)]
     pub check: Vec<String>,
     /// Run one check of this plugin, without a file.
     #[arg(long, value_name = "PLUGIN")]
     pub plugin: Option<String>,
     /// A setting of that check, such as `url=https://www.example.org/`; dots go deeper, and a value
     /// that is JSON is taken as such.
-    #[arg(long, value_name = "KEY=VALUE", requires = "plugin")]
+    #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// A setting that is a secret, and where that is read from: `KEY=env:VARIABLE` or `KEY=file:PATH`.
-    #[arg(long, value_name = "KEY=SOURCE", requires = "plugin")]
+    #[arg(long, value_name = "KEY=SOURCE")]
     pub secret: Vec<String>,
     /// The time the run has, such as `5s` or `300ms`.
-    #[arg(long, value_name = "DURATION", requires = "plugin")]
+    #[arg(long, value_name = "DURATION")]
     pub deadline: Option<String>,
     /// What that check may reach besides its own target, as in `allow` of a file.
-    #[arg(long, value_name = "HOST:PORT", requires = "plugin")]
+    #[arg(long, value_name = "HOST:PORT")]
     pub allow: Vec<String>,
     /// Switch a capability off, to see what becomes of the checks: `net.connect`, `net.datagram`, `net.tls` or `secrets`,
     /// or only for some with `plugin:NAME=net.tls` or `check:NAME=net.tls`; can be given several times.
     #[arg(long, value_name = "CAPABILITY")]
     pub disable: Vec<String>,
     /// Trust the authorities in this PEM file instead of the system's.
-    #[arg(long, value_name = "FILE", requires = "plugin")]
+    #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// A folder of further plugins.
-    #[arg(long, value_name = "FOLDER", requires = "plugin")]
+    #[arg(long, value_name = "FOLDER")]
     pub plugins_dir: Option<PathBuf>,
     /// A failure to inject, such as `net.read#3=reset` or `phase:select=delay 3s`; can be given several
     /// times.
@@ -247,7 +262,7 @@ pub struct RunArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["file", "plugin", "fault", "record"]
+        conflicts_with_all = ONE_CHECK.into_iter().chain(LIVE)
     )]
     pub replay: Option<PathBuf>,
     /// How reports are shown.
@@ -290,11 +305,66 @@ pub enum Format {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    /// What can be run, and which options go with it besides `--format`.
+    const RUNS: [(&[&str], &[&str]); 3] = [
+        (
+            &["checks.toml"],
+            &["--check=a", "--disable=secrets", "--fault=net.read", "--record=r"],
+        ),
+        (
+            &["--plugin=http"],
+            &[
+                "--set=a=b",
+                "--secret=a=env:B",
+                "--deadline=5s",
+                "--allow=a:1",
+                "--ca-file=a.pem",
+                "--plugins-dir=plugins",
+                "--disable=secrets",
+                "--fault=net.read",
+                "--record=r",
+            ],
+        ),
+        (&["--replay=r"], &[]),
+    ];
+
+    fn refused(arguments: &[&[&str]]) -> Option<ErrorKind> {
+        let all = [&["bedcheck", "run", "--format=json"], &arguments.concat()[..]].concat();
+        Arguments::try_parse_from(all).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn an_option_that_would_not_be_applied_is_refused() {
+        let options = RUNS.iter().flat_map(|(_, options)| *options);
+        for (what, own) in RUNS {
+            for option in options.clone() {
+                let wanted = (!own.contains(option)).then_some(ErrorKind::ArgumentConflict);
+                assert_eq!(refused(&[what, &[option]]), wanted, "{what:?} {option}");
+            }
+            assert_eq!(refused(&[what, own]), None, "{what:?}");
+            for (other, _) in RUNS {
+                let wanted = (other != what).then_some(ErrorKind::ArgumentConflict);
+                let both = if other == what {
+                    refused(&[what])
+                } else {
+                    refused(&[what, other])
+                };
+                assert_eq!(both, wanted, "{what:?} {other:?}");
+            }
+        }
+        for option in options {
+            let kind = refused(&[&[option]]);
+            assert_eq!(kind, Some(ErrorKind::MissingRequiredArgument), "{option}");
+        }
     }
 }
