@@ -6,8 +6,9 @@
 mod report;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -570,17 +571,57 @@ fn a_recording_goes_where_there_was_one_before() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let path = folder.path().join("recording");
     fs::write(&path, "something else").expect("it can be written");
-    let finished = Program::new(["run", "--plugin", "http", "--set", "url=http://127.0.0.1:1/"])
-        .argument("--record")
-        .argument(&path)
-        .finish();
+    let finished = recorded_at(&path);
     assert_eq!(finished.code, Some(2), "{finished:#?}");
     assert_eq!(replay(&path).code, Some(2));
 }
 
 #[test]
-fn a_recording_that_cannot_be_written_is_told() {
-    let finished = Program::new([
+fn a_recording_goes_where_a_link_leads() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&file, "something else").expect("it can be written");
+    symlink("file", &link).expect("it can be made");
+    let finished = recorded_at(&link);
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    assert!(link.is_symlink());
+    assert_eq!(replay(&file).code, Some(2));
+}
+
+#[test]
+fn a_recording_takes_the_place_of_nothing_but_a_file() {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let [pipe, to_pipe, to_nothing] = ["pipe", "to-pipe", "to-nothing"].map(|name| folder.path().join(name));
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    assert!(made.success());
+    symlink("pipe", &to_pipe).expect("it can be made");
+    symlink("nothing", &to_nothing).expect("it can be made");
+    for (path, found) in [
+        (folder.path(), "something that is no file"),
+        (&pipe, "something that is no file"),
+        (&to_pipe, "something that is no file"),
+        (&to_nothing, "a link to nothing"),
+    ] {
+        let finished = recorded_at(path);
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (Some(64), ""),
+            "{finished:#?}"
+        );
+        assert_eq!(
+            finished.stderr,
+            format!(
+                "--record: `{}`: found {found}, wanted a file, or nothing\n",
+                path.display()
+            )
+        );
+    }
+    let is_pipe = fs::metadata(&to_pipe).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    assert!(is_pipe && to_pipe.is_symlink() && to_nothing.is_symlink());
+}
+
+fn recorded_at(path: &Path) -> Finished {
+    Program::new([
         "run",
         "--plugin",
         "http",
@@ -588,8 +629,13 @@ fn a_recording_that_cannot_be_written_is_told() {
         "url=http://127.0.0.1:1/",
         "--record",
     ])
-    .argument("/nonexistent/recording")
-    .finish();
+    .argument(path)
+    .finish()
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_told() {
+    let finished = recorded_at(Path::new("/nonexistent/recording"));
     assert_eq!(finished.code, Some(3), "{finished:#?}");
     assert!(
         finished

@@ -20,6 +20,11 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     if let Some(file) = &arguments.replay {
         return on_runtime(Threads::Several, replay::replay(file, arguments.format));
     }
+    if let Some(file) = &arguments.record
+        && let Err(error) = Recording::destination(file)
+    {
+        return refuse(&format!("--record: `{}`: {error}", file.display()));
+    }
     match Asked::of(&arguments) {
         Ok(asked) => on_runtime(asked.threads(), run_asked(&arguments, asked)),
         Err(rendered) => refuse(&rendered),

@@ -2,8 +2,9 @@
 //! first run of it, and for each run its head, its entries and its report.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -71,12 +72,33 @@ struct Component {
 }
 
 impl Recording {
-    /// Writes the recording to a file that only its owner can read. There is the whole file or none.
+    /// The file that a recording at this path is written to: where a link leads, in its place.
+    ///
+    /// # Errors
+    ///
+    /// When there is something that is no file: it would be gone.
+    pub fn destination(path: &Path) -> io::Result<PathBuf> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => path.canonicalize(),
+            Ok(_) => Err(io::Error::other(
+                "found something that is no file, wanted a file, or nothing",
+            )),
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => Err(io::Error::other(
+                "found a link to nothing, wanted a file, or nothing",
+            )),
+            // Whatever else is wrong is told when it is written.
+            Err(_) => Ok(path.to_owned()),
+        }
+    }
+
+    /// Writes the recording to the [`destination`](Self::destination) of a path, which only its owner can read. There is
+    /// the whole file or none.
     ///
     /// # Errors
     ///
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        let path = Self::destination(path)?;
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
@@ -128,7 +150,7 @@ impl Recording {
     /// When the file cannot be read, or is no recording: the line that is wrong.
     pub fn read(path: &Path) -> Result<Self, FileError> {
         let mut text = String::new();
-        let read = std::fs::File::open(path)?
+        let read = fs::File::open(path)?
             .take(MAX_FILE + 1)
             .read_to_string(&mut text)?;
         if read as u64 > MAX_FILE {
