@@ -1,7 +1,10 @@
 //! The promise: `bedcheck import` turns a configuration of blackbox_exporter into ours, copies no secret, tells with
 //! its line whatever it could not turn, and ends with a code that says whether that was anything.
 
+use std::process::Command;
+
 use bedcheck_tests::Program;
+use bedcheck_tests::program::executable;
 
 /// A configuration in which everything can be turned.
 const WHOLE: &str = r#"
@@ -165,6 +168,28 @@ fn the_output_is_a_new_file() {
         finished.stderr,
         "ours.toml: found something there, wanted a file to make\n"
     );
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_not_left_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("blackbox.yml"), WHOLE).expect("written");
+    // A limit instead of a full disk: the shell has the signal ignored that would tell of it.
+    let ended = Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 0; exec \"$0\" import blackbox.yml --output=ours.toml",
+        ])
+        .arg(executable())
+        .current_dir(&folder)
+        .output()
+        .expect("there is a shell");
+    assert_eq!(ended.status.code(), Some(64), "{ended:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&ended.stderr),
+        "ours.toml: File too large (os error 27)\n"
+    );
+    assert!(!folder.path().join("ours.toml").exists());
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 #[path = "output/command_line.rs"]
 mod command_line;
+#[path = "output/unwritable.rs"]
+mod unwritable;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -89,7 +89,7 @@ Examples:
 Passwords and tokens are not copied: they become names of secrets, and it is told what to put where.
 
 Exit codes: 0 everything was turned, 1 something was left out (each is told on the standard error and in a
-comment), 64 the file cannot be read.";
+comment), 3 the standard output cannot be written, 64 the file cannot be read, or that of `--output` not written.";
 
 const SERVE_HELP: &str = "\
 TERM and INT end it, after the runs under way or `serve.drain`; a second one at once. HUP loads the configuration

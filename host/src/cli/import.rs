@@ -1,7 +1,7 @@
 //! `bedcheck import`: reads a configuration of blackbox_exporter, writes ours, and says what could not be turned.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -69,14 +69,18 @@ fn read(file: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "found bytes that are no UTF-8, wanted YAML".to_owned())
 }
 
-/// Writes a file that is not there yet: an edited one is not written over.
+/// Writes a file that is not there yet, whole or not at all: an edited one is not written over.
 fn write_new(file: &Path, text: &str) -> Result<(), String> {
-    let mut options = fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).open(file);
-    opened
-        .and_then(|mut opened| opened.write_all(text.as_bytes()))
-        .map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => "found something there, wanted a file to make".to_owned(),
-            _ => error.to_string(),
+    let write = || -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let mut opened = options.write(true).create_new(true).open(file)?;
+        opened.write_all(text.as_bytes()).inspect_err(|_| {
+            // What is there is ours. That it cannot be written is worth more than that it stays.
+            let _ = fs::remove_file(file);
         })
+    };
+    write().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => "found something there, wanted a file to make".to_owned(),
+        _ => error.to_string(),
+    })
 }

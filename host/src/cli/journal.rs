@@ -1,11 +1,10 @@
 //! `bedcheck journal`: the kept reports, shown, followed and verified. The daemon may be writing meanwhile.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anstream::AutoStream;
 use clap::{Args, Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -83,7 +82,8 @@ Examples:
   bedcheck journal --follow --format json | jq -c '[.check, .outcome]'
   bedcheck journal export checks.toml --since 2h
 
-Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 64 bad command line, or no journal.";
+Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 3 the standard output cannot be written; 64 bad
+command line, or no journal.";
 
 const EXPORT_HELP: &str = "\
 Exit codes: 0 the collector took all; 1 it refused or rejected something, or something is damaged; 3 it does not answer;
@@ -202,7 +202,7 @@ fn show(dir: &Path, selection: &Selection, format: Shown, follow: bool) -> io::R
                         Shown::Json => output::report(&report, Format::Json, &look),
                         Shown::Waterfall => output::report(&report, Format::Text, &look),
                     };
-                    if !is_taken(&text) {
+                    if !output::is_heard(&text) {
                         return Ok(code);
                     }
                     continue;
@@ -222,12 +222,6 @@ pub(super) fn reader(dir: &Path, selection: &Selection) -> io::Result<Reader> {
         Some(since) => Reader::since(dir, since),
         None => Ok(Reader::new(dir, Sequence::NONE)),
     }
-}
-
-/// Writes to standard output; whether there is still somebody who reads it.
-fn is_taken(text: &str) -> bool {
-    let mut out = AutoStream::auto(io::stdout().lock());
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// A run in one line.

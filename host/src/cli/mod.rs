@@ -47,7 +47,11 @@ pub fn execute(arguments: Arguments) -> ExitCode {
         trace::start();
     }
     open_files::raise();
-    match arguments.command {
+    output::ending(obey(arguments.command))
+}
+
+fn obey(command: Command) -> ExitCode {
+    match command {
         Command::Run(arguments) => run::run(*arguments),
         Command::Serve { file } => on_runtime(Threads::Several, serve::serve(file)),
         Command::Demo(arguments) => on_runtime(Threads::Several, demo::demo(arguments)),
@@ -67,12 +71,9 @@ pub fn execute(arguments: Arguments) -> ExitCode {
             command: PluginCommand::Compile(arguments),
         } => compile(&arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "bedcheck",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bedcheck", &mut script);
+            output::say(&String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
     }
@@ -80,10 +81,13 @@ pub fn execute(arguments: Arguments) -> ExitCode {
 
 /// Prints help, the version, or what is wrong with the command line.
 pub fn answer(answer: &clap::Error) -> ExitCode {
-    // There is nobody to tell that the terminal is gone.
-    let _ = answer.print();
+    let printed = answer.print();
     match answer.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output::is_taken(printed);
+            output::ending(ExitCode::SUCCESS)
+        }
+        // There is nobody to tell that the standard error is gone.
         _ => ExitCode::from(EXIT_USAGE),
     }
 }

@@ -1,19 +1,55 @@
-//! Standard output and standard error. A reader that has gone away is no failure of a check.
+//! Standard output and standard error. A reader of the output that has gone away wants no more of it, which is no failure;
+//! that it cannot be written for another reason is told once, and is the end of the command.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 
 use crate::outcome::Report;
 use crate::render::{Charset, Look, Palette, json, nagios, waterfall};
 
-use super::Format;
+use super::{EXIT_UNKNOWN, Format};
+
+/// Whether something that was said is lost.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output; colours are taken out where they are not wanted.
 pub(super) fn say(text: &str) {
+    is_heard(text);
+}
+
+/// The same, and whether more can be said.
+pub(super) fn is_heard(text: &str) -> bool {
     let mut out = AutoStream::auto(io::stdout().lock());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    // What waits for standard error may hold the output.
+    drop(out);
+    is_taken(written)
+}
+
+/// Whether what was written to standard output is there.
+pub(super) fn is_taken(written: io::Result<()>) -> bool {
+    let Err(error) = written else {
+        return true;
+    };
     // A closed pipe is the reader's wish.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
+        complain(&format!(
+            "bedcheck: the standard output cannot be written: {error}"
+        ));
+    }
+    false
+}
+
+/// How a command ends that would have ended so: not well, if what it said is lost.
+pub(super) fn ending(code: ExitCode) -> ExitCode {
+    if LOST.load(Ordering::Relaxed) {
+        EXIT_UNKNOWN.into()
+    } else {
+        code
+    }
 }
 
 /// Writes a line to standard error.
