@@ -48,6 +48,19 @@ fn a_second_run_compiles_nothing() {
     assert!(second_used > first_used, "{first_used:?} {second_used:?}");
 }
 
+#[test]
+fn a_cache_that_cannot_be_used_is_said_and_done_without() {
+    let cache = tempfile::tempdir().expect("a folder");
+    let code = cache.path().join("code");
+    fs::write(&code, "no folder").expect("written");
+    let peer = plain_peer().serve();
+    let url = format!("http://127.0.0.1:{}/", peer.port());
+    let finished = fetch(&url).env("BEDCHECK_CACHE", cache.path()).finish();
+    assert_eq!(finished.report()["outcome"], "pass", "{finished:#?}");
+    let note = format!("note: `{}` cannot be used for compiled plugins: ", code.display());
+    assert!(finished.stderr.starts_with(&note), "{finished:#?}");
+}
+
 /// The files of kept code: which they are, and when they were last used.
 fn kept(cache: &Path) -> Vec<(u64, std::time::SystemTime)> {
     let files = fs::read_dir(cache.join("code")).expect("a folder of kept code");

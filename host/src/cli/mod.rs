@@ -33,7 +33,7 @@ use args::CompileArguments;
 
 use crate::config::{Config, Problem, Source};
 use crate::open_files;
-use crate::sandbox::{Compiler, Compiling, PrivateFolder, serve_compilation};
+use crate::sandbox::{Cache, Compiler, Compiling, serve_compilation};
 
 /// Bad configuration or command line: `EX_USAGE` of BSD's sysexits.
 const EXIT_USAGE: u8 = 64;
@@ -163,7 +163,7 @@ fn compiling() -> Compiling {
 /// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An
 /// empty `BEDCHECK_CACHE` switches the cache off. Without one, plugins are compiled anew, which takes some
 /// tenths of a second.
-fn cache() -> Option<PrivateFolder> {
+fn cache() -> Option<Cache> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let folder = variable("BEDCHECK_CACHE")
         .or_else(|| {
@@ -175,8 +175,8 @@ fn cache() -> Option<PrivateFolder> {
         })
         .or_else(|| Some(variable("HOME")?.join(".cache").join("bedcheck")))
         .filter(|folder| !folder.as_os_str().is_empty())?;
-    match PrivateFolder::new(&folder) {
-        Ok(folder) => Some(folder),
+    match Cache::new(&folder) {
+        Ok(cache) => Some(cache),
         Err(error) => {
             output::complain(&format!("note: {error}"));
             None

@@ -39,7 +39,7 @@ pub(super) async fn of(
     sha256: &str,
     notices: &mut Vec<String>,
 ) -> Result<Ready, LoadError> {
-    let name = match &sandbox.kept {
+    let name = match sandbox.kept() {
         None => None,
         Some(kept) => {
             let name = format!("{sha256}-{}", compatibility(&sandbox.engine));
@@ -83,7 +83,7 @@ async fn kept_code(sandbox: &Sandbox, kept: &CodeFolder, name: &str) -> Result<O
 impl Ready {
     /// Keeps the code if it is new, with a note of what the plugin said of itself.
     pub(super) async fn keep(self, sandbox: &Sandbox, note: &[u8], notices: &mut Vec<String>) {
-        let (Some(kept), Some(New { name, code })) = (&sandbox.kept, self.new) else {
+        let (Some(kept), Some(New { name, code })) = (sandbox.kept(), self.new) else {
             return;
         };
         if let Err(error) = write(kept, name, code, note.to_vec()).await {

@@ -43,6 +43,36 @@ const ENDING: &str = "code";
 #[derive(Debug, Clone)]
 pub(super) struct CodeFolder(PrivateFolder);
 
+/// Where is kept what the next start does not have to find out again.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PrivateFolder,
+    code: CodeFolder,
+}
+
+impl Cache {
+    /// Keeps it in a folder of our own, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the folder, or the one in it for compiled code, cannot be made, or others can write to it.
+    pub fn new(folder: &Path) -> Result<Self, FolderError> {
+        let folder = PrivateFolder::new(folder)?;
+        let code = CodeFolder::within(&folder)?;
+        Ok(Self { folder, code })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &PrivateFolder {
+        &self.folder
+    }
+
+    /// The compiled code in it.
+    pub(super) fn code(&self) -> &CodeFolder {
+        &self.code
+    }
+}
+
 /// What is found for a name.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -83,7 +113,7 @@ impl Code {
 
 impl CodeFolder {
     /// A folder of its own within one that is private.
-    pub(super) fn within(cache: &PrivateFolder) -> Result<Self, FolderError> {
+    fn within(cache: &PrivateFolder) -> Result<Self, FolderError> {
         PrivateFolder::new(&cache.as_path().join(ENDING)).map(Self)
     }
 

@@ -4,7 +4,7 @@
 use rustix::process::{Resource, getrlimit};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use super::PrivateFolder;
+use super::compiled::Cache;
 use super::compiler::Compiler;
 use super::description::DESCRIBE_LIMITS;
 
@@ -124,14 +124,14 @@ pub(super) enum Interruption {
 #[derive(Debug, Clone, Default)]
 pub struct Compiling {
     /// Where compiled code is kept; nowhere when absent.
-    pub cache: Option<PrivateFolder>,
+    pub cache: Option<Cache>,
     /// Where they are compiled.
     pub compiler: Compiler,
 }
 
-impl From<Option<PrivateFolder>> for Compiling {
+impl From<Option<Cache>> for Compiling {
     /// Here, and the code is kept in this folder.
-    fn from(cache: Option<PrivateFolder>) -> Self {
+    fn from(cache: Option<Cache>) -> Self {
         Self {
             cache,
             compiler: Compiler::Here,

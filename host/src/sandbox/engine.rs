@@ -6,11 +6,11 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::compiled::CodeFolder;
+use super::PrivateFolder;
+use super::compiled::{Cache, CodeFolder};
 use super::compiler::Compiler;
 use super::configuration::{EngineSettings, Interruption, engine, memory};
 use super::turns::Turns;
-use super::{FolderError, PrivateFolder};
 use crate::hostcalls::{self, RunState, Wasi};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
@@ -27,9 +27,7 @@ pub struct Sandbox {
     compiler: Compiler,
     /// Whether there are runs that compiling must leave room for.
     has_runs: AtomicBool,
-    /// The kept code, if any is.
-    pub(super) kept: Option<CodeFolder>,
-    cache: Option<PrivateFolder>,
+    cache: Option<Cache>,
     /// What the engine is built for.
     concurrency: u32,
     memory: u64,
@@ -39,14 +37,8 @@ pub struct Sandbox {
 
 /// The engine could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The engine cannot be made.
-    #[error("the sandbox cannot be set up: {0:#}")]
-    Engine(wasmtime::Error),
-    /// The folder for compiled code cannot be used.
-    #[error("the sandbox cannot be set up: {0}")]
-    Folder(FolderError),
-}
+#[error("the sandbox cannot be set up: {0:#}")]
+pub struct EngineError(wasmtime::Error);
 
 impl Sandbox {
     /// Sets the engine up and starts its ticker, if it has one, which ends with the engine.
@@ -55,14 +47,13 @@ impl Sandbox {
     ///
     /// When the machine cannot provide what the settings ask for, such as address space.
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        let (engine, reservation) = engine(settings).map_err(EngineError::Engine)?;
+        let (engine, reservation) = engine(settings).map_err(EngineError)?;
         let mut linker = Linker::new(&engine);
-        hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError::Engine)?;
+        hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError)?;
         let interruption = settings.purpose.interruption();
         if interruption == Interruption::Ticks {
-            start_ticker(&engine).map_err(|error| EngineError::Engine(error.into()))?;
+            start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
         }
-        let kept = settings.compiling.cache.as_ref().map(CodeFolder::within);
         Ok(Self {
             engine,
             interruption,
@@ -70,7 +61,6 @@ impl Sandbox {
             turns: Turns::new(),
             compiler: settings.compiling.compiler,
             has_runs: AtomicBool::new(false),
-            kept: kept.transpose().map_err(EngineError::Folder)?,
             cache: settings.compiling.cache.clone(),
             concurrency: settings.concurrency,
             memory: memory(settings),
@@ -106,7 +96,12 @@ impl Sandbox {
 
     /// Where is kept what the next start does not have to find out again; nowhere when absent.
     pub fn cache(&self) -> Option<&PrivateFolder> {
-        self.cache.as_ref()
+        self.cache.as_ref().map(Cache::folder)
+    }
+
+    /// The kept code, if any is.
+    pub(super) fn kept(&self) -> Option<&CodeFolder> {
+        self.cache.as_ref().map(Cache::code)
     }
 
     /// Whether there are runs.

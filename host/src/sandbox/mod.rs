@@ -20,6 +20,7 @@ mod turns;
 
 pub use attempt::{End, Finished, run, try_out};
 pub use cache::{FolderError, PrivateFolder};
+pub use compiled::Cache;
 pub use compiler::{Compiler, serve_compilation};
 pub use configuration::{Compiling, EngineSettings, Guests, Purpose};
 pub use description::{Description, Target, is_plugin_name};

@@ -1,7 +1,7 @@
 //! What of a plugin is kept beside its code, and used.
 
 use super::fuzz::component;
-use super::{Compiling, EngineSettings, LoadError, Plugin, PrivateFolder, Purpose, Sandbox, said};
+use super::{Cache, Compiling, EngineSettings, LoadError, Plugin, Purpose, Sandbox, said};
 use crate::bindings::exports::bedcheck::plugin::check;
 
 /// A plugin that describes itself: name, version, summary, no phases, schema, no capabilities, no target.
@@ -11,7 +11,7 @@ const TRAPS: &[u8] = b"\0\xa1\0\x00\x01\x09\x00\x03\x00\x02";
 
 fn sandbox() -> (tempfile::TempDir, Sandbox) {
     let parent = tempfile::tempdir().expect("a folder");
-    let folder = PrivateFolder::new(&parent.path().join("cache")).expect("private");
+    let folder = Cache::new(&parent.path().join("cache")).expect("private");
     let settings = EngineSettings {
         concurrency: 1,
         memory: 1 << 20,
@@ -55,7 +55,7 @@ async fn a_plugin_that_was_asked_what_it_is_is_not_run_to_be_asked_again() {
         target: check::Target::None,
     };
     let code = sandbox.engine.precompile_component(&bytes).expect("sound");
-    let kept = sandbox.kept.as_ref().expect("set");
+    let kept = sandbox.kept().expect("set");
     let note = said::to_bytes(&said);
     kept.write(&only_name(&sandbox), &code, &note).expect("ours");
     let plugin = Plugin::load(&sandbox, &bytes).await.expect("nobody asks it");

@@ -10,7 +10,7 @@ use bedcheck::config::{CommandLine, Config};
 use bedcheck::connection::Trust;
 use bedcheck::outcome::{Outcome, Report};
 use bedcheck::runner::{DefaultGrant, Preparation, Prepared, Runner};
-use bedcheck::sandbox::{Compiling, PrivateFolder};
+use bedcheck::sandbox::{Cache, Compiling};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ pub struct Written<'a> {
     /// The authority that TLS trusts, PEM; without it, the system's.
     pub authority: Option<&'a Path>,
     /// Where compiled code is kept, for a plugin that takes long to compile; without it, nowhere.
-    pub compiled: Option<PrivateFolder>,
+    pub compiled: Option<Cache>,
 }
 
 impl Check {

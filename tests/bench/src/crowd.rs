@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bedcheck::config::{Config, Source};
 use bedcheck::runner::{DefaultGrant, Preparation, Prepared, Runner};
-use bedcheck::sandbox::PrivateFolder;
+use bedcheck::sandbox::Cache;
 use tokio::runtime::Runtime;
 
 /// Checks that are ready, and where they run.
@@ -28,7 +28,7 @@ impl Crowd {
     pub fn prepare(
         text: &str,
         plugins: Option<&Path>,
-        kept: Option<PrivateFolder>,
+        kept: Option<Cache>,
         at_once: usize,
         runtime: &Runtime,
     ) -> Result<Self, String> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bedcheck::outcome::Outcome;
-use bedcheck::sandbox::PrivateFolder;
+use bedcheck::sandbox::Cache;
 use bedcheck_tests::component::Component;
 use tokio::runtime::Runtime;
 
@@ -258,7 +258,7 @@ impl Ground {
     }
 
     fn crowd(&self, text: &str, plugins: Option<&Path>) -> Result<Crowd, String> {
-        let kept = PrivateFolder::new(&self.folder.join("kept")).map_err(|error| error.to_string())?;
+        let kept = Cache::new(&self.folder.join("kept")).map_err(|error| error.to_string())?;
         Crowd::prepare(text, plugins, Some(kept), AT_ONCE, &self.runtime)
     }
 

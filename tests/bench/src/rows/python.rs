@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bedcheck::sandbox::PrivateFolder;
+use bedcheck::sandbox::Cache;
 
 use crate::bench::Bench;
 use crate::check::{self, Check, Written, at_a_time};
@@ -34,7 +34,7 @@ pub(super) fn row() -> Row {
 fn set_up(bench: &Bench) -> Result<Stand, Unmeasured> {
     let (target, runtime) = (bench.target()?, check::runtime(1)?);
     let address = target.addresses().http;
-    let compiled = PrivateFolder::new(&Path::new(TOOLS).join("compiled"));
+    let compiled = Cache::new(&Path::new(TOOLS).join("compiled"));
     let written = Written {
         plugin: "http-status",
         set: &[

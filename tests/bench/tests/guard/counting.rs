@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bedcheck::config::{Config, Source};
 use bedcheck::outcome::Outcome;
 use bedcheck::runner::{DefaultGrant, Preparation, Prepared, Runner};
-use bedcheck::sandbox::{Compiling, PrivateFolder};
+use bedcheck::sandbox::{Cache, Compiling};
 use bedcheck_bench::check::runtime;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub(crate) fn serve(file: &Path, kept_code: &Path) -> Result<(), String> {
     let runtime = runtime(1)?;
     let source = Source::read(file).map_err(|problems| problems.to_string())?;
     let config = Config::parse(&source).map_err(|problems| problems.to_string())?;
-    let kept_code = PrivateFolder::new(kept_code).map_err(|error| error.to_string())?;
+    let kept_code = Cache::new(kept_code).map_err(|error| error.to_string())?;
     let compiling = Compiling::from(Some(kept_code));
     let preparing = Preparation::new(&config, Vec::new(), DefaultGrant::OwnTarget, compiling);
     let preparation = runtime

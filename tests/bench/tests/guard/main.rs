@@ -16,7 +16,7 @@ use std::process::{ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bedcheck::sandbox::PrivateFolder;
+use bedcheck::sandbox::Cache;
 use bedcheck_bench::bounds::{Bounds, Counts};
 use bedcheck_bench::check::{self, Check, Written, at_a_time};
 use bedcheck_bench::native::Peer;
@@ -294,7 +294,7 @@ fn cpu_against_native(addresses: &Addresses) -> Result<f64, String> {
     let written = Written {
         plugin: "http",
         set: &[format!("url=http://{}/", addresses.http)],
-        compiled: PrivateFolder::new(&kept_code()).ok(),
+        compiled: Cache::new(&kept_code()).ok(),
         ..Written::default()
     };
     let check = Arc::new(Check::prepare(&written, &runtime)?);
