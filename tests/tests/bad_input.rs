@@ -6,6 +6,9 @@ mod faults;
 #[path = "bad_input/plugins.rs"]
 mod plugins;
 
+use std::path::Path;
+
+use bedcheck_tests::certificates::Certificates;
 use bedcheck_tests::script::Script;
 use bedcheck_tests::{Program, bedcheck};
 
@@ -129,6 +132,66 @@ fn what_the_daemon_needs_for_itself_is_told_by_validate_as_well() {
             assert_eq!((finished.code, &finished.stderr), (Some(64), &said), "{command}");
         }
     }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_shown_is_told_by_validate_as_well() {
+    let certificates = Certificates::new();
+    let (shown, other) = (certificates.valid(), certificates.self_signed());
+    let table = |certificate: &Path, key: &Path| {
+        format!(
+            "journal.enabled = false\nhttp.listen = \"127.0.0.1:0\"\n\
+             http.tls = {{ certificate = {certificate:?}, key = {key:?} }}\n{}",
+            checked()
+        )
+    };
+    let missing = Path::new("/nonexistent/file.pem");
+    let not_found = "`/nonexistent/file.pem`: No such file or directory (os error 2)";
+    for (certificate, key, said) in [
+        (missing, &*shown.key_file, not_found),
+        (&shown.certificate_file, missing, not_found),
+        (&shown.key_file, &shown.key_file, "wanted certificates in PEM"),
+        (&shown.certificate_file, &other.key_file, "cannot be used: "),
+    ] {
+        let call = |command| {
+            let finished = Program::new([command, "bedcheck.toml"])
+                .file("bedcheck.toml", table(certificate, key))
+                .finish();
+            assert_eq!(
+                (finished.code, finished.stdout.as_str()),
+                (Some(64), ""),
+                "{command}: {finished:#?}"
+            );
+            finished.stderr
+        };
+        let told = call("validate");
+        assert!(told.starts_with("http.tls: ") && told.contains(said), "{told}");
+        assert!(call("serve").ends_with(&told), "{told}");
+    }
+}
+
+#[test]
+fn everything_that_the_daemon_needs_for_itself_is_told_at_once() {
+    let configuration = format!(
+        "[heartbeat]\nurl = {{ secret = \"own\" }}\n[sentry]\ndsn = {{ secret = \"own\" }}\n\
+         [http]\nlisten = \"127.0.0.1:0\"\ntls = {{ certificate = \"missing.pem\", key = \"missing.pem\" }}\n\
+         [secrets]\nown = {{ file = \"text\" }}\n{}",
+        checked()
+    );
+    let finished = Program::new(["validate", "bedcheck.toml"])
+        .file("bedcheck.toml", configuration)
+        .file("text", "neither")
+        .finish();
+    let begins: Vec<_> = finished
+        .stderr
+        .lines()
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    assert_eq!(
+        begins,
+        ["the heartbeat of `the runner`", "`sentry.dsn`", "http.tls"],
+        "{finished:#?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What one reading of the configuration, or one change of plugins, comes to: checks that are prepared, and where
 //! they run. A generation does not change; a change makes another one, which shares what stays the same.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::board::CheckFacts;
 use super::heartbeat::{Heartbeat, Heartbeats};
 use super::watching::ConfiguredHeartbeats;
-use crate::config::{Check, Config, Http, SecretName, Source};
+use crate::config::{Check, Config, Http, Source};
 use crate::policy::state::StateSettings;
 use crate::runner::{DefaultGrant, Orphan, PluginEvent, Preparation, Prepared, Runner};
 use crate::sandbox::Compiling;
@@ -237,16 +237,20 @@ pub(super) async fn own(
     config: &Config,
     heartbeats: &Heartbeats,
 ) -> Result<(SecretStore, ConfiguredHeartbeats), String> {
-    let secrets = SecretStore::read(&config.secrets, &own_secrets(config)).await;
+    let secrets = own_secrets(config).await;
     let secrets = secrets.map_err(|sentences| sentences.join("\n"))?;
     let heartbeats = ConfiguredHeartbeats::new(config, &secrets, heartbeats);
     let heartbeats = heartbeats.map_err(|sentences| sentences.join("\n"))?;
     Ok((secrets, heartbeats))
 }
 
-/// The names of those secrets.
-fn own_secrets(config: &Config) -> BTreeSet<SecretName> {
+/// Those secrets.
+///
+/// # Errors
+///
+/// A sentence for each that cannot be read.
+pub(super) async fn own_secrets(config: &Config) -> Result<SecretStore, Vec<String>> {
     let mut names = config.watching_secrets();
     names.extend(config.http.as_ref().and_then(|http| http.token.clone()));
-    names
+    SecretStore::read(&config.secrets, &names).await
 }

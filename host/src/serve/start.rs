@@ -27,7 +27,7 @@ use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
-use super::watching;
+use super::watching::{self, ConfiguredHeartbeats};
 use crate::config::Config;
 use crate::connection::read_system_roots;
 use crate::journal::Journal;
@@ -66,16 +66,32 @@ struct Begun {
 }
 
 /// Finds out whether a daemon of this configuration would have what it needs for itself besides its checks: its secrets,
-/// its heartbeats, Sentry. Sends nothing.
+/// its heartbeats, Sentry, the certificate of its endpoints. Sends nothing.
 ///
 /// # Errors
 ///
 /// Everything that is missing or cannot be used, a line each.
 pub async fn verify(config: &Config) -> Result<(), String> {
     let outbound = Outbound::start().map_err(|error| format!("no thread can be started: {error}"))?;
-    let (secrets, _) = generation::own(config, &Heartbeats::new(outbound.clone())).await?;
-    let environment = |name: &str| std::env::var(name).ok();
-    watching::sentry(config, &secrets, &environment, &outbound).map(drop)
+    let mut wrong = Vec::new();
+    match generation::own_secrets(config).await {
+        Ok(secrets) => {
+            let heartbeats = Heartbeats::new(outbound.clone());
+            let heartbeats = ConfiguredHeartbeats::new(config, &secrets, &heartbeats);
+            wrong.extend(heartbeats.err().into_iter().flatten());
+            let environment = |name: &str| std::env::var(name).ok();
+            wrong.extend(watching::sentry(config, &secrets, &environment, &outbound).err());
+        }
+        Err(sentences) => wrong.extend(sentences),
+    }
+    if let Some(http) = &config.http {
+        wrong.extend(Listener::verify(http).err().map(|error| error.to_string()));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
 }
 
 /// Begins everything, or says what keeps it from beginning.

@@ -83,13 +83,22 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Finds out whether the certificate can be used, and listens nowhere.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub fn verify(http: &Http) -> Result<(), StartError> {
+        certificate(http).map(drop)
+    }
+
     /// Listens; with the port 0, at one that is free.
     ///
     /// # Errors
     ///
     /// When the address cannot be listened at, or the certificate not be used.
     pub async fn bind(http: &Http, bounds: Bounds) -> Result<Self, StartError> {
-        let certificate = http.tls.as_ref().map(Certificate::read).transpose()?;
+        let certificate = certificate(http)?;
         let refused = |error| StartError::Bind {
             address: http.listen,
             error,
@@ -182,6 +191,10 @@ impl Listener {
             }
         }
     }
+}
+
+fn certificate(http: &Http) -> Result<Option<Certificate>, StartError> {
+    Ok(http.tls.as_ref().map(Certificate::read).transpose()?)
 }
 
 /// Answers the requests of a connection. What goes wrong with it is the client's to notice.
