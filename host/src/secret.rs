@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
+use tokio::process::Child;
 use zeroize::Zeroizing;
 
 use crate::config::{Command, SecretName, SecretSource, show_duration};
@@ -140,7 +142,7 @@ async fn read_file_within(limit: Duration, path: &Path) -> Result<Zeroizing<Vec<
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_file(&path));
     match tokio::time::timeout(limit, read).await {
-        Ok(Ok(Ok(bytes))) => Ok(without_newline(bytes)),
+        Ok(Ok(Ok(bytes))) => Ok(without_line_breaks(bytes)),
         Ok(Ok(Err(error))) => Err(format!("the file `{shown}` cannot be read: {error}")),
         Ok(Err(_)) => Err(format!("the file `{shown}` cannot be read")),
         Err(_) => Err(format!(
@@ -152,8 +154,8 @@ async fn read_file_within(limit: Duration, path: &Path) -> Result<Zeroizing<Vec<
 
 fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = buffer();
-    std::fs::File::open(path)?
-        .take(READ_LIMIT)
+    File::open(path)?
+        .take(READ_LIMIT as u64)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -170,23 +172,9 @@ async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroi
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
-    let output = child.stdout.take();
-    let finished = async {
-        let mut bytes = buffer();
-        if let Some(output) = output {
-            output.take(READ_LIMIT).read_to_end(&mut bytes).await?;
-        }
-        // A program with more to say waits for a reader that is gone: it is told apart by its length.
-        let status = if bytes.len() as u64 == READ_LIMIT {
-            None
-        } else {
-            Some(child.wait().await?)
-        };
-        Ok::<_, std::io::Error>((bytes, status))
-    };
-    match tokio::time::timeout(limit, finished).await {
+    match tokio::time::timeout(limit, printed(&mut child)).await {
         Ok(Ok((_, Some(status)))) if !status.success() => Err(format!("`{program}` ended with {status}")),
-        Ok(Ok((bytes, _))) => Ok(without_newline(bytes)),
+        Ok(Ok((bytes, _))) => Ok(without_line_breaks(bytes)),
         Ok(Err(error)) => Err(format!("`{program}` cannot be read: {error}")),
         Err(_) => Err(format!(
             "`{program}` took longer than {} and was stopped",
@@ -195,21 +183,43 @@ async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroi
     }
 }
 
-/// A secret of the largest size, a line break, and one byte by which more is noticed.
-const READ_LIMIT: u64 = MAX_SECRET as u64 + 3;
+/// What a program prints until it has ended, and how it ends; that is not known of one that prints more than it may, and
+/// would wait for a reader.
+async fn printed(child: &mut Child) -> std::io::Result<(Zeroizing<Vec<u8>>, Option<ExitStatus>)> {
+    let mut bytes = buffer();
+    let Some(mut pipe) = child.stdout.take() else {
+        return Ok((bytes, Some(child.wait().await?)));
+    };
+    let status = loop {
+        if bytes.len() >= READ_LIMIT {
+            return Ok((bytes, None));
+        }
+        tokio::select! {
+            read = pipe.read_buf(&mut *bytes) => if read? == 0 {
+                break child.wait().await?;
+            },
+            status = child.wait() => break status?,
+        }
+    };
+    // All that it printed is in the pipe, which whoever it has left behind may hold open.
+    let rest = rustix::io::ioctl_fionread(&pipe)?.min((READ_LIMIT - bytes.len()) as u64);
+    pipe.take(rest).read_to_end(&mut bytes).await?;
+    Ok((bytes, Some(status)))
+}
+
+/// A secret of the largest size, some line breaks, and one byte by which more is noticed.
+const READ_LIMIT: usize = MAX_SECRET + 16;
 
 /// Room for all that is read, so that growing leaves no copies behind.
 fn buffer() -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(Vec::with_capacity(MAX_SECRET + 64))
+    Zeroizing::new(Vec::with_capacity(READ_LIMIT + 64))
 }
 
-/// Leaves out one line break at the end, which editors and `echo` put there.
-fn without_newline(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
+/// Leaves out the line breaks at the end, which editors and `echo` put there; of what may go on behind them, none.
+fn without_line_breaks(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if bytes.len() < READ_LIMIT {
+        let content = bytes.iter().rposition(|byte| !b"\r\n".contains(byte));
+        bytes.truncate(content.map_or(0, |last| last + 1));
     }
     bytes
 }

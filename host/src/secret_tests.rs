@@ -41,22 +41,22 @@ fn file(content: &[u8]) -> (tempfile::NamedTempFile, SecretSource) {
 #[tokio::test]
 async fn secrets_are_read_from_all_their_places() {
     let path = std::env::var("PATH").unwrap();
-    let (_kept, file) = file(b"two words\n\r\n");
+    let (_kept, file) = file(b"two\n words \n\r\n\n");
     let sources = [
         ("variable", SecretSource::Env("PATH".into())),
         ("file", file),
-        ("command", command(&["printf", "%s\n", "a'b $HOME"])),
+        ("command", command(&["printf", "%s\n\n", "a'b $HOME"])),
     ];
     let store = read(&sources, &["variable", "file", "command"]).await.unwrap();
     assert_eq!(store.get("variable").unwrap().expose(), path.as_bytes());
-    assert_eq!(store.get("file").unwrap().expose(), b"two words\n");
+    assert_eq!(store.get("file").unwrap().expose(), b"two\n words ");
     assert_eq!(store.get("command").unwrap().expose(), b"a'b $HOME");
     assert!(store.get("other").is_none());
 }
 
 #[tokio::test]
 async fn everything_that_is_missing_is_said_at_once_and_without_values() {
-    let (_empty, empty) = file(b"\n");
+    let (_empty, empty) = file(b"\r\n\n");
     let (_long, long) = file(&[b'x'; MAX_SECRET + 1]);
     let sources = [
         ("a-variable", SecretSource::Env("BEDCHECK_TEST_NOT_SET".into())),
@@ -113,6 +113,30 @@ async fn the_largest_secret_fits_with_its_line_break() {
     let (_kept, source) = file(&[&[b'x'; MAX_SECRET][..], b"\r\n"].concat());
     let store = read(&[("large", source)], &["large"]).await.unwrap();
     assert_eq!(store.get("large").unwrap().expose().len(), MAX_SECRET);
+}
+
+#[tokio::test]
+async fn what_goes_on_behind_many_line_breaks_is_not_cut_off() {
+    let (_kept, source) = file(&[&[b'x'; MAX_SECRET][..], &[b'\n'; READ_LIMIT], b"y"].concat());
+    let missing = read(&[("long", source)], &["long"]).await.unwrap_err();
+    assert!(missing[0].contains("is longer than 64 KiB"), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_program_is_not_waited_for_once_it_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // What it leaves behind holds its output open until somebody writes to the pipe.
+    let left_behind = "cat \"$0\" & echo hunter2";
+    let sources = [(
+        "agent",
+        command(&["sh", "-c", left_behind, pipe.to_str().unwrap()]),
+    )];
+    let store = read(&sources, &["agent"]).await;
+    drop(File::options().write(true).open(&pipe).unwrap());
+    assert_eq!(store.unwrap().get("agent").unwrap().expose(), b"hunter2");
 }
 
 #[tokio::test]

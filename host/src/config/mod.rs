@@ -265,9 +265,9 @@ pub struct Resolver {
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
-    /// A file; one newline at its end is left out.
+    /// A file; line breaks at its end are left out.
     File(PathBuf),
-    /// What a program prints; one newline at its end is left out.
+    /// What a program prints; line breaks at its end are left out.
     Command(Command),
 }
 
