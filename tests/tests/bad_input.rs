@@ -276,6 +276,44 @@ fn settings_are_held_against_the_schema_of_the_plugin() {
 }
 
 #[test]
+fn settings_that_exclude_each_other_are_named() {
+    let said = refused(
+        r#"
+        [[check]]
+        name = "a"
+        plugin = "http"
+        allow = ["self"]
+        [check.settings]
+        url = "http://127.0.0.1/"
+        method = "CONNECT"
+        basic = { user = "ann", password = { secret = "own" } }
+        bearer = { secret = "own" }
+        [secrets]
+        own = { env = "PATH" }
+        "#,
+    );
+    assert_eq!(
+        problems(&said),
+        [
+            "bedcheck.toml:8:18: `settings.method`: found `\"CONNECT\"`, wanted anything but `\"CONNECT\"`",
+            "bedcheck.toml:10:9: `settings.bearer`: it does not go together with `basic`",
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_authorities_is_told_by_its_option() {
+    let said = bedcheck([
+        "run",
+        "--plugin=http",
+        "--set=url=http://127.0.0.1/",
+        "--ca-file=/nonexistent",
+    ]);
+    assert_eq!(said.code, Some(64), "{said:#?}");
+    assert!(said.stderr.starts_with("--ca-file: "), "{said:#?}");
+}
+
+#[test]
 fn a_grant_that_does_not_parse_is_refused() {
     let said = refused(
         "[[check]]\nname = \"a\"\nplugin = \"http\"\nsettings.url = \"http://127.0.0.1/\"\n\
@@ -324,25 +362,17 @@ fn a_missing_secret_is_refused_wherever_it_should_have_come_from() {
     let problems = problems(&said);
     let wanted = [
         (
-            2,
+            21,
             "variable",
             "the environment variable `BEDCHECK_TEST_SECRET_THAT_IS_NOT_SET` is not set",
         ),
-        (8, "file", "no-such-file"),
-        (14, "command", "`false` ended with exit status: 1"),
+        (22, "file", "no-such-file"),
+        (23, "command", "`false` ended with exit status: 1"),
     ];
     assert_eq!(problems.len(), wanted.len(), "{said}");
     for (problem, (line, name, reason)) in problems.iter().zip(wanted) {
-        let place = |line: usize| format!("bedcheck.toml:{line}:");
-        // At the check or where it refers to the secret.
-        assert!(
-            (line..line + 4).any(|line| problem.starts_with(&place(line))),
-            "{problem}"
-        );
-        assert!(
-            problem.contains(&format!("the secret `{name}` could not be read")),
-            "{problem}"
-        );
+        let begin = format!("bedcheck.toml:{line}:9: the secret `{name}` could not be read: ");
+        assert!(problem.starts_with(&begin), "{problem}");
         assert!(problem.contains(reason), "{problem}");
     }
 }

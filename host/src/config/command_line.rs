@@ -96,7 +96,10 @@ impl CommandLine<'_> {
             is_module: false,
             is_flawed: false,
             location,
-            key_locations: BTreeMap::from([("allow", Location::option("--allow"))]),
+            key_locations: BTreeMap::from([
+                ("allow", Location::option("--allow")),
+                ("tls", Location::option("--ca-file")),
+            ]),
         };
         let mut config = Config {
             serve: Serve::default(),
@@ -116,6 +119,7 @@ impl CommandLine<'_> {
             jitter: Duration::ZERO,
             checks: vec![check],
             modules: Vec::new(),
+            secret_locations: reader.secret_locations,
             secrets: reader.secrets,
             faults: Vec::new(),
         };
@@ -209,6 +213,7 @@ struct Reader {
     values: Map<String, Value>,
     places: BTreeMap<String, Place>,
     secrets: BTreeMap<SecretName, SecretSource>,
+    secret_locations: BTreeMap<SecretName, Location>,
 }
 
 impl Reader {
@@ -246,8 +251,10 @@ impl Reader {
         };
         match key.parse::<SecretName>() {
             Ok(name) => {
-                self.insert(label, key, json!({ "secret": key }));
+                let location = Location::option(label.as_str());
+                self.secret_locations.insert(name.clone(), location);
                 self.secrets.insert(name, source);
+                self.insert(label, key, json!({ "secret": key }));
             }
             Err(error) => self.refuse(label, error.to_string()),
         }

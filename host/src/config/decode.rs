@@ -48,7 +48,16 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         })
         .flatten();
     let (defaults, has_deadline) = defaults.unwrap_or_default();
-    let (secrets, named_secrets) = root.table("secrets", secrets).unwrap_or_default();
+    let named = root.get("secrets").and_then(|value| {
+        // What stands where the table should be may be a secret.
+        let value = if value.is_table() { value } else { value.conceal() };
+        value.table(secrets)
+    });
+    let Secrets {
+        sources: secrets,
+        locations: secret_locations,
+        names: named_secrets,
+    } = named.unwrap_or_default();
     refuse_unknown_secrets(references.iter(), &named_secrets);
     let http = root.table("http", |table| http(table, &named_secrets)).flatten();
     let (checks, mut named_checks) = checks(root, &defaults, &named_secrets);
@@ -78,6 +87,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
         checks,
         modules,
         secrets,
+        secret_locations,
         faults,
     }
 }
@@ -87,7 +97,11 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         .require("endpoint", "endpoint = \"http://127.0.0.1:4317\"")
         .and_then(|value| {
             let endpoint = value.string()?;
-            if is_http_url(endpoint) {
+            if endpoint.contains('@') {
+                value
+                    .conceal()
+                    .refuse("wanted a URL without user and password; a header can carry them")
+            } else if is_http_url(endpoint) {
                 Some(endpoint.to_owned())
             } else {
                 value.unwanted("an `http` or `https` URL, such as `\"http://127.0.0.1:4317\"`")
@@ -185,22 +199,31 @@ fn name_server(value: &Value<'_>) -> Option<SocketAddr> {
         .or_else(|| value.unwanted("the address of a name server, such as `\"127.0.0.1:53\"`"))
 }
 
-/// The secrets, and the names of all of them, those that are no good included.
-type Secrets = (BTreeMap<SecretName, SecretSource>, BTreeSet<String>);
+/// `[secrets]`.
+#[derive(Default)]
+struct Secrets {
+    sources: BTreeMap<SecretName, SecretSource>,
+    locations: BTreeMap<SecretName, Location>,
+    /// The names of all of them, those that are no good included.
+    names: BTreeSet<String>,
+}
 
 fn secrets(table: &mut Table<'_>) -> Secrets {
-    let mut secrets = BTreeMap::new();
-    let mut names = BTreeSet::new();
+    let mut secrets = Secrets::default();
     for (name, value) in table.take_entries() {
-        names.insert(name.to_owned());
+        secrets.names.insert(name.to_owned());
         let key = value.clone();
         let source = secret_source(&value.conceal());
-        match name.parse::<SecretName>() {
-            Ok(name) => drop(source.map(|source| secrets.insert(name, source))),
-            Err(error) => key.refuse_key(&error.to_string()),
+        match (name.parse::<SecretName>(), source) {
+            (Ok(name), Some(source)) => {
+                secrets.locations.insert(name.clone(), key.key_location());
+                secrets.sources.insert(name, source);
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => key.refuse_key(&error.to_string()),
         }
     }
-    (secrets, names)
+    secrets
 }
 
 const SECRET_WANTED: &str = "one of `{ env = \"VARIABLE\" }`, `{ file = \"PATH\" }` and `{ command = [\"PROGRAM\"] }`; \
@@ -261,7 +284,7 @@ fn checks(
 ) -> (Vec<super::Check>, BTreeSet<String>) {
     let Some(value) = root.get("check") else {
         if root.get("module").is_none() {
-            root.missing("no check, wanted at least one `[[check]]`");
+            root.missing("no check and no module, wanted at least one `[[check]]` or `[[module]]`");
         }
         return (Vec::new(), BTreeSet::new());
     };

@@ -110,6 +110,8 @@ pub struct Config {
     pub modules: Vec<Module>,
     /// The secrets that settings may refer to. All that they do refer to are here.
     pub secrets: BTreeMap<SecretName, SecretSource>,
+    /// Where each of them stands.
+    pub(crate) secret_locations: BTreeMap<SecretName, Location>,
     /// The failures to inject, those of the file before those of the command line.
     pub faults: Vec<ConfiguredFault>,
 }
@@ -125,6 +127,12 @@ impl Config {
         self.checks
             .iter()
             .chain(self.modules.iter().map(|module| &module.template))
+    }
+
+    /// Where it is said what a secret is read from.
+    pub fn secret_location(&self, name: &SecretName) -> Location {
+        let known = self.secret_locations.get(name).cloned();
+        known.unwrap_or_else(|| Location::option("--secret"))
     }
 
     /// Reads a configuration file's text.

@@ -1,6 +1,6 @@
 //! What the checks of a configuration need together: plugins, room in the sandbox, secrets, a resolver, switches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::capability::Capability;
 use crate::config::{Config, Location, Problem, Problems, SecretName};
@@ -90,27 +90,19 @@ pub(in crate::runner) fn library_problem(error: &LibraryError) -> Problem {
     Problem::new(Location::File(error.origin().into()), error.to_string())
 }
 
-/// The secrets that settings refer to. One that cannot be read is a problem of the check that first
-/// refers to it.
+/// The secrets that settings refer to. One that cannot be read is a problem where it is said what it is read from.
 pub(in crate::runner) async fn read_secrets(config: &Config, problems: &mut Vec<Problem>) -> SecretStore {
-    let mut needed: BTreeMap<&SecretName, &Location> = BTreeMap::new();
-    for check in config.checks_and_templates() {
-        // One that is not in `[secrets]` is a problem of the configuration, found before.
-        for name in check
-            .settings
-            .secret_names()
-            .iter()
-            .filter(|name| config.secrets.contains_key(*name))
-        {
-            needed.entry(name).or_insert_with(|| check.location());
-        }
-    }
-    let read = needed.into_iter().map(async |(name, location)| {
+    let names = config
+        .checks_and_templates()
+        .flat_map(|check| check.settings.secret_names());
+    // One that is not in `[secrets]` is a problem of the configuration, found before.
+    let needed: BTreeSet<&SecretName> = names.filter(|name| config.secrets.contains_key(*name)).collect();
+    let read = needed.into_iter().map(async |name| {
         let store = SecretStore::read(&config.secrets, &BTreeSet::from([name.clone()])).await;
-        (name, location, store)
+        (name, store)
     });
     let mut secrets = Vec::new();
-    for (name, location, store) in futures_util::future::join_all(read).await {
+    for (name, store) in futures_util::future::join_all(read).await {
         match store {
             Ok(store) => secrets.extend(
                 store
@@ -118,11 +110,8 @@ pub(in crate::runner) async fn read_secrets(config: &Config, problems: &mut Vec<
                     .map(|secret| (name.clone(), secret.clone())),
             ),
             Err(sentences) => {
-                problems.extend(
-                    sentences
-                        .into_iter()
-                        .map(|text| Problem::new(location.clone(), text)),
-                );
+                let problem = |text| Problem::new(config.secret_location(name), text);
+                problems.extend(sentences.into_iter().map(problem));
             }
         }
     }
