@@ -106,6 +106,14 @@ impl Judge<'_> {
                     None => vec![self.unwanted(error, &joined(&self.forms(context)))],
                 }
             }
+            Kind::Not { schema } => match excluding(schema).as_slice() {
+                [others @ .., last] if !others.is_empty() => {
+                    let others: Vec<_> = others.iter().map(|key| format!("`{key}`")).collect();
+                    let message = format!("it does not go together with {}", others.join(" and "));
+                    vec![self.at_key(&pointer_of(pointer, last), &message)]
+                }
+                _ => vec![self.unwanted(error, &self.wanted(error))],
+            },
             _ => vec![self.unwanted(error, &self.wanted(error))],
         }
     }
@@ -203,7 +211,20 @@ impl Judge<'_> {
             Kind::UniqueItems => "each element once".to_owned(),
             Kind::Pattern { pattern } => format!("a text that matches `{pattern}`"),
             Kind::Format { format } => format!("a text of the format `{format}`"),
-            Kind::FalseSchema | Kind::Not { .. } => "none such here".to_owned(),
+            Kind::Not { schema } => {
+                let one = schema.get("const").map(std::slice::from_ref);
+                let several = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice);
+                match one.or(several) {
+                    Some(values) => {
+                        format!(
+                            "anything but {}",
+                            joined(&values.iter().map(shown).collect::<Vec<_>>())
+                        )
+                    }
+                    None => "none such here".to_owned(),
+                }
+            }
+            Kind::FalseSchema => "none such here".to_owned(),
             Kind::OneOfMultipleValid { .. } => "only one of several forms that exclude each other".to_owned(),
             Kind::Required { property } => format!("a table with {}", alternatives(property.as_str())),
             _ => format!("what the plugin's schema says under `{}`", error.schema_path()),
@@ -274,6 +295,12 @@ fn takes_strings(error: &ValidationError<'_>) -> bool {
         ValidationErrorKind::Type { .. } => false,
         _ => true,
     }
+}
+
+/// The keys that a schema asks for, where a value must not be as it says: they exclude each other.
+fn excluding(schema: &Value) -> Vec<&str> {
+    let keys = schema.get("required").and_then(Value::as_array);
+    keys.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// How to say on the command line that a number or `true` is meant as text.

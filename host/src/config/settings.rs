@@ -39,7 +39,8 @@ impl Settings {
     }
 
     /// Settings with the places of the whole and of its parts, by their JSON pointers (RFC 6901).
-    pub(super) fn new(values: Map<String, Value>, root: Place, places: BTreeMap<String, Place>) -> Self {
+    pub(super) fn new(mut values: Map<String, Value>, root: Place, places: BTreeMap<String, Place>) -> Self {
+        values.values_mut().for_each(make_whole);
         let mut secrets = BTreeSet::new();
         values
             .values()
@@ -120,6 +121,27 @@ fn collect_secrets(value: &Value, secrets: &mut BTreeSet<SecretName>) {
     }
 }
 
+/// Writes whole numbers as such: `1e3` and `1000.0` are 1000 to a schema and in JSON, and to hardly any reader of whole
+/// numbers.
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number
+                .as_f64()
+                .filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= LARGEST_CERTAIN);
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(make_whole),
+        Value::Object(object) => object.values_mut().for_each(make_whole),
+        _ => {}
+    }
+}
+
+/// The largest number up to which every whole one is a floating-point number of its own.
+const LARGEST_CERTAIN: f64 = 9_007_199_254_740_992.0;
+
 /// The pointer of a part: its container's pointer and its own key, escaped (RFC 6901 section 3).
 pub(super) fn pointer_of(container: &str, key: &str) -> String {
     format!("{container}/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -189,6 +211,17 @@ mod tests {
                 "{pointer}"
             );
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_as_such() {
+        let values = serde_json::json!({ "a": 1e3, "b": [-2.0, 1.5], "c": { "d": 1e300, "e": 9_007_199_254_740_993_u64 } });
+        let Value::Object(values) = values else {
+            panic!("an object")
+        };
+        let settings = Settings::new(values, Location::option("--set").into(), BTreeMap::new());
+        let written = serde_json::json!({ "a": 1000, "b": [-2, 1.5], "c": { "d": 1e300, "e": 9_007_199_254_740_993_u64 } });
+        assert_eq!(Value::Object(settings.values().clone()), written);
     }
 
     #[test]

@@ -64,6 +64,21 @@ fn a_check_of_the_command_line_may_reach_its_target_and_says_so() {
 }
 
 #[test]
+fn a_whole_number_may_be_written_with_a_point_or_an_exponent() {
+    let server = healthy().serve();
+    let url = format!("url=http://127.0.0.1:{}/", server.port());
+    let finished = bedcheck([
+        "run",
+        "--plugin=http",
+        "--set",
+        &url,
+        "--set=max_body=1e3",
+        "--set=redirects=3.0",
+    ]);
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+}
+
+#[test]
 fn a_check_of_the_command_line_may_reach_nothing_else() {
     let elsewhere = healthy().serve();
     let location = format!("http://127.0.0.1:{}/", elsewhere.port());
