@@ -126,6 +126,23 @@ fn damage_is_found_and_what_is_sound_is_shown_all_the_same() {
 }
 
 #[test]
+fn an_end_that_is_torn_is_cut_off_by_the_next_run_which_says_so() {
+    let (folder, _) = ran();
+    let segment = folder.path().join("kept/00000000000000000001.jsonl");
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    bytes.extend(b"half a record");
+    std::fs::write(&segment, bytes).expect("written");
+    let file = folder.path().join("bedcheck.toml").display().to_string();
+    let note = "note: the journal ended in 13 bytes of a record that was not whole, which are cut off\n";
+    assert_eq!(bedcheck(["run", &file]).stderr, note);
+    let verified = journal(&folder, &["--verify"]);
+    assert!(
+        verified.stdout.ends_with("4 reports, nothing wrong\n"),
+        "{verified:#?}"
+    );
+}
+
+#[test]
 fn a_journal_that_is_not_there_is_said() {
     let none = Program::new(["journal"])
         .env("XDG_STATE_HOME", "/nonexistent")

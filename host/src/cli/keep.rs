@@ -22,6 +22,12 @@ pub(super) fn open(table: Option<&config::Journal>) -> Option<Journal> {
             for problem in found.problems {
                 output::complain(&format!("note: journal: {problem}"));
             }
+            if found.torn > 0 {
+                output::complain(&format!(
+                    "note: the journal ended in {} bytes of a record that was not whole, which are cut off",
+                    found.torn
+                ));
+            }
             Some(journal)
         }
         Err(sentence) => {
