@@ -151,6 +151,49 @@ fn what_comes_out_is_a_configuration() {
     );
 }
 
+/// A module that can be turned, and others whose plugins would not take what comes out.
+fn refused_by_plugins() -> String {
+    let rules: String = (0..40).map(|rule| format!("        - r{rule}\n")).collect();
+    format!(
+        "modules:\n  sound:\n    prober: http\n    http:\n      tls_config: {{ca_file: missing.pem}}\n      bearer_token: hunter2\n\
+         \x20 colon:\n    prober: http\n    http:\n      basic_auth: {{username: \"ann:bob\", password: hunter3}}\n\
+         \x20 method:\n    prober: http\n    http: {{method: CONNECT}}\n\
+         \x20 space:\n    prober: http\n    http: {{method: \"GET \"}}\n\
+         \x20 rules:\n    prober: dns\n    dns:\n      query_name: example.org\n      query_type: A\n      \
+         validate_answer_rrs:\n        fail_if_matches_regexp:\n{rules}"
+    )
+}
+
+#[test]
+fn what_a_plugin_would_not_take_is_left_out() {
+    let finished = import(&refused_by_plugins())
+        .argument("--targets=*.example.org:443")
+        .finish();
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    for told in [
+        "line 7: module `colon`: left out: the module: `settings.basic.user`: found ",
+        "line 11: module `method`: left out: the module: `settings.method`: found ",
+        "line 14: module `space`: left out: the module: `settings.method`: found ",
+        "line 17: module `rules`: left out: the module: `settings.expect.validate_answer.fail_if_matches_regexp`: found ",
+        "1 module turned, 4 things left out",
+    ] {
+        assert!(finished.stderr.contains(told), "{told}: {finished:#?}");
+    }
+    assert!(
+        !finished.stdout.contains("COLON"),
+        "no secret of a module that is not there: {finished:#?}"
+    );
+    let validated = Program::new(["validate", "ours.toml"])
+        .file(
+            "ours.toml",
+            finished.stdout.replace("tls.ca_file", "# tls.ca_file"),
+        )
+        .env("BEARER_TOKEN", "a secret")
+        .env("SOUND_TOKEN", "a secret")
+        .finish();
+    assert_eq!(validated.code, Some(0), "{validated:#?}\n{}", finished.stdout);
+}
+
 #[test]
 fn the_output_is_a_new_file() {
     let finished = import(WHOLE).argument("--output=ours.toml").finish();

@@ -1,21 +1,24 @@
 //! `bedcheck import`: reads a configuration of blackbox_exporter, writes ours, and says what could not be turned.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::ImportArguments;
-use super::{output, refuse};
-use crate::config::MAX_FILE;
-use crate::import::import;
+use super::{compiling, output, refuse};
+use crate::config::{Config, MAX_FILE, Source};
+use crate::connection::{Tls, Trust};
+use crate::import::{Imported, Unreadable, import, import_without};
+use crate::runner::{DefaultGrant, Preparation};
 use crate::text::printable;
 
 /// Something could not be turned.
 const EXIT_LEFT_OUT: u8 = 1;
 
 /// Does what the arguments ask for.
-pub(super) fn run(arguments: &ImportArguments) -> ExitCode {
+pub(super) async fn run(arguments: ImportArguments) -> ExitCode {
     let file = arguments.file.display();
     let text = match read(&arguments.file) {
         Ok(text) => text,
@@ -26,7 +29,7 @@ pub(super) fn run(arguments: &ImportArguments) -> ExitCode {
             return refuse(&format!("--targets {target}: {error}"));
         }
     }
-    let imported = match import(&text, &file.to_string(), &arguments.targets) {
+    let imported = match sound(&text, &file.to_string(), &arguments.targets).await {
         Ok(imported) => imported,
         Err(error) => return refuse(&format!("{file}: {}", printable(&error.to_string()))),
     };
@@ -53,6 +56,53 @@ pub(super) fn run(arguments: &ImportArguments) -> ExitCode {
     } else {
         ExitCode::from(EXIT_LEFT_OUT)
     }
+}
+
+/// What can be turned, without the modules whose plugins would not take what comes out.
+async fn sound(text: &str, origin: &str, targets: &[String]) -> Result<Imported, Unreadable> {
+    let imported = import(text, origin, targets)?;
+    let refused = refused(&imported.toml).await;
+    if refused.is_empty() {
+        return Ok(imported);
+    }
+    import_without(&refused, text, origin, targets)
+}
+
+/// What is wrong with the modules of a configuration, by their names. Secrets and certificates need not be there yet.
+async fn refused(toml: &str) -> BTreeMap<String, String> {
+    let source = Source::new(Path::new("bedcheck.toml"), toml);
+    let mut refused = BTreeMap::<String, String>::new();
+    let Ok((mut config, problems)) = Config::parse_partly(&source) else {
+        return refused;
+    };
+    config.secrets.clear();
+    let mut begins = Vec::new();
+    for module in &mut config.modules {
+        module.template.tls = Tls {
+            trust: Trust::System,
+            client: None,
+            ..std::mem::take(&mut module.template.tls)
+        };
+        let line = module
+            .template
+            .location()
+            .position()
+            .map(|position| position.line);
+        begins.push((line, module.name().to_string()));
+    }
+    let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, compiling()).await;
+    for problem in prepared.err().iter().flat_map(|problems| problems.iter()) {
+        let line = problem.location.position().map(|position| position.line);
+        let Some((_, name)) = begins.iter().rfind(|(begin, _)| *begin <= line) else {
+            continue;
+        };
+        let why = refused.entry(name.clone()).or_default();
+        if !why.is_empty() {
+            why.push_str("; ");
+        }
+        why.push_str(&problem.message);
+    }
+    refused
 }
 
 /// Reads a file of text: no more of it than is needed to see that it is too large.

@@ -57,7 +57,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Demo(arguments) => on_runtime(Threads::Several, demo::demo(arguments)),
         Command::Validate { file } => on_runtime(Threads::Several, validate::validate(file)),
         Command::Journal(arguments) => on_runtime(Threads::Several, journal::run(arguments)),
-        Command::Import(arguments) => import::run(&arguments),
+        Command::Import(arguments) => on_runtime(Threads::Several, import::run(arguments)),
         Command::Plugin {
             command: PluginCommand::Inspect { plugin },
         } => on_runtime(Threads::Several, inspect::inspect(plugin)),

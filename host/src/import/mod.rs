@@ -23,7 +23,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use module::Module;
 pub use notes::Note;
@@ -71,6 +71,20 @@ impl Imported {
 ///
 /// When the text is no YAML, or has no modules.
 pub fn import(text: &str, origin: &str, targets: &[String]) -> Result<Imported, Unreadable> {
+    import_without(&BTreeMap::new(), text, origin, targets)
+}
+
+/// The same without some modules: why each is left out, by the name that it would have here.
+///
+/// # Errors
+///
+/// As those of [`import`].
+pub fn import_without(
+    refused: &BTreeMap<String, String>,
+    text: &str,
+    origin: &str,
+    targets: &[String],
+) -> Result<Imported, Unreadable> {
     let modules = modules(text)?;
     let mut all = Notes::default();
     let root = Table::of(&modules.root, "", &mut all);
@@ -86,7 +100,13 @@ pub fn import(text: &str, origin: &str, targets: &[String]) -> Result<Imported, 
     for entry in &modules.entries {
         let mut about = Notes::about(&entry.key);
         let name = free_name(entry, &mut names, &mut about);
-        let module = module::turn(entry, &name, &mut secrets, &mut about);
+        let module = match refused.get(&name) {
+            Some(why) => {
+                about.left_out(entry.line, format!("the module: {why}"));
+                None
+            }
+            None => module::turn(entry, &name, &mut secrets, &mut about),
+        };
         let about = about.finish();
         body.push_str(&block(entry, module.as_ref(), &about, targets));
         turned.extend(module);
