@@ -30,6 +30,9 @@ main() {
     nowhere_in 'host/src/fault* host/src/grant* host/src/outcome* host/src/phase* host/src/policy* host/src/schedule*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
         'fault, grant, outcome, phase, policy and schedule are pure: no runtime, files, processes or threads'
+    nowhere_in 'host/src/secret* host/src/name*' \
+        'crate::config|super::config' \
+        'secret and name stand below config'
     nowhere_in 'host/src/import*' \
         "$(crate 'tokio')|std::(fs|process|thread)(::|;)" \
         'import is pure: no runtime, files, processes or threads'

@@ -21,7 +21,7 @@
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   open      address       capability  text        units, words, open_files
+//! clock, tape   open      address       capability  text        units, words, name, open_files
 //! ```
 
 pub mod address;
@@ -40,6 +40,7 @@ pub mod hostcalls;
 pub mod import;
 pub mod journal;
 pub mod library;
+pub mod name;
 pub mod open;
 pub mod open_files;
 pub mod outcome;

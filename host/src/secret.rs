@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,9 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use zeroize::Zeroizing;
 
-use crate::config::{Command, SecretName, SecretSource, show_duration};
+use crate::name::SecretName;
 use crate::redactor::Redactor;
+use crate::units::show_duration;
 
 /// The largest secret, in bytes: enough for a private key with its chain.
 pub const MAX_SECRET: usize = 64 * 1024;
@@ -43,6 +44,35 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret([redacted])")
+    }
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; line breaks at its end are left out.
+    File(PathBuf),
+    /// What a program prints; line breaks at its end are left out.
+    Command(Command),
+}
+
+/// A program and its arguments, run without a shell.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program, looked for in `PATH`.
+    pub program: String,
+    /// Its arguments; `Debug` does not show them.
+    pub arguments: Vec<String>,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Command")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::name::CheckName;
 use super::problem::Location;
 use super::settings::Settings;
 use super::watching::Confidential;
@@ -11,6 +10,7 @@ use crate::budget::Limits;
 use crate::capability::Capability;
 use crate::connection::Tls;
 use crate::grant::Grants;
+use crate::name::CheckName;
 use crate::policy::state::StateSettings;
 use crate::policy::{Retry, Thresholds, breaker};
 

@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 use super::check::Check;
 use super::decode_check::{is_plugin_name, parted};
 use super::disable::{DisableOption, Disabled};
-use super::name::{CheckName, SecretName};
 use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
@@ -26,6 +25,7 @@ use super::{
 };
 use crate::budget::Limits;
 use crate::connection::Tls;
+use crate::name::{CheckName, SecretName};
 use crate::policy::RetryBudgetSettings;
 use crate::policy::state::StateSettings;
 

@@ -15,7 +15,6 @@ use super::decode_serve::serve;
 use super::decode_watching::watching;
 use super::disable::disabled;
 use super::fault::faults;
-use super::name::SecretName;
 use super::problem::Location;
 use super::reader::{Table, Value};
 use super::settings_reader::Reference;
@@ -23,6 +22,7 @@ use super::words::{nearest, quoted};
 use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Otlp, OtlpProtocol, Resolver};
 use super::{SecretSource, decode_schedule};
 use crate::budget::Limits;
+use crate::name::SecretName;
 
 /// The standard port of name servers (RFC 1035 section 4.2).
 const NAME_SERVER_PORT: u16 = 53;

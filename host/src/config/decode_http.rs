@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::http::{Http, HttpTls};
-use super::name::SecretName;
 use super::reader::{Table, Value};
 use super::words::{nearest, quoted};
+use crate::name::SecretName;
 
 /// The endpoints; `secrets` are the names in `[secrets]`.
 pub(super) fn http(table: &mut Table<'_>, secrets: &BTreeSet<String>) -> Option<Http> {

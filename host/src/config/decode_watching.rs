@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::name::SecretName;
 use super::reader::{Table, Value};
 use super::settings_reader::Reference;
 use super::watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
+use crate::name::SecretName;
 
 /// How often the runner's own heartbeat may be.
 const EVERIES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);

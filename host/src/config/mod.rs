@@ -28,7 +28,6 @@ mod fuzz;
 mod http;
 mod journal;
 mod module;
-mod name;
 mod problem;
 mod reader;
 mod schema;
@@ -56,7 +55,6 @@ pub use fault::ConfiguredFault;
 pub use http::{Http, HttpTls};
 pub use journal::Journal;
 pub use module::{Module, PROBE_DEADLINE};
-pub use name::{CheckName, MAX_NAME, NameError, SecretName};
 pub use problem::{Location, Position, Problem, Problems};
 pub use schema::{SchemaError, SettingsSchema};
 pub use script::parse_script;
@@ -66,7 +64,9 @@ pub use source::{MAX_FILE, Source};
 pub use watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
 
 use crate::connection::ClientIdentity;
+pub use crate::name::{CheckName, MAX_NAME, NameError, SecretName};
 use crate::policy::RetryBudgetSettings;
+pub use crate::secret::{Command, SecretSource};
 pub use crate::units::{parse_duration, parse_size, show_duration, show_size};
 use crate::{units, words};
 
@@ -266,33 +266,4 @@ impl Default for PluginChanges {
 pub struct Resolver {
     /// The name servers to ask, in this order; none means the system's.
     pub servers: Vec<SocketAddr>,
-}
-
-/// Where a secret comes from (`[secrets]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// An environment variable.
-    Env(String),
-    /// A file; line breaks at its end are left out.
-    File(PathBuf),
-    /// What a program prints; line breaks at its end are left out.
-    Command(Command),
-}
-
-/// A program and its arguments, run without a shell.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Command {
-    /// The program, looked for in `PATH`.
-    pub program: String,
-    /// Its arguments; `Debug` does not show them.
-    pub arguments: Vec<String>,
-}
-
-impl std::fmt::Debug for Command {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Command")
-            .field("program", &self.program)
-            .finish_non_exhaustive()
-    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::check::Check;
-use super::name::CheckName;
 use crate::grant::Grants;
+use crate::name::CheckName;
 
 /// How long a probe may take whose module, defaults and scraper say nothing: what blackbox_exporter gives it.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(120);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::name::SecretName;
 use super::problem::Location;
+use crate::name::SecretName;
 
 /// The settings of a check, as JSON, with the place of each value.
 #[derive(Debug, Clone)]

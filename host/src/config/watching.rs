@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Config;
-use super::name::SecretName;
+use crate::name::SecretName;
 use crate::secret::SecretStore;
 
 /// The log of the daemon (`[log]`).

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use super::words::quoted;
+use crate::words::quoted;
 
 /// The longest name, in characters: it stands in every line of output.
 pub const MAX_NAME: usize = 100;
