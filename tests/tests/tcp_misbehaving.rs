@@ -157,7 +157,11 @@ fn resets_are_told_from_ends() {
 
 #[test]
 fn floods_are_cut_by_their_size() {
-    for flood in ["x".repeat(1 << 20), "no line to wait for\n".repeat(1 << 16)] {
+    for flood in [
+        "x".repeat(1 << 20),
+        "no line to wait for\n".repeat(1 << 16),
+        "\n".repeat(262_000),
+    ] {
         let (report, _) = run(
             Script::new().send(flood).stall().serve(),
             "10s",
@@ -242,6 +246,74 @@ fn a_secret_that_comes_back_is_struck_out() {
         message(&report).contains("`NO [redacted] is not it`"),
         "{report:#}"
     );
+}
+
+#[test]
+fn what_was_not_ended_by_a_line_end_may_still_be_a_refusal() {
+    let steps = r#"{ expect = "^2", fail_if = "^5", fail_as = "auth.rejected" }, { send = "QUIT\r\n" }"#;
+    let (report, _) = run(Script::new().send("535 no").hang_up().serve(), "10s", steps, None);
+    assert_eq!(verdict(&report), "fail target auth.rejected expect", "{report:#}");
+}
+
+#[test]
+fn bytes_that_are_missing_at_the_deadline_are_told_with_those_that_came() {
+    let steps = r#"{ expect_bytes = "SN" }"#;
+    let (report, _) = run(Script::new().send("S").stall().serve(), "300ms", steps, None);
+    assert_eq!(
+        verdict(&report),
+        "fail target deadline_exceeded expect",
+        "{report:#}"
+    );
+    assert_eq!(
+        message(&report),
+        "the deadline has passed after `S`, wanted the bytes `SN`"
+    );
+}
+
+#[test]
+fn secrets_that_are_too_long_to_be_sent_are_not_the_plugins_fault() {
+    let secret = r#"{ secret = "word" }"#;
+    let encoded = format!("{{ base64 = [{secret}] }}");
+    for (length, step, times, told) in [
+        (
+            10_000,
+            &encoded,
+            1,
+            "step `1`: a `base64` with a secret in it comes to 13336 bytes",
+        ),
+        (
+            65_536,
+            &[secret; 17].join(","),
+            1,
+            "step `1`: a `send` comes to 1114112 bytes",
+        ),
+        (8, &encoded, 33, "`steps` have 33 `base64` with a secret in it"),
+    ] {
+        let steps = vec![format!("{{ send = [{step}] }}"); times].join(",");
+        // Nobody listens there, which is not found out.
+        let configuration = format!(
+            r#"
+            [[check]]
+            name = "dialogue"
+            plugin = "tcp"
+            allow = ["self"]
+            settings = {{ host = "127.0.0.1", port = 1, steps = [{steps}] }}
+
+            [secrets]
+            word = {{ env = "WORD" }}
+            "#
+        );
+        let report = Program::run(&configuration)
+            .env("WORD", "s".repeat(length))
+            .finish()
+            .report();
+        assert_eq!(
+            verdict(&report),
+            "error config settings_invalid",
+            "{told}: {report:#}"
+        );
+        assert!(message(&report).contains(told), "{report:#}");
+    }
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! answer as is expected. Which phases there are is decided in `check.rs`.
 
 use bedcheck_sdk::{CallError, Failure, Reason, TlsInfo};
-use regex_lite::Regex;
 
-use crate::host::{Fragment, Recorder, Transport};
+use crate::host::{Recorder, Transport};
+use crate::outgoing::{excess, fragments};
 use crate::receive::Receiver;
 use crate::settings::{Expect, Piece};
 use crate::template::Matched;
@@ -35,8 +35,9 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     /// Reads lines until one matches, and reports what it matched. A line that must not come is looked for
     /// first, so that an answer such as `NO OK is what you wanted` fails.
     ///
-    /// What the server leaves without an end of line when it closes the connection may be half a line. It is taken
-    /// for one in the last step only, where nothing more is wanted of the server.
+    /// What the server leaves without an end of line when it closes the connection may be half a line. It matches in the
+    /// last step only, where nothing more is wanted of the server. That it must not come is judged in any step: the step
+    /// has failed either way, and this is what the server said of it.
     pub(crate) fn expect(&mut self, expect: &Expect, is_last: bool) -> Result<(), Failure> {
         let mut last: Option<Vec<u8>> = None;
         let mut count = 0_u32;
@@ -44,13 +45,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             let Some(line) = self.next_line(expect, last.as_deref())? else {
                 return self.expect_of_rest(expect, last, is_last);
             };
-            if let Some(fail_if) = unwanted(expect, &line) {
-                return Err(expect.fail_as.failure(format!(
-                    "the server answers {}, which matches `{fail_if}`; wanted a match of `{}`",
-                    quote(&line),
-                    expect.pattern
-                )));
-            }
+            refuse_unwanted(expect, &line)?;
             if self.matches(expect, &line) {
                 return self.report(expect);
             }
@@ -70,11 +65,11 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         is_last: bool,
     ) -> Result<(), Failure> {
         let rest = self.receiver.last_line();
-        if let Some(rest) = rest.as_deref().filter(|_| is_last)
-            && unwanted(expect, rest).is_none()
-            && self.matches(expect, rest)
-        {
-            return self.report(expect);
+        if let Some(rest) = rest.as_deref() {
+            refuse_unwanted(expect, rest)?;
+            if is_last && self.matches(expect, rest) {
+                return self.report(expect);
+            }
         }
         Err(closed(expect, rest.or(last).as_deref()))
     }
@@ -92,24 +87,29 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     /// Reads exactly these bytes. The first byte that differs ends the step: more is not waited for.
     pub(crate) fn expect_bytes(&mut self, wanted: &[u8]) -> Result<(), Failure> {
+        // Up to where they are known to be the same: they may come one by one.
+        let mut same = 0;
         loop {
             let pending = self.receiver.pending();
-            let differs = pending.iter().zip(wanted).any(|(came, wanted)| came != wanted);
-            if differs {
+            let compared = pending.len().min(wanted.len());
+            if pending[same..compared] != wanted[same..compared] {
                 return Err(Failure::assertion_failed(format!(
                     "the server answers {}, wanted the bytes {}",
                     quote(pending),
                     quote(wanted)
                 )));
             }
+            same = compared;
             if self.receiver.take(wanted.len())?.is_some() {
                 return Ok(());
             }
-            if self.receive()? == 0 {
+            let received = self.receive();
+            let came = quote(self.receiver.pending());
+            let wanted = quote(wanted);
+            let late = || format!("the deadline has passed after {came}, wanted the bytes {wanted}");
+            if received.map_err(|failure| reworded(failure, late))? == 0 {
                 return Err(Failure::connection_closed(format!(
-                    "the server closed the connection after {}, wanted the bytes {}",
-                    quote(self.receiver.pending()),
-                    quote(wanted)
+                    "the server closed the connection after {came}, wanted the bytes {wanted}"
                 )));
             }
         }
@@ -117,7 +117,11 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     /// Sends pieces in one go.
     pub(crate) fn send(&mut self, pieces: &[Piece]) -> Result<(), Failure> {
-        let message: Vec<Fragment> = pieces.iter().map(|piece| self.fragment(piece)).collect();
+        let message = fragments(pieces, &self.matched);
+        // What the settings alone come to was looked at before: here it is the server that said too much.
+        if let Some(excess) = excess(&message, |name| self.transport.secret_length(name)) {
+            return Err(Failure::too_large(format!("with what the server said, {excess}")));
+        }
         self.transport.send(&message)
     }
 
@@ -146,7 +150,14 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             }
             let received = self.receive();
             let said = last.or(Some(self.receiver.pending()).filter(|pending| !pending.is_empty()));
-            if received.map_err(|failure| late(failure, expect, said))? == 0 {
+            let late = || {
+                format!(
+                    "the deadline has passed without a line that matches `{}`; {}",
+                    expect.pattern,
+                    last_words(said)
+                )
+            };
+            if received.map_err(|failure| reworded(failure, late))? == 0 {
                 return Ok(None);
             }
         }
@@ -186,25 +197,18 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         }
         self.recorder.measure("tcp.capture", 1.0, "1", &attributes)
     }
-
-    fn fragment(&self, piece: &Piece) -> Fragment {
-        match piece {
-            Piece::Text(template) => Fragment::Bytes(template.fill(&self.matched).into_bytes()),
-            Piece::Bytes(bytes) => Fragment::Bytes(bytes.clone()),
-            Piece::Secret(name) => Fragment::Secret(name.as_str().to_owned()),
-            Piece::Base64(pieces) => {
-                Fragment::Base64(pieces.iter().map(|piece| self.fragment(piece)).collect())
-            }
-        }
-    }
 }
 
-/// The expression that a line must not match, if it does.
-fn unwanted<'e>(expect: &'e Expect, line: &[u8]) -> Option<&'e Regex> {
-    expect
-        .fail_if
-        .as_ref()
-        .filter(|pattern| pattern.is_match(&decoded(line)))
+/// Refuses a line that matches what it must not.
+fn refuse_unwanted(expect: &Expect, line: &[u8]) -> Result<(), Failure> {
+    match &expect.fail_if {
+        Some(fail_if) if fail_if.is_match(&decoded(line)) => Err(expect.fail_as.failure(format!(
+            "the server answers {}, which matches `{fail_if}`; wanted a match of `{}`",
+            quote(line),
+            expect.pattern
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn too_many(expect: &Expect, count: u32, line: &[u8]) -> Failure {
@@ -216,17 +220,12 @@ fn too_many(expect: &Expect, count: u32, line: &[u8]) -> Failure {
     })
 }
 
-/// The deadline, with what was waited for and what had come by then.
-fn late(failure: Failure, expect: &Expect, said: Option<&[u8]>) -> Failure {
-    if !matches!(failure.reason(), Reason::Call(CallError::DeadlineExceeded)) {
-        return failure;
+/// The deadline in these words: what was waited for and what had come by then. Any other failure as it is.
+fn reworded(failure: Failure, late: impl FnOnce() -> String) -> Failure {
+    match failure.reason() {
+        Reason::Call(CallError::DeadlineExceeded) => Failure::new(failure.reason().clone(), late()),
+        _ => failure,
     }
-    let message = format!(
-        "the deadline has passed without a line that matches `{}`; {}",
-        expect.pattern,
-        last_words(said)
-    );
-    Failure::new(failure.reason().clone(), message)
 }
 
 fn closed(expect: &Expect, last: Option<&[u8]>) -> Failure {

@@ -11,6 +11,9 @@ pub(crate) trait Transport {
     /// Sends the fragments in one go.
     fn send(&mut self, message: &[Fragment]) -> Result<(), Failure>;
 
+    /// The length of a secret in bytes.
+    fn secret_length(&self, name: &str) -> usize;
+
     /// Negotiates TLS, which the host records as the phase `tls`.
     fn start_tls(&mut self) -> Result<TlsInfo, Failure>;
 }

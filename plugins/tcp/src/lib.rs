@@ -17,6 +17,7 @@
 mod check;
 mod dialogue;
 mod host;
+mod outgoing;
 mod receive;
 #[cfg(test)]
 mod script;
@@ -75,18 +76,24 @@ fn seconds_since_1970() -> i64 {
 /// The connection that the host keeps, and the handles of the secrets by their names.
 struct HostTransport {
     connection: Connection,
-    secrets: BTreeMap<String, Secret>,
+    secrets: Secrets,
 }
+
+/// Each with its length in bytes.
+type Secrets = BTreeMap<String, (Secret, usize)>;
 
 impl HostTransport {
     fn open(settings: &Settings) -> Result<Self, Failure> {
-        // First, so that a missing secret is found without troubling the server.
-        let mut secrets = BTreeMap::new();
+        // First, so that a secret that is missing or too long is found without troubling the server.
+        let mut secrets = Secrets::new();
         for name in settings.secrets() {
             if !secrets.contains_key(name.as_str()) {
-                secrets.insert(name.as_str().to_owned(), name.open()?);
+                let secret = name.open()?;
+                let length = secret.length() as usize;
+                secrets.insert(name.as_str().to_owned(), (secret, length));
             }
         }
+        outgoing::check_steps(&settings.steps, |name| length_of(&secrets, name))?;
         let connection = Connection::open(&settings.host, settings.port)?;
         Ok(Self { connection, secrets })
     }
@@ -122,6 +129,10 @@ impl Transport for HostTransport {
         self.connection.send(&pieces)
     }
 
+    fn secret_length(&self, name: &str) -> usize {
+        length_of(&self.secrets, name)
+    }
+
     fn start_tls(&mut self) -> Result<TlsInfo, Failure> {
         self.connection.start_tls(&TlsOptions {
             server_name: None,
@@ -130,12 +141,16 @@ impl Transport for HostTransport {
     }
 }
 
-fn plain<'a>(secrets: &'a BTreeMap<String, Secret>, fragment: &'a Fragment) -> Result<Piece<'a>, Failure> {
+fn length_of(secrets: &Secrets, name: &str) -> usize {
+    secrets.get(name).map_or(0, |(_, length)| *length)
+}
+
+fn plain<'a>(secrets: &'a Secrets, fragment: &'a Fragment) -> Result<Piece<'a>, Failure> {
     match fragment {
         Fragment::Bytes(bytes) => Ok(Piece::Bytes(bytes)),
         Fragment::Secret(name) => secrets
             .get(name)
-            .map(Piece::Secret)
+            .map(|(secret, _)| Piece::Secret(secret))
             .ok_or_else(|| Failure::settings_invalid(format!("the secret `{name}` was not opened"))),
         Fragment::Base64(_) => Err(Failure::settings_invalid("`base64` within `base64`")),
     }

@@ -8,42 +8,57 @@ use bedcheck_sdk::Failure;
 pub(crate) const MAX_LINE: usize = 64 * 1024;
 
 /// The most bytes of a run: every line of them is held against a regular expression, which is most of the
-/// computing that a run does, and these fit into the fuel that a run has by default.
+/// computing that a run does. With any but the dearest expressions so many bytes, in so many lines, fit into the fuel
+/// that a run has by default.
 pub(crate) const MAX_TOTAL: usize = 256 * 1024;
+
+/// The most lines of a run: twice what one step may wait for.
+pub(crate) const MAX_LINES: usize = 20_000;
 
 /// Bytes received and not yet taken.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     buffer: Vec<u8>,
-    /// Up to where the buffer has been searched for the end of a line.
+    /// Up to where the buffer has been taken. It is cut there when more comes: moving what is left for each line would be
+    /// most of what reading short ones costs.
+    start: usize,
+    /// Up to where what is pending has been searched for the end of a line.
     searched: usize,
-    /// How many bytes were taken before those in the buffer.
+    /// How many bytes were taken of the run's.
     taken: usize,
+    /// How many lines of them.
+    lines: usize,
 }
 
 impl Receiver {
     /// Adds what was received.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// What has not been taken yet.
     pub(crate) fn pending(&self) -> &[u8] {
-        &self.buffer
+        &self.buffer[self.start..]
     }
 
     /// Takes the next line without its LF or CRLF, or `None` while it is not whole.
     pub(crate) fn line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(at) = self.buffer[self.searched..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-        else {
-            self.searched = self.buffer.len();
+        let pending = self.pending();
+        let Some(at) = pending[self.searched..].iter().position(|&byte| byte == b'\n') else {
+            self.searched = pending.len();
             self.bound(self.searched)?;
             return Ok(None);
         };
         let end = self.searched + at + 1;
         self.bound(end)?;
+        self.lines += 1;
+        if self.lines > MAX_LINES {
+            return Err(Failure::too_large(format!(
+                "the server sends more than {MAX_LINES} lines"
+            )));
+        }
         let mut line = self.remove(end);
         line.pop();
         line.pop_if(|last| *last == b'\r');
@@ -52,21 +67,22 @@ impl Receiver {
 
     /// At the end of the stream: what stands there without an end of line, if anything does.
     pub(crate) fn last_line(&mut self) -> Option<Vec<u8>> {
-        let all = self.buffer.len();
+        let all = self.pending().len();
         (all > 0).then(|| self.remove(all))
     }
 
     /// Takes so many bytes, or `None` while they are not there.
     pub(crate) fn take(&mut self, length: usize) -> Result<Option<Vec<u8>>, Failure> {
-        self.bound_total(length.min(self.buffer.len()))?;
-        Ok((length <= self.buffer.len()).then(|| self.remove(length)))
+        let pending = self.pending().len();
+        self.bound_total(length.min(pending))?;
+        Ok((length <= pending).then(|| self.remove(length)))
     }
 
     fn remove(&mut self, length: usize) -> Vec<u8> {
         self.searched = 0;
         self.taken += length;
-        let removed = self.buffer[..length].to_vec();
-        self.buffer.drain(..length);
+        let removed = self.pending()[..length].to_vec();
+        self.start += length;
         removed
     }
 
@@ -140,13 +156,19 @@ mod tests {
         assert_eq!(lines(longest.chunks(1000)).unwrap(), [&longest[..MAX_LINE - 1]]);
         let longer = [b"x".as_slice(), &longest].concat();
         let endless = vec![b'x'; MAX_LINE + 1];
-        let flood = b"x\n".repeat(MAX_TOTAL / 2 + 1);
-        for refused in [longer, endless, flood] {
+        let flood = b"sixteen letters\n".repeat(MAX_TOTAL / 16 + 1);
+        let empty = b"\n".repeat(MAX_LINES + 1);
+        for refused in [longer, endless, flood, empty] {
             for size in [1000, refused.len()] {
                 let failure = lines(refused.chunks(size)).unwrap_err();
                 assert!(matches!(failure.reason(), Reason::TooLarge), "{failure:?}");
             }
         }
-        assert!(lines([b"x\n".repeat(MAX_TOTAL / 2).as_slice()]).is_ok());
+        for allowed in [
+            b"sixteen letters\n".repeat(MAX_TOTAL / 16),
+            b"\n".repeat(MAX_LINES),
+        ] {
+            assert!(lines([allowed.as_slice()]).is_ok());
+        }
     }
 }

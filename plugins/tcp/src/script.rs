@@ -90,6 +90,10 @@ impl Transport for Script {
         }
     }
 
+    fn secret_length(&self, name: &str) -> usize {
+        name.len()
+    }
+
     fn start_tls(&mut self) -> Result<TlsInfo, Failure> {
         match self.lines.pop_front() {
             Some(Line::Tls(not_after)) => Ok(tls_info(not_after)),

@@ -17,6 +17,9 @@ pub(crate) const SCHEMA: &str = include_str!("settings.schema.json");
 /// The most steps: with them the plan stays within the host's 64 phases.
 pub(crate) const MAX_STEPS: usize = 60;
 
+/// The most `base64` with a secret in it that the host sends for a run: each is looked for in all texts from then on.
+const MAX_ENCODED_SECRETS: usize = 32;
+
 /// The finished settings.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
@@ -78,6 +81,12 @@ impl TryFrom<Written> for Settings {
             ));
         }
         let steps = step::finish(written.steps)?;
+        let encoded = steps.iter().map(encoded_secrets).sum::<usize>();
+        if encoded > MAX_ENCODED_SECRETS {
+            return Err(format!(
+                "`steps` have {encoded} `base64` with a secret in it: at most {MAX_ENCODED_SECRETS} are wanted"
+            ));
+        }
         let begins = steps
             .iter()
             .filter(|step| matches!(step.action, Action::StartTls))
@@ -99,6 +108,16 @@ impl TryFrom<Written> for Settings {
             steps,
         })
     }
+}
+
+/// How many `base64` of a step have a secret in it.
+fn encoded_secrets(step: &Step) -> usize {
+    let Action::Send(pieces) = &step.action else {
+        return 0;
+    };
+    let has_secret =
+        |piece: &&Piece| matches!(piece, Piece::Base64(inner) if !piece::secrets(inner).is_empty());
+    pieces.iter().filter(has_secret).count()
 }
 
 #[cfg(test)]

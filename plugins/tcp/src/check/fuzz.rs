@@ -161,6 +161,10 @@ impl Transport for Server {
         Ok(())
     }
 
+    fn secret_length(&self, name: &str) -> usize {
+        name.len()
+    }
+
     fn start_tls(&mut self) -> Result<TlsInfo, Failure> {
         // As the host does with plaintext that has arrived by then.
         if !self.saying.is_empty() {

@@ -168,7 +168,6 @@ fn the_end_and_the_deadline_say_what_was_there() {
     for more in [
         json!([{"expect": "^220"}, {"send": "x"}]),
         json!([{"expect": "^22 ", "lines": 1}]),
-        json!([{"expect": "^220", "fail_if": "end"}]),
     ] {
         let came = play(more, "S: 220 no line end\nEND");
         assert_eq!(came.failure().0, closed);
@@ -176,6 +175,14 @@ fn the_end_and_the_deadline_say_what_was_there() {
             came.failure().1.ends_with("it said `220 no line end` last"),
             "{came:?}"
         );
+    }
+    // That it must not come is judged all the same: the step has failed either way.
+    for last in [json!([]), json!([{"send": "QUIT\r\n"}])] {
+        let mut steps = vec![json!({"expect": "^2", "fail_if": "^5", "fail_as": "auth.rejected"})];
+        steps.extend(last.as_array().cloned().unwrap_or_default());
+        let came = play(steps.into(), "S: 535 no\nEND");
+        let message = "the server answers `535 no`, which matches `^5`; wanted a match of `^2`";
+        assert_eq!(came.failure(), ("AuthRejected", message));
     }
     for (script, message) in [
         ("S: 554 busy⏎", "it said `554 busy` last"),
@@ -206,6 +213,9 @@ fn bytes_are_compared_one_by_one() {
             "the server answers `SE no`, wanted the bytes `SN`"
         )
     );
+    let came = play(steps.clone(), &format!("{sent}\nS: S"));
+    let wanted = "the deadline has passed after `S`, wanted the bytes `SN`";
+    assert_eq!(came.failure(), ("Call(CallError::DeadlineExceeded)", wanted));
     // The rest is not waited for: the script ends in the deadline.
     let came = play(steps.clone(), &format!("{sent}\nS: E"));
     assert_eq!(came.failure().0, "AssertionFailed");
@@ -259,9 +269,21 @@ fn the_certificate_is_judged_after_the_steps() {
 }
 
 #[test]
+fn what_a_server_said_is_not_sent_back_without_bound() {
+    let settings = settings(json!([
+        {"expect": "^220 (.*)"},
+        {"send": [{"base64": ["${1}", {"secret": "s"}]}, "\r\n"]},
+    ]));
+    let said = |length: usize| Line::Server(format!("220 {}\n", "x".repeat(length)).into());
+    let came = play_once(&settings, Script::of([said(10_000)], usize::MAX));
+    let message = "with what the server said, a `base64` with a secret in it comes to 13336 bytes: at most 12288 can be sent";
+    assert_eq!(came.failure(), ("TooLarge", message));
+}
+
+#[test]
 fn a_flood_is_cut() {
     let settings = settings(json!([{"expect": "never"}]));
-    for flood in [b"x\n".repeat(MAX_TOTAL), b"x".repeat(MAX_TOTAL)] {
+    for flood in [b"\n".repeat(MAX_TOTAL), b"x".repeat(MAX_TOTAL)] {
         let came = play_once(&settings, Script::of([Line::Server(flood)], 16 * 1024));
         assert_eq!(came.failure().0, "TooLarge");
     }

@@ -99,20 +99,23 @@ fn piece(written: WrittenPiece, groups: &Groups, is_outside: bool) -> Result<Pie
     })
 }
 
-/// The bytes of pairs of hexadecimal digits, with spaces between them or without.
+/// The bytes of pairs of hexadecimal digits, at least one, with spaces between pairs or without.
 fn unhex(text: &str) -> Result<Vec<u8>, String> {
-    let digits: Option<Vec<u32>> = text
-        .chars()
-        .filter(|digit| *digit != ' ')
-        .map(|digit| digit.to_digit(16))
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            Some((digit(*high)? << 4 | digit(*low)?) as u8)
+        }
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text
+        .split(' ')
+        .flat_map(|group| group.as_bytes().chunks(2))
+        .map(byte)
         .collect();
-    let bytes = digits.filter(|digits| digits.len() % 2 == 0).map(|digits| {
-        digits
-            .chunks(2)
-            .map(|pair| (pair[0] << 4 | pair[1]) as u8)
-            .collect()
-    });
-    bytes.ok_or_else(|| format!("hex: `{text}` is not pairs of hexadecimal digits"))
+    bytes
+        .filter(|bytes| !bytes.is_empty())
+        .ok_or_else(|| format!("hex: `{text}` is not pairs of hexadecimal digits"))
 }
 
 /// The secrets in these pieces.

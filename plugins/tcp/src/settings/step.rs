@@ -204,7 +204,7 @@ mod tests {
     fn steps_are_called_by_name_or_number() {
         let steps = read(json!([
             {"name": "banner", "expect": "^220 (?<host>\\S+)", "fail_if": "^[45]", "lines": 3},
-            {"send": ["EHLO ${host} $$1\r\n", {"secret": "s"}, {"hex": "00 ff"}]},
+            {"send": ["EHLO ${host} $$1\r\n", {"secret": "s"}, {"hex": "00  FF "}]},
             {"send": {"base64": ["\u{0}u\u{0}", {"secret": "t"}]}},
             {"expect_bytes": {"hex": "53"}},
             {"starttls": true},
@@ -257,6 +257,12 @@ mod tests {
             (json!([{"expect": "(?<Big>x)"}]), "`Big` cannot be reported"),
             (json!([{"expect": nine}]), "9 named groups and labels"),
             (json!([{"expect_bytes": {"hex": "5"}}]), "hex: `5` is not pairs"),
+            (
+                json!([{"expect_bytes": {"hex": "5 3"}}]),
+                "hex: `5 3` is not pairs",
+            ),
+            (json!([{"expect_bytes": {"hex": "  "}}]), "hex: `  ` is not pairs"),
+            (json!([{"send": {"hex": "é"}}]), "hex: `é` is not pairs"),
             (json!([{"send": {"hex": "zz"}}]), "hex: `zz` is not pairs"),
             (
                 json!([{"send": {"base64": [{"base64": []}]}}]),
