@@ -29,6 +29,23 @@ const GREETING: &str = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN STARTTLS] 
 /// Runs a check of this peer, and returns its report and what came over its one connection. The certificate
 /// authority is that of the peer's, if it has one.
 fn run(peer: Peer, tls: &str, deadline: &str, authority: Option<&Certificates>) -> (Value, String) {
+    run_with(
+        peer,
+        tls,
+        &format!("budget.deadline = \"{deadline}\""),
+        PASSWORD,
+        authority,
+    )
+}
+
+/// The same with this budget and password.
+fn run_with(
+    peer: Peer,
+    tls: &str,
+    budget: &str,
+    password: &str,
+    authority: Option<&Certificates>,
+) -> (Value, String) {
     let port = peer.port();
     let trust = authority.map_or_else(String::new, |certificates| {
         format!("tls.ca_file = '{}'", certificates.authority_file().display())
@@ -38,7 +55,7 @@ fn run(peer: Peer, tls: &str, deadline: &str, authority: Option<&Certificates>) 
         [[check]]
         name = "mail-login"
         plugin = "imap"
-        budget.deadline = "{deadline}"
+        {budget}
         budget.grace = "100ms"
         allow = ["127.0.0.1:{port}"]
         {trust}
@@ -56,9 +73,9 @@ fn run(peer: Peer, tls: &str, deadline: &str, authority: Option<&Certificates>) 
         "#
     );
     let finished = Program::run(&configuration)
-        .env("MAIL_PASSWORD", PASSWORD)
+        .env("MAIL_PASSWORD", password)
         .finish();
-    for form in [PASSWORD, r#"päss \"w\\ord"#, CREDENTIALS] {
+    for form in [password, PASSWORD, r#"päss \"w\\ord"#, CREDENTIALS] {
         assert!(!finished.mentions(form), "the password is in {finished:#?}");
     }
     let mut transcripts = peer.finish();
@@ -449,6 +466,74 @@ fn rubbish_without_an_end_is_cut_by_its_size() {
 }
 
 #[test]
+fn what_is_dear_to_read_is_not_the_plugins_fault() {
+    let asked = || Script::new().send("* OK ready\r\n").expect("A1 CAPABILITY\r\n");
+    let literals = format!("* {}{}\r\n", "X".repeat(30_000), "{0}\r\n".repeat(6_900));
+    for answer in [
+        literals,
+        "* NO x\r\n".repeat(12_000),
+        "* 1 \r\n".repeat(12_000),
+        "* OK\r\n".repeat(20_000 - 1),
+    ] {
+        let (report, _) = run_plain(asked().send(answer).hang_up());
+        assert_eq!(
+            verdict(&report),
+            "fail target connection_closed capability",
+            "{report:#}"
+        );
+    }
+    // What is too much for one command is too much for several.
+    let news = "* 1 EXISTS\r\n".repeat(8_000);
+    let script = Script::new()
+        .send(GREETING)
+        .expect_through("\r\n")
+        .send(format!("{news}A1 OK come in\r\n"))
+        .expect("A2 EXAMINE INBOX\r\n")
+        .send(format!("{news}A2 OK done\r\n"))
+        .expect("A3 EXAMINE Archive\r\n")
+        .send(format!("{news}A3 OK done\r\n"));
+    let (report, _) = run_plain(script.stall());
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.too_large select",
+        "{report:#}"
+    );
+    assert!(
+        phases(&report).contains(&"select(INBOX) ok".to_owned()),
+        "{report:#}"
+    );
+}
+
+#[test]
+fn a_password_that_is_too_long_for_the_only_mechanism_is_the_configurations_fault() {
+    let long = "long ".repeat(1_860);
+    let budget = "budget.deadline = \"10s\"";
+    let only_plain = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR LOGINDISABLED] ready\r\n";
+    let peer = Script::new().send(only_plain).expect("A2 LOGOUT\r\n").serve();
+    let (report, _) = run_with(peer, "none", budget, &long, None);
+    assert_eq!(
+        verdict(&report),
+        "error config settings_invalid login",
+        "{report:#}"
+    );
+    let script = Script::new()
+        .send("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LITERAL+] ready\r\n")
+        .expect(format!(
+            "A1 LOGIN {{5+}}\r\nprobe {{{}+}}\r\n{long}\r\n",
+            long.len()
+        ))
+        .send("A1 OK come in\r\n");
+    let (report, _) = run_with(
+        opened(script, ["A2", "A3", "A4"]).serve(),
+        "none",
+        budget,
+        &long,
+        None,
+    );
+    assert_eq!(verdict(&report), "pass", "{report:#}");
+}
+
+#[test]
 fn starttls_that_is_withheld_or_refused_gets_no_password() {
     let stripped = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready\r\n";
     let (report, transcript) = run(
@@ -572,7 +657,12 @@ fn without_a_mechanism_the_login_is_by_literals() {
         .expect("A1 LOGIN {5}\r\n")
         .send("A1 NO no logins here\r\n");
     let (report, transcript) = run_plain(refuses.stall());
-    assert_eq!(verdict(&report), "fail target auth.rejected login", "{report:#}");
+    // Nor can it have rejected credentials that it has not seen.
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response login",
+        "{report:#}"
+    );
     assert_eq!(transcript, "A1 LOGIN {5}\r\nA2 LOGOUT\r\n");
 }
 

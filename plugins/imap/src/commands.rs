@@ -16,6 +16,11 @@ use crate::settings::Open;
 /// The longest literal that `LITERAL-` lets through without a wait, in bytes (RFC 7888 section 5).
 const LITERAL_MINUS_MAX: usize = 4096;
 
+/// How long user and password may be together for `AUTHENTICATE PLAIN`, in bytes: with a NUL before each they come to
+/// the 12,288 bytes in base64 that a line of authentication has at most (RFC 4954 section 4). The host sends no longer
+/// one with a secret in it.
+pub(crate) const MAX_PLAIN: usize = 9214;
+
 /// A command, cut where the server's go-ahead must be waited for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Command {
@@ -25,6 +30,8 @@ pub(crate) struct Command {
     pub(crate) tag: String,
     /// What is sent first, and after each continuation.
     pub(crate) steps: Vec<Vec<Part>>,
+    /// The step with which the server learns whose login it is; that of a login.
+    pub(crate) credentials: usize,
 }
 
 impl Command {
@@ -73,8 +80,14 @@ impl Command {
         Self {
             name: "AUTHENTICATE",
             tag,
+            credentials: steps.len() - 1,
             steps,
         }
+    }
+
+    /// Whether user and password are short enough for `AUTHENTICATE PLAIN`.
+    pub(crate) fn fits_plain(user: &str, password_length: usize) -> bool {
+        user.len() + password_length <= MAX_PLAIN
     }
 
     /// `LOGIN` (RFC 9051 section 6.2.3) with user and password as literals, which hold any byte. The
@@ -88,6 +101,7 @@ impl Command {
         let mut steps = Steps::default();
         steps.bytes(format!("{tag} LOGIN ").as_bytes());
         steps.announce(user.len(), capabilities);
+        let credentials = steps.finished.len();
         steps.bytes(user.as_bytes());
         steps.bytes(b" ");
         steps.announce(password_length, capabilities);
@@ -96,6 +110,7 @@ impl Command {
         Self {
             name: "LOGIN",
             tag,
+            credentials,
             steps: steps.finish(),
         }
     }
@@ -128,6 +143,7 @@ impl Command {
             name,
             tag,
             steps: steps.finish(),
+            credentials: 0,
         }
     }
 }

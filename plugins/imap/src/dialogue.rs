@@ -6,7 +6,7 @@ use std::fmt;
 use bedcheck_sdk::{CallError, Failure, Reason};
 use imap_codec::imap_types::response::GreetingKind;
 
-use crate::commands::Command;
+use crate::commands::{Command, MAX_PLAIN};
 use crate::foreign;
 use crate::host::{Recorder, Transport};
 use crate::receive::Receiver;
@@ -14,9 +14,17 @@ use crate::response::{self, Capabilities, Condition, Greeting, Response, Status}
 use crate::settings::{Open, Tls};
 use crate::text;
 
-/// The most bytes of all responses to one command together. Opening a mailbox takes about 1 KiB; the
-/// rest is room for what a server may add unasked, and an end to a flood of it.
-pub(crate) const MAX_ANSWER: usize = 1024 * 1024;
+/// The most bytes of all responses of a run together. Opening a mailbox takes about 1 KiB, and there are fifty at
+/// most; the rest is room for what a server may add unasked, and an end to a flood of it.
+pub(crate) const MAX_ANSWERS: usize = 1024 * 1024;
+
+/// The most responses of a run, in the same way: opening a mailbox takes ten. However short they are, so many, and so
+/// many bytes that come one by one, are read with less fuel than a run has by default.
+const MAX_RESPONSES: u32 = 20_000;
+
+/// How many lines of a server are told in the log for one command: more than anybody reads, and few beside the host
+/// calls that a run has.
+const MAX_REMARKS: u32 = 20;
 
 /// Response codes of a refused login that say that the server, not the credentials, is the trouble
 /// (RFC 5530 section 3).
@@ -45,7 +53,10 @@ pub(crate) struct Dialogue<'r, T, R> {
     recorder: &'r R,
     receiver: Receiver,
     commands: u32,
-    answer_length: usize,
+    responses: u32,
+    answers_length: usize,
+    /// What the server said that is worth telling, since the command was sent.
+    remarks: u32,
     ended: Option<Failure>,
 }
 
@@ -58,7 +69,9 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             recorder,
             receiver,
             commands: 0,
-            answer_length: 0,
+            responses: 0,
+            answers_length: 0,
+            remarks: 0,
             ended: None,
         }
     }
@@ -82,7 +95,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             if let Some(finding) = foreign::recognise(self.receiver.pending()) {
                 return Err(Failure::unexpected_response(finding));
             }
-            if let Some(bytes) = self.receiver.next()? {
+            if let Some(bytes) = self.next_response()? {
                 return response::decode_greeting(&bytes).ok_or_else(|| {
                     let line = text::escaped(&bytes);
                     Failure::unexpected_response(format!(
@@ -140,23 +153,42 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     /// Logs in: `AUTHENTICATE PLAIN` where it is offered, otherwise `LOGIN` unless it is disabled.
     pub(crate) fn login(&mut self, user: &str, capabilities: &Capabilities) -> Result<(), Failure> {
-        let tag = self.next_tag();
-        let command = if capabilities.auth_plain {
-            Command::authenticate_plain(tag, user, capabilities)
-        } else if !capabilities.login_disabled {
-            Command::login(tag, user, self.transport.password_length(), capabilities)
-        } else {
-            return Err(Failure::unexpected_response(
-                "the server offers no way to log in: `LOGINDISABLED` without `AUTH=PLAIN`",
-            ));
-        };
-        let status = self.command(&command, |_| ())?;
+        let command = self.login_command(user, capabilities)?;
+        let mut step = 0;
+        let status = self.command(&command, |response| {
+            step += usize::from(matches!(response, Response::Continuation));
+        })?;
         match status.condition {
             Condition::Ok => Ok(()),
+            // It cannot have refused credentials that it has not seen.
+            Condition::No if step < command.credentials => Err(Failure::unexpected_response(format!(
+                "{}, before it was told who logs in",
+                answered(&command, &status)
+            ))),
             Condition::No if !SERVER_TROUBLE.iter().any(|code| status.has_code(code)) => Err(
                 Failure::auth_rejected(format!("the server rejected the login: `{}`", status.text)),
             ),
             Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(&command, &status))),
+        }
+    }
+
+    fn login_command(&mut self, user: &str, capabilities: &Capabilities) -> Result<Command, Failure> {
+        let tag = self.next_tag();
+        let length = self.transport.password_length();
+        if capabilities.auth_plain && Command::fits_plain(user, length) {
+            Ok(Command::authenticate_plain(tag, user, capabilities))
+        } else if !capabilities.login_disabled {
+            Ok(Command::login(tag, user, length, capabilities))
+        } else if capabilities.auth_plain {
+            let length = user.len() + length;
+            Err(Failure::settings_invalid(format!(
+                "`user` and `password` have {length} bytes together: the server takes `AUTHENTICATE PLAIN` only, for \
+                 which they have at most {MAX_PLAIN}"
+            )))
+        } else {
+            Err(Failure::unexpected_response(
+                "the server offers no way to log in: `LOGINDISABLED` without `AUTH=PLAIN`",
+            ))
         }
     }
 
@@ -202,18 +234,18 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         }
     }
 
-    /// Sends a command and waits for its completion; shows every untagged response to `observe`.
+    /// Sends a command and waits for its completion; shows every untagged response and every go-ahead to `observe`.
     fn command(&mut self, command: &Command, observe: impl FnMut(&Response)) -> Result<Status, Failure> {
         if let Some(failure) = &self.ended {
             return Err(failure.clone());
         }
         let result = self.exchange(command, observe);
+        self.count_untold();
         self.ending(result)
     }
 
     fn exchange(&mut self, command: &Command, mut observe: impl FnMut(&Response)) -> Result<Status, Failure> {
         let name = command.name;
-        self.answer_length = 0;
         let mut steps = command.steps.iter();
         if let Some(first) = steps.next() {
             self.transport.send(first)?;
@@ -222,7 +254,10 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             let response = self.response(name)?;
             match response {
                 Response::Continuation => match steps.next() {
-                    Some(step) => self.transport.send(step)?,
+                    Some(step) => {
+                        observe(&response);
+                        self.transport.send(step)?;
+                    }
                     None => {
                         return Err(Failure::unexpected_response(format!(
                             "the server asks for more of {name}, which was sent as a whole"
@@ -244,7 +279,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                 Response::Tagged { status, .. } => return Ok(status),
                 Response::Bye(words) if name != "LOGOUT" => return Err(bye(&words)),
                 other => {
-                    self.remark(&other);
+                    self.remark_on(&other);
                     observe(&other);
                 }
             }
@@ -254,13 +289,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     /// The next response that can be decoded; `name` is the command it is waited for in.
     fn response(&mut self, name: &str) -> Result<Response, Failure> {
         loop {
-            while let Some(bytes) = self.receiver.next()? {
-                self.answer_length += bytes.len();
-                if self.answer_length > MAX_ANSWER {
-                    return Err(Failure::too_large(format!(
-                        "the server answers {name} with more than {MAX_ANSWER} bytes"
-                    )));
-                }
+            while let Some(bytes) = self.next_response()? {
                 if let Some(response) = response::decode(&bytes) {
                     return Ok(response);
                 }
@@ -270,11 +299,30 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                         "the server answers {name} with `{line}`, which is no IMAP response"
                     )));
                 }
-                self.recorder
-                    .debug(&format!("skipped an untagged response: `{line}`"));
+                self.remark(|recorder| recorder.debug(&format!("skipped an untagged response: `{line}`")));
             }
             self.receive(format_args!("during {name}"))?;
         }
+    }
+
+    /// The next response, as long as there are not too many.
+    fn next_response(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(bytes) = self.receiver.next()? else {
+            return Ok(None);
+        };
+        self.responses += 1;
+        self.answers_length += bytes.len();
+        if self.responses > MAX_RESPONSES {
+            return Err(Failure::too_large(format!(
+                "the server sends more than {MAX_RESPONSES} responses in all"
+            )));
+        }
+        if self.answers_length > MAX_ANSWERS {
+            return Err(Failure::too_large(format!(
+                "the server sends responses of more than {MAX_ANSWERS} bytes in all"
+            )));
+        }
+        Ok(Some(bytes))
     }
 
     fn receive(&mut self, when: fmt::Arguments<'_>) -> Result<(), Failure> {
@@ -295,12 +343,29 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     }
 
     /// Logs what a server wants people to read (RFC 9051 section 7.1).
-    fn remark(&self, response: &Response) {
+    fn remark_on(&mut self, response: &Response) {
         if let Response::Untagged(status) = response
             && (status.condition != Condition::Ok || status.has_code("ALERT"))
         {
             let words = said(status.condition.as_str(), &status.text);
-            self.recorder.warning(&format!("the server says `{words}`"));
+            self.remark(|recorder| recorder.warning(&format!("the server says `{words}`")));
+        }
+    }
+
+    /// Tells of a line, unless enough was told for this command.
+    fn remark(&mut self, tell: impl FnOnce(&R)) {
+        self.remarks += 1;
+        if self.remarks <= MAX_REMARKS {
+            tell(self.recorder);
+        }
+    }
+
+    /// Says how many lines were not told for the command that is over.
+    fn count_untold(&mut self) {
+        let untold = std::mem::take(&mut self.remarks).saturating_sub(MAX_REMARKS);
+        if untold > 0 {
+            let message = format!("the server says {untold} more of such lines, which are not told");
+            self.recorder.warning(&message);
         }
     }
 

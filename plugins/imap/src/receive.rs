@@ -14,52 +14,60 @@ pub(crate) const MAX_RESPONSE: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     buffer: Vec<u8>,
-    /// Where the line that is being searched begins; behind the buffer's end inside a literal.
+    /// Up to where the buffer has been taken. It is cut there when more comes: moving what is left for each response
+    /// would be most of what reading short ones costs.
+    taken: usize,
+    /// Where the line that is being searched begins, from there; behind the buffer's end inside a literal.
     line: usize,
     /// Up to where that line has been searched for its end.
     searched: usize,
+    /// What the response is, found at its first literal: it may have thousands of them.
+    kind: Option<Kind>,
 }
 
 impl Receiver {
     /// Adds what was received.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// What has not been taken yet.
     pub(crate) fn pending(&self) -> &[u8] {
-        &self.buffer
+        &self.buffer[self.taken..]
     }
 
     /// Takes the next response with the CRLF at its end, or `None` while it is not whole.
     pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         loop {
-            let Some(unsearched) = self.buffer.get(self.searched..) else {
+            let pending = &self.buffer[self.taken..];
+            let Some(unsearched) = pending.get(self.searched..) else {
                 return Ok(None);
             };
             let Some(at) = unsearched.iter().position(|&byte| byte == b'\n') else {
-                self.searched = self.buffer.len();
+                self.searched = pending.len();
                 bounded(self.searched)?;
                 return Ok(None);
             };
             let end = self.searched + at + 1;
             bounded(end)?;
-            let Some(line) = self.buffer[self.line..end].strip_suffix(b"\r\n") else {
-                let line = text::escaped(&self.buffer[self.line..end]);
+            let Some(line) = pending[self.line..end].strip_suffix(b"\r\n") else {
+                let line = text::escaped(&pending[self.line..end]);
                 return Err(Failure::unexpected_response(format!(
                     "the server ends the line `{line}` with LF alone: CRLF is wanted"
                 )));
             };
             match announced_literal(line) {
-                Some(length) if Kind::of(&self.buffer) == Kind::Data => {
+                Some(length) if *self.kind.get_or_insert_with(|| Kind::of(pending)) == Kind::Data => {
                     self.line = end.saturating_add(length);
                     self.searched = self.line;
                     bounded(self.line)?;
                 }
                 _ => {
-                    (self.line, self.searched) = (0, 0);
-                    let response = self.buffer[..end].to_vec();
-                    self.buffer.drain(..end);
+                    (self.line, self.searched, self.kind) = (0, 0, None);
+                    let response = pending[..end].to_vec();
+                    self.taken += end;
                     return Ok(Some(response));
                 }
             }

@@ -13,7 +13,7 @@ use bedcheck_sdk::CallError;
 use serde_json::json;
 
 use super::*;
-use crate::dialogue::MAX_ANSWER;
+use crate::dialogue::MAX_ANSWERS;
 use crate::host::Part;
 use crate::receive::MAX_RESPONSE;
 use crate::script::Record;
@@ -23,7 +23,7 @@ const FLOOD: u8 = 0x1f;
 /// How much of a line is repeated at most, in bytes.
 const MAX_LINE: usize = 2048;
 const FLOOD_LINES: usize = 2_000;
-/// The most that a server says in all, in bytes: more than one answer may have.
+/// The most that a server says in all, in bytes: more than all answers may have.
 const MAX_SAID: usize = 1_400_000;
 /// The longest message in characters: two pieces of a server's text, and words around them.
 const MAX_MESSAGE: usize = 600;
@@ -280,8 +280,8 @@ fn judge(played: &Played) {
         *tls == Tls::None || !seen.exposed,
         "the password was sent out of TLS"
     );
-    // Each command may be answered at length, and is over the bound with the piece that goes over it.
-    let most = (seen.sent.len() + 1) * (MAX_ANSWER + MAX_RESPONSE + MAX_PIECE);
+    // It may be over the bound by a response, and by the piece that goes over it.
+    let most = MAX_ANSWERS + MAX_RESPONSE + MAX_PIECE;
     assert!(
         seen.received.len() <= most,
         "{} bytes were taken",

@@ -237,7 +237,7 @@ fn a_rejected_login_is_told_at_once() {
 
 #[test]
 fn logins_that_fail() {
-    const AUTHENTICATE: &str = "C: A1 AUTHENTICATE PLAIN\n";
+    const AUTHENTICATE: &str = "C: A1 AUTHENTICATE PLAIN AGFubgBzZXNhbWU=\n";
     let refused = |capabilities: &str, dialogue: &str| {
         let script = format!("S: * OK [CAPABILITY IMAP4rev1 {capabilities}] hi\n{dialogue}\nC: A2 LOGOUT");
         let came = play(&settings("none", &["INBOX"]), &script);
@@ -245,7 +245,7 @@ fn logins_that_fail() {
         assert_eq!(came.phases()[2..], [format!("login: {message}")]);
         (reason.to_owned(), message.to_owned())
     };
-    let with = |answer: &str| refused("AUTH=PLAIN", &format!("{AUTHENTICATE}S: {answer}"));
+    let with = |answer: &str| refused("AUTH=PLAIN SASL-IR", &format!("{AUTHENTICATE}S: {answer}"));
     let failure = |reason: &str, message: &str| (reason.to_owned(), message.to_owned());
 
     assert_eq!(
@@ -272,10 +272,6 @@ fn logins_that_fail() {
             "UnexpectedResponse",
             "the server offers no way to log in: `LOGINDISABLED` without `AUTH=PLAIN`"
         )
-    );
-    assert_eq!(
-        refused("IDLE", "C: A1 LOGIN {3}\nS: A1 NO no literals"),
-        failure("AuthRejected", "the server rejected the login: `no literals`")
     );
 }
 
@@ -611,27 +607,141 @@ fn servers_that_speak_something_else_or_nothing() {
 
 #[test]
 fn floods_are_ended() {
-    let flood = |line: &[u8], times: usize| {
-        let start = b"* OK hi\r\n".to_vec();
+    let flood = |lines: Vec<u8>| {
         let lines = [
-            Line::Server(start),
+            Line::Server(b"* OK hi\r\n".to_vec()),
             Line::Client("A1 CAPABILITY\r\n".into()),
-            Line::Server(line.repeat(times)),
+            Line::Server(lines),
         ];
         let record = Record::default();
         run(&without_login("none"), &record, || Ok(Script::abandoned(lines))).unwrap_err()
     };
-    let unasked = flood(b"* 1 EXPUNGE\r\n", 100_000);
-    assert!(matches!(unasked.reason(), Reason::TooLarge), "{unasked:?}");
+    for (lines, wanted) in [
+        (
+            [b"* OK ".as_slice(), &[b'x'; 1000], b"\r\n"]
+                .concat()
+                .repeat(1100),
+            "the server sends responses of more than 1048576 bytes in all",
+        ),
+        (
+            b"* 1 EXPUNGE\r\n".repeat(100_000),
+            "the server sends more than 20000 responses in all",
+        ),
+        (
+            b"* CAPABILITY IMAP4rev1".repeat(10_000),
+            "the server sends a response of more than 65536 bytes",
+        ),
+    ] {
+        let failure = flood(lines);
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure:?}");
+        assert_eq!(failure.message(), wanted);
+    }
+}
+
+#[test]
+fn a_flood_over_several_commands_is_one() {
+    let names = ["a", "b", "c"];
+    let many = b"* 1 EXISTS\r\n".repeat(9_000);
+    let mut lines = vec![Line::Server(b"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n".to_vec())];
+    for (index, name) in names.iter().enumerate() {
+        let tag = index + 1;
+        lines.push(Line::Client(format!("A{tag} EXAMINE {name}\r\n")));
+        lines.push(Line::Server(
+            [many.as_slice(), format!("A{tag} OK done\r\n").as_bytes()].concat(),
+        ));
+    }
+    let record = Record::default();
+    let failure = run(&settings("none", &names), &record, || {
+        Ok(Script::abandoned(lines))
+    })
+    .unwrap_err();
+    assert!(matches!(failure.reason(), Reason::TooLarge), "{failure:?}");
+    let phases = record.phases.borrow();
+    assert_eq!(phases[3..5], ["select(a): ok", "select(b): ok"]);
+    assert_eq!(phases[5], format!("select(c): {}", failure.message()));
+}
+
+#[test]
+fn so_much_is_told_for_each_command_and_no_more() {
+    let said = "* NO disk nearly full\r\n* XVENDOR x\r\n".repeat(50);
+    let lines = [
+        Line::Server(b"* OK hi\r\n".to_vec()),
+        Line::Client("A1 CAPABILITY\r\n".into()),
+        Line::Server(format!("{said}* CAPABILITY IMAP4rev1\r\nA1 OK\r\n").into()),
+        Line::Client("A2 LOGOUT\r\n".into()),
+        Line::Server(format!("{said}* BYE\r\nA2 OK\r\n").into()),
+    ];
+    let came = play_once(&without_login("none"), Script::of(lines, usize::MAX));
+    assert_eq!(came.result, Ok(()));
+    let log = came.record.log.borrow();
+    assert_eq!(log.len(), 2 * (20 + 1));
     assert_eq!(
-        unasked.message(),
-        "the server answers CAPABILITY with more than 1048576 bytes"
+        log[20],
+        "warning: the server says 80 more of such lines, which are not told"
     );
-    let endless = flood(b"* CAPABILITY IMAP4rev1", 10_000);
-    assert_eq!(
-        endless.message(),
-        "the server sends a response of more than 65536 bytes"
+    assert_eq!(log[20], log[41]);
+}
+
+#[test]
+fn credentials_that_are_too_long_for_plain_go_with_login_where_that_is_allowed() {
+    let user = "u".repeat(9209);
+    let of = |user: &str| {
+        let settings =
+            json!({"host": "h", "tls": "none", "user": user, "password": {"secret": "s"}, "mailboxes": []});
+        serde_json::from_value::<Settings>(settings).unwrap()
+    };
+    let login = format!("C: A1 LOGIN {{{}+}}⏎{user} {{6+}}⏎sesame", user.len());
+    let script = format!(
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+] hi\n{login}\nS: A1 OK\nC: A2 LOGOUT\nS: A2 OK"
     );
+    assert_eq!(play(&of(&user), &script).result, Ok(()));
+    let came = play(
+        &of(&user),
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LOGINDISABLED] hi\nC: A2 LOGOUT",
+    );
+    let wanted = "`user` and `password` have 9215 bytes together: the server takes `AUTHENTICATE PLAIN` only, for which \
+                  they have at most 9214";
+    assert_eq!(came.failure(), ("SettingsInvalid", wanted));
+}
+
+#[test]
+fn a_server_that_refuses_before_it_has_seen_credentials_does_not_reject_them() {
+    for (capabilities, conversation, wanted) in [
+        (
+            "AUTH=PLAIN",
+            "C: A1 AUTHENTICATE PLAIN\nS: A1 NO [CANNOT] no",
+            "the server answered AUTHENTICATE with `NO [CANNOT] no`, before it was told who logs in",
+        ),
+        (
+            "AUTH=PLAIN",
+            "C: A1 AUTHENTICATE PLAIN\nS: A1 NO no",
+            "the server answered AUTHENTICATE with `NO no`, before it was told who logs in",
+        ),
+        (
+            "IDLE",
+            "C: A1 LOGIN {3}\nS: A1 NO no",
+            "the server answered LOGIN with `NO no`, before it was told who logs in",
+        ),
+        (
+            "IDLE",
+            "C: A1 LOGIN {3}\nS: + go on\nC: ann {6}\nS: A1 NO who?",
+            "the server rejected the login: `who?`",
+        ),
+        (
+            "LITERAL+",
+            "C: A1 LOGIN {3+}⏎ann {6+}⏎sesame\nS: A1 NO no",
+            "the server rejected the login: `no`",
+        ),
+    ] {
+        let script =
+            format!("S: * OK [CAPABILITY IMAP4rev1 {capabilities}] hi\n{conversation}\nC: A2 LOGOUT");
+        let came = play(&settings("none", &[]), &script);
+        let reason = match wanted.contains("rejected") {
+            true => "AuthRejected",
+            false => "UnexpectedResponse",
+        };
+        assert_eq!(came.failure(), (reason, wanted), "{conversation}");
+    }
 }
 
 #[test]
