@@ -14,7 +14,7 @@ pub struct Limits {
     pub fuel: u64,
     /// Linear memory in bytes; within [`Limits::MEMORIES`].
     pub memory: u64,
-    /// How many host calls; within [`Limits::HOST_CALLS`].
+    /// How many host calls, without those that had to wait for what they received; within [`Limits::HOST_CALLS`].
     pub host_calls: u64,
     /// Bytes read and written over the network; within [`Limits::BYTES`].
     pub bytes: u64,
@@ -48,7 +48,7 @@ impl Default for Limits {
             fuel: 2_000_000_000,
             // A guest in Rust takes 1 to 2 MiB, one that brings an interpreter about 30.
             memory: 64 * 1024 * 1024,
-            // A check makes tens; a peer that feeds single bytes for a whole page, some thousands.
+            // A check makes tens, and hundreds where much is received; some thousands are no check any more.
             host_calls: 10_000,
             // A large page or mailbox, and no download.
             bytes: 64 * 1024 * 1024,

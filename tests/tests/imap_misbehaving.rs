@@ -505,6 +505,39 @@ fn what_is_dear_to_read_is_not_the_plugins_fault() {
 }
 
 #[test]
+fn reads_that_wait_for_their_peer_are_not_counted() {
+    let slowly = Duration::from_millis(1);
+    let drip = |script: Script, said: &str| script.drip(said, slowly);
+    let greeted = drip(Script::new(), GREETING).expect_through("\r\n");
+    let script = drip(greeted, "A1 OK come in\r\n").expect("A2 EXAMINE INBOX\r\n");
+    let script = drip(script, "* 3 EXISTS\r\nA2 OK [READ-ONLY] done\r\n").expect("A3 EXAMINE Archive\r\n");
+    let script = drip(script, "* 1 EXISTS\r\nA3 OK [READ-ONLY] done\r\n").expect("A4 LOGOUT\r\n");
+    let peer = drip(script, "* BYE\r\nA4 OK bye\r\n").serve();
+    // Fewer than bytes that come one by one.
+    let (report, _) = run_with(peer, "none", "budget.host_calls = 60", PASSWORD, None);
+    assert_eq!(verdict(&report), "pass", "{report:#}");
+}
+
+#[test]
+fn used_up_host_calls_are_told_with_the_phase_in_which_they_were() {
+    let mut named = 0;
+    for host_calls in 8..14 {
+        let peer = opened(logged_in(), ["A2", "A3", "A4"]).serve();
+        let budget = format!("budget.host_calls = {host_calls}");
+        let (report, _) = run_with(peer, "none", &budget, PASSWORD, None);
+        let interrupted: Vec<String> = phases(&report)
+            .iter()
+            .filter_map(|phase| phase.strip_suffix(" interrupted"))
+            .map(|phase| phase.split('(').next().unwrap_or_default().to_owned())
+            .collect();
+        named += interrupted.len();
+        let wanted = format!("error plugin host_call_limit {}", interrupted.join(" "));
+        assert_eq!(verdict(&report), wanted.trim_end(), "{report:#}");
+    }
+    assert!(named > 0, "the host calls never ended within a phase");
+}
+
+#[test]
 fn a_password_that_is_too_long_for_the_only_mechanism_is_the_configurations_fault() {
     let long = "long ".repeat(1_860);
     let budget = "budget.deadline = \"10s\"";

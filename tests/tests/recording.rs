@@ -385,6 +385,22 @@ fn several_faults_at_one_call_are_the_same_once_more() {
 }
 
 #[test]
+fn reads_that_waited_for_their_peer_do_not_count_once_more() {
+    let peer = Script::new()
+        .send(format!("* BYE {}\r\n", "x".repeat(200)))
+        .serve();
+    let configuration = mail(peer.port(), "none", "budget.host_calls = 60");
+    let recorded = Recorded::of(&configuration, SECRET, &["net.read=drip 1ms"]);
+    let report = recorded.finished.report();
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response greeting",
+        "{report:#}"
+    );
+    recorded.assert_same();
+}
+
+#[test]
 fn encrypted_dialogues_are_the_same_once_more_without_any_certificate() {
     let certificates = Certificates::new();
     let trust = format!("tls.ca_file = '{}'", certificates.authority_file().display());

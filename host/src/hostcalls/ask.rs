@@ -3,9 +3,9 @@
 //! Questions are pinned by whoever asks: each function that takes a future by value holds it twice, and what is asked
 //! stands on the stack of a guest, of which there are thousands.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,12 +30,12 @@ pub(super) async fn ask<T: Serialize + DeserializeOwned>(
     taped(deadline, question, write, read).await
 }
 
-/// Asks for what a connection received.
+/// Asks for what a connection received, and whether that was not there yet when it was asked for.
 pub(super) async fn ask_for_bytes(
     deadline: &Deadline,
     connection: u32,
-    question: impl Future<Output = Result<Vec<u8>, Error>>,
-) -> Asked<Vec<u8>> {
+    mut question: Pin<&mut impl Future<Output = Result<Vec<u8>, Error>>>,
+) -> (Asked<Vec<u8>>, bool) {
     let write = |bytes: &Vec<u8>| {
         Answer::Received(Data {
             connection,
@@ -46,7 +46,15 @@ pub(super) async fn ask_for_bytes(
         Answer::Received(data) => Some(data.bytes),
         _ => None,
     };
-    taped(deadline, question, write, read).await
+    let mut is_awaited = false;
+    let watched = poll_fn(|context| {
+        let polled = question.as_mut().poll(context);
+        is_awaited |= polled.is_pending();
+        polled
+    });
+    let asked = taped(deadline, watched, write, read).await;
+    let is_awaited = deadline.tape().was_awaited(is_awaited);
+    (asked, is_awaited)
 }
 
 /// Asks for a connection or a socket for datagrams. On the tape is its peer's address, from which it is made
@@ -83,4 +91,37 @@ async fn taped<T>(
     };
     let guarded = pin!(deadline.guard(question));
     deadline.tape().ask(guarded, write, read).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::tape::Tape;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Asks for bytes that are there, then for some that are not there yet: which of them were awaited.
+    async fn awaited(tape: &Tape) -> [bool; 2] {
+        let deadline = Deadline::new(Clock::live(), tape.clone(), HOUR, Duration::ZERO);
+        let there = pin!(async { Ok(vec![1]) });
+        let coming = pin!(async {
+            tokio::task::yield_now().await;
+            Ok(vec![2])
+        });
+        [
+            ask_for_bytes(&deadline, 0, there).await.1,
+            ask_for_bytes(&deadline, 0, coming).await.1,
+        ]
+    }
+
+    #[tokio::test]
+    async fn bytes_that_were_there_are_told_from_awaited_ones_and_a_recording_tells_them_too() {
+        let tape = Tape::recording();
+        assert_eq!(awaited(&Tape::none()).await, [false, true]);
+        assert_eq!(awaited(&tape).await, [false, true]);
+        assert_eq!(awaited(&Tape::playing(tape.take_entries())).await, [false, true]);
+    }
 }

@@ -1,5 +1,7 @@
 //! The way out for datagrams, under the deadline and the grants as connections are.
 
+use std::pin::pin;
+
 use serde_json::Value;
 use wasmtime::component::Resource;
 
@@ -89,8 +91,8 @@ impl HostDatagramSocket for RunState {
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(&socket)?;
         let number = opened.number();
-        let received = ask_for_bytes(&deadline, number, opened.receive()).await;
-        let received = self.settle(call, begun, received).map_err(|failed| failed.error);
+        let received = ask_for_bytes(&deadline, number, pin!(opened.receive())).await;
+        let received = self.settle_received(call, begun, received);
         let length = received.as_ref().map_or(0, |datagram| datagram.len() as u64);
         self.usage.bytes_read += length.min(left);
         // Half a datagram is none.

@@ -86,10 +86,11 @@ impl RunState {
             .tape()
             .call(call.as_str(), || shortened(arguments()));
         self.usage.host_calls += 1;
-        if self.usage.host_calls > self.limits.host_calls + CALLS_OVER_LIMIT {
+        let counted = self.usage.host_calls - self.uncounted_calls;
+        if counted > self.limits.host_calls + CALLS_OVER_LIMIT {
             return Err(HostCallsExhausted.into());
         }
-        if self.usage.host_calls > self.limits.host_calls {
+        if counted > self.limits.host_calls {
             return Ok(Err(CallError::OverQuota("host calls".into())));
         }
         Ok(Ok(()))

@@ -60,6 +60,7 @@ pub struct RunState {
     limits: Limits,
     timeline: Timeline,
     usage: Usage,
+    uncounted_calls: u64,
     names: LookedUp,
     hit: Option<(DeadlineHit, DeadlineWhile)>,
     trace: TraceId,
@@ -122,6 +123,8 @@ impl Circumstances {
 pub struct Spent {
     /// What the report shows.
     pub usage: Usage,
+    /// How many of its host calls do not count against the limit.
+    pub uncounted_calls: u64,
     /// The names that were looked up.
     pub names: LookedUp,
 }
@@ -176,6 +179,7 @@ impl RunState {
             access,
             limits,
             usage: circumstances.spent.usage,
+            uncounted_calls: circumstances.spent.uncounted_calls,
             names: circumstances.spent.names,
             hit: None,
             trace: circumstances.trace,
@@ -218,6 +222,7 @@ impl RunState {
             hit: self.hit,
             spent: Spent {
                 usage: self.usage,
+                uncounted_calls: self.uncounted_calls,
                 names: self.names,
             },
             measurements: self.measurements,

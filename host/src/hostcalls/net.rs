@@ -145,9 +145,7 @@ impl HostConnection for RunState {
             connection.read(room).await
         };
         let read = ask_for_bytes(&deadline, number, pin!(dripping)).await;
-        let bytes = self
-            .settle(HostCall::NetRead, begun, read)
-            .map_err(|failed| failed.error);
+        let bytes = self.settle_received(HostCall::NetRead, begun, read);
         self.usage.bytes_read += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Ok(bytes)
     }
@@ -250,6 +248,21 @@ impl RunState {
         self.limits
             .bytes
             .saturating_sub(self.usage.bytes_read + self.usage.bytes_written)
+    }
+
+    /// What came of asking a peer for bytes. How often it must be waited for is its own to choose, so a call that waited
+    /// and brought something does not count: deadline, bytes and fuel bound such calls.
+    pub(super) fn settle_received(
+        &mut self,
+        call: HostCall,
+        begun: Duration,
+        (received, is_awaited): (Result<Result<Vec<u8>, connection::Error>, Exceeded>, bool),
+    ) -> Result<Vec<u8>, CallError> {
+        let bytes = self
+            .settle(call, begun, received)
+            .map_err(|failed| failed.error)?;
+        self.uncounted_calls += u64::from(is_awaited && !bytes.is_empty());
+        Ok(bytes)
     }
 
     /// What came of a guarded wait that begun at that offset.

@@ -60,7 +60,7 @@ impl Reader {
                 self.push(data.connection, Step::Send(data.bytes.clone()));
             }
             Entry::Answer(answer) => self.answer(answer),
-            Entry::At(_) | Entry::Fault(_) | Entry::RetryDenied(_) | Entry::End { .. } => {}
+            Entry::At(_) | Entry::Awaited | Entry::Fault(_) | Entry::RetryDenied(_) | Entry::End { .. } => {}
         }
     }
 

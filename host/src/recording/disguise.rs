@@ -88,6 +88,7 @@ impl Disguise {
                         .for_each(|pieces| self.hide_in_pieces(pieces));
                 }
                 Entry::At(_)
+                | Entry::Awaited
                 | Entry::Fault(_)
                 | Entry::RetryDenied(_)
                 | Entry::Answer(Answer::DeadlineExceeded) => {}

@@ -29,7 +29,11 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
                 hit: remains.hit.as_ref().map(|(_, doing)| *doing),
             };
             let recorded = remains.timeline.first_error().cloned();
-            Some(recorded.unwrap_or_else(|| known.error_of(failure)))
+            Some(recorded.unwrap_or_else(|| ErrorReport {
+                // One that could not be ended any more, such as for want of host calls.
+                phase: remains.timeline.first_interrupted().map(str::to_owned),
+                ..known.error_of(failure)
+            }))
         }
         End::Stopped => Some(stopped(remains)),
         End::Cancelled => fault(
@@ -44,7 +48,7 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
             ErrorType::HostCallLimit,
             format!(
                 "the plugin made {} host calls, which is over its limit",
-                remains.spent.usage.host_calls
+                remains.spent.usage.host_calls - remains.spent.uncounted_calls
             ),
         ),
         End::Trapped(_) if remains.memory_refused => fault(

@@ -23,6 +23,8 @@ pub enum Entry {
     Sent(Data),
     /// The world's answer to the last call.
     Answer(Answer),
+    /// What was just answered had not been there yet: its call does not count.
+    Awaited,
     /// A fault was injected, as it is written in a configuration.
     Fault(String),
     /// Another attempt was left out, for this reason.
@@ -66,6 +68,7 @@ impl Entry {
             Self::Call { name, .. } => format!("the call `{name}`"),
             Self::Sent(data) => format!("{} bytes sent", data.bytes.len()),
             Self::Answer(_) => "an answer".into(),
+            Self::Awaited => "that an answer was waited for".into(),
             Self::Fault(fault) => format!("the fault `{fault}`"),
             Self::RetryDenied(_) => "a retry that was left out".into(),
             Self::End { .. } => "the end of the attempt".into(),

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 /// How many entries a tape holds when it is recorded: ten times what a run makes of the host calls that it has
-/// by default. Reading the clock is no host call, so without a bound a guest could fill the machine's memory.
+/// by default. Neither reading the clock nor a call that waited for bytes counts as one, so without a bound a guest, or a
+/// peer, could fill the machine's memory.
 const MOST_ENTRIES: usize = 500_000;
 
 pub use entry::{Answer, Data, Entry};
@@ -109,6 +110,20 @@ impl Tape {
                 |entry| matches!(entry, Entry::Sent(data) if data.bytes.len() == bytes.len()),
             )),
         }
+    }
+
+    /// Whether what was just answered had to be waited for: as it was, or as it is on the tape.
+    pub fn was_awaited(&self, live: bool) -> bool {
+        let Some(inner) = &self.0 else { return live };
+        match inner.mode {
+            Mode::Recording if live => inner.push(Entry::Awaited),
+            Mode::Recording => {}
+            Mode::Playing => {
+                let awaited = |entry: &mut Entry| matches!(entry, Entry::Awaited);
+                return inner.entries().pop_front_if(awaited).is_some();
+            }
+        }
+        live
     }
 
     /// Notes a fault that was injected.
@@ -310,11 +325,13 @@ mod tests {
         tape.call("net.read", || Value::Null);
         tape.moment(|| Duration::from_nanos(7));
         ask(&tape, 42).await;
+        assert!(tape.was_awaited(true) && !tape.was_awaited(false));
         tape.end(false, 9);
         let played = Tape::playing(tape.take_entries());
         played.call("net.read", || Value::Null);
         assert_eq!(played.moment(|| Duration::ZERO), Duration::from_nanos(7));
         assert_eq!(ask(&played, 0).await, 42);
+        assert!(played.was_awaited(false) && !played.was_awaited(true));
         played.end(false, 9);
         assert_eq!((played.departure(), played.take_entries().len()), (None, 0));
     }
