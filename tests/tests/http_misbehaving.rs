@@ -4,8 +4,10 @@
 
 mod report;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use bedcheck_tests::certificates::Certificates;
@@ -13,6 +15,7 @@ use bedcheck_tests::script::{ClosedPort, Peer, Script};
 use bedcheck_tests::{Finished, Program};
 use report::{duration, measurements, message, phases, verdict};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 /// The deadline and the grace of checks of servers that hang, in seconds.
 const DEADLINE: f64 = 0.3;
@@ -229,7 +232,12 @@ fn a_server_that_speaks_something_else_is_told_so() {
             "the end was not waited for: {report:#}"
         );
     }
-    for body in ["5\r\nhello!\r\n0\r\n\r\n", "five\r\nhello\r\n0\r\n\r\n", "-1\r\n"] {
+    for body in [
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "five\r\nhello\r\n0\r\n\r\n",
+        "-1\r\n",
+        "5\nhello\n0\n\n",
+    ] {
         let report = answers(format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
         ));
@@ -239,6 +247,42 @@ fn a_server_that_speaks_something_else_is_told_so() {
             "{body}: {report:#}"
         );
     }
+}
+
+#[test]
+fn chunks_in_a_response_of_http_1_0_are_no_body() {
+    let report = answers("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.unexpected_response processing",
+        "{report:#}"
+    );
+    assert!(message(&report).contains("HTTP/1.0"), "{report:#}");
+}
+
+#[test]
+fn a_refusal_that_comes_before_the_request_is_sent_whole_is_what_the_server_said() {
+    // The little that it holds of what it has not read keeps the client writing.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("an option of sockets");
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .expect("a free port");
+    socket.listen(1).expect("listening");
+    let listener = TcpListener::from(socket);
+    let port = listener.local_addr().expect("it is bound").port();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        client.read_exact(&mut [0; 1000]).expect("part of a request");
+        let refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+        // The rest is never read, so that the connection is reset.
+        client.write_all(refusal).expect("the client is there");
+    });
+    let settings = format!("method = \"POST\"\nbody = \"{}\"", "x".repeat(3 * 1024 * 1024));
+    let report = finish(&format!("http://127.0.0.1:{port}/"), &[port], "", &settings).report();
+    assert_eq!(verdict(&report), "fail target assertion_failed", "{report:#}");
+    assert_eq!(message(&report), "status 413, expected 2xx");
+    server.join().expect("the server does as it is told");
 }
 
 #[test]
@@ -356,6 +400,7 @@ fn responses_end_as_they_say() {
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more than was announced",
         "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nTrailer: z\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;chunk-signature=0123456789abcdef\r\nhello\r\n0\r\n\r\n",
     ] {
         let report = run(
             asked().send(answer),

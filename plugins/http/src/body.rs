@@ -8,18 +8,13 @@ use bedcheck_sdk::Failure;
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use ureq_proto::BodyMode;
-use ureq_proto::client::Call;
-use ureq_proto::client::state::RecvBody;
 
+use crate::chunks::Chunks;
 use crate::exchange::Transport;
 use crate::quote::quote;
 
-/// How much is unwrapped of its transfer coding at a time, in bytes: a read of the host.
-const CHUNK: usize = 16 * 1024;
-
-/// The longest line of chunked framing (RFC 9112 section 7.1), in bytes: a trailer field as long as some
-/// servers' longest header fields.
-const MAX_FRAMING_LINE: usize = 16 * 1024;
+/// How much room is made at least, in bytes: what a read of the host brings.
+const READ: usize = 16 * 1024;
 
 /// Receives a body to its end. `pending` is what arrived together with the head.
 ///
@@ -28,74 +23,93 @@ const MAX_FRAMING_LINE: usize = 16 * 1024;
 /// Besides errors of the network: more than `limit` bytes; an end before the end, which is a closed
 /// connection; and chunks that break their framing.
 pub(crate) fn receive(
-    call: &mut Call<RecvBody>,
+    mode: BodyMode,
+    transport: &mut impl Transport,
+    pending: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, Failure> {
+    match mode {
+        BodyMode::NoBody => Ok(Vec::new()),
+        BodyMode::LengthDelimited(length) => receive_length(length, transport, pending, limit),
+        BodyMode::Chunked => receive_chunks(transport, pending, limit),
+        BodyMode::CloseDelimited => receive_to_the_end(transport, pending, limit),
+    }
+}
+
+/// So many bytes. The room for them is made once: a body that grows is in memory twice each time it is moved.
+fn receive_length(
+    length: u64,
+    transport: &mut impl Transport,
+    mut body: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, Failure> {
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= limit) else {
+        return Err(too_large(&format!("has {length} bytes"), limit));
+    };
+    body.reserve_exact(length.saturating_sub(body.len()));
+    while body.len() < length {
+        if transport.receive(&mut body)? == 0 {
+            let received = body.len();
+            return Err(Failure::connection_closed(format!(
+                "the server closed the connection after {received} of {length} bytes of the body"
+            )));
+        }
+    }
+    body.truncate(length);
+    Ok(body)
+}
+
+fn receive_chunks(
     transport: &mut impl Transport,
     mut pending: Vec<u8>,
     limit: usize,
 ) -> Result<Vec<u8>, Failure> {
-    let mode = call.body_mode();
-    if let BodyMode::LengthDelimited(length) = mode
-        && length > limit as u64
-    {
-        return Err(too_large(&format!("has {length} bytes"), limit));
-    }
-    let mut body = Vec::new();
+    let (mut chunks, mut body) = (Chunks::new(limit), Vec::new());
     loop {
-        unwrap_transfer_coding(call, &mut pending, &mut body, limit)?;
-        if mode != BodyMode::CloseDelimited && call.can_proceed() {
+        make_room(&mut body, pending.len(), limit);
+        chunks.unwrap(&pending, &mut body)?;
+        if chunks.is_ended() {
             return Ok(body);
         }
-        if pending.len() > MAX_FRAMING_LINE {
-            return Err(Failure::unexpected_response(format!(
-                "the chunked body has a line of more than {MAX_FRAMING_LINE} bytes"
-            )));
-        }
+        pending.clear();
         if transport.receive(&mut pending)? == 0 {
-            // The zero-sized chunk completes the body, the empty line after it or not (RFC 9112 section 8).
-            if mode == BodyMode::CloseDelimited || call.is_ended_chunked() {
+            if chunks.is_whole() {
                 return Ok(body);
             }
-            return Err(truncated(mode, body.len()));
+            let received = body.len();
+            return Err(Failure::connection_closed(format!(
+                "the server closed the connection after {received} bytes, before the last chunk"
+            )));
         }
     }
 }
 
-/// Moves what `pending` holds of the content to `body`.
-fn unwrap_transfer_coding(
-    call: &mut Call<RecvBody>,
-    pending: &mut Vec<u8>,
-    body: &mut Vec<u8>,
+fn receive_to_the_end(
+    transport: &mut impl Transport,
+    mut body: Vec<u8>,
     limit: usize,
-) -> Result<(), Failure> {
-    let mut consumed = 0;
-    // Cleared once and not for each chunk: a chunk can be a single byte.
-    let mut content = vec![0; CHUNK.min(pending.len())];
+) -> Result<Vec<u8>, Failure> {
     loop {
-        let (used, written) = call
-            .read(&pending[consumed..], &mut content)
-            .map_err(|error| Failure::unexpected_response(format!("the body breaks HTTP: {error}")))?;
-        body.extend_from_slice(&content[..written]);
-        consumed += used;
         if body.len() > limit {
             return Err(too_large("is longer", limit));
         }
-        if used == 0 {
-            pending.drain(..consumed);
-            return Ok(());
+        make_room(&mut body, READ, limit);
+        if transport.receive(&mut body)? == 0 {
+            return Ok(body);
         }
     }
 }
 
-fn truncated(mode: BodyMode, received: usize) -> Failure {
-    Failure::connection_closed(match mode {
-        BodyMode::LengthDelimited(length) => {
-            format!("the server closed the connection after {received} of {length} bytes of the body")
-        }
-        _ => format!("the server closed the connection after {received} bytes, before the last chunk"),
-    })
+/// Makes room for `more` bytes: for as many again as there are, but not for more than there may be.
+fn make_room(body: &mut Vec<u8>, more: usize, limit: usize) {
+    if body.capacity() - body.len() < more {
+        let allowed = (limit + READ).saturating_sub(body.len());
+        body.reserve_exact(body.len().min(allowed).max(more));
+    }
 }
 
-fn too_large(what: &str, limit: usize) -> Failure {
+/// The body `what`, which is more than allowed.
+pub(crate) fn too_large(what: &str, limit: usize) -> Failure {
     Failure::too_large(format!("the body {what}, `max_body` is {limit} bytes"))
 }
 

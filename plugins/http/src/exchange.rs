@@ -1,9 +1,10 @@
 //! One request and its response over a connection. The bytes come and go through a [`Transport`], so
 //! that whole conversations are tested as byte strings.
 
-use bedcheck_sdk::{Fact, Failure};
+use bedcheck_sdk::{CallError, Fact, Failure, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
-use ureq_proto::client::state::{RecvBody, RecvResponse};
+use ureq_proto::BodyMode;
+use ureq_proto::client::state::RecvResponse;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
 use crate::body::{self, Coding};
@@ -64,8 +65,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// What was received after the head.
     rest: Vec<u8>,
-    /// Reads the body, if there is one.
-    body: Option<Call<RecvBody>>,
+    /// How the body ends, if there is one.
+    body: BodyMode,
 }
 
 /// A whole response.
@@ -97,8 +98,12 @@ pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<A
             request.target
         ))
     })?;
-    transport.send(&message)?;
-    let answer = receive_head(call, transport)?;
+    let answer = match transport.send(&message) {
+        Ok(()) => receive_head(call, transport)?,
+        // A server may refuse a request and close before it has read all of it (RFC 9112 section 9.5).
+        Err(failure) if is_hung_up(&failure) => receive_head(call, transport).map_err(|_| failure)?,
+        Err(failure) => return Err(failure),
+    };
     let version = if answer.version == Version::HTTP_10 {
         "1.0"
     } else {
@@ -112,6 +117,12 @@ pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<A
         ("network.protocol.version", Fact::Text(version)),
     ])?;
     Ok(answer)
+}
+
+/// Whether the server has closed the connection, in whatever way.
+fn is_hung_up(failure: &Failure) -> bool {
+    use CallError::{ConnectionClosed, ConnectionReset};
+    matches!(failure.reason(), Reason::Call(ConnectionClosed | ConnectionReset))
 }
 
 /// What a request is, by OpenTelemetry's names. That it is a test is for servers' owners who meet it in their traces.
@@ -274,9 +285,15 @@ fn answer(call: Call<RecvResponse>, response: http::Response<()>, rest: Vec<u8>)
             quote(coding.as_bytes())
         )));
     }
+    if parts.version == Version::HTTP_10 && parts.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Failure::unexpected_response(
+            "the response is HTTP/1.0 and has a transfer coding, which HTTP/1.0 does not know: nobody can tell where \
+             it ends",
+        ));
+    }
     let body = match call.proceed() {
-        Some(RecvResponseResult::RecvBody(call)) => Some(call),
-        Some(RecvResponseResult::Redirect(_) | RecvResponseResult::Cleanup(_)) | None => None,
+        Some(RecvResponseResult::RecvBody(call)) => call.body_mode(),
+        Some(RecvResponseResult::Redirect(_) | RecvResponseResult::Cleanup(_)) | None => BodyMode::NoBody,
     };
     Ok(Answer {
         status: parts.status,
@@ -327,10 +344,7 @@ impl Answer {
     ///
     /// As [`body::receive`] and [`body::decode`].
     pub(crate) fn finish(self, transport: &mut impl Transport, limit: usize) -> Result<Response, Failure> {
-        let encoded = match self.body {
-            Some(mut call) => body::receive(&mut call, transport, self.rest, limit)?,
-            None => Vec::new(),
-        };
+        let encoded = body::receive(self.body, transport, self.rest, limit)?;
         let received = encoded.len();
         let body = body::decode(&Coding::of(&self.headers), encoded, limit)?;
         Ok(Response {

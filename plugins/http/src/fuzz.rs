@@ -32,7 +32,7 @@ const MAX_SAID: usize = 1024 * 1024 + 100_000;
 /// Up to this size an answer is also delivered byte by byte.
 const SMALL: usize = 16 * 1024;
 
-const WORDS: [&[u8]; 46] = [
+const WORDS: [&[u8]; 47] = [
     b"\x1d",
     b"\x1e",
     b"\x1f",
@@ -64,6 +64,7 @@ const WORDS: [&[u8]; 46] = [
     b"0\r\nTrailer: x\r\n\r\n",
     b"FFFFFFFFFFFFFFFF\r\n",
     b"5;ext=\"1\"\r\n",
+    b"5;chunk-signature=0123456789abcdef0123456789abcdef\r\n",
     b"{\"status\": \"up\"}",
     b"ok",
     b": ",

@@ -31,6 +31,7 @@
 //! | `tls.server.certificate.time_left` | `s` | how long the certificate is still valid, negative once it has expired; `https` only |
 
 mod body;
+mod chunks;
 mod exchange;
 mod expect;
 mod fetch;

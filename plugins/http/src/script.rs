@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) trace_parent: Option<String>,
     /// What was said of the phase, `name=value`.
     pub(crate) facts: Vec<String>,
+    /// What sending to it fails with.
+    pub(crate) refuses: Option<CallError>,
 }
 
 impl Peer {
@@ -31,6 +33,7 @@ impl Peer {
             heard: String::new(),
             trace_parent: None,
             facts: Vec::new(),
+            refuses: None,
         }
     }
 }
@@ -44,7 +47,7 @@ impl Transport for Peer {
                 Fragment::BasicCredentials { user, password } => format!("base64({user}:<{password}>)"),
             };
         }
-        Ok(())
+        self.refuses.clone().map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {

@@ -216,6 +216,13 @@ fn bodies_end_as_the_head_says() {
         body("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n"),
         "hello"
     );
+    let signature = "a".repeat(64);
+    assert_eq!(
+        body(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;chunk-signature={signature}\r\nok\r\n0\r\n\r\n"
+        )),
+        "ok"
+    );
     for status in [204, 304] {
         assert_eq!(
             body(format!("HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n")),
@@ -243,6 +250,31 @@ fn old_and_informational_responses_are_understood() {
         (200, b"ok".as_slice())
     );
     assert!(!response.headers.contains_key(header::LINK));
+}
+
+#[test]
+fn a_refusal_that_comes_before_the_request_is_sent_whole_is_an_answer() {
+    let asked = request(&json!({ "url": "http://example.org/", "method": "POST", "body": "a=1" }));
+    for error in [CallError::ConnectionReset, CallError::ConnectionClosed] {
+        let heard = |says: &str| {
+            let mut peer = Peer::new(says, usize::MAX);
+            peer.refuses = Some(error.clone());
+            ask(&mut peer, &asked).map(|answer| answer.status.as_u16())
+        };
+        let refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(heard(refusal).expect("a refusal"), 413);
+        // What could not be sent is the failure where there is no answer.
+        for nothing in ["", "HTTP/1.1 413 Cont"] {
+            let failure = heard(nothing).expect_err("no answer");
+            assert_eq!(
+                format!("{:?}", failure.reason()),
+                format!("{:?}", Reason::Call(error.clone()))
+            );
+        }
+    }
+    let mut peer = Peer::new("HTTP/1.1 200 OK\r\n\r\n", usize::MAX);
+    peer.refuses = Some(CallError::DeadlineExceeded);
+    assert!(ask(&mut peer, &asked).is_err(), "there is no time left to listen");
 }
 
 #[test]
@@ -367,7 +399,15 @@ fn other_protocols_and_broken_http_are_unexpected() {
         ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-            "the body breaks HTTP: chunk length cannot be read as a number",
+            "the body breaks HTTP: found `x` where the size of a chunk begins, wanted a hexadecimal digit",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n",
+            "the body breaks HTTP: found `\\n` in the size of a chunk, wanted",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "the response is HTTP/1.0 and has a transfer coding",
         ),
     ] {
         for portion in [1, usize::MAX] {
