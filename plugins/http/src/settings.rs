@@ -25,9 +25,13 @@ const MAX_REDIRECTS: u32 = 20;
 /// The default of `max_body` in bytes: every page of text, and little beside the sandbox's memory.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 
-/// The most of `max_body` in bytes. The body is in memory up to three times: encoded, decoded, and as
-/// parsed JSON.
+/// The most of `max_body` in bytes. The body is in memory once where its length is announced; while it grows, and while it
+/// is decoded, half as much again and more. Of JSON only what is expected is kept. What regular expressions compute is the
+/// rest of the budget: see the documentation.
 const MAX_MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// The most content of a request, in bytes: the host sends 4 MiB in one go, the head among them.
+const MAX_CONTENT: usize = 3 * 1024 * 1024;
 
 /// Fields that belong to the connection or to the framing, which the plugin sets itself.
 const RESERVED: [HeaderName; 7] = [
@@ -117,6 +121,12 @@ impl TryFrom<RawSettings> for Settings {
         let method = method(&raw.method)?;
         if raw.body.is_some() && method == Method::HEAD {
             return Err("body: a `HEAD` request has none".into());
+        }
+        let content = raw.body.as_ref().map_or(0, String::len);
+        if content > MAX_CONTENT {
+            return Err(format!(
+                "body: it has {content} bytes, wanted at most {MAX_CONTENT}"
+            ));
         }
         let mut headers = raw
             .headers
@@ -257,7 +267,10 @@ mod tests {
         twice["headers"] = json!({ "Authorization": "none" });
         let mut head = with("method", json!("HEAD"));
         head["body"] = json!("x");
+        // Fewer characters than bytes: the schema counts the former.
+        let large = with("body", json!("ü".repeat(MAX_CONTENT / 2 + 1)));
         for (raw, sentence) in [
+            (large, "body: it has 3145730 bytes, wanted at most 3145728"),
             (
                 with("url", json!("/health")),
                 "url: not an absolute URL: relative URL without a base",
@@ -340,6 +353,7 @@ mod tests {
         assert_eq!(properties["redirects"]["maximum"], MAX_REDIRECTS);
         assert_eq!(properties["max_body"]["default"], DEFAULT_MAX_BODY);
         assert_eq!(properties["max_body"]["maximum"], MAX_MAX_BODY);
+        assert_eq!(properties["body"]["maxLength"], MAX_CONTENT);
     }
 
     #[test]

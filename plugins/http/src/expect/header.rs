@@ -27,7 +27,7 @@ impl HeaderExpectation {
             .collect()
     }
 
-    /// Each pattern is to match some value of the header.
+    /// Each pattern is to match some value of the header. Without patterns it is to be there.
     pub(super) fn unmet_match(&self, response: &Response, unmet: &mut Vec<String>) {
         let Self {
             name,
@@ -35,6 +35,9 @@ impl HeaderExpectation {
             is_required,
         } = self;
         let values = self.values(response);
+        if values.is_empty() && patterns.is_empty() && *is_required {
+            unmet.push(format!("no header `{name}`"));
+        }
         for pattern in patterns {
             match values.first() {
                 None if !is_required => {}

@@ -103,6 +103,22 @@ fn headers_that_may_miss_and_headers_that_must_not_match() {
 }
 
 #[test]
+fn a_header_without_patterns_must_be_there_unless_it_may_be_missing() {
+    let wanted = |of: Value| unmet(json!({ "headers": { "x-cache": of.clone(), "via": of } }), "");
+    for required in [
+        json!([]),
+        json!({ "matches": [] }),
+        json!({ "matches": [], "required": true }),
+    ] {
+        assert_eq!(wanted(required), ["no header `x-cache`"]);
+    }
+    assert_eq!(
+        wanted(json!({ "matches": [], "required": false })),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn unmet_patterns_are_counted_apart_from_all_else() {
     let patterns = |raw: Value| {
         expectations(raw)
@@ -214,6 +230,33 @@ fn json_by_pointer() {
         unmet(json!({ "json": { "/a": 1, "/b": 2 } }), "<html>"),
         ["body is not JSON (expected value at line 1 column 1), it is `<html>`"]
     );
+}
+
+#[test]
+fn integers_are_not_the_same_because_they_are_as_floating_point() {
+    let unmet = |wanted: Value, found: &str| {
+        unmet(
+            json!({ "json": { "/id": wanted } }),
+            &format!("{{\"id\":{found}}}"),
+        )
+    };
+    for (wanted, found) in [
+        (json!(9_007_199_254_740_992_u64), "9007199254740993"),
+        (json!(i64::MAX), "9223372036854775806"),
+        (json!(u64::MAX), "18446744073709551614"),
+        (json!(-1), "18446744073709551615"),
+    ] {
+        let sentence = format!("JSON `/id` is `{found}`, expected `{wanted}`");
+        assert_eq!(unmet(wanted, found), [sentence]);
+    }
+    for (wanted, found) in [
+        (json!(9_007_199_254_740_993_u64), "9007199254740993"),
+        (json!(1.0), "1"),
+        (json!(1), "1e0"),
+        (json!(-0.0), "0"),
+    ] {
+        assert_eq!(unmet(wanted, found), Vec::<String>::new());
+    }
 }
 
 #[test]
