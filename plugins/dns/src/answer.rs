@@ -1,17 +1,25 @@
 //! What came back: whether it answers the question, and what is in it. Pure.
 
+use std::fmt::Display;
+
 use bedcheck_sdk::Failure;
-use hickory_proto::op::{Message, MessageType};
+use hickory_proto::op::{self, Header, Message, MessageType};
 use hickory_proto::rr::{RData, Record};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
 use crate::query::Query;
-use crate::rcode;
+
+/// The bits of the third byte that say that a message is a response, and that it was cut off (RFC 1035 section 4.1.1).
+const RESPONSE: u8 = 0x80;
+const TRUNCATION: u8 = 0x02;
 
 /// A message that came.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// The answer.
     Answer(Answer),
+    /// An answer that did not fit into the datagram. What of it did is not looked at: it may end within a record.
+    CutOff,
     /// Something that does not answer the question, and why.
     Stray(String),
 }
@@ -24,12 +32,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads a message. What is not about the question is a stray.
+    /// Reads a message, in a datagram or from a stream. What is not about the question is a stray.
     ///
     /// # Errors
     ///
     /// A message under the number of the question that cannot be read.
-    pub(crate) fn read(query: &Query, bytes: &[u8]) -> Result<Received, Failure> {
+    pub(crate) fn read(query: &Query, bytes: &[u8], is_datagram: bool) -> Result<Received, Failure> {
         let stray = |why: &str| Ok(Received::Stray(why.to_owned()));
         // The number and the flags are told apart from the rest, so that whatever else comes is passed over.
         let Some((&[first, second, flags, _], _)) = bytes.split_first_chunk() else {
@@ -38,29 +46,28 @@ impl Answer {
         if u16::from_be_bytes([first, second]) != query.id() {
             return stray("its number is not that of the question");
         }
-        if flags & 0x80 == 0 {
+        if flags & RESPONSE == 0 {
             return stray("it is a question itself");
         }
-        let message = Message::from_vec(bytes).map_err(|error| {
+        let unreadable = |error: &dyn Display| {
             Failure::unexpected_response(format!("the server's answer cannot be read: {error}"))
-        })?;
+        };
+        if is_datagram && flags & TRUNCATION != 0 {
+            let (header, questions) = begin(bytes).map_err(|error| unreadable(&error))?;
+            return match query.is_answered_by(&header.metadata, &questions) {
+                true => Ok(Received::CutOff),
+                false => stray("it answers another question"),
+            };
+        }
+        let message = Message::from_vec(bytes).map_err(|error| unreadable(&error))?;
         debug_assert_eq!(message.metadata.message_type, MessageType::Response);
-        let code = u16::from(message.metadata.response_code);
-        match message.queries.as_slice() {
-            [asked] if query.asks(asked) => {}
-            // A server that could not read the question has nothing to repeat.
-            [] if code != rcode::NOERROR => {}
-            _ => return stray("it answers another question"),
+        if !query.is_answered_by(&message.metadata, &message.queries) {
+            return stray("it answers another question");
         }
         Ok(Received::Answer(Self {
             message,
             size: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
         }))
-    }
-
-    /// Whether it was cut off.
-    pub(crate) fn is_truncated(&self) -> bool {
-        self.message.metadata.truncation
     }
 
     /// Whether the server answers for the zone itself.
@@ -106,4 +113,12 @@ impl Answer {
             _ => None,
         })
     }
+}
+
+/// The header of a message, and its questions.
+fn begin(bytes: &[u8]) -> Result<(Header, Vec<op::Query>), DecodeError> {
+    let mut decoder = BinDecoder::new(bytes);
+    let header = Header::read(&mut decoder)?;
+    let questions = (0..header.counts.queries).map(|_| op::Query::read(&mut decoder));
+    Ok((header, questions.collect::<Result<_, _>>()?))
 }

@@ -57,51 +57,64 @@ pub(crate) fn run<P: Peer, R: Recorder>(
         .filter(|phase| *phase != "tls" || settings.transport == Transport::Tls);
     recorder.plan(&planned.collect::<Vec<_>>())?;
     let mut peer = open(settings.transport)?;
-    let mut answer = recorder.phase("query", None, || {
-        ask(settings, settings.transport, &mut peer, recorder)
-    })?;
-    if answer.is_truncated() && settings.transport == Transport::Udp {
-        recorder.debug("the answer was cut off to fit into a datagram: it is asked for again over TCP");
-        drop(peer);
-        let mut peer = open(Transport::Tcp)?;
-        answer = recorder.phase("query", Some(OVER_TCP), || {
-            ask(settings, Transport::Tcp, &mut peer, recorder)
-        })?;
-    }
+    let answer = match settings.transport {
+        Transport::Udp => {
+            recorder.phase("query", None, || ask_in_datagrams(settings, &mut peer, recorder))?
+        }
+        Transport::Tcp | Transport::Tls => {
+            Some(recorder.phase("query", None, || ask_over_stream(settings, &mut peer, recorder))?)
+        }
+    };
+    let answer = match answer {
+        Some(answer) => answer,
+        None => {
+            recorder.debug("the answer was cut off to fit into a datagram: it is asked for again over TCP");
+            drop(peer);
+            let mut peer = open(Transport::Tcp)?;
+            recorder.phase("query", Some(OVER_TCP), || {
+                ask_over_stream(settings, &mut peer, recorder)
+            })?
+        }
+    };
     measure(&answer, recorder)?;
     recorder.phase("validate", None, || settings.expect.judge(&answer))
 }
 
-/// Asks the question and waits for its answer.
-fn ask<P: Peer, R: Recorder>(
+/// Asks the question and waits for its answer; for none that was cut off.
+fn ask_in_datagrams<P: Peer, R: Recorder>(
     settings: &Settings,
-    transport: Transport,
+    peer: &mut P,
+    recorder: &R,
+) -> Result<Option<Answer>, Failure> {
+    let query = Query::new(&settings.question, recorder.number())?;
+    peer.send(query.bytes())?;
+    loop {
+        match Answer::read(&query, &peer.receive()?, true)? {
+            Received::Answer(answer) => return Ok(Some(answer)),
+            Received::CutOff => return Ok(None),
+            Received::Stray(why) => recorder.debug(&format!("a datagram is passed over: {why}")),
+        }
+    }
+}
+
+/// Asks the question and waits for its answer.
+fn ask_over_stream<P: Peer, R: Recorder>(
+    settings: &Settings,
     peer: &mut P,
     recorder: &R,
 ) -> Result<Answer, Failure> {
     let query = Query::new(&settings.question, recorder.number())?;
-    match transport {
-        Transport::Udp => {
-            peer.send(query.bytes())?;
-            loop {
-                match Answer::read(&query, &peer.receive()?)? {
-                    Received::Answer(answer) => return Ok(answer),
-                    Received::Stray(why) => recorder.debug(&format!("a datagram is passed over: {why}")),
-                }
-            }
-        }
-        Transport::Tcp | Transport::Tls => {
-            let length = u16::try_from(query.bytes().len())
-                .map_err(|_| Failure::settings_invalid("the question is longer than a message can be"))?;
-            peer.send(&[&length.to_be_bytes(), query.bytes()].concat())?;
-            match Answer::read(&query, &receive_message(peer)?)? {
-                Received::Answer(answer) => Ok(answer),
-                // There is one question in the stream, and nobody else in it.
-                Received::Stray(why) => Err(Failure::unexpected_response(format!(
-                    "the server sent something else than the answer: {why}"
-                ))),
-            }
-        }
+    let length = u16::try_from(query.bytes().len())
+        .map_err(|_| Failure::settings_invalid("the question is longer than a message can be"))?;
+    peer.send(&[&length.to_be_bytes(), query.bytes()].concat())?;
+    // There is one question in the stream, and nobody else in it.
+    let something_else = |what: &str| {
+        Failure::unexpected_response(format!("the server sent something else than the answer: {what}"))
+    };
+    match Answer::read(&query, &receive_message(peer)?, false)? {
+        Received::Answer(answer) => Ok(answer),
+        Received::Stray(why) => Err(something_else(&why)),
+        Received::CutOff => Err(something_else("it is cut off")),
     }
 }
 

@@ -4,6 +4,8 @@ use bedcheck_sdk::Failure;
 use hickory_proto::op;
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 
+use crate::rcode;
+
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
@@ -53,8 +55,18 @@ impl Query {
         &self.bytes
     }
 
+    /// Whether a message that repeats these questions answers it.
+    pub(crate) fn is_answered_by(&self, metadata: &op::Metadata, questions: &[op::Query]) -> bool {
+        match questions {
+            [asked] => self.asks(asked),
+            // A server that could not read the question has nothing to repeat.
+            [] => u16::from(metadata.response_code) != rcode::NOERROR,
+            _ => false,
+        }
+    }
+
     /// Whether another question is the same; names do not differ by case (RFC 4343).
-    pub(crate) fn asks(&self, other: &op::Query) -> bool {
+    fn asks(&self, other: &op::Query) -> bool {
         let asked = &self.question;
         asked.query_type() == other.query_type()
             && asked.query_class() == other.query_class()

@@ -221,6 +221,42 @@ fn a_cut_off_answer_is_asked_for_again_over_tcp() {
 }
 
 #[test]
+fn where_an_answer_is_cut_off_makes_no_difference() {
+    let cut: [Answers; 3] = [
+        // Within a record, the counts those of the whole.
+        |question| {
+            let whole = answer(question, |message| {
+                message.metadata.truncation = true;
+                message.add_answer(address(1)).add_answer(address(2));
+            });
+            vec![whole[..whole.len() - 7].to_vec()]
+        },
+        // Right behind the question, the counts those of the whole.
+        |question| {
+            let mut cut = answer(question, |message| message.metadata.truncation = true);
+            cut[7] = 9;
+            vec![cut]
+        },
+        // Another question, which is passed over, and then the right one.
+        |question| {
+            let other = answer(question, |message| {
+                message.metadata.truncation = true;
+                message.queries[0].set_name(Name::from_ascii("www.example.net.").unwrap());
+            });
+            vec![
+                other,
+                answer(question, |message| message.metadata.truncation = true),
+            ]
+        },
+    ];
+    for cut in cut {
+        let (result, record) = run(&settings(""), &[cut, |question| vec![framed(question, well)]]);
+        assert!(result.is_ok(), "{result:?}: {record:?}");
+        assert!(record.contains(&"query[over TCP] ok".to_owned()), "{record:?}");
+    }
+}
+
+#[test]
 fn a_stream_ends_truthfully() {
     for transport in ["tcp", "tls"] {
         let settings = settings(&format!(r#", "transport": "{transport}""#));
