@@ -3,6 +3,8 @@
 //! The regular expressions are those of blackbox_exporter's DNS prober, with its meaning, so that its
 //! configurations can be taken over: they are held against records in the form of `presentation`.
 
+use std::net::IpAddr;
+
 use bedcheck_sdk::Failure;
 use hickory_proto::rr::{Record, RecordType};
 use regex_lite::Regex;
@@ -13,6 +15,8 @@ use crate::{presentation, rcode};
 
 /// How many regular expressions a list may have: each is compiled in every run.
 const MAX_REGEXPS: usize = 32;
+/// How many fields stand before a key or a digest.
+const BEFORE_BLOB: usize = 3;
 /// How much of a record a message repeats, in bytes.
 const MAX_SHOWN: usize = 200;
 
@@ -181,31 +185,29 @@ impl Expectations {
     }
 
     fn wrong_data(&self, answer: &Answer) -> Option<String> {
+        if self.answers.is_empty() && self.exact_answers.is_none() {
+            return None;
+        }
         let of_type = |record: &&Record| {
             self.record_type == RecordType::ANY || record.record_type() == self.record_type
         };
-        let found: Vec<String> = answer
-            .answers()
-            .iter()
-            .filter(of_type)
-            .map(|record| presentation::data(&record.data))
-            .collect();
-        let has = |texts: &[String], wanted: &str| texts.iter().any(|text| is_same(text, wanted));
+        let canonical = |text: &String| canonical(self.record_type, text);
+        let records = answer.answers().iter().filter(of_type);
+        let found: Vec<String> = records.map(|record| presentation::data(&record.data)).collect();
+        let canonical_found: Vec<_> = found.iter().map(canonical).collect();
         let exact = self.exact_answers.as_deref().unwrap_or_default();
-        let missing = self
-            .answers
-            .iter()
-            .chain(exact)
-            .find(|wanted| !has(&found, wanted));
-        if let Some(missing) = missing {
+        let mut wanted = self.answers.iter().chain(exact);
+        if let Some(missing) = wanted.find(|wanted| !canonical_found.contains(&canonical(wanted))) {
             let found = match found.as_slice() {
                 [] => "nothing".to_owned(),
                 found => shown(&found.join(", ")),
             };
             return Some(format!("the answer holds {found}, wanted {}", shown(missing)));
         }
-        let surplus = found.iter().find(|found| !has(exact, found))?;
         self.exact_answers.as_ref()?;
+        let wanted: Vec<_> = exact.iter().map(canonical).collect();
+        let mut pairs = found.iter().zip(&canonical_found);
+        let (surplus, _) = pairs.find(|(_, found)| !wanted.contains(found))?;
         Some(format!(
             "the answer holds {} as well, wanted nothing but {}",
             shown(surplus),
@@ -254,14 +256,47 @@ fn first<'t>(texts: &'t [String], regexps: &'t [Regex], wanted: bool) -> Option<
         .find(|(text, regexp)| regexp.is_match(text) == wanted)
 }
 
-/// Whether data is the same: in most types there are names, which differ neither by case nor by the dot at their
-/// end.
-fn is_same(found: &str, wanted: &str) -> bool {
-    let bare = |text: &str| text.strip_suffix('.').unwrap_or(text).to_owned();
-    match found.starts_with('"') {
-        true => found == wanted,
-        false => bare(found).eq_ignore_ascii_case(&bare(wanted)),
+/// Data in the one form of all that are the same: fields that any white space divides, names in lower case without the dot
+/// at their end (RFC 4343), addresses as they are usually written. A key or a digest may have white space in it, and what
+/// says where a service is may be in quotes or not, in any order.
+fn canonical(record_type: RecordType, text: &str) -> Vec<String> {
+    use RecordType::{CDNSKEY, CDS, DNSKEY, DS, HTTPS, SMIMEA, SVCB, TLSA};
+    if let Ok(address) = text.trim().parse::<IpAddr>() {
+        return vec![address.to_string()];
     }
+    let mut fields = divided(text);
+    if matches!(record_type, DS | CDS | DNSKEY | CDNSKEY | TLSA | SMIMEA) && fields.len() > BEFORE_BLOB {
+        let blob = fields.split_off(BEFORE_BLOB).concat();
+        fields.push(blob);
+    }
+    if matches!(record_type, SVCB | HTTPS) {
+        let unquote = |field: &mut String| field.retain(|character| character != '"');
+        fields.iter_mut().for_each(unquote);
+        fields.get_mut(2..).unwrap_or_default().sort_unstable();
+    }
+    let is_base64 = |index: usize| index == BEFORE_BLOB && matches!(record_type, DNSKEY | CDNSKEY);
+    let canonical = |(index, field): (usize, String)| match field.starts_with('"') || is_base64(index) {
+        true => field,
+        false => field.strip_suffix('.').unwrap_or(&field).to_ascii_lowercase(),
+    };
+    fields.into_iter().enumerate().map(canonical).collect()
+}
+
+/// A text divided at its white space, but for what is in quotes.
+fn divided(text: &str) -> Vec<String> {
+    let (mut fields, mut field) = (Vec::new(), String::new());
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for character in text.chars() {
+        if character.is_whitespace() && !is_quoted {
+            fields.extend((!field.is_empty()).then(|| std::mem::take(&mut field)));
+            continue;
+        }
+        is_quoted ^= character == '"' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        field.push(character);
+    }
+    fields.extend((!field.is_empty()).then_some(field));
+    fields
 }
 
 fn listed(regexps: &[Regex]) -> String {
@@ -278,4 +313,40 @@ fn shown(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_SHOWN);
     let dots = if end < text.len() { "..." } else { "" };
     quoted(&format!("{}{dots}", text[..end].replace('\t', " ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_the_same_however_it_is_written() {
+        use RecordType::{AAAA, CAA, CNAME, DNSKEY, DS, HTTPS, MX, TXT};
+        for (record_type, found, wanted, expected) in [
+            (AAAA, "2001:db8::1", "2001:0DB8:0:0::1", true),
+            (AAAA, "2001:db8::1", "2001:db8::2", false),
+            (MX, "10 mail.example.org.", "10 \t MAIL.example.org ", true),
+            (MX, "10 mail.example.org.", "1 0 mail.example.org.", false),
+            (MX, "10 mail.example.org.", "10", false),
+            (CNAME, "a.example.", "a.example", true),
+            (TXT, "\"a  b\" \"c\"", "\"a  b\"\t\"c\"", true),
+            (TXT, "\"a  b\"", "\"a b\"", false),
+            (TXT, "\"a\"", "\"A\"", false),
+            (TXT, "\"a\\\" b\"", "\"a\\\"  b\"", false),
+            (CAA, "0 issue \"ca.example\"", "0  ISSUE \"ca.example\"", true),
+            (DS, "370 13 2 BE74359954", "370 13 2 be743 59954", true),
+            (DNSKEY, "257 3 13 mdsswUyr", "257 3 13 mdss wUyr", true),
+            (DNSKEY, "257 3 13 mdsswUyr", "257 3 13 MDSSWUYR", false),
+            (
+                HTTPS,
+                "1 . alpn=\"h2,h3\" port=8443",
+                "1 . port=\"8443\" alpn=h2,h3",
+                true,
+            ),
+            (HTTPS, "1 . alpn=\"h2\"", "1 . alpn=\"h3\"", false),
+        ] {
+            let is_same = canonical(record_type, found) == canonical(record_type, wanted);
+            assert_eq!(is_same, expected, "{found}: {wanted}");
+        }
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::str::FromStr;
 
-use hickory_proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::rr::{DNSClass, RecordType};
 use serde::Deserialize;
 
 use crate::expect::{self, Expectations};
+use crate::name;
 use crate::query::Question;
 
 /// The JSON Schema of the settings.
@@ -98,7 +99,13 @@ impl TryFrom<Written> for Settings {
             port: written.port.unwrap_or(default_port),
             transport: written.transport,
             question: Question {
-                name: name(&query.name)?,
+                // Always from the root: there is no search list here.
+                name: name::parse(&query.name).map_err(|error| {
+                    format!(
+                        "query.name: found `{}`, wanted a name in ASCII: {error}",
+                        query.name
+                    )
+                })?,
                 record_type,
                 class: class(&query.class)?,
                 recursion_desired: query.recursion,
@@ -106,14 +113,6 @@ impl TryFrom<Written> for Settings {
             expect: written.expect.finish(record_type)?,
         })
     }
-}
-
-/// A name in ASCII, always from the root: there is no search list here.
-fn name(text: &str) -> Result<Name, String> {
-    let mut name = Name::from_ascii(text)
-        .map_err(|error| format!("query.name: found `{text}`, wanted a name in ASCII: {error}"))?;
-    name.set_fqdn(true);
-    Ok(name)
 }
 
 /// A type by its name, or as `TYPE65400` (RFC 3597 section 5).
