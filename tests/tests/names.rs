@@ -16,6 +16,10 @@ const V6: Answer = Answer::Address(IpAddr::V6(Ipv6Addr::LOCALHOST));
 
 /// Fetches `http://web.test:PORT/` with the name resolved by this server.
 fn run(server: &NameServer, port: u16, allow: &str, deadline: &str) -> Value {
+    fetch(server, &format!("http://web.test:{port}/"), allow, deadline)
+}
+
+fn fetch(server: &NameServer, url: &str, allow: &str, deadline: &str) -> Value {
     let configuration = format!(
         r#"
         [resolver]
@@ -26,7 +30,7 @@ fn run(server: &NameServer, port: u16, allow: &str, deadline: &str) -> Value {
         plugin = "http"
         budget.deadline = "{deadline}"
         allow = [{allow}]
-        settings = {{ url = "http://web.test:{port}/" }}
+        settings = {{ url = "{url}" }}
         "#,
         server.address()
     );
@@ -91,6 +95,41 @@ fn name_servers_that_fail() {
 }
 
 #[test]
+fn name_servers_that_fail_for_one_family_and_know_nothing_of_the_other() {
+    for (v4, v6) in [
+        (Answer::Failure, Answer::NoData),
+        (Answer::NotFound, Answer::Failure),
+    ] {
+        let server = NameServer::start(v4, v6);
+        assert_resolve_failed(
+            &run(&server, 80, &loopback(80), "5s"),
+            "dns.server_failure",
+            "network",
+        );
+    }
+}
+
+#[test]
+fn a_name_with_an_underscore_and_one_in_another_script_are_asked_for() {
+    let peer = web_server();
+    let port = peer.port();
+    let server = NameServer::start(V4, Answer::NoData);
+    for (host, asked) in [
+        ("a_b.test", "a_b.test"),
+        ("_web.bücher.test", "_web.xn--bcher-kva.test"),
+    ] {
+        let allow = format!(r#""self", "127.0.0.1:{port}""#);
+        let report = fetch(&server, &format!("http://{host}:{port}/"), &allow, "5s");
+        assert_eq!(report["outcome"], "pass", "{report:#}");
+        assert!(
+            server.questions().contains(&asked.to_owned()),
+            "{:?}",
+            server.questions()
+        );
+    }
+}
+
+#[test]
 fn name_servers_that_stay_silent_cost_the_deadline_and_no_more() {
     let server = NameServer::start(Answer::Silence, Answer::Silence);
     // Deadline, and what the end of a run may be late; a look-up that could not be left would take seconds.
@@ -108,7 +147,12 @@ fn name_servers_that_stay_silent_cost_the_deadline_and_no_more() {
 #[test]
 fn one_family_whose_look_up_is_never_answered_does_not_hold_the_other_up() {
     let peer = web_server();
-    for (v4, v6) in [(V4, Answer::Silence), (V4, Answer::NoData), (V4, Answer::Failure)] {
+    for (v4, v6) in [
+        (V4, Answer::Silence),
+        (V4, Answer::NoData),
+        (V4, Answer::NotFound),
+        (V4, Answer::Failure),
+    ] {
         let server = NameServer::start(v4, v6);
         let report = run(&server, peer.port(), &loopback(peer.port()), "2s");
         assert_eq!(report["outcome"], "pass", "{v6:?}: {report:#}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -64,7 +64,7 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// When the name does not exist or has no address, or the name servers fail.
+    /// When the name does not exist or has no address, the name servers fail, or the name is none.
     pub async fn resolve(&self, host: &str) -> Result<Resolution, Error> {
         if let Ok(address) = host.parse() {
             return Ok(Resolution {
@@ -72,11 +72,15 @@ impl Resolver {
                 pending: None,
             });
         }
+        // As it stands: what a name in another script is in ASCII has been decided before, and `_` is no letter of the
+        // names that IDNA knows.
+        let name = Name::from_ascii(host)
+            .map_err(|error| Error::InvalidUse(format!("`{host}` is not a name in DNS: {error}").into()))?;
         let resolver = LazyLock::force(&self.0)
             .as_ref()
             .map_err(|reason| Error::NameServerFailure(reason.clone()))?;
-        let mut v6 = Lookup::start(resolver, host, RecordType::AAAA);
-        let mut v4 = Lookup::start(resolver, host, RecordType::A);
+        let mut v6 = Lookup::start(resolver, &name, RecordType::AAAA);
+        let mut v4 = Lookup::start(resolver, &name, RecordType::A);
         tokio::select! {
             first = v6.answer() => combine(host, first, v4).await,
             first = v4.answer() => combine(host, first, v6).await,
@@ -95,10 +99,10 @@ impl Resolution {
 }
 
 impl Lookup {
-    fn start(resolver: &TokioResolver, host: &str, record_type: RecordType) -> Self {
-        let (resolver, host) = (resolver.clone(), host.to_owned());
+    fn start(resolver: &TokioResolver, name: &Name, record_type: RecordType) -> Self {
+        let (resolver, name) = (resolver.clone(), name.clone());
         Self(tokio::spawn(async move {
-            let lookup = resolver.lookup(host, record_type).await?;
+            let lookup = resolver.lookup(name, record_type).await?;
             let address = |record: &hickory_resolver::proto::rr::Record| match &record.data {
                 RData::A(address) => Some(IpAddr::V4(address.0)),
                 RData::AAAA(address) => Some(IpAddr::V6(address.0)),
@@ -123,7 +127,8 @@ impl Drop for Lookup {
     }
 }
 
-/// Puts the first family's answer together with what comes of the second within the delay.
+/// Puts the first family's answer together with what comes of the second: within the delay where the first has
+/// addresses, else whenever it comes, since either family's addresses will do.
 async fn combine(
     host: &str,
     first: Result<Vec<IpAddr>, NetError>,
@@ -134,10 +139,7 @@ async fn combine(
             match timeout(RESOLUTION_DELAY, second.answer()).await {
                 Ok(more) => {
                     addresses.extend(more.unwrap_or_default());
-                    Ok(Resolution {
-                        addresses,
-                        pending: None,
-                    })
+                    Ok(Resolution::of(addresses))
                 }
                 Err(_) => Ok(Resolution {
                     addresses,
@@ -145,27 +147,24 @@ async fn combine(
                 }),
             }
         }
-        Err(error) if error.is_nx_domain() => Err(Error::NameNotFound(host.to_owned())),
         without => match second.answer().await {
-            Ok(addresses) if !addresses.is_empty() => Ok(Resolution {
-                addresses,
-                pending: None,
-            }),
-            other => Err(classify(host, without.err().or(other.err()))),
+            Ok(addresses) if !addresses.is_empty() => Ok(Resolution::of(addresses)),
+            other => Err(without_address(host, [without.err(), other.err()])),
         },
     }
 }
 
-/// Neither family had an address: why.
-fn classify(host: &str, error: Option<NetError>) -> Error {
-    match error {
-        None => Error::NoAddress(host.to_owned()),
-        Some(error) if error.is_nx_domain() => Error::NameNotFound(host.to_owned()),
-        Some(error) if error.is_no_records_found() => Error::NoAddress(host.to_owned()),
-        Some(error) => {
-            Error::NameServerFailure(format!("the name servers did not answer for `{host}`: {error}"))
-        }
+/// Neither family had an address: why, whichever answered first. A name server that failed may have hidden one; that the
+/// name does not exist says more than that it has no address of a family.
+fn without_address(host: &str, errors: [Option<NetError>; 2]) -> Error {
+    let errors = || errors.iter().flatten();
+    if let Some(failure) = errors().find(|error| !error.is_no_records_found()) {
+        return Error::NameServerFailure(format!("the name servers did not answer for `{host}`: {failure}"));
     }
+    if errors().any(NetError::is_nx_domain) {
+        return Error::NameNotFound(host.to_owned());
+    }
+    Error::NoAddress(host.to_owned())
 }
 
 fn without_cache(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
@@ -180,4 +179,76 @@ fn name_server(server: &SocketAddr) -> NameServerConfig {
     };
     let connections = vec![on_port(ConnectionConfig::udp()), on_port(ConnectionConfig::tcp())];
     NameServerConfig::new(server.ip(), true, connections)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use hickory_resolver::net::{DnsError, NoRecords};
+    use hickory_resolver::proto::op::{Query, ResponseCode};
+
+    use super::*;
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    type Answer = Result<Vec<IpAddr>, NetError>;
+
+    /// What the families answer, and what comes of it.
+    type Row = (fn() -> Answer, fn() -> Answer, Error);
+
+    fn without_records(code: ResponseCode) -> Answer {
+        Err(DnsError::NoRecordsFound(NoRecords::new(Query::default(), code)).into())
+    }
+
+    fn no_data() -> Answer {
+        without_records(ResponseCode::NoError)
+    }
+
+    fn not_found() -> Answer {
+        without_records(ResponseCode::NXDomain)
+    }
+
+    fn failure() -> Answer {
+        Err(DnsError::ResponseCode(ResponseCode::ServFail).into())
+    }
+
+    async fn resolved(first: Answer, second: Answer) -> Result<Vec<IpAddr>, Error> {
+        let second = Lookup(tokio::spawn(async { second }));
+        combine("a", first, second)
+            .await
+            .map(|resolution| resolution.addresses)
+    }
+
+    #[tokio::test]
+    async fn addresses_of_one_family_do_whatever_the_other_says_and_whichever_answers_first() {
+        for other in [|| Ok(Vec::new()), no_data, not_found, failure] {
+            for address in [V4, V6] {
+                assert_eq!(resolved(Ok(vec![address]), other()).await, Ok(vec![address]));
+                assert_eq!(resolved(other(), Ok(vec![address])).await, Ok(vec![address]));
+            }
+        }
+        assert_eq!(resolved(Ok(vec![V4]), Ok(vec![V6])).await, Ok(vec![V4, V6]));
+    }
+
+    #[tokio::test]
+    async fn without_addresses_the_reason_does_not_depend_on_which_family_answers_first() {
+        let name = || "a".to_owned();
+        let failed = "the name servers did not answer for `a`: DNS error: error response: Server Failure";
+        let failed = || Error::NameServerFailure(failed.to_owned());
+        let rows: [Row; 7] = [
+            (no_data, no_data, Error::NoAddress(name())),
+            (no_data, || Ok(Vec::new()), Error::NoAddress(name())),
+            (no_data, not_found, Error::NameNotFound(name())),
+            (not_found, not_found, Error::NameNotFound(name())),
+            (failure, no_data, failed()),
+            (failure, not_found, failed()),
+            (failure, || Ok(Vec::new()), failed()),
+        ];
+        for (one, other, wanted) in rows {
+            assert_eq!(resolved(one(), other()).await, Err(wanted.clone()));
+            assert_eq!(resolved(other(), one()).await, Err(wanted));
+        }
+    }
 }
