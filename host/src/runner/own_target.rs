@@ -1,5 +1,7 @@
 //! What a check's settings name as its target. Pure.
 
+use url::Url;
+
 use crate::config::Check;
 use crate::grant::{Endpoint, Host};
 use crate::policy::TargetKey;
@@ -25,10 +27,9 @@ pub(super) fn begins_with_tls(target: &Target, check: &Check) -> bool {
     let settings = check.settings.values();
     if let Target::Url(key) = target {
         let url = settings.get(key).and_then(serde_json::Value::as_str);
-        return url.is_some_and(|url| {
-            url.get(..6)
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
-        });
+        return url
+            .and_then(|url| Url::parse(url).ok())
+            .is_some_and(|url| url.scheme() == "https");
     }
     let endpoints = own_target(target, settings);
     endpoints
@@ -70,16 +71,17 @@ pub(super) fn own_target(
     }
 }
 
-/// Host and port of a URL; the port of its scheme when it has none.
+/// Host and port of a URL; the port of its scheme when it has none. It is read as the plugin `http` reads it (the URL
+/// Standard): names in other scripts in their ASCII form, and `127.1` as the address that it is there.
 fn host_and_port(url: &str) -> Option<(String, u16)> {
-    let uri: http::Uri = url.parse().ok()?;
-    let port = uri.port_u16().or_else(|| match uri.scheme_str()? {
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    let default = match url.scheme() {
         "http" => Some(80),
         "https" => Some(443),
         _ => None,
-    })?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    Some((host.to_owned(), port))
+    };
+    Some((host.to_owned(), url.port().or(default)?))
 }
 
 #[cfg(test)]
@@ -101,7 +103,17 @@ mod tests {
         assert_eq!(of("https://www.example.org/a?b"), ["www.example.org:443"]);
         assert_eq!(of("http://[::1]:8080/"), ["[::1]:8080"]);
         assert_eq!(of("http://127.0.0.1"), ["127.0.0.1:80"]);
+        assert_eq!(of("redis://cache:6379/0"), ["cache:6379"]);
         assert_eq!(of("no url"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_url_is_read_as_the_plugin_reads_it() {
+        let target = Target::Url("url".into());
+        let of = |url: &str| named(&target, serde_json::json!({ "url": url }));
+        assert_eq!(of("https://bücher.example/"), ["xn--bcher-kva.example:443"]);
+        assert_eq!(of("HTTP://A_B.Example.:8080/ü"), ["a_b.example:8080"]);
+        assert_eq!(of("http://127.1/"), ["127.0.0.1:80"]);
     }
 
     #[test]
