@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -148,11 +149,16 @@ fn sentence(error: &rustls::Error) -> String {
     }
 }
 
-/// The names in a certificate; the library gives them with their kind, as `DnsName("www.example.org")`.
+/// The names in a certificate; the library gives them with their kind, as `DnsName("www.example.org")`. An address counts
+/// as an address only, so one that stands among the DNS names is told apart.
 fn names(presented: &[String]) -> String {
-    let bare = |name: &String| match name.split_once('(') {
-        Some((_, inner)) => format!("`{}`", inner.trim_end_matches(')').trim_matches('"')),
-        None => format!("`{name}`"),
+    let bare = |name: &String| {
+        let (kind, inner) = name.split_once('(').unwrap_or(("", name));
+        let inner = inner.trim_end_matches(')').trim_matches('"');
+        match kind == "DnsName" && inner.parse::<IpAddr>().is_ok() {
+            true => format!("`{inner}` as a DNS name, which no address has"),
+            false => format!("`{inner}`"),
+        }
     };
     match presented {
         [] => "no name at all".to_owned(),
@@ -169,4 +175,24 @@ fn moment(seconds: u64) -> String {
     moment
         .and_then(|moment| moment.format(rfc3339).ok())
         .unwrap_or_else(|| format!("{seconds} s after 1970"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_among_the_dns_names_of_a_certificate_is_told_apart() {
+        let names =
+            |presented: &[&str]| names(&presented.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names(&[]), "no name at all");
+        assert_eq!(
+            names(&[
+                r#"DnsName("example.org")"#,
+                "IpAddress(192.0.2.1)",
+                r#"DnsName("127.0.0.1")"#
+            ]),
+            "`example.org`, `192.0.2.1`, `127.0.0.1` as a DNS name, which no address has"
+        );
+    }
 }
