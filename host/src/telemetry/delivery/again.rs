@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::making::{Numbered, request};
+use super::Render;
 use super::pace::MAX_REPORTS;
-use super::{MAX_RETRY_AFTER, Render};
 use crate::journal::Sequence;
 use crate::outcome::Report;
 use crate::telemetry::otlp::{Answer, Client, Payload, StartError};
@@ -142,7 +142,7 @@ async fn persistent(client: &Client, payload: Payload) -> Answer {
         let Answer::Retry { after, .. } = answer else {
             return answer;
         };
-        sleep(pause.max(after.unwrap_or_default().min(MAX_RETRY_AFTER))).await;
+        sleep(pause.max(after.unwrap_or_default())).await;
         pause *= 2;
     }
     client.export(payload).await

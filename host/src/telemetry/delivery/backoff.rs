@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::MAX_RETRY_AFTER;
-
 /// The first pause: short enough that nobody notices a collector which restarts.
 const FIRST: Duration = Duration::from_secs(1);
 /// The last one: a collector that comes back is found within half a minute.
@@ -22,7 +20,7 @@ impl Backoff {
         let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(LAST);
         self.failures = self.failures.saturating_add(1);
         let pause = whole.mul_f64(0.5 + rand::random::<f64>() / 2.0);
-        pause.max(asked_for.unwrap_or_default().min(MAX_RETRY_AFTER))
+        pause.max(asked_for.unwrap_or_default())
     }
 
     /// All is well again.
@@ -49,13 +47,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_collector_asks_for_is_a_lower_bound_and_bounded() {
+    fn what_the_collector_asks_for_is_a_lower_bound() {
         let mut backoff = Backoff::default();
         assert_eq!(
             backoff.next(Some(Duration::from_secs(50))),
             Duration::from_secs(50)
         );
-        assert_eq!(backoff.next(Some(Duration::MAX)), MAX_RETRY_AFTER);
         assert!(backoff.next(Some(Duration::ZERO)) >= FIRST);
     }
 }

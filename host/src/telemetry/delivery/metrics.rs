@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use tokio::time::{Instant, sleep};
 
 use super::said::Said;
-use super::{FINAL_PAUSES, MAX_REQUEST, MAX_RETRY_AFTER, Stop, Way, expiry, has_time, pause, points};
+use super::{FINAL_PAUSES, MAX_REQUEST, Stop, Way, expiry, has_time, pause, points};
 use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Payload};
 
@@ -38,7 +38,7 @@ pub(in crate::telemetry) async fn deliver_metrics(
     let mut wait = interval;
     while pause(wait, &mut stop).await {
         let asked_for = delivery.export(&mut stop).await.err().flatten();
-        wait = interval.max(asked_for.unwrap_or_default().min(MAX_RETRY_AFTER));
+        wait = interval.max(asked_for.unwrap_or_default());
     }
     delivery.way.ends();
     let mut pauses = FINAL_PAUSES.into_iter();

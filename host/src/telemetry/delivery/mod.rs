@@ -30,9 +30,6 @@ pub(super) use way::Way;
 const MAX_REQUEST: usize = 3 * 1024 * 1024;
 /// The pauses between tries at the end, when there is no later.
 const FINAL_PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(400)];
-/// The longest that a collector can have itself left alone: a limit by the minute is over by then many times, and a
-/// collector that says a year is asked again within the hour. What waits is kept meanwhile.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// None while the process runs; at its end the moment by which all must be over.
 pub(super) type Stop = watch::Receiver<Option<Instant>>;
@@ -60,8 +57,9 @@ async fn expiry(stop: &mut Stop) {
 }
 
 fn has_time(stop: &Stop, length: Duration) -> bool {
+    let over = Instant::now().checked_add(length);
     stop.borrow()
-        .is_some_and(|deadline| Instant::now() + length < deadline)
+        .is_some_and(|deadline| over.is_some_and(|over| over < deadline))
 }
 
 #[cfg(test)]

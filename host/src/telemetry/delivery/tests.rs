@@ -406,16 +406,25 @@ async fn what_was_rejected_of_an_export_is_said_and_never_sent_again() {
 }
 
 #[tokio::test]
-async fn a_collector_that_wants_an_hour_does_not_hold_up_the_end() {
-    let script = |_, _: &_| Reply::Http(429, "retry-after: 3600\r\n", Vec::new());
-    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
-    exporter.record(&passing());
-    let began = Instant::now();
-    let losses = exporter.shutdown(FLUSH_BOUND).await;
-    assert!(began.elapsed() < FLUSH_BOUND, "{:?}", began.elapsed());
-    assert_eq!(losses.len(), 1, "{losses:?}");
-    assert!(losses[0].ends_with("status 429"), "{losses:?}");
+async fn a_collector_that_wants_an_hour_or_all_eternity_does_not_hold_up_the_end() {
+    for fields in ["retry-after: 3600\r\n", "retry-after: 18446744073709551615\r\n"] {
+        let script = move |_, _: &_| Reply::Http(429, fields, Vec::new());
+        let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+        let settings = Settings {
+            metrics: Some(collector.destination()),
+            ..spans_to(collector.destination())
+        };
+        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+        exporter.record(&passing());
+        let began = Instant::now();
+        let losses = exporter.shutdown(FLUSH_BOUND).await;
+        assert!(began.elapsed() < FLUSH_BOUND, "{:?}", began.elapsed());
+        assert_eq!(losses.len(), 2, "{losses:?}");
+        assert!(
+            losses.iter().all(|loss| loss.ends_with("status 429")),
+            "{losses:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ const TOO_LONG: [&str; 2] = ["message length too large", "larger than max"];
 /// How tonic begins to say that an answer ended before it was whole.
 const CUT: [&str; 2] = ["protocol error: missing grpc-status", "Missing response message"];
 
+/// The longest that a collector can have itself left alone: a limit by the minute is over by then many times, and a
+/// collector that says a year is asked again within the hour. What waits is kept meanwhile.
+pub(in crate::telemetry) const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 /// What is told of a success that is too long for us, or no answer to an export at all.
 const UNREADABLE: &str = "its answer says that it was taken, and cannot be read further";
 
@@ -45,7 +48,7 @@ pub(in crate::telemetry) enum Answer {
     },
     /// It may be taken later: there was no answer, or one that says so.
     Retry {
-        /// How long the collector wants to be left alone, if it said.
+        /// How long the collector wants to be left alone, if it said; [`MAX_RETRY_AFTER`] at most.
         after: Option<Duration>,
         /// Why it was not taken.
         reason: String,
@@ -157,7 +160,7 @@ impl Answer {
         };
         let after = status
             .get_details_retry_info()
-            .map(|info| info.retry_delay.unwrap_or_default());
+            .map(|info| info.retry_delay.unwrap_or_default().min(MAX_RETRY_AFTER));
         let is_too_long = TOO_LONG.iter().any(|words| status.message().contains(words));
         match status.code() {
             Code::ResourceExhausted if after.is_none() => Self::TooLarge { reason },
@@ -248,12 +251,14 @@ fn message(headers: &HeaderMap, body: &[u8]) -> String {
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number {
+    let after = if is_number {
         // A number that is too large to be read is a very long time.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(now).unwrap_or_default()
+    };
+    Some(after.min(MAX_RETRY_AFTER))
 }
 
 /// The cause at the bottom, which is the one that says something: `connection refused`.

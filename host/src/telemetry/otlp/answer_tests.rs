@@ -75,7 +75,7 @@ fn only_who_says_that_it_took_nothing_has_taken_nothing() {
 }
 
 #[test]
-fn retry_after_is_seconds_or_a_date() {
+fn retry_after_is_seconds_or_a_date_and_bounded() {
     let after = |value: &'static str| match of_http(503, &[(header::RETRY_AFTER, value)], b"") {
         Answer::Retry { after, .. } => after,
         other => panic!("{other:?}"),
@@ -85,10 +85,14 @@ fn retry_after_is_seconds_or_a_date() {
         after("Thu, 01 Jan 1970 00:01:00 GMT"),
         Some(Duration::from_secs(60))
     );
-    assert_eq!(
-        after("99999999999999999999999"),
-        Some(Duration::from_secs(u64::MAX))
-    );
+    for long in [
+        "601",
+        "18446744073709551615",
+        "99999999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ] {
+        assert_eq!(after(long), Some(MAX_RETRY_AFTER), "{long}");
+    }
     for nonsense in ["", "-1", "soon", "1.5"] {
         assert_eq!(after(nonsense), None, "{nonsense}");
     }
@@ -178,12 +182,15 @@ fn resource_exhausted_is_tried_again_when_it_says_when() {
             may_have_arrived: false,
         }
     );
-    let status =
-        tonic::Status::with_error_details_vec(Code::Unavailable, "", [RetryInfo::new(Some(delay)).into()]);
-    assert!(matches!(
-        Answer::of_status(&status, &teller()),
-        Answer::Retry { after: Some(_), .. }
-    ));
+    for (said, wanted) in [(delay, delay), (Duration::MAX, MAX_RETRY_AFTER)] {
+        let info = RetryInfo::new(Some(said)).into();
+        let status = tonic::Status::with_error_details_vec(Code::Unavailable, "", [info]);
+        let answer = Answer::of_status(&status, &teller());
+        assert!(
+            matches!(answer, Answer::Retry { after: Some(after), .. } if after == wanted),
+            "{answer:?}"
+        );
+    }
 }
 
 #[test]
