@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::making::{Numbered, request};
 use super::Render;
+use super::making::{Numbered, request};
 use super::pace::MAX_REPORTS;
 use crate::journal::Sequence;
 use crate::outcome::Report;
-use crate::telemetry::otlp::{Answer, Client, Payload, StartError};
+use crate::telemetry::otlp::{Answer, Arrived, Client, Payload, StartError};
 use crate::telemetry::requests;
 use crate::telemetry::settings::Settings;
 
@@ -108,13 +108,17 @@ async fn send(
             from += count;
             continue;
         };
-        match persistent(client, payload).await {
+        match persistent(client, payload, count > 1).await {
             Answer::Delivered => {}
             Answer::Partial { rejected, message } => {
                 sent.rejected += rejected;
                 sent.reason = Some(message);
             }
-            Answer::TooLarge { .. } if count > 1 => {
+            Answer::TooLarge { .. }
+            | Answer::Retry {
+                arrived: Arrived::Part,
+                ..
+            } if count > 1 => {
                 limit = count / 2;
                 continue;
             }
@@ -129,8 +133,9 @@ async fn send(
     Ok(refused)
 }
 
-/// Exports until there is an answer other than to try again, or that was said often enough.
-async fn persistent(client: &Client, payload: Payload) -> Answer {
+/// Exports until there is an answer other than to try again, or that was said often enough; what was not sent to its end
+/// only once, if less can be sent.
+async fn persistent(client: &Client, payload: Payload, is_divisible: bool) -> Answer {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
         let (answer, late) = client.export_and_listen(payload.clone()).await;
@@ -139,10 +144,13 @@ async fn persistent(client: &Client, payload: Payload) -> Answer {
             Some(mut late) => timeout(pause, late.answer()).await.unwrap_or(answer),
             None => answer,
         };
-        let Answer::Retry { after, .. } = answer else {
+        let Answer::Retry { after, arrived, .. } = answer else {
             return answer;
         };
         sleep(pause.max(after.unwrap_or_default())).await;
+        if is_divisible && arrived == Arrived::Part {
+            return answer;
+        }
         pause *= 2;
     }
     client.export(payload).await

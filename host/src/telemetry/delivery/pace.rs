@@ -2,7 +2,11 @@
 //!
 //! A request without an answer may have arrived; it is sent again, and everything in it may be there twice. So after
 //! one, the collector is first asked by a request with nothing in it, and what follows is small and grows with each
-//! answer, as in TCP's slow start. What cannot have arrived, as nobody was there, costs nothing and changes nothing.
+//! answer, as in TCP's slow start. What was sent in part was perhaps too much for the collector or for the way to it: half
+//! of it is sent next, without a question, as nothing of it can be there twice. What was not sent at all, as nobody was
+//! there, costs nothing and changes nothing.
+
+use crate::telemetry::otlp::Arrived;
 
 /// Reports of a request at most: at some 6 KiB of spans for each this is what a request may have.
 pub(super) const MAX_REPORTS: usize = 512;
@@ -78,14 +82,18 @@ impl Pace {
         self.asked = None;
     }
 
-    /// A request of so many reports is to be sent again, and may have arrived or not. One that may have was perhaps more
-    /// than the collector takes in time.
-    pub(super) fn failed(&mut self, reports: usize, may_have_arrived: bool) {
-        if may_have_arrived {
-            self.window = FIRST;
-            self.fitting = self.fitting.min((reports / 2).max(FEW));
+    /// A request of so many reports is to be sent again, of which so much may have arrived.
+    pub(super) fn failed(&mut self, reports: usize, arrived: Arrived) {
+        match arrived {
+            Arrived::Nothing => self.asked = None,
+            Arrived::Part => self.fits(self.fitting.min(reports / 2)),
+            // Perhaps more than the collector takes in time.
+            Arrived::Whole => {
+                self.window = FIRST;
+                self.fitting = self.fitting.min((reports / 2).max(FEW));
+                self.asked = Some(0);
+            }
         }
-        self.asked = may_have_arrived.then_some(0);
     }
 
     /// The collector was asked, and did or did not answer.
@@ -112,7 +120,7 @@ mod tests {
         let mut pace = Pace::default();
         (0..9).for_each(|_| pace.taken());
         for _ in 0..3 {
-            pace.failed(512, true);
+            pace.failed(512, Arrived::Whole);
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(true);
             assert_eq!(pace.next(), Step::Send(8));
@@ -130,7 +138,7 @@ mod tests {
                 Step::Ask => pace.asked(true),
                 Step::Send(reports) if reports > 300 => {
                     failures += 1;
-                    pace.failed(reports, true);
+                    pace.failed(reports, Arrived::Whole);
                 }
                 Step::Send(_) => pace.taken(),
             }
@@ -142,13 +150,13 @@ mod tests {
     #[test]
     fn who_answers_no_question_is_sent_something_in_the_end() {
         let mut pace = Pace::default();
-        pace.failed(8, true);
+        pace.failed(8, Arrived::Whole);
         for _ in 0..MOST_ASKED {
             assert_eq!(pace.next(), Step::Ask);
             pace.asked(false);
         }
         assert_eq!(pace.next(), Step::Send(1));
-        pace.failed(1, true);
+        pace.failed(1, Arrived::Whole);
         assert_eq!(pace.next(), Step::Ask);
     }
 
@@ -156,8 +164,20 @@ mod tests {
     fn what_cannot_have_arrived_is_sent_at_once() {
         let mut pace = Pace::default();
         pace.taken();
-        pace.failed(16, false);
+        pace.failed(16, Arrived::Nothing);
         assert_eq!(pace.next(), Step::Send(16));
+    }
+
+    #[test]
+    fn what_is_never_sent_to_its_end_is_halved_until_it_is_without_a_question() {
+        let mut pace = Pace::default();
+        (0..9).for_each(|_| pace.taken());
+        for wanted in [512, 256, 128, 64, 32, 16, 8, 4, 2, 1, 1] {
+            assert_eq!(pace.next(), Step::Send(wanted));
+            pace.failed(wanted, Arrived::Part);
+        }
+        pace.taken();
+        assert_eq!(pace.next(), Step::Send(2));
     }
 
     #[test]

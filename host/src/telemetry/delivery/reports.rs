@@ -14,7 +14,7 @@ use super::pace::{MAX_REPORTS, Pace, Step};
 use super::unanswered::{Unanswered, unless_answered};
 use super::{FINAL_PAUSES, Stop, Way, has_time, pause, stopped};
 use crate::journal::Feed;
-use crate::telemetry::otlp::{Answer, Payload};
+use crate::telemetry::otlp::{Answer, Arrived, Payload};
 
 /// How long a finished run waits for others to share an export with.
 const LINGER: Duration = Duration::from_secs(1);
@@ -154,13 +154,9 @@ impl Delivery {
                 self.done(count);
                 Try::Done
             }
-            Answer::Retry {
-                after,
-                may_have_arrived,
-                ..
-            } => {
-                self.pace.failed(count, may_have_arrived);
-                if may_have_arrived {
+            Answer::Retry { after, arrived, .. } => {
+                self.pace.failed(count, arrived);
+                if arrived == Arrived::Whole {
                     self.way.unconfirmed(count);
                 }
                 self.later(after)
@@ -182,7 +178,7 @@ impl Delivery {
 
     /// There was no answer in time. What was sent is not sent again before the collector is heard of.
     fn listen(&mut self, unanswered: Unanswered) -> Try {
-        self.pace.failed(unanswered.reports, true);
+        self.pace.failed(unanswered.reports, Arrived::Whole);
         self.unanswered = Some(unanswered);
         self.later(None)
     }

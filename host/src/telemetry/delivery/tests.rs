@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use super::{Delivery, Render, Way, export_again};
 use crate::journal::Journal;
 use crate::outcome::Report;
-use crate::telemetry::otlp::Client;
+use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::scripted::{Reply, Request, Scripted};
+use crate::telemetry::otlp::{Client, Payload};
 use crate::telemetry::requests::of_reports;
 use crate::telemetry::settings::{Configured, Destination, Protocol, Settings};
 use crate::telemetry::specimen::{failing, passing};
@@ -361,6 +362,37 @@ async fn a_request_that_is_too_large_is_sent_in_parts() {
             .collect();
         assert_eq!(taken, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_to_its_end_is_made_smaller() {
+    // Of the first eight runs little is told, of the others so much that the way to a collector which does not read it
+    // has no room for all of them.
+    const EACH: usize = 192 * 1024;
+    let taken = |_, _: &_| success(Protocol::HttpProtobuf);
+    let collector = Scripted::start_with(Protocol::HttpProtobuf, 8 * EACH, taken).await;
+    let destination = collector.destination();
+    let render: Render = Arc::new(|reports| {
+        let sizes = reports.iter().map(|(_, report)| match report.run_id.0[7] {
+            ..=8 => 1,
+            _ => EACH,
+        });
+        Some(Payload::new(Signal::Traces, vec![0; sizes.sum()]))
+    });
+    let (journal, _) = Journal::open(crate::journal::Settings::default(), Vec::new()).unwrap();
+    let feed = journal.feed(Signal::Traces.name());
+    for report in reports(24) {
+        journal.append(report);
+    }
+    journal.flush(AT_LAST).await.unwrap();
+    let client = Client::new(&destination).unwrap();
+    let way = Way::new(Signal::Traces, client, Arc::default());
+    let (_stop, stopped) = watch::channel(Some(tokio::time::Instant::now() + AT_LAST));
+    let losses = Delivery::new(way, feed, render, false).run(stopped).await;
+    assert_eq!(losses, Vec::<String>::new());
+    let received = collector.received();
+    let sizes: Vec<_> = received.iter().map(|request| request.body.len()).collect();
+    assert_eq!(sizes, [8, 8 * EACH, 8 * EACH]);
 }
 
 #[tokio::test]

@@ -52,9 +52,8 @@ pub(in crate::telemetry) enum Answer {
         after: Option<Duration>,
         /// Why it was not taken.
         reason: String,
-        /// Whether the collector may have taken it nevertheless: it was sent to its end, and nothing says that it was
-        /// not taken.
-        may_have_arrived: bool,
+        /// How much of it may be there nevertheless.
+        arrived: Arrived,
     },
     /// The collector takes no requests as large; in parts it may be taken.
     TooLarge {
@@ -68,20 +67,31 @@ pub(in crate::telemetry) enum Answer {
     },
 }
 
+/// How much of a request that is to be sent again may be at the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::telemetry) enum Arrived {
+    /// Nothing: it was not begun to be sent, or the collector says that it did not take it.
+    Nothing,
+    /// A part, which nobody can understand: it was not sent to its end, perhaps because it is too large for that.
+    Part,
+    /// All of it: it was sent to its end, and nothing says that it was not taken.
+    Whole,
+}
+
 impl Answer {
     /// There was no answer.
     pub(in crate::telemetry) fn none(reason: String) -> Self {
         Self::Retry {
             after: None,
             reason,
-            may_have_arrived: true,
+            arrived: Arrived::Whole,
         }
     }
 
-    /// The same of a request that was or was not sent to its end.
-    pub(super) fn of_request(mut self, is_whole: bool) -> Self {
-        if let Self::Retry { may_have_arrived, .. } = &mut self {
-            *may_have_arrived &= is_whole;
+    /// The same of a request of which no more than this was sent.
+    pub(super) fn of_request(mut self, sent: Arrived) -> Self {
+        if let Self::Retry { arrived, .. } = &mut self {
+            *arrived = sent.min(*arrived);
         }
         self
     }
@@ -128,11 +138,11 @@ impl Answer {
             | StatusCode::GATEWAY_TIMEOUT => Self::Retry {
                 after: retry_after(&head.headers, now),
                 reason,
-                // A gateway says so of a request that it has handed on.
-                may_have_arrived: matches!(
-                    head.status,
-                    StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
-                ),
+                arrived: match head.status {
+                    // A gateway says so of a request that it has handed on.
+                    StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Arrived::Whole,
+                    _ => Arrived::Nothing,
+                },
             },
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge { reason },
             _ => Self::Refused { reason },
@@ -176,10 +186,10 @@ impl Answer {
             | Code::DataLoss => Self::Retry {
                 after,
                 reason,
-                may_have_arrived: !matches!(
-                    status.code(),
-                    Code::ResourceExhausted | Code::OutOfRange | Code::Unavailable
-                ),
+                arrived: match status.code() {
+                    Code::ResourceExhausted | Code::OutOfRange | Code::Unavailable => Arrived::Nothing,
+                    _ => Arrived::Whole,
+                },
             },
             _ => Self::Refused { reason },
         }

@@ -52,25 +52,36 @@ fn four_http_statuses_are_tried_again_and_no_others() {
 
 #[test]
 fn only_who_says_that_it_took_nothing_has_taken_nothing() {
-    let may_have_arrived = |answer: Answer| match answer {
-        Answer::Retry { may_have_arrived, .. } => may_have_arrived,
+    let arrived = |answer: Answer| match answer {
+        Answer::Retry { arrived, .. } => arrived,
         other => panic!("{other:?}"),
     };
-    for (status, wanted) in [(429, false), (502, true), (503, false), (504, true)] {
+    for (status, wanted) in [
+        (429, Arrived::Nothing),
+        (502, Arrived::Whole),
+        (503, Arrived::Nothing),
+        (504, Arrived::Whole),
+    ] {
         let answer = of_http(status, &[], b"");
-        assert_eq!(may_have_arrived(answer.clone()), wanted, "{status}");
-        assert!(!may_have_arrived(answer.of_request(false)), "{status}");
+        assert_eq!(arrived(answer.clone()), wanted, "{status}");
+        for sent in [Arrived::Nothing, Arrived::Part, Arrived::Whole] {
+            assert_eq!(
+                arrived(answer.clone().of_request(sent)),
+                wanted.min(sent),
+                "{status}"
+            );
+        }
     }
     for (code, wanted) in [
-        (Code::Unavailable, false),
-        (Code::OutOfRange, false),
-        (Code::Cancelled, true),
-        (Code::DeadlineExceeded, true),
-        (Code::Aborted, true),
-        (Code::DataLoss, true),
+        (Code::Unavailable, Arrived::Nothing),
+        (Code::OutOfRange, Arrived::Nothing),
+        (Code::Cancelled, Arrived::Whole),
+        (Code::DeadlineExceeded, Arrived::Whole),
+        (Code::Aborted, Arrived::Whole),
+        (Code::DataLoss, Arrived::Whole),
     ] {
         let answer = Answer::of_status(&tonic::Status::new(code, ""), &teller());
-        assert_eq!(may_have_arrived(answer), wanted, "{code:?}");
+        assert_eq!(arrived(answer), wanted, "{code:?}");
     }
 }
 
@@ -179,7 +190,7 @@ fn resource_exhausted_is_tried_again_when_it_says_when() {
         Answer::Retry {
             after: Some(delay),
             reason: "gRPC status RESOURCE_EXHAUSTED: full".to_owned(),
-            may_have_arrived: false,
+            arrived: Arrived::Nothing,
         }
     );
     for (said, wanted) in [(delay, delay), (Duration::MAX, MAX_RETRY_AFTER)] {

@@ -1,30 +1,40 @@
-//! Whether the whole of a request was handed over to its connection. Until then no collector can have understood it;
-//! from then on it may have, even if no answer comes. The requests themselves are made elsewhere.
+//! How much of a request was handed over to its connection: nothing, a part, or the whole. Until the whole was, no
+//! collector can have understood it; from then on it may have, even if no answer comes. The requests themselves are made
+//! elsewhere.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::answer::Arrived;
+
 /// How much of a body is handed over at a time: a connection takes the next piece when the one before is written, so
 /// that a peer which reads nothing leaves the end of a larger request with us.
 const PIECE: usize = 64 * 1024;
 
-/// Whether a request was handed over to its end. Clones tell of the same request.
+/// How much of a request was handed over. Clones tell of the same request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Handed(Arc<AtomicBool>);
+pub(super) struct Handed(Arc<AtomicU8>);
 
 impl Handed {
-    /// Whether it was.
-    pub(super) fn is_whole(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    const PART: u8 = 1;
+    const WHOLE: u8 = 2;
+
+    /// How much was.
+    pub(super) fn sent(&self) -> Arrived {
+        match self.0.load(Ordering::Acquire) {
+            0 => Arrived::Nothing,
+            Self::PART => Arrived::Part,
+            _ => Arrived::Whole,
+        }
     }
 
-    /// The body, which tells it when its end is taken.
+    /// The body, which tells it when its first piece and its end are taken.
     pub(super) fn watch<B>(&self, body: B) -> Watched<B> {
         Watched {
             body,
@@ -33,7 +43,7 @@ impl Handed {
     }
 }
 
-/// A body whose end is noticed.
+/// A body of which it is noticed how much is taken.
 #[derive(Debug)]
 pub(super) struct Watched<B> {
     body: B,
@@ -50,14 +60,13 @@ impl<B: Body + Unpin> Body for Watched<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         // Some bodies know that a frame was the last one, others are asked for another.
-        let is_end = match &frame {
-            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        let handed = match &frame {
+            Poll::Ready(None) => Handed::WHOLE,
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => Handed::WHOLE,
+            Poll::Ready(Some(Ok(_))) => Handed::PART,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => return frame,
         };
-        if is_end {
-            self.handed.0.store(true, Ordering::Release);
-        }
+        self.handed.0.fetch_max(handed, Ordering::AcqRel);
         frame
     }
 
@@ -116,11 +125,13 @@ mod tests {
         let mut body = handed.watch(Pieces::new(bytes.clone()));
         assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));
         let mut taken = Vec::new();
+        let mut said = Vec::new();
         while !body.is_end_stream() {
-            assert!(!handed.is_whole());
+            said.push(handed.sent());
             taken.extend(body.frame().await.unwrap().unwrap().into_data().unwrap());
         }
-        assert!(handed.is_whole());
+        assert_eq!(said, [Arrived::Nothing, Arrived::Part, Arrived::Part]);
+        assert_eq!(handed.sent(), Arrived::Whole);
         assert_eq!(taken, bytes);
     }
 }

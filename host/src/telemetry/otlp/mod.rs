@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::environment::Signal;
 use super::settings::{Destination, Protocol};
-pub(super) use answer::Answer;
 use answer::Teller;
+pub(super) use answer::{Answer, Arrived};
 use handed::Handed;
 pub(super) use late::Late;
 pub use tls::StartError;
@@ -123,12 +123,12 @@ impl Client {
             async move { transport.export(payload, &handed).await }
         });
         if let Ok(answer) = timeout(limit, &mut export).await {
-            return (answer.of_request(handed.is_whole()), None);
+            return (answer.of_request(handed.sent()), None);
         }
         self.forget_connection();
-        let is_whole = handed.is_whole();
-        let answer = Answer::none(format!("no answer in {limit:?}")).of_request(is_whole);
-        (answer, is_whole.then(|| Late::new(export)))
+        let sent = handed.sent();
+        let answer = Answer::none(format!("no answer in {limit:?}")).of_request(sent);
+        (answer, (sent == Arrived::Whole).then(|| Late::new(export)))
     }
 
     /// The next export takes a new connection.

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -68,11 +68,27 @@ impl Scripted {
         protocol: Protocol,
         script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::start_with(protocol, usize::MAX, script).await
+    }
+
+    /// Starts one that hangs up, over HTTP, where a body has more than so many bytes, without reading any of it.
+    pub(in crate::telemetry) async fn start_with(
+        protocol: Protocol,
+        largest: usize,
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpSocket::new_v4().unwrap();
+        if largest < usize::MAX {
+            // The kernel takes little of what is not read.
+            listener.set_recv_buffer_size(4096).unwrap();
+        }
+        listener.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = listener.listen(64).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::<Mutex<Vec<Request>>>::default();
         let serving = Serving {
             script: Arc::new(script),
+            largest,
             received: Arc::clone(&received),
             count: watch::Sender::new(0),
         };
@@ -127,6 +143,8 @@ impl Drop for Scripted {
 #[derive(Clone)]
 struct Serving {
     script: Script,
+    /// The longest body that is read over HTTP.
+    largest: usize,
     received: Arc<Mutex<Vec<Request>>>,
     /// How many were received.
     count: watch::Sender<usize>,
@@ -152,7 +170,7 @@ impl Serving {
     }
 
     async fn http(self, mut stream: TcpStream, connection: usize) {
-        while let Some(request) = read_request(&mut stream, connection).await {
+        while let Some(request) = read_request(&mut stream, connection, self.largest).await {
             let bytes = match self.reply(request).await {
                 Reply::Http(status, headers, body) => {
                     let length = body.len();
@@ -236,8 +254,9 @@ impl Serving {
     }
 }
 
-/// A request with a `content-length`, if it has a body; none when the connection ends before it does.
-async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Request> {
+/// A request with a `content-length`, if it has a body; none when the connection ends before it does, or where its body is
+/// larger than this.
+async fn read_request(stream: &mut TcpStream, connection: usize, largest: usize) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -252,7 +271,7 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Reque
     let length = headers
         .get("content-length")
         .map_or("0", |length| length.to_str().unwrap());
-    let length: usize = length.parse().ok()?;
+    let length: usize = length.parse().ok().filter(|length| *length <= largest)?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Request {

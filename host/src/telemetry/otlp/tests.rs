@@ -122,7 +122,7 @@ async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
         Answer::Retry {
             after: wanted,
             reason,
-            may_have_arrived: false,
+            arrived: Arrived::Nothing,
         }
     );
 
@@ -140,7 +140,7 @@ async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
         Answer::Retry {
             after: wanted,
             reason,
-            may_have_arrived: false,
+            arrived: Arrived::Nothing,
         }
     );
 }
@@ -158,7 +158,7 @@ async fn a_connection_that_ends_is_no_answer_and_is_not_used_again() {
                 first,
                 Answer::Retry {
                     after: None,
-                    may_have_arrived: true,
+                    arrived: Arrived::Whole,
                     ..
                 }
             ),
@@ -220,10 +220,10 @@ async fn what_was_not_sent_to_its_end_has_not_arrived() {
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let silent = silent.local_addr().unwrap();
     let (small, large) = ("a".to_owned(), "a".repeat(32 * 1024 * 1024));
-    for (protocol, address, name) in [
-        (Protocol::Grpc, refuses, small.clone()),
-        (Protocol::HttpProtobuf, refuses, small),
-        (Protocol::HttpProtobuf, silent, large),
+    for (protocol, address, name, wanted) in [
+        (Protocol::Grpc, refuses, small.clone(), Arrived::Nothing),
+        (Protocol::HttpProtobuf, refuses, small, Arrived::Nothing),
+        (Protocol::HttpProtobuf, silent, large, Arrived::Part),
     ] {
         let destination = Destination {
             url: format!("http://{address}/v1/traces").parse().unwrap(),
@@ -234,10 +234,10 @@ async fn what_was_not_sent_to_its_end_has_not_arrived() {
         message.resource_spans[0].scope_spans[0].spans[0].name = name;
         let payload = Payload::of(Signal::Traces, &message);
         let answer = Client::new(&destination).unwrap().export(payload).await;
-        let Answer::Retry { may_have_arrived, .. } = answer else {
+        let Answer::Retry { arrived, .. } = answer else {
             panic!("{protocol:?}: {answer:?}");
         };
-        assert!(!may_have_arrived, "{protocol:?}: {answer:?}");
+        assert_eq!(arrived, wanted, "{protocol:?}: {answer:?}");
     }
 }
 
