@@ -123,6 +123,25 @@ fn every_alert_says_how_bad_it_is_and_where_to_read_on() {
     assert!(strangers.is_empty(), "docs/alerts.md tells of {strangers:?}");
 }
 
+/// What the tests of the rules show to count each run once is what is handed out.
+#[test]
+fn the_query_for_blame_is_the_tested_one() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = read(root().join("docs/queries.md"));
+    let (_, section) = page.split_once("## Whose fault").expect("a section about blame");
+    let (_, query) = section.split_once("```promql\n").expect("a query");
+    let (query, _) = query.split_once("```").expect("the end of the query");
+    let tests = words(&read(root().join("contrib/prometheus/tests/recording.test.yml")));
+    assert!(tests.contains(&words(query)), "{query}");
+    let count = "sum_over_time(check_blame:synthetic_check_runs:rate5m[12h:15s]) * 15";
+    assert!(query.contains(count), "{query}");
+    let of_panel = count
+        .replace("rate5m", r#"rate5m{job=~\"$job\"}"#)
+        .replace("12h", "$__range");
+    let dashboard = read(root().join("contrib/grafana/bedcheck.json"));
+    assert!(dashboard.contains(&of_panel), "no {of_panel}");
+}
+
 /// The regular expressions of the rules that tell whose fault it was are those of the table.
 #[test]
 fn every_error_type_has_the_blame_of_the_documentation() {

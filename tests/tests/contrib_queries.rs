@@ -172,7 +172,6 @@ fn as_grafana_asks(query: &str) -> String {
         ("$check", ".*"),
         ("$instance", ".*"),
         ("$__rate_interval", "10s"),
-        ("$__range_s", "10"),
         ("$__range", "10s"),
         ("offset 1d", "offset 1s"),
     ]
