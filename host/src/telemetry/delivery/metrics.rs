@@ -1,5 +1,6 @@
 //! The delivery of metrics: all of them at every interval and once more at the end. They are cumulative, so that an
-//! export which failed needs no repeating: the next one tells everything.
+//! export which failed needs no repeating: the next one tells everything. One that was too large is repeated at once, in
+//! smaller requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,11 @@ use tokio::time::{Instant, sleep};
 use super::said::Said;
 use super::{FINAL_PAUSES, MAX_REQUEST, Stop, Way, expiry, has_time, pause, points};
 use crate::telemetry::environment::Signal;
-use crate::telemetry::otlp::{Answer, Payload};
+use crate::telemetry::otlp::{Answer, Arrived, Payload};
 
-/// The smallest request that is made for a collector which takes none as large as before.
-const MIN_REQUEST: usize = 64 * 1024;
+/// The smallest requests that are made for a collector which takes none as large as before. It is room for some points:
+/// one that does not take so few takes nothing.
+const MIN_REQUEST: usize = 4 * 1024;
 
 /// Gives all metrics as they are now.
 pub(in crate::telemetry) type Source = Arc<dyn Fn() -> Pages + Send + Sync>;
@@ -61,7 +63,7 @@ pub(in crate::telemetry) async fn deliver_metrics(
 struct Delivery {
     way: Way,
     source: Source,
-    /// What a request may have.
+    /// What a request may have, in bytes: less after one that was too large, and slowly more again.
     largest: usize,
     /// Why the last export failed, if it did.
     failure: Option<String>,
@@ -70,9 +72,31 @@ struct Delivery {
     said: Said,
 }
 
+/// Why an export was not made to its end.
+enum Undone {
+    /// A request was too large, and smaller ones can be made.
+    TooLarge,
+    /// It failed, and the collector asks for this pause.
+    Failed(Option<Duration>),
+}
+
 impl Delivery {
     /// Exports everything, in as many requests as it takes. The error is what the collector asks for.
     async fn export(&mut self, stop: &mut Stop) -> Result<(), Option<Duration>> {
+        loop {
+            match self.export_once(stop).await {
+                Ok(()) => {
+                    self.largest = (self.largest + self.largest / 8).min(MAX_REQUEST);
+                    return Ok(());
+                }
+                Err(Undone::TooLarge) => {}
+                Err(Undone::Failed(asked_for)) => return Err(asked_for),
+            }
+        }
+    }
+
+    /// Exports everything in requests as large as they may be at the moment.
+    async fn export_once(&mut self, stop: &mut Stop) -> Result<(), Undone> {
         self.failure = None;
         let source = Arc::clone(&self.source);
         let mut pages: Option<Pages> = None;
@@ -100,19 +124,34 @@ impl Delivery {
             pages = Some(rest);
         }
         match self.failure {
-            Some(_) => Err(None),
+            Some(_) => Err(Undone::Failed(None)),
             None => Ok(()),
         }
     }
 
-    async fn send(&mut self, requests: Vec<Payload>, stop: &mut Stop) -> Result<(), Option<Duration>> {
+    async fn send(&mut self, requests: Vec<Payload>, stop: &mut Stop) -> Result<(), Undone> {
         for request in requests {
+            let size = request.size();
             match self.way.export(request, stop).await {
                 Answer::Delivered => {}
                 Answer::Partial { rejected, message } => self.note_rejected(rejected, message),
-                Answer::Retry { after, reason, .. } => return Err(self.fail(reason, after)),
+                Answer::Retry {
+                    after,
+                    reason,
+                    arrived,
+                } => {
+                    if arrived == Arrived::Part {
+                        self.shrink(size);
+                    }
+                    return Err(self.fail(reason, after));
+                }
                 Answer::TooLarge { reason } => {
-                    self.largest = (self.largest / 2).max(MIN_REQUEST);
+                    if self.shrink(size) {
+                        return Err(Undone::TooLarge);
+                    }
+                    let reason =
+                        format!("{reason}; this request had {size} bytes, and none are made smaller");
+                    self.way.fails(reason.clone());
                     return Err(self.fail(reason, None));
                 }
                 // The others may be taken: what is refused here is refused by what it is.
@@ -120,6 +159,16 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    /// From now on requests are half as large as this one, unless that is less than there can be.
+    fn shrink(&mut self, size: usize) -> bool {
+        let half = self.largest.min(size) / 2;
+        let is_possible = half >= MIN_REQUEST;
+        if is_possible {
+            self.largest = half;
+        }
+        is_possible
     }
 
     fn note_rejected(&mut self, rejected: u64, message: String) {
@@ -142,8 +191,8 @@ impl Delivery {
         (*count > 0).then(|| format!("`{url}` rejected {count} of the metrics: {message}"))
     }
 
-    fn fail(&mut self, reason: String, after: Option<Duration>) -> Option<Duration> {
+    fn fail(&mut self, reason: String, after: Option<Duration>) -> Undone {
         self.failure = Some(reason);
-        after
+        Undone::Failed(after)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -90,6 +91,20 @@ fn runs(request: &Request) -> BTreeSet<u16> {
     spans
         .map(|span| u16::from_be_bytes([span.trace_id[14], span.trace_id[15]]))
         .collect()
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -393,6 +408,88 @@ async fn a_request_that_cannot_be_sent_to_its_end_is_made_smaller() {
     let received = collector.received();
     let sizes: Vec<_> = received.iter().map(|request| request.body.len()).collect();
     assert_eq!(sizes, [8, 8 * EACH, 8 * EACH]);
+}
+
+/// Metrics only, at the end only.
+fn metrics_to(destination: Destination) -> Settings {
+    Settings {
+        traces: None,
+        metrics: Some(destination.clone()),
+        metric_interval: 10 * AT_LAST,
+        ..spans_to(destination)
+    }
+}
+
+/// Runs of so many checks that one request has more than is taken.
+fn record_many_checks(exporter: &Exporter) {
+    for number in 0..20 {
+        let mut report = passing();
+        report.check = format!("check-{number}");
+        exporter.record(&report);
+    }
+}
+
+/// The names of the metrics in a request.
+fn metric_names(request: &Request) -> BTreeSet<String> {
+    let message: ExportMetricsServiceRequest = request.message();
+    let scopes = message
+        .resource_metrics
+        .into_iter()
+        .flat_map(|metrics| metrics.scope_metrics);
+    scopes
+        .flat_map(|scope| scope.metrics)
+        .map(|metric| metric.name)
+        .collect()
+}
+
+#[tokio::test]
+async fn metrics_that_are_too_large_are_sent_in_parts_at_once() {
+    for protocol in PROTOCOLS {
+        const TAKEN: usize = 8 * 1024;
+        let script = move |_, request: &Request| match (request.body.len() > TAKEN, protocol) {
+            (true, Protocol::HttpProtobuf) => Reply::Http(413, "", Vec::new()),
+            (true, Protocol::Grpc) => Reply::Grpc(Err(tonic::Status::resource_exhausted("too large"))),
+            (false, _) => success(protocol),
+        };
+        let collector = Scripted::start(protocol, script).await;
+        let settings = metrics_to(collector.destination());
+        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+        record_many_checks(&exporter);
+        assert_eq!(exporter.shutdown(AT_LAST).await, Vec::<String>::new());
+        let received = collector.received();
+        let (whole, parts) = received.split_first().unwrap();
+        assert!(whole.body.len() > TAKEN, "{protocol:?}: {}", whole.body.len());
+        let sent: BTreeSet<String> = parts.iter().flat_map(metric_names).collect();
+        assert!(sent.is_superset(&metric_names(whole)), "{protocol:?}: {sent:?}");
+        assert!(parts.last().unwrap().body.len() <= TAKEN, "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn that_not_even_few_metrics_are_taken_is_said_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _subscribed = tracing::subscriber::set_default(subscriber.finish());
+    let script = |_, _: &_| Reply::Http(413, "", Vec::new());
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let settings = Settings {
+        metric_interval: Duration::from_millis(10),
+        ..metrics_to(collector.destination())
+    };
+    let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+    record_many_checks(&exporter);
+    until("refused again and again", || collector.received().len() > 10).await;
+    let losses = exporter.shutdown(FLUSH_BOUND).await;
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert!(
+        losses[0].ends_with("bytes, and none are made smaller"),
+        "{losses:?}"
+    );
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("metrics do not reach `").count(), 1, "{log}");
+    let last = collector.received().pop().unwrap().body.len();
+    assert!(last < 8 * 1024, "{last}");
 }
 
 #[tokio::test]

@@ -143,11 +143,21 @@ impl Way {
         self.statistics
             .exported(self.signal, result, took, SystemTime::now());
         if result == ExportResult::TooLarge {
-            // It says nothing about parts of it, which are sent next.
+            // It says nothing about parts of it, which are sent next, or what is not sent is said by who knows it.
             return;
         }
         // What is refused for good is said by who knows which runs it is of.
         let is_told = result == ExportResult::Refused && self.signal != Signal::Metrics;
+        self.becomes(failure, is_told);
+    }
+
+    /// Nothing goes this way, for this reason.
+    pub(super) fn fails(&mut self, reason: String) {
+        self.becomes(Some(reason), false);
+    }
+
+    /// The way is open, or there is a failure, which somebody else tells or not.
+    fn becomes(&mut self, failure: Option<String>, is_told: bool) {
         let (what, url) = (self.what(), self.url());
         match (&failure, &self.failure) {
             (None, Some(_)) if !self.is_last => tracing::info!("{what} reach `{url}` again"),
