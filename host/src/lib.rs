@@ -37,6 +37,7 @@ pub mod demo;
 pub mod fault;
 pub mod grant;
 pub mod hostcalls;
+pub mod http_url;
 pub mod import;
 pub mod journal;
 pub mod library;

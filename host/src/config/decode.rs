@@ -22,6 +22,7 @@ use super::words::{nearest, quoted};
 use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Otlp, OtlpProtocol, Resolver};
 use super::{SecretSource, decode_schedule};
 use crate::budget::Limits;
+use crate::http_url::{self, Unusable};
 use crate::name::SecretName;
 
 /// The standard port of name servers (RFC 1035 section 4.2).
@@ -97,14 +98,21 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         .require("endpoint", "endpoint = \"http://127.0.0.1:4317\"")
         .and_then(|value| {
             let endpoint = value.string()?;
-            if endpoint.contains('@') {
-                value
-                    .conceal()
-                    .refuse("wanted a URL without user and password; a header can carry them")
-            } else if is_http_url(endpoint) {
-                Some(endpoint.to_owned())
+            // There may be a password before it.
+            let value = if endpoint.contains('@') {
+                value.conceal()
             } else {
-                value.unwanted("an `http` or `https` URL, such as `\"http://127.0.0.1:4317\"`")
+                value
+            };
+            match http_url::parse(endpoint) {
+                Ok(url) if url.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+                    value.refuse("wanted a URL without user and password; a header can carry them")
+                }
+                Ok(_) => Some(endpoint.to_owned()),
+                Err(Unusable::Port) => value.unwanted(http_url::WANTED_PORT),
+                Err(Unusable::Url) => {
+                    value.unwanted("an `http` or `https` URL, such as `\"http://127.0.0.1:4317\"`")
+                }
             }
         });
     let protocol = table.get("protocol").and_then(|value| match value.string()? {
@@ -134,12 +142,6 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         client,
         timeout,
         exponential_histograms,
-    })
-}
-
-fn is_http_url(text: &str) -> bool {
-    text.parse::<http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     })
 }
 

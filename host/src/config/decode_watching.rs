@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::reader::{Table, Value};
 use super::settings_reader::Reference;
 use super::watching::{Confidential, Heartbeat, Log, LogFormat, LogLevel};
+use crate::http_url::{self, Unusable};
 use crate::name::SecretName;
 
 /// How often the runner's own heartbeat may be.
@@ -98,14 +99,10 @@ fn confidential<'t>(
         return Some(Confidential::Secret(name));
     }
     let value = value.conceal();
-    match value.as_str() {
-        Some(text) if is_http_url(text) => Some(Confidential::Text(text.to_owned())),
-        _ => value.unwanted(wanted),
+    let text = value.as_str().unwrap_or_default();
+    match http_url::parse(text) {
+        Ok(_) => Some(Confidential::Text(text.to_owned())),
+        Err(Unusable::Port) => value.unwanted(http_url::WANTED_PORT),
+        Err(Unusable::Url) => value.unwanted(wanted),
     }
-}
-
-fn is_http_url(text: &str) -> bool {
-    text.parse::<http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    })
 }

@@ -104,7 +104,9 @@ mod tests {
         assert_eq!(of("http://[::1]:8080/"), ["[::1]:8080"]);
         assert_eq!(of("http://127.0.0.1"), ["127.0.0.1:80"]);
         assert_eq!(of("redis://cache:6379/0"), ["cache:6379"]);
-        assert_eq!(of("no url"), Vec::<String>::new());
+        for nothing in ["no url", "http://127.0.0.1:99999"] {
+            assert_eq!(of(nothing), Vec::<String>::new(), "{nothing}");
+        }
     }
 
     #[test]

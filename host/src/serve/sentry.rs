@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::logs::rfc3339;
 use super::outbound::{Outbound, OutboundError};
+use crate::http_url;
 use crate::outcome::hexadecimal;
 
 /// How many events may wait or be under way.
@@ -145,10 +146,8 @@ impl Inner {
 
 /// Where envelopes go, and the key.
 fn parse(dsn: &str) -> Option<(Uri, String)> {
-    let uri: Uri = dsn.trim().parse().ok()?;
-    let scheme = uri
-        .scheme_str()
-        .filter(|scheme| ["http", "https"].contains(scheme))?;
+    let uri = http_url::parse(dsn).ok()?;
+    let scheme = uri.scheme_str()?;
     let (user, host) = uri.authority()?.as_str().split_once('@')?;
     // A secret part of the key, which old DSNs have, is not wanted any more.
     let key = user.split(':').next().filter(|key| !key.is_empty())?;

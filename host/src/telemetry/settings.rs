@@ -13,6 +13,7 @@ use super::environment::{Environment, Signal};
 use super::metrics::Histograms;
 use crate::connection::ClientIdentity;
 
+use crate::http_url;
 /// How long an export may take: 10 s, OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often metrics are exported: 60 s, OpenTelemetry's default.
@@ -270,17 +271,29 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
         (false, _, false) => format!("https://{text}"),
     };
     let wanted = "wanted a URL such as `http://127.0.0.1:4317`";
-    if text.contains('@') {
+    if authority(&text).contains('@') {
         return Err("wanted a URL without user and password; a header can carry them".to_owned());
     }
     let url: Uri = text
+    // A password with a slash in it is no part of the authority.
+    let shown = if text.contains('@') {
+        "a text with an `@`"
+    } else {
+        &format!("`{text}`")
+    };
         .parse()
-        .map_err(|error| format!("found `{text}` ({error}), {wanted}"))?;
+        .map_err(|error| format!("found {shown} ({error}), {wanted}"))?;
+    if url
+        .authority()
+        .is_some_and(|authority| !http_url::has_usable_port(authority))
+    {
+        return Err(format!("found {shown}, wanted {}", http_url::WANTED_PORT));
+    }
     if !matches!(url.scheme_str(), Some("http" | "https")) || url.host().is_none_or(str::is_empty) {
-        return Err(format!("found `{text}`, {wanted}"));
+        return Err(format!("found {shown}, {wanted}"));
     }
     if url.query().is_some() {
-        return Err(format!("found `{text}`, wanted a URL without a query"));
+        return Err(format!("found {shown}, wanted a URL without a query"));
     }
     let by_port = if url.port_u16() == Some(GRPC_PORT) {
         Protocol::Grpc
@@ -291,6 +304,12 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
 }
 
 fn with_path(url: Uri, path: Option<&str>) -> Result<Uri, String> {
+/// What is between the scheme and the path, where user and password are, of any text.
+fn authority(text: &str) -> &str {
+    let (_, rest) = text.split_once("://").unwrap_or(("", text));
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
     let Some(path) = path else { return Ok(url) };
     let text = format!("{}{path}", url.to_string().trim_end_matches('/'));
     text.parse()

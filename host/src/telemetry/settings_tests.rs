@@ -197,6 +197,28 @@ fn what_cannot_be_used_is_said_all_at_once() {
 }
 
 #[test]
+fn an_endpoint_with_a_port_that_cannot_be_is_refused() {
+    for endpoint in [
+        "http://127.0.0.1:99999",
+        "http://c:0/",
+        "https://c:/v1",
+        "http://[::1]:65536",
+    ] {
+        let wanted = |place: &str| format!("{place}: found `{endpoint}`, wanted a port from 1 to 65535");
+        let problems = resolve(None, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]).unwrap_err();
+        assert_eq!(problems, [wanted("OTEL_EXPORTER_OTLP_ENDPOINT")]);
+        let problems = resolve(Some(&file(endpoint)), &[]).unwrap_err();
+        assert_eq!(problems, [wanted("otlp.endpoint")]);
+    }
+}
+
+#[test]
+fn only_before_the_path_an_at_sign_is_of_a_user() {
+    let found = settings(None, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:1/a@b")]);
+    assert_eq!(found.traces.unwrap().url, "http://h:1/a@b");
+}
+
+#[test]
 fn the_table_says_more_of_the_resource_than_the_environment() {
     let said = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let table = Configured {
@@ -246,6 +268,7 @@ fn tokens_appear_in_neither_debug_output_nor_complaints() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2%0A"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@c:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2/1@c:4317"),
     ] {
         let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")];
         variables.push((variable, value));

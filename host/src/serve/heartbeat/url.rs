@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::Uri;
 
+use crate::http_url;
 use crate::outcome::hexadecimal;
 
 /// Pairs a start with its end: a random UUID (RFC 9562 section 5.4).
@@ -19,11 +20,8 @@ pub(super) struct Url {
 
 impl Url {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let uri: Uri = text.trim().parse().ok()?;
-        let scheme = uri
-            .scheme_str()
-            .filter(|scheme| ["http", "https"].contains(scheme))?;
-        let authority = uri.authority().filter(|authority| !authority.host().is_empty())?;
+        let uri = http_url::parse(text).ok()?;
+        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
         let path = uri.path().trim_end_matches('/');
         Some(Self {
             base: format!("{scheme}://{authority}{path}"),
