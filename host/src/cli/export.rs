@@ -32,7 +32,7 @@ pub(super) fn verify(otlp: Option<&Otlp>) -> Result<(), String> {
 }
 
 fn settings(otlp: Option<&Otlp>) -> Result<Option<Settings>, String> {
-    Settings::of(otlp, &|name| std::env::var(name).ok())
+    Settings::of(otlp, &|name| std::env::var_os(name))
 }
 
 fn unusable(error: impl std::fmt::Display) -> String {

@@ -46,7 +46,7 @@ pub(super) async fn export(wanted: &Wanted) -> ExitCode {
 /// Where reports are sent, as the configuration or the environment says.
 fn settings(wanted: &Wanted) -> Result<telemetry::Settings, String> {
     let config = wanted.file.as_deref().map(configuration).transpose()?;
-    let variable = |name: &str| std::env::var(name).ok();
+    let variable = |name: &str| std::env::var_os(name);
     let otlp = config.as_ref().and_then(|config| config.otlp.as_ref());
     let settings = telemetry::Settings::of(otlp, &variable)?;
     settings.ok_or_else(|| AgainError::NoDestination.to_string())

@@ -104,9 +104,10 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
     watching::sentry(config, &generation.secrets, &environment, &outbound)?;
-    let mut settings = Settings::of(config.otlp.as_ref(), &environment)?;
+    let variable = |name: &str| std::env::var_os(name);
+    let mut settings = Settings::of(config.otlp.as_ref(), &variable)?;
     let histograms = settings.as_ref().map(|settings| settings.histograms);
-    let mut attributes = Meters::resource_from(&environment);
+    let mut attributes = Meters::resource_from(&variable);
     attributes.extend(config.otlp.iter().flat_map(|otlp| otlp.resource.clone()));
     let kept = keeping::settings(config.journal.as_ref());
     if let Some(dir) = &kept.dir {

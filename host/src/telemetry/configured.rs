@@ -1,5 +1,7 @@
 //! From `[otlp]` of a configuration to settings of the export.
 
+use std::ffi::OsString;
+
 use super::metrics::Histograms;
 use super::settings::{Configured, Headers, Protocol, Settings};
 use crate::config::{Otlp, OtlpProtocol};
@@ -12,7 +14,7 @@ impl Settings {
     /// Everything in them that cannot be used, a line each.
     pub fn of(
         otlp: Option<&Otlp>,
-        variable: &dyn Fn(&str) -> Option<String>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, String> {
         let configured = otlp.map(configured).transpose()?;
         Self::resolve(configured.as_ref(), variable).map_err(|problems| {

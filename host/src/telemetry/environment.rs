@@ -2,6 +2,7 @@
 //! problem, so that all of them are said at once. What the values together mean is `settings`'.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,13 +71,13 @@ pub(super) struct Exporter {
 
 /// A reader of variables that remembers what it could not use.
 pub(super) struct Environment<'a> {
-    get: &'a dyn Fn(&str) -> Option<String>,
+    get: &'a dyn Fn(&str) -> Option<OsString>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Environment<'a> {
     /// A reader of these variables.
-    pub(super) fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(get: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
         Self {
             get,
             problems: Vec::new(),
@@ -111,12 +112,12 @@ impl<'a> Environment<'a> {
     }
 
     /// A signal's own variable, with its name. An empty one counts as unset.
-    pub(super) fn own(&self, signal: Signal, what: &str) -> Option<(String, String)> {
+    pub(super) fn own(&mut self, signal: Signal, what: &str) -> Option<(String, String)> {
         self.named(format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.word()))
     }
 
     /// The variable of all signals, with its name.
-    pub(super) fn general(&self, what: &str) -> Option<(String, String)> {
+    pub(super) fn general(&mut self, what: &str) -> Option<(String, String)> {
         self.named(format!("OTEL_EXPORTER_OTLP_{what}"))
     }
 
@@ -177,7 +178,7 @@ impl<'a> Environment<'a> {
     }
 
     /// The path of a file.
-    pub(super) fn path(&self, signal: Signal, what: &str) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, signal: Signal, what: &str) -> Option<PathBuf> {
         self.of(signal, what).map(|(_, text)| PathBuf::from(text))
     }
 
@@ -249,16 +250,20 @@ impl<'a> Environment<'a> {
     }
 
     /// A signal's own variable, else the general one.
-    fn of(&self, signal: Signal, what: &str) -> Option<(String, String)> {
+    fn of(&mut self, signal: Signal, what: &str) -> Option<(String, String)> {
         self.own(signal, what).or_else(|| self.general(what))
     }
 
-    fn named(&self, name: String) -> Option<(String, String)> {
+    fn named(&mut self, name: String) -> Option<(String, String)> {
         self.text(&name).map(|text| (name, text))
     }
 
-    fn text(&self, name: &str) -> Option<String> {
-        let text = (self.get)(name)?;
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = (self.get)(name)?.into_string();
+        let text = self.keep(
+            name,
+            text.map_err(|_| "found bytes that are not UTF-8, wanted text"),
+        )?;
         let trimmed = text.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
@@ -277,8 +282,8 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
             .split_once('=')
             .ok_or_else(|| format!("entry {} has no `=`, wanted `name=value,name=value`", index + 1))?;
         let value = percent_decoded(value.trim())
-            .ok_or_else(|| format!("the value of `{}` is not UTF-8 when decoded", name.trim()))?;
-        Ok((name.trim().to_owned(), value))
+            .ok_or_else(|| format!("the value of `{name}` is not UTF-8 when decoded"))?;
+        Ok((name, value))
     };
     entries.map(pair).collect()
 }

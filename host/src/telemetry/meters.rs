@@ -2,6 +2,7 @@
 //! export and the text for Prometheus are made from the same instruments, and so tell the same numbers.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -80,7 +81,7 @@ impl Meters {
     }
 
     /// The attributes of the resource that these environment variables say.
-    pub fn resource_from(variable: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    pub fn resource_from(variable: &dyn Fn(&str) -> Option<OsString>) -> BTreeMap<String, String> {
         // A value that cannot be used is refused where an export is asked for; without one it is left out.
         Environment::new(variable).resource_attributes()
     }

@@ -2,6 +2,7 @@
 //! finished settings. Pure; certificate files are read in `otlp`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,8 +13,8 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::environment::{Environment, Signal};
 use super::metrics::Histograms;
 use crate::connection::ClientIdentity;
-
 use crate::http_url;
+
 /// How long an export may take: 10 s, OpenTelemetry's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often metrics are exported: 60 s, OpenTelemetry's default.
@@ -179,7 +180,7 @@ impl Settings {
     /// All values that cannot be used.
     pub fn resolve(
         configured: Option<&Configured>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, Vec<Problem>> {
         let mut environment = Environment::new(environment);
         if environment.is_true("OTEL_SDK_DISABLED") {
@@ -274,13 +275,13 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
     if authority(&text).contains('@') {
         return Err("wanted a URL without user and password; a header can carry them".to_owned());
     }
-    let url: Uri = text
     // A password with a slash in it is no part of the authority.
     let shown = if text.contains('@') {
         "a text with an `@`"
     } else {
         &format!("`{text}`")
     };
+    let url: Uri = text
         .parse()
         .map_err(|error| format!("found {shown} ({error}), {wanted}"))?;
     if url
@@ -303,13 +304,13 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
     Ok((url, protocol.unwrap_or(by_port)))
 }
 
-fn with_path(url: Uri, path: Option<&str>) -> Result<Uri, String> {
 /// What is between the scheme and the path, where user and password are, of any text.
 fn authority(text: &str) -> &str {
     let (_, rest) = text.split_once("://").unwrap_or(("", text));
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
+fn with_path(url: Uri, path: Option<&str>) -> Result<Uri, String> {
     let Some(path) = path else { return Ok(url) };
     let text = format!("{}{path}", url.to_string().trim_end_matches('/'));
     text.parse()

@@ -7,8 +7,14 @@ fn resolve(
     variables: &[(&str, &str)],
 ) -> Result<Option<Settings>, Vec<String>> {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
-    let environment = |name: &str| variables.get(name).map(|value| (*value).to_owned());
-    Settings::resolve(configured, &environment)
+    resolve_bytes(configured, &|name| variables.get(name).map(Into::into))
+}
+
+fn resolve_bytes(
+    configured: Option<&Configured>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<Settings>, Vec<String>> {
+    Settings::resolve(configured, environment)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
@@ -194,6 +200,28 @@ fn what_cannot_be_used_is_said_all_at_once() {
             "OTEL_RESOURCE_ATTRIBUTES: entry 1 has no `=`, wanted `name=value,name=value`",
         ]
     );
+}
+
+#[test]
+fn a_value_that_is_no_text_is_said() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for name in [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_SERVICE_NAME",
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_SDK_DISABLED",
+    ] {
+        let environment = |asked: &str| (asked == name).then(|| OsString::from_vec(b"http://\xff".to_vec()));
+        let problems = resolve_bytes(Some(&file("http://c:4318")), &environment).unwrap_err();
+        assert_eq!(
+            problems,
+            [format!("{name}: found bytes that are not UTF-8, wanted text")]
+        );
+    }
 }
 
 #[test]

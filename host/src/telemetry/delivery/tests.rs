@@ -38,7 +38,7 @@ fn exporter(address: SocketAddr, protocol: Protocol) -> Exporter {
         protocol: Some(protocol),
         ..Configured::default()
     };
-    let variable = |name: &str| (name == "OTEL_LOGS_EXPORTER").then(|| "none".to_owned());
+    let variable = |name: &str| (name == "OTEL_LOGS_EXPORTER").then(|| "none".into());
     let settings = Settings::resolve(Some(&table), &variable).unwrap().unwrap();
     Exporter::start(&settings, None, &Handle::current()).unwrap()
 }
