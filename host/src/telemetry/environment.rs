@@ -269,8 +269,8 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// `name=value,name=value`, values percent-decoded (W3C Baggage without properties). The complaint has
-/// no value in it: it may be a token.
+/// `name=value,name=value`, both percent-decoded (W3C Baggage without properties). The complaint has no value in it: it
+/// may be a token.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let entries = text
         .split(',')
@@ -278,9 +278,17 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
         .enumerate()
         .filter(|(_, entry)| !entry.is_empty());
     let pair = |(index, entry): (usize, &str)| {
+        let number = index + 1;
         let (name, value) = entry
             .split_once('=')
-            .ok_or_else(|| format!("entry {} has no `=`, wanted `name=value,name=value`", index + 1))?;
+            .ok_or_else(|| format!("entry {number} has no `=`, wanted `name=value,name=value`"))?;
+        let name = percent_decoded(name.trim())
+            .ok_or_else(|| format!("the name of entry {number} is not UTF-8 when decoded"))?;
+        if name.trim().is_empty() {
+            return Err(format!(
+                "entry {number} has no name, wanted `name=value,name=value`"
+            ));
+        }
         let value = percent_decoded(value.trim())
             .ok_or_else(|| format!("the value of `{name}` is not UTF-8 when decoded"))?;
         Ok((name, value))

@@ -247,6 +247,30 @@ fn only_before_the_path_an_at_sign_is_of_a_user() {
 }
 
 #[test]
+fn the_name_of_a_resource_attribute_is_decoded_and_not_empty() {
+    let attributes = |text: &str| {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+        resolve(None, &[endpoint, ("OTEL_RESOURCE_ATTRIBUTES", text)])
+            .map(|settings| settings.expect("something is exported").resource)
+    };
+    let found = attributes("h%2Ci=j,k=").unwrap();
+    let wanted = [("h,i", "j"), ("k", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(found, BTreeMap::from(wanted));
+    for text in ["=x", "a=b, =x", "%20=x"] {
+        let problems = attributes(text).unwrap_err().concat();
+        assert!(
+            problems.contains("has no name, wanted `name=value,name=value`"),
+            "{problems}"
+        );
+    }
+    let problems = attributes("%ff=x").unwrap_err().concat();
+    assert!(
+        problems.contains("the name of entry 1 is not UTF-8 when decoded"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn the_table_says_more_of_the_resource_than_the_environment() {
     let said = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let table = Configured {
