@@ -6,7 +6,7 @@ use super::journal::{Wanted, configuration, found, reader};
 use super::{EXIT_UNKNOWN, output, refuse};
 use crate::journal::{Next, Reader, Selection};
 use crate::outcome::Report;
-use crate::telemetry::{self, AgainError, Sent};
+use crate::telemetry::{self, AgainError};
 
 /// Not everything was taken.
 const EXIT_INCOMPLETE: u8 = 1;
@@ -31,7 +31,7 @@ pub(super) async fn export(wanted: &Wanted) -> ExitCode {
     let sent = telemetry::export_again(&settings, selected).await;
     match sent {
         Ok(sent) => {
-            say(&sent);
+            output::say(&format!("{sent}\n"));
             let is_complete = sent.refused == 0 && sent.rejected == 0 && unread == 0;
             ExitCode::from(if is_complete { 0 } else { EXIT_INCOMPLETE })
         }
@@ -50,20 +50,6 @@ fn settings(wanted: &Wanted) -> Result<telemetry::Settings, String> {
     let otlp = config.as_ref().and_then(|config| config.otlp.as_ref());
     let settings = telemetry::Settings::of(otlp, &variable)?;
     settings.ok_or_else(|| AgainError::NoDestination.to_string())
-}
-
-fn say(sent: &Sent) {
-    let mut sentence = format!("{} reports were taken", sent.delivered);
-    if sent.refused > 0 {
-        sentence += &format!(", {} were refused", sent.refused);
-    }
-    if sent.rejected > 0 {
-        sentence += &format!(", {} of their spans and log records were rejected", sent.rejected);
-    }
-    if let Some(reason) = &sent.reason {
-        sentence += &format!(": {reason}");
-    }
-    output::say(&format!("{sentence}\n"));
 }
 
 /// The reports that are asked for, in order. What cannot be read is told, counted and passed over.

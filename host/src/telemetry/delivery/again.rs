@@ -1,6 +1,7 @@
 //! Sending reports again that were sent before, or never arrived: the same spans with the same identities, so that a
 //! collector which has them already can tell. No delivery under way is touched.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,26 @@ pub struct Sent {
     pub reason: Option<String>,
 }
 
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} reports were taken", self.delivered)?;
+        if self.refused > 0 {
+            write!(f, ", {} were refused", self.refused)?;
+        }
+        if self.rejected > 0 {
+            write!(
+                f,
+                ", {} of their spans and log records were rejected",
+                self.rejected
+            )?;
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why reports were not sent again, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum AgainError {
@@ -43,7 +64,7 @@ pub enum AgainError {
     #[error("nothing says where spans or log records are to be sent")]
     NoDestination,
     /// The collector does not answer; what it has taken by then is told.
-    #[error("`{url}` does not take the export: {reason}; it took {} reports before", sent.delivered)]
+    #[error("`{url}` does not take the export: {reason}; before, {sent}")]
     Unreachable {
         /// Where it was sent.
         url: String,
@@ -82,7 +103,17 @@ pub async fn export_again(
         let batch: Vec<Numbered> = reports.by_ref().take(MAX_REPORTS).collect();
         let mut was_refused = 0;
         for (client, render) in &ways {
-            was_refused = send(client, render, &batch, &mut sent).await?.max(was_refused);
+            let mut refused = 0;
+            let tried = send(client, render, &batch, &mut sent, &mut refused).await;
+            was_refused = refused.max(was_refused);
+            if let Err(reason) = tried {
+                sent.refused += was_refused;
+                return Err(AgainError::Unreachable {
+                    url: client.destination().url.to_string(),
+                    reason,
+                    sent,
+                });
+            }
         }
         sent.refused += was_refused;
         sent.delivered += batch.len() as u64 - was_refused;
@@ -90,19 +121,21 @@ pub async fn export_again(
     Ok(sent)
 }
 
-/// Sends a batch, in as many requests as it takes; how many of its reports were refused.
+/// Sends a batch, in as many requests as it takes, and counts how many of its reports were refused. The error is why the
+/// collector does not take what is left.
 async fn send(
     client: &Client,
     render: &Render,
     batch: &[Numbered],
     sent: &mut Sent,
-) -> Result<u64, AgainError> {
-    let (mut from, mut limit, mut refused) = (0, batch.len(), 0);
+    refused: &mut u64,
+) -> Result<(), String> {
+    let (mut from, mut limit) = (0, batch.len());
     while from < batch.len() {
         let part = from..batch.len().min(from + limit);
         let (count, payload) = match request(render, batch[part].to_vec()).await {
             Ok(made) => made,
-            Err(error) => return Err(unreachable(client, error.to_string(), sent)),
+            Err(error) => return Err(error.to_string()),
         };
         let Some(payload) = payload else {
             from += count;
@@ -123,14 +156,14 @@ async fn send(
                 continue;
             }
             Answer::TooLarge { reason } | Answer::Refused { reason } => {
-                refused += count as u64;
+                *refused += count as u64;
                 sent.reason = Some(reason);
             }
-            Answer::Retry { reason, .. } => return Err(unreachable(client, reason, sent)),
+            Answer::Retry { reason, .. } => return Err(reason),
         }
         from += count;
     }
-    Ok(refused)
+    Ok(())
 }
 
 /// Exports until there is an answer other than to try again, or that was said often enough; what was not sent to its end
@@ -154,12 +187,4 @@ async fn persistent(client: &Client, payload: Payload, is_divisible: bool) -> An
         pause *= 2;
     }
     client.export(payload).await
-}
-
-fn unreachable(client: &Client, reason: String, sent: &Sent) -> AgainError {
-    AgainError::Unreachable {
-        url: client.destination().url.to_string(),
-        reason,
-        sent: sent.clone(),
-    }
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::{Delivery, Render, Way, export_again};
+use super::{AgainError, Delivery, Render, Sent, Way, export_again};
 use crate::journal::Journal;
 use crate::outcome::Report;
 use crate::telemetry::environment::Signal;
@@ -727,5 +727,24 @@ async fn sending_again_counts_what_is_refused_and_ends_where_nobody_answers() {
     assert_eq!(
         error.to_string(),
         "nothing says where spans or log records are to be sent"
+    );
+}
+
+#[test]
+fn a_collector_that_goes_away_does_not_hide_what_became_of_the_reports_before() {
+    let error = AgainError::Unreachable {
+        url: "http://c/".to_owned(),
+        reason: "connection refused".to_owned(),
+        sent: Sent {
+            delivered: 512,
+            refused: 2,
+            rejected: 3,
+            reason: Some("too old".to_owned()),
+        },
+    };
+    assert_eq!(
+        error.to_string(),
+        "`http://c/` does not take the export: connection refused; before, 512 reports were taken, 2 were refused, 3 of \
+         their spans and log records were rejected: too old"
     );
 }
