@@ -79,12 +79,22 @@ impl Deadline {
 
     /// Time until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Duration {
-        self.passes_at().saturating_sub(self.elapsed())
+        self.remaining_at(self.elapsed())
+    }
+
+    /// Time from `now` until the deadline.
+    pub fn remaining_at(&self, now: Duration) -> Duration {
+        self.passes_at().saturating_sub(now)
     }
 
     /// Whether the deadline has passed.
     pub fn has_passed(&self) -> bool {
-        self.remaining().is_zero()
+        self.has_passed_by(self.elapsed())
+    }
+
+    /// Whether the deadline has passed at `now`.
+    pub fn has_passed_by(&self, now: Duration) -> bool {
+        self.remaining_at(now).is_zero()
     }
 
     /// Makes the deadline pass now, as far as it has not: the grace begins.

@@ -108,15 +108,19 @@ impl From<CallError> for Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// Finds the host's own error inside an I/O error of a [`crate::Connection`].
+    /// Finds the host's own error inside an I/O error of a [`crate::Connection`]. Another one is the peer's only if it is
+    /// about data: whatever else std says is of what a plugin has not got, such as files and sockets.
     fn from(error: io::Error) -> Self {
         match error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<CallError>())
         {
             Some(call) => call.clone().into(),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => CallError::ConnectionClosed.into(),
-            None => Self::unexpected_response(error.to_string()),
+            None => match error.kind() {
+                io::ErrorKind::UnexpectedEof => CallError::ConnectionClosed.into(),
+                io::ErrorKind::InvalidData => Self::unexpected_response(error.to_string()),
+                _ => CallError::Invalid(format!("an I/O error that is not a connection's: {error}")).into(),
+            },
         }
     }
 }

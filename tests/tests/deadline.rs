@@ -19,6 +19,10 @@ const LATE: f64 = 0.02;
 fn run(behaviour: &str, more: &str) -> Value {
     let peer = Script::new().stall().serve();
     let port = peer.port();
+    let grace = match more.contains("budget.grace") {
+        true => "",
+        false => "budget.grace = \"100ms\"",
+    };
     let configuration = format!(
         r#"
         [plugins]
@@ -28,7 +32,7 @@ fn run(behaviour: &str, more: &str) -> Value {
         name = "guest"
         plugin = "guest"
         budget.deadline = "200ms"
-        budget.grace = "100ms"
+        {grace}
         allow = ["127.0.0.1:{port}"]
         {more}
         settings = {{ behaviour = "{behaviour}", host = "127.0.0.1", port = {port} }}
@@ -117,16 +121,39 @@ fn the_phase_that_waited_has_the_budget_and_the_others_next_to_none() {
 
 #[test]
 fn a_guest_that_never_listens_is_stopped_and_the_target_keeps_the_blame() {
-    let report = run_punctually(
+    let stopped = run_punctually(
         "never-listen",
         "budget.host_calls = 1_000_000_000",
         DEADLINE + GRACE,
     );
-    assert_eq!(report["error"]["type"], "deadline_exceeded");
-    assert_eq!(report["error"]["phase"], "first");
-    assert_eq!(report["blame"], "target");
-    // A thousand refused calls are one line in the timeline.
-    assert!(statuses(&report).len() < 10, "{report:#}");
+    // The same when what it does with the grace ends it before the grace is over.
+    let out_of_calls = run("never-listen", "");
+    let out_of_fuel = run(
+        "never-listen",
+        "budget.fuel = 2_000_000\nbudget.host_calls = 1_000_000_000",
+    );
+    for report in [stopped, out_of_calls, out_of_fuel] {
+        assert_eq!(report["error"]["type"], "deadline_exceeded", "{report:#}");
+        assert_eq!(report["error"]["phase"], "first");
+        assert_eq!(report["blame"], "target");
+        // A thousand refused calls are one line in the timeline.
+        assert!(statuses(&report).len() < 10, "{report:#}");
+    }
+}
+
+#[test]
+fn a_guest_that_computes_past_the_deadline_has_exceeded_it_whatever_it_says() {
+    for behaviour in ["overrun", "overrun-unasked", "overrun-and-tell"] {
+        let report = run(
+            behaviour,
+            "budget.fuel = 1_000_000_000_000\nbudget.host_calls = 1_000_000_000\nbudget.grace = \"10s\"",
+        );
+        let judged = (&report["outcome"], &report["blame"], &report["error"]["type"]);
+        let wanted = (&"error".into(), &"plugin".into(), &"deadline_exceeded".into());
+        assert_eq!(judged, wanted, "{behaviour}: {report:#}");
+        assert_eq!(report["deadline_exceeded"], true, "{report:#}");
+        assert_eq!(report["deadline_hit"]["host_call"], Value::Null, "{report:#}");
+    }
 }
 
 #[test]
@@ -190,7 +217,7 @@ fn guests_that_compute_side_by_side_are_stopped_as_soon() {
 
 #[test]
 fn a_sleep_ends_with_the_deadline_and_is_the_plugins_fault_whatever_it_says() {
-    for behaviour in ["sleep", "oversleep"] {
+    for behaviour in ["sleep", "oversleep", "sleep-and-mumble"] {
         let report = run_punctually(behaviour, "", DEADLINE);
         let judged = (&report["outcome"], &report["blame"]);
         assert_eq!(judged, (&"error".into(), &"plugin".into()), "{report:#}");

@@ -161,7 +161,7 @@ fn runs_that_pass_and_fail_and_misbehave_are_the_same_once_more() {
             "noisy-message",
             answers.port(),
             "",
-            "fail target protocol.unexpected_response first",
+            "fail target assertion_failed first",
         ),
         (
             "refused",
@@ -262,7 +262,7 @@ fn runs_that_pass_and_fail_and_misbehave_are_the_same_once_more() {
             "lie-about-failure",
             answers.port(),
             "",
-            "fail target protocol.unexpected_response first",
+            "fail target assertion_failed first",
         ),
         ("holds", "hold-connections", hangs.port(), "", ""),
     ];
@@ -851,7 +851,7 @@ fn a_run_that_was_recorded_is_shown_in_every_format() {
             .argument(recorded.path())
             .finish();
         assert_eq!(finished.code, Some(2), "{finished:#?}");
-        assert!(finished.mentions("protocol.unexpected_response"), "{finished:#?}");
+        assert!(finished.mentions("assertion_failed"), "{finished:#?}");
     }
 }
 

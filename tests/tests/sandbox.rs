@@ -124,7 +124,7 @@ fn a_capability_that_is_switched_off_is_an_error_of_its_own() {
 #[test]
 fn a_guest_that_says_pass_is_not_believed_against_the_record() {
     let lie = only("lie-about-failure", "");
-    assert_error(&lie, "target", "protocol.unexpected_response");
+    assert_error(&lie, "target", "assertion_failed");
     assert_eq!(lie["error"]["phase"], "first");
     assert_error(&only("leave-open", ""), "plugin", "plugin_invalid");
     assert_error(&only("skip-planned", ""), "plugin", "plugin_invalid");
@@ -135,13 +135,47 @@ fn words_that_are_not_the_plugins_own_are_refused() {
     assert_error(&only("lie-about-deadline", ""), "plugin", "plugin_invalid");
     assert_error(&only("foreign-error-type", ""), "plugin", "plugin_invalid");
     assert_error(&only("undeclared-phase", ""), "plugin", "plugin_invalid");
+    let foreign = only("foreign-error-type", "");
+    let message = foreign["error"]["message"].as_str().unwrap_or_default();
+    for words in ["`imap.over_quota`", "`guest.`", "not mine"] {
+        assert!(message.contains(words), "{message}");
+    }
     assert_error(&only("own-error-type", ""), "target", "guest.tired");
+}
+
+#[test]
+fn a_target_that_was_not_asked_is_not_to_blame() {
+    for behaviour in [
+        "stray-socket",
+        "stray-file",
+        "unexpected-unasked",
+        "too-large-unasked",
+        "rejected-unasked",
+        "no-tls-unasked",
+        "lie-about-network",
+    ] {
+        let report = only(behaviour, "");
+        assert_error(&report, "plugin", "plugin_invalid");
+        let message = report["error"]["message"].as_str().unwrap_or_default();
+        let rule = ["has not used the network", "is not a connection's"];
+        assert!(
+            rule.iter().any(|words| message.contains(words)),
+            "{behaviour}: {message}"
+        );
+    }
+}
+
+#[test]
+fn what_was_recorded_goes_before_what_the_guest_makes_of_it() {
+    let report = only("dial-and-mumble", "");
+    assert_error(&report, "config", "grant_denied");
+    assert_eq!(report["error"]["phase"], "connect");
 }
 
 #[test]
 fn messages_are_bounded_and_hold_no_control_characters() {
     let report = only("noisy-message", "");
-    assert_error(&report, "target", "protocol.unexpected_response");
+    assert_error(&report, "target", "assertion_failed");
     let message = report["error"]["message"].as_str().unwrap_or_default();
     assert!(message.len() <= 1100, "{} bytes", message.len());
     let text = report.to_string();

@@ -1,9 +1,22 @@
 //! Where the deadline was hit first, and whose time it was.
 
+use std::time::Duration;
+
 use super::RunState;
 use crate::fault::HostCall;
 use crate::outcome::{DeadlineHit, DeadlineWhile};
 use crate::phase::HostPhase;
+
+/// How an attempt came upon its deadline.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// Where, as reports say it.
+    pub place: DeadlineHit,
+    /// Doing what.
+    pub doing: DeadlineWhile,
+    /// Whether no phase had failed before.
+    pub is_first_error: bool,
+}
 
 impl RunState {
     /// The deadline passed while this call was waiting: for the name servers, or for the target. A guest that
@@ -25,32 +38,51 @@ impl RunState {
         self.record_hit(call, doing);
     }
 
-    /// The deadline had passed when this call was made. Whoever took most of the attempt's time until then is
-    /// to blame for it.
+    /// The deadline had passed when this call was made.
     pub(super) fn refused_by_deadline(&mut self, call: HostCall) {
-        let took = self.deadline.limit().saturating_sub(self.begun);
-        let mostly_waited = !self.waited.is_zero() && self.waited >= took / 2;
-        self.record_hit(
-            call,
-            if mostly_waited {
-                DeadlineWhile::Waiting
-            } else {
-                DeadlineWhile::Computing
-            },
-        );
+        self.record_hit(call, self.mostly_did());
+    }
+
+    /// The guest comes upon the deadline outside of all calls that know it: it asks, and is told that it has passed, or
+    /// it returns after it.
+    pub(super) fn notice_deadline(&mut self, now: Duration) {
+        if self.deadline.has_passed_by(now) {
+            self.record_hit_at(None, self.mostly_did(), now);
+        }
     }
 
     pub(super) fn record_hit(&mut self, call: HostCall, doing: DeadlineWhile) {
+        if self.hit.is_none() {
+            self.record_hit_at(Some(call), doing, self.deadline.moment());
+        }
+    }
+
+    fn record_hit_at(&mut self, call: Option<HostCall>, doing: DeadlineWhile, at: Duration) {
         if self.hit.is_some() {
             return;
         }
-        let current = self.timeline.current();
-        let hit = DeadlineHit {
-            phase: current.map(|(name, _)| name.to_owned()),
-            detail: current.and_then(|(_, detail)| detail.map(str::to_owned)),
-            host_call: Some(call.as_str()),
-            at: self.deadline.moment(),
-        };
-        self.hit = Some((hit, doing));
+        let (phase, detail) = self.open_phase();
+        let host_call = call.map(HostCall::as_str);
+        self.hit = Some(Hit {
+            place: DeadlineHit {
+                phase,
+                detail,
+                host_call,
+                at,
+            },
+            doing,
+            is_first_error: self.timeline.first_error().is_none(),
+        });
+    }
+
+    /// What took most of the attempt's time until the deadline, and is to blame for it.
+    fn mostly_did(&self) -> DeadlineWhile {
+        let took = self.deadline.limit().saturating_sub(self.begun);
+        let mostly_waited = !self.waited.is_zero() && self.waited >= took / 2;
+        if mostly_waited {
+            DeadlineWhile::Waiting
+        } else {
+            DeadlineWhile::Computing
+        }
     }
 }

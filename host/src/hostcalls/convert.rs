@@ -3,9 +3,13 @@
 use super::Access;
 use crate::bindings::bedcheck::plugin::types::{CallError, Failure, Reason, TlsFailure, TlsProblem};
 use crate::connection;
-use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType};
+use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType, MAX_OWN_TYPE, Outcome};
 use crate::phase::Timeline;
 use crate::redactor::{REDACTED_NAME, Redactor};
+use crate::text::told;
+
+/// How much of a plugin's word a message repeats, in bytes.
+const MAX_QUOTED: usize = 80;
 
 impl From<connection::Error> for CallError {
     fn from(error: connection::Error) -> Self {
@@ -81,12 +85,27 @@ pub struct Known<'k> {
 }
 
 impl Known<'_> {
-    /// What a plugin says went wrong, as the report shows it. A plugin that claims a deadline before there was
-    /// one, or that the network failed without having used it, is at fault.
+    /// What a plugin says went wrong, as the report shows it. Once the deadline was hit, nothing that the plugin learns
+    /// is held against the target any more. A plugin that says what it cannot know is at fault.
     pub fn error_of(&self, failure: &Failure) -> ErrorReport {
+        let said = self.error_type_of(&failure.reason);
+        let is_of_deadline = matches!(said, ErrorType::DeadlineExceeded(_));
+        let (error_type, why) = match (self.hit, self.broken_rule(&failure.reason)) {
+            (Some(doing), _) if !is_of_deadline && said.outcome() == Outcome::Fail => {
+                let why = "the deadline had passed when the plugin said so".to_owned();
+                (ErrorType::DeadlineExceeded(doing), Some(why))
+            }
+            (_, Some(rule)) => (ErrorType::PluginInvalid, Some(rule)),
+            (_, None) => (said, None),
+        };
+        let message = match why {
+            Some(why) if failure.message.is_empty() => why,
+            Some(why) => format!("{why}: {}", failure.message),
+            None => failure.message.clone(),
+        };
         ErrorReport {
-            error_type: self.error_type_of(&failure.reason),
-            message: failure.message.clone(),
+            error_type,
+            message,
             phase: None,
             injected: false,
         }
@@ -94,21 +113,11 @@ impl Known<'_> {
 
     fn error_type_of(&self, reason: &Reason) -> ErrorType {
         match reason {
-            Reason::Call(CallError::DeadlineExceeded) => match self.hit {
-                Some(doing) => ErrorType::DeadlineExceeded(doing),
-                None => ErrorType::PluginInvalid,
-            },
-            Reason::Call(error) if is_of_network(error) && !self.timeline.has_reached_out() => {
-                ErrorType::PluginInvalid
-            }
-            Reason::Call(error) => error_type_of_call(error, DeadlineWhile::Waiting),
-            Reason::Own(name) if ErrorType::is_own(&self.access.plugin, name) => {
-                ErrorType::Own(match self.redactor.finds_in_name(name) {
-                    true => format!("{}.{REDACTED_NAME}", self.access.plugin),
-                    false => name.clone(),
-                })
-            }
-            Reason::Own(_) => ErrorType::PluginInvalid,
+            Reason::Call(error) => error_type_of_call(error, self.hit.unwrap_or(DeadlineWhile::Computing)),
+            Reason::Own(name) => ErrorType::Own(match self.redactor.finds_in_name(name) {
+                true => format!("{}.{REDACTED_NAME}", self.access.plugin),
+                false => name.clone(),
+            }),
             Reason::UnexpectedResponse => ErrorType::ProtocolUnexpectedResponse,
             Reason::TooLarge => ErrorType::ProtocolTooLarge,
             Reason::AuthRejected => ErrorType::AuthRejected,
@@ -117,10 +126,39 @@ impl Known<'_> {
             Reason::SettingsInvalid => ErrorType::SettingsInvalid,
         }
     }
+
+    /// The rule of the contract that a plugin breaks which says so.
+    fn broken_rule(&self, reason: &Reason) -> Option<String> {
+        let said = self.error_type_of(reason);
+        match reason {
+            Reason::Call(CallError::DeadlineExceeded) if self.hit.is_none() => {
+                Some("the plugin says that the deadline has passed, and it has not".into())
+            }
+            Reason::Own(name) if !ErrorType::is_own(&self.access.plugin, name) => Some(format!(
+                "the plugin has no error type `{}`; its own begin with `{}.` and have up to {MAX_OWN_TYPE} lower case \
+                 letters, digits, `.` and `_` in all",
+                told(said.as_str(), MAX_QUOTED),
+                self.access.plugin
+            )),
+            reason if is_of_network(reason) && !self.timeline.has_reached_out() => Some(format!(
+                "the plugin says `{}`, and has not used the network",
+                said.as_str()
+            )),
+            _ => None,
+        }
+    }
 }
 
-/// Whether only the network can have said so.
-fn is_of_network(error: &CallError) -> bool {
+/// Whether it takes a peer, or the way to one, to learn so.
+fn is_of_network(reason: &Reason) -> bool {
+    match reason {
+        Reason::Call(error) => is_call_of_network(error),
+        Reason::UnexpectedResponse | Reason::TooLarge | Reason::AuthRejected | Reason::TlsNotOffered => true,
+        Reason::Own(_) | Reason::AssertionFailed | Reason::SettingsInvalid => false,
+    }
+}
+
+fn is_call_of_network(error: &CallError) -> bool {
     match error {
         CallError::NameNotFound(_)
         | CallError::NameServerFailure(_)

@@ -92,10 +92,7 @@ impl RunState {
     }
 
     pub(super) fn error_report(&self, failed: &Failed) -> ErrorReport {
-        let doing = self
-            .hit
-            .as_ref()
-            .map_or(DeadlineWhile::Waiting, |(_, doing)| *doing);
+        let doing = self.hit.as_ref().map_or(DeadlineWhile::Waiting, |hit| hit.doing);
         let error_type = error_type_of_call(&failed.error, doing);
         ErrorReport {
             error_type,

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 
 pub use access::Access;
+pub use blame::Hit;
 pub use convert::Known;
 pub use linking::{Wasi, add_to_linker};
 pub use names::{LookedUp, MAX_NAMES};
@@ -37,9 +38,7 @@ pub use names::{LookedUp, MAX_NAMES};
 use crate::budget::Limits;
 use crate::deadline::Deadline;
 use crate::fault::{FaultPlan, Injector};
-use crate::outcome::{
-    DeadlineHit, DeadlineWhile, DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, TraceId, Usage,
-};
+use crate::outcome::{DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, TraceId, Usage};
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
@@ -62,7 +61,7 @@ pub struct RunState {
     usage: Usage,
     uncounted_calls: u64,
     names: LookedUp,
-    hit: Option<(DeadlineHit, DeadlineWhile)>,
+    hit: Option<Hit>,
     trace: TraceId,
     attempt: u32,
     begun: Duration,
@@ -134,7 +133,7 @@ pub struct Remains {
     /// The phases.
     pub timeline: Timeline,
     /// Where the deadline was hit first, and doing what.
-    pub hit: Option<(DeadlineHit, DeadlineWhile)>,
+    pub hit: Option<Hit>,
     /// What was used, fuel excepted: the store knows that.
     pub spent: Spent,
     /// What the guest measured.
@@ -211,9 +210,13 @@ impl RunState {
         &self.deadline
     }
 
-    /// Closes the timeline and hands over what was recorded.
-    pub fn into_remains(mut self) -> Remains {
+    /// Closes the timeline and hands over what was recorded. A guest that returns after the deadline has exceeded it,
+    /// whatever it says.
+    pub fn into_remains(mut self, has_returned: bool) -> Remains {
         let end = self.deadline.moment();
+        if has_returned {
+            self.notice_deadline(end);
+        }
         self.timeline.finish(end);
         self.log_printed(end);
         self.usage.memory_bytes = self.usage.memory_bytes.max(self.memory.peak());

@@ -55,7 +55,7 @@ impl Host for RunState {
             access: &self.access,
             redactor: &self.redactor,
             timeline: &self.timeline,
-            hit: self.hit.as_ref().map(|(_, doing)| *doing),
+            hit: self.hit.as_ref().map(|hit| hit.doing),
         };
         let mut error = known.error_of(&failure);
         error.message = self.presentable(error.message, MAX_MESSAGE);

@@ -90,12 +90,16 @@ impl log::Host for RunState {
 impl budget::Host for RunState {
     fn remaining(&mut self) -> wasmtime::Result<u64> {
         let _counted = self.report_call(HostCall::BudgetRemaining)?;
-        Ok(u64::try_from(self.deadline.remaining().as_nanos()).unwrap_or(u64::MAX))
+        let now = self.deadline.elapsed();
+        self.notice_deadline(now);
+        Ok(u64::try_from(self.deadline.remaining_at(now).as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn deadline_exceeded(&mut self) -> wasmtime::Result<bool> {
         let _counted = self.report_call(HostCall::BudgetDeadlineExceeded)?;
-        Ok(self.deadline.has_passed())
+        let now = self.deadline.elapsed();
+        self.notice_deadline(now);
+        Ok(self.deadline.has_passed_by(now))
     }
 }
 

@@ -195,7 +195,7 @@ error_types! {
 }
 
 /// The longest word of a plugin's own error type.
-const MAX_OWN_TYPE: usize = 64;
+pub const MAX_OWN_TYPE: usize = 64;
 
 impl ErrorType {
     /// Whether `name` is one that a plugin may give to an error of its own: `PLUGIN.word`, in lower case letters,

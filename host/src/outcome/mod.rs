@@ -8,7 +8,7 @@ mod relations;
 mod report;
 
 pub use denial::{Denial, DeniedCall, DeniedCalls};
-pub use error_type::{Blame, DeadlineWhile, ErrorType, Outcome};
+pub use error_type::{Blame, DeadlineWhile, ErrorType, MAX_OWN_TYPE, Outcome};
 pub use identity::{SpanPlace, derived_span_id, trace_parent};
 pub use relations::{Relations, RunReference, StateChange};
 pub use report::{

@@ -49,6 +49,8 @@ pub struct Timeline {
     entries: Vec<Entry>,
     open_guest: Option<usize>,
     open_host: Option<usize>,
+    /// The phase that was the first to end with an error. One that encloses it began earlier and ends later.
+    first_failed: Option<usize>,
 }
 
 impl Timeline {
@@ -60,6 +62,7 @@ impl Timeline {
             entries: Vec::new(),
             open_guest: None,
             open_host: None,
+            first_failed: None,
         }
     }
 
@@ -211,9 +214,15 @@ impl Timeline {
         self.entries.iter().any(|entry| HostPhase::is_name(&entry.name))
     }
 
-    /// The first phase that failed, and how.
+    /// The first error that a phase ended with.
     pub fn first_error(&self) -> Option<&ErrorReport> {
-        self.entries.iter().find_map(|entry| entry.error.as_ref())
+        self.entries[self.first_failed?].error.as_ref()
+    }
+
+    /// The first error with which a phase of this name ended.
+    pub fn error_in(&self, name: &str) -> Option<&ErrorReport> {
+        let mut of_name = self.entries.iter().filter(|entry| entry.name == name);
+        of_name.find_map(|entry| entry.error.as_ref())
     }
 
     /// The first phase that another one, or the end of the run, interrupted.
@@ -293,6 +302,9 @@ impl Timeline {
             .map_or(PhaseStatus::Ok, |error| PhaseStatus::of_error(&error.error_type));
         let entry = &mut self.entries[index];
         entry.end = Some((at, status));
+        if error.is_some() {
+            self.first_failed.get_or_insert(index);
+        }
         entry.error = error.map(|error| ErrorReport {
             phase: Some(entry.name.clone()),
             injected: error.injected || entry.injected,

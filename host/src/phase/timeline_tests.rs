@@ -108,6 +108,21 @@ fn the_status_follows_from_the_error() {
 }
 
 #[test]
+fn the_first_error_is_the_one_with_which_a_phase_ended_first() {
+    let mut timeline = timeline();
+    timeline.begin("greeting", None, at(0)).unwrap();
+    timeline.begin_host(HostPhase::Connect, at(0)).unwrap();
+    timeline.end_host(failure(ErrorType::GrantDenied), Attributes::new(), at(0));
+    timeline
+        .end(failure(ErrorType::ProtocolUnexpectedResponse), at(0))
+        .unwrap();
+    assert_eq!(
+        timeline.first_error().map(|error| &error.error_type),
+        Some(&ErrorType::GrantDenied)
+    );
+}
+
+#[test]
 fn the_guest_opens_declared_phases_only_and_not_the_hosts() {
     let mut timeline = timeline();
     assert_eq!(

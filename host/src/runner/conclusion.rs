@@ -59,7 +59,7 @@ pub(super) fn report(
     };
     let hit = gathered
         .hit
-        .map(|(hit, _)| hit)
+        .map(|hit| hit.place)
         .or_else(|| hit_while_computing(error.as_ref(), deadline));
     let error_type = error.as_ref().map(|error| &error.error_type);
     Report {

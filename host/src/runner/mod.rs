@@ -40,10 +40,10 @@ pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
 
 use crate::deadline::Deadline;
-use crate::hostcalls::{Circumstances, Remains, Spent, presentable};
+use crate::hostcalls::{Circumstances, Hit, Remains, Spent, presentable};
 use crate::outcome::{
-    Attempt, DeadlineHit, DeadlineWhile, DeniedCall, ErrorReport, ErrorType, InjectedFault, LogLine,
-    Measurement, Outcome, Report, hexadecimal,
+    Attempt, DeniedCall, ErrorReport, ErrorType, InjectedFault, LogLine, Measurement, Outcome, Report,
+    hexadecimal,
 };
 use crate::phase::Timeline;
 use crate::policy::Failed;
@@ -67,7 +67,7 @@ struct Gathered {
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
     spent: Spent,
-    hit: Option<(DeadlineHit, DeadlineWhile)>,
+    hit: Option<Hit>,
     faults: Vec<InjectedFault>,
     /// The first call that was refused for each reason.
     denials: Vec<DeniedCall>,

@@ -2,34 +2,32 @@
 //! none. Pure.
 //!
 //! The host's record goes before the guest's word: a failed phase fails the attempt even if the guest
-//! says that all is well.
+//! says that all is well. Of what was recorded the first goes before the rest.
 
-use crate::hostcalls::{Access, Known, Remains};
-use crate::outcome::{DeadlineHit, DeadlineWhile, ErrorReport, ErrorType};
+use crate::hostcalls::{Access, Hit, Known, Remains};
+use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType};
 use crate::sandbox::End;
 
 /// What went wrong in an attempt, if anything did.
 pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<ErrorReport> {
-    let phase = || remains.timeline.last_open().map(str::to_owned);
     let fault = |error_type, message: String| {
         Some(ErrorReport {
             error_type,
             message,
-            phase: phase(),
+            phase: remains.timeline.last_open().map(str::to_owned),
             injected: false,
         })
     };
     match end {
-        End::Returned(Ok(())) => unsaid(remains),
+        End::Returned(Ok(())) => recorded(remains).or_else(|| unmet(remains)),
         End::Returned(Err(failure)) => {
             let known = Known {
                 access,
                 redactor: &remains.redactor,
                 timeline: &remains.timeline,
-                hit: remains.hit.as_ref().map(|(_, doing)| *doing),
+                hit: remains.hit.as_ref().map(|hit| hit.doing),
             };
-            let recorded = remains.timeline.first_error().cloned();
-            Some(recorded.unwrap_or_else(|| ErrorReport {
+            Some(recorded(remains).unwrap_or_else(|| ErrorReport {
                 // One that could not be ended any more, such as for want of host calls.
                 phase: remains.timeline.first_interrupted().map(str::to_owned),
                 ..known.error_of(failure)
@@ -40,6 +38,8 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
             ErrorType::Cancelled,
             "the run was cancelled during this attempt".into(),
         ),
+        // What it does with the time after the deadline does not make the target any better.
+        End::OutOfFuel | End::OutOfHostCalls if waited(remains) => recorded(remains),
         End::OutOfFuel => fault(
             ErrorType::FuelExhausted,
             format!("the plugin used up its fuel ({} units)", remains.spent.usage.fuel),
@@ -71,15 +71,25 @@ fn trap(reason: &str, last_words: Option<&str>) -> String {
     }
 }
 
-/// The guest says that all is well. What the host knows against it.
-fn unsaid(remains: &Remains) -> Option<ErrorReport> {
+/// The first error that the host recorded: a phase that failed, or the deadline.
+fn recorded(remains: &Remains) -> Option<ErrorReport> {
+    let failed = remains.timeline.first_error();
+    match &remains.hit {
+        Some(hit) if hit.is_first_error => {
+            // If the phase in which it passed ended with it, it has the words of whoever came upon it.
+            let phase = hit.place.phase.as_deref();
+            let same = phase
+                .and_then(|phase| remains.timeline.error_in(phase))
+                .filter(|error| matches!(error.error_type, ErrorType::DeadlineExceeded(_)));
+            Some(same.cloned().unwrap_or_else(|| deadline(hit)))
+        }
+        _ => failed.cloned(),
+    }
+}
+
+/// The guest says that all is well, and nothing failed. What it left undone.
+fn unmet(remains: &Remains) -> Option<ErrorReport> {
     let timeline = &remains.timeline;
-    if let Some(error) = timeline.first_error() {
-        return Some(error.clone());
-    }
-    if let Some((hit, doing)) = &remains.hit {
-        return Some(deadline(hit, *doing));
-    }
     let incomplete = |message: String, phase: &str| ErrorReport {
         error_type: ErrorType::PluginInvalid,
         message,
@@ -96,18 +106,20 @@ fn unsaid(remains: &Remains) -> Option<ErrorReport> {
     Some(incomplete(message, skipped))
 }
 
+/// Whether it was the target, or the way to it, that used the time up.
+fn waited(remains: &Remains) -> bool {
+    let hit = remains.hit.as_ref();
+    hit.is_some_and(|hit| matches!(hit.doing, DeadlineWhile::Waiting | DeadlineWhile::Resolving))
+}
+
 /// The guest was still there after the grace. If it was the target that used the time up, it is the
 /// target's failure all the same.
 fn stopped(remains: &Remains) -> ErrorReport {
     match &remains.hit {
-        Some((hit, doing @ (DeadlineWhile::Waiting | DeadlineWhile::Resolving))) => remains
-            .timeline
-            .first_error()
-            .cloned()
-            .unwrap_or_else(|| deadline(hit, *doing)),
-        Some((hit, DeadlineWhile::Computing)) => ErrorReport {
+        Some(hit) if waited(remains) => recorded(remains).unwrap_or_else(|| deadline(hit)),
+        Some(hit) => ErrorReport {
             message: "the plugin did not end within the grace after the deadline".into(),
-            ..deadline(hit, DeadlineWhile::Computing)
+            ..deadline(hit)
         },
         None => ErrorReport {
             error_type: ErrorType::DeadlineExceeded(DeadlineWhile::Computing),
@@ -119,12 +131,16 @@ fn stopped(remains: &Remains) -> ErrorReport {
     }
 }
 
-fn deadline(hit: &DeadlineHit, doing: DeadlineWhile) -> ErrorReport {
-    let call = hit.host_call.unwrap_or("computing");
+fn deadline(hit: &Hit) -> ErrorReport {
+    let message = match (hit.place.host_call, hit.doing) {
+        (Some(call), _) => format!("the deadline passed in {call}"),
+        (None, DeadlineWhile::Computing) => "the deadline passed while the plugin computed".into(),
+        (None, _) => "the deadline passed after the plugin had waited for most of its time".into(),
+    };
     ErrorReport {
-        error_type: ErrorType::DeadlineExceeded(doing),
-        message: format!("the deadline passed in {call}"),
-        phase: hit.phase.clone(),
+        error_type: ErrorType::DeadlineExceeded(hit.doing),
+        message,
+        phase: hit.place.phase.clone(),
         injected: false,
     }
 }

@@ -113,7 +113,7 @@ pub fn run<'r>(
             (end, used) = (End::Stopped, fuel);
             tape.skip_to_end();
         }
-        let mut remains = store.into_data().into_remains();
+        let mut remains = store.into_data().into_remains(matches!(end, End::Returned(_)));
         remains.spent.usage.fuel = used;
         tape.end(matches!(end, End::Stopped | End::Cancelled), used);
         if let Some(departure) = tape.departure() {

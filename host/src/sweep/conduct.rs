@@ -3,6 +3,7 @@
 use super::Trial;
 use super::kinds::types_of;
 use super::phase_keys::{key_of, shown};
+use crate::budget;
 use crate::fault::{FaultKind, HostCall};
 use crate::outcome::{ErrorType, Report};
 use crate::phase::PhaseStatus;
@@ -28,7 +29,7 @@ fn has_ended_by_force(report: &Report) -> bool {
 }
 
 /// What the plugin must not do whatever happens to it.
-pub(super) fn own_fault(trial: &Trial, report: &Report) -> Option<String> {
+pub(super) fn own_fault(trial: &Trial, report: &Report, limits: &budget::Limits) -> Option<String> {
     let error = report.error.as_ref()?;
     let injected: &[&str] = match trial.fault.kind {
         FaultKind::Error(error) => types_of(error),
@@ -43,12 +44,19 @@ pub(super) fn own_fault(trial: &Trial, report: &Report) -> Option<String> {
             | ErrorType::HostCallLimit
             | ErrorType::PluginInvalid
     );
-    (is_own && !injected.contains(&error.error_type.as_str())).then(|| {
-        format!(
+    if is_own && !injected.contains(&error.error_type.as_str()) {
+        return Some(format!(
             "the run ended in `{}`, which is the plugin's own fault: {}",
             error.error_type.as_str(),
             error.message
-        )
+        ));
+    }
+    // The error of such a run is the deadline that the target let pass.
+    let has_gone_on = report.usage.fuel >= limits.fuel || report.usage.host_calls > limits.host_calls;
+    (report.deadline_exceeded && has_gone_on).then(|| {
+        "the plugin went on after the deadline until its fuel or its host calls were used up, which is the \
+         plugin's own fault"
+            .into()
     })
 }
 

@@ -88,7 +88,7 @@ impl Expected {
         }
         problems.extend(self.without_status(trial, report));
         problems.extend(left_open(trial, report));
-        problems.extend(own_fault(trial, report));
+        problems.extend(own_fault(trial, report, &check.limits));
         problems.extend(leak(report, check));
         problems.extend(plaintext::problem(&self.under_tls, trial, seen.entries, check));
         problems.extend(self.waited(trial, seen));

@@ -132,7 +132,9 @@ impl Subject {
         trials.retain(|trial| is_wanted(&trial.fault));
         let number = trials.len();
         let fuel = (good.report.usage.fuel.saturating_mul(ENOUGH_FUEL.0)).max(ENOUGH_FUEL.1);
-        let check = Arc::new((self.check)(FaultPlan::default()));
+        let mut check = (self.check)(FaultPlan::default());
+        check.limits.fuel = check.limits.fuel.min(fuel);
+        let check = Arc::new(check);
         let expected = Arc::new(Expected::of(&good.report, &good.entries, &check));
         let at_once = available_parallelism().map_or(1, usize::from);
         let runs = futures_util::stream::iter(trials).map(|trial| {

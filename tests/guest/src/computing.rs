@@ -84,6 +84,26 @@ pub(crate) fn clocks_and_chance() -> Result<(), Failure> {
     phase("first", || Ok(()))
 }
 
+/// Computes until the deadline has passed, and is told so.
+pub(crate) fn overrun() -> Result<(), Failure> {
+    while !bedcheck_sdk::deadline_exceeded() {}
+    Ok(())
+}
+
+/// Computes until the deadline has passed by its own clock.
+pub(crate) fn overrun_unasked() -> Result<(), Failure> {
+    let deadline = Instant::now() + bedcheck_sdk::remaining();
+    while Instant::now() <= deadline {}
+    Ok(())
+}
+
+/// Asks for all the memory that can be addressed, does without, and has a mistake of its own.
+pub(crate) fn refused_memory_and_panic() -> Result<(), Failure> {
+    let mut none: Vec<u8> = Vec::new();
+    let _refused = none.try_reserve(1 << 30);
+    panic!("there are {} of 3", none.len())
+}
+
 /// Takes memory until there is none.
 pub(crate) fn hoard() -> ! {
     let mut hoard: Vec<Vec<u8>> = Vec::new();

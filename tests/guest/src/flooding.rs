@@ -21,6 +21,16 @@ pub(crate) fn chatter(count: u32) -> Result<(), Failure> {
     failures.into_result()
 }
 
+/// Prints lines to both streams, and finds that two things are not equal.
+pub(crate) fn print_and_panic(count: u32) -> Result<(), Failure> {
+    for number in 0..count {
+        println!("line {number} of what goes to standard output");
+        eprintln!("line {number} of what goes to standard error");
+    }
+    assert_eq!(count, u32::MAX, "the number of lines");
+    Ok(())
+}
+
 /// Hands over texts of 3 MiB wherever a text is taken, and then fails with one.
 pub(crate) fn huge_texts() -> Result<(), Failure> {
     let huge = "x".repeat(HUGE);

@@ -6,6 +6,8 @@ mod flooding;
 mod lying;
 mod reaching;
 
+use std::fs;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -104,6 +106,34 @@ enum Behaviour {
     DialMany,
     /// Look for files, variables, sockets.
     Probe,
+    /// Compute in a phase until the deadline has passed, ask for that, and pass.
+    Overrun,
+    /// The same without asking.
+    OverrunUnasked,
+    /// As `Overrun`, and say that the deadline was hit.
+    OverrunAndTell,
+    /// Connect in a phase, and call whatever fails there an unexpected response.
+    DialAndMumble,
+    /// Sleep through the deadline in a phase, read, and call what fails an unexpected response.
+    SleepAndMumble,
+    /// Sleep without end.
+    SleepForEver,
+    /// Pass on the error of a socket that the plugin has not got.
+    StraySocket,
+    /// Pass on the error of a file that the plugin has not got.
+    StrayFile,
+    /// Say, without having asked a peer, that it broke its protocol.
+    UnexpectedUnasked,
+    /// The same of what it sent being too large.
+    TooLargeUnasked,
+    /// The same of its rejecting the credentials.
+    RejectedUnasked,
+    /// The same of its not offering TLS.
+    NoTlsUnasked,
+    /// Print `count` lines to both streams, and panic because two things are not equal.
+    PrintAndPanic,
+    /// Ask for more memory than there is, do without it, and panic.
+    RefusedMemoryAndPanic,
 }
 
 #[derive(serde::Deserialize)]
@@ -191,6 +221,25 @@ impl Check for Guest {
             Behaviour::DialMany => reaching::dial_many(&settings, settings.count),
             Behaviour::Probe => reaching::probe(),
             Behaviour::Ask => reaching::ask(),
+            Behaviour::Overrun => phase("first", computing::overrun),
+            Behaviour::OverrunUnasked => phase("first", computing::overrun_unasked),
+            Behaviour::OverrunAndTell => phase("first", || {
+                computing::overrun()?;
+                Err(CallError::DeadlineExceeded.into())
+            }),
+            Behaviour::DialAndMumble => lying::dial_and_mumble(&settings),
+            Behaviour::SleepAndMumble => lying::sleep_and_mumble(&settings),
+            Behaviour::SleepForEver => loop {
+                thread::sleep(Duration::from_secs(60));
+            },
+            Behaviour::StraySocket => phase("first", || Ok(TcpStream::connect("127.0.0.1:22").map(drop)?)),
+            Behaviour::StrayFile => phase("first", || Ok(fs::read("/etc/passwd").map(drop)?)),
+            Behaviour::UnexpectedUnasked => Err(Failure::unexpected_response("nobody asked")),
+            Behaviour::TooLargeUnasked => Err(Failure::too_large("nobody asked")),
+            Behaviour::RejectedUnasked => Err(Failure::auth_rejected("nobody asked")),
+            Behaviour::NoTlsUnasked => Err(Failure::tls_not_offered("nobody asked")),
+            Behaviour::PrintAndPanic => flooding::print_and_panic(settings.count),
+            Behaviour::RefusedMemoryAndPanic => computing::refused_memory_and_panic(),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Saying what is not so, and in ways that it should not be said.
 
+use std::thread;
+use std::time::Duration;
+
 use bedcheck_sdk::bindings::bedcheck::plugin::phases;
 use bedcheck_sdk::{CallError, Connection, Failure, Piece, Planned, Reason, phase, phase_of};
 
@@ -18,13 +21,34 @@ pub(crate) fn leave_open() -> Result<(), Failure> {
 
 /// Fails in a phase and says that the check passed.
 pub(crate) fn lie_about_failure() -> Result<(), Failure> {
-    let _kept_quiet = phase("first", || Err::<(), _>(Failure::unexpected_response("it broke")));
+    let _kept_quiet = phase("first", || Err::<(), _>(Failure::assertion_failed("it broke")));
     Ok(())
 }
 
 /// Says that a peer refused the connection, without having dialled any.
 pub(crate) fn lie_about_network() -> Result<(), Failure> {
     Err(CallError::ConnectionRefused.into())
+}
+
+/// Connects in a phase, and calls whatever fails there an unexpected response.
+pub(crate) fn dial_and_mumble(settings: &Settings) -> Result<(), Failure> {
+    phase("first", || {
+        let opened = Connection::open(&settings.host, settings.port);
+        opened
+            .map(drop)
+            .map_err(|_| Failure::unexpected_response("no greeting"))
+    })
+}
+
+/// Sleeps through the deadline in a phase, reads, and calls what fails an unexpected response.
+pub(crate) fn sleep_and_mumble(settings: &Settings) -> Result<(), Failure> {
+    let mut connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || {
+        thread::sleep(Duration::from_secs(60));
+        let read = connection.read_line_limited(1024);
+        read.map(drop)
+            .map_err(|_| Failure::unexpected_response("no greeting"))
+    })
 }
 
 /// Fails with an error type of that name.
@@ -39,7 +63,7 @@ pub(crate) fn noisy_message() -> Result<(), Failure> {
     bedcheck_sdk::warning(noise);
     bedcheck_sdk::measure("guest.noise", 1.0, noise, &[("noise", noise)])?;
     phase_of("first", noise, || {
-        Err(Failure::unexpected_response(format!(
+        Err(Failure::assertion_failed(format!(
             "\x1b]0;title\x07{noise}{}",
             "x".repeat(10_000)
         )))

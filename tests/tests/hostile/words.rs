@@ -22,7 +22,7 @@ fn no_output_has_characters_that_steer_hide_or_turn_around() {
                 "{format}: {finished:?}"
             );
         }
-        assert!(finished.mentions("unexpected_response"), "{format}: {finished:?}");
+        assert!(finished.mentions("assertion_failed"), "{format}: {finished:?}");
     }
 }
 

@@ -160,8 +160,8 @@ fn errors_that_are_called_something_else_are_found() {
     for (bug, fault, words) in [
         (
             "unexpected-for-all",
-            "net.read#1=deadline-exceeded",
-            "ended in `protocol.unexpected_response`, wanted `deadline_exceeded`",
+            "net.read#1=connection-closed",
+            "ended in `protocol.unexpected_response`, wanted `connection_closed`",
         ),
         (
             "unexpected-for-all",
