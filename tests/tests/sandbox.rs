@@ -74,6 +74,32 @@ fn a_panic_is_a_trap_with_its_message() {
 }
 
 #[test]
+fn a_panic_is_told_however_much_was_printed_before_and_what_is_not_kept_is_counted() {
+    let report = only("print-and-panic", "");
+    assert_error(&report, "plugin", "plugin_trap");
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    for words in ["panicked at", "the number of lines", "left: 1000"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let log = report["log"].as_array().cloned().unwrap_or_default();
+    // 1,000 lines to each stream, and the five of the panic: place, assertion, left, right, a hint.
+    let dropped = report["usage"]["log_lines_dropped"].as_u64().unwrap_or_default();
+    assert_eq!(log.len() as u64 + dropped, 2 * 1000 + 5, "{report:#}");
+    let cut = log
+        .iter()
+        .filter(|line| line["message"].as_str().is_some_and(|text| text.ends_with('…')));
+    assert_eq!(cut.count(), 2, "{report:#}");
+}
+
+#[test]
+fn a_guest_that_does_without_memory_and_panics_later_has_panicked() {
+    let report = only("refused-memory-and-panic", "");
+    assert_error(&report, "plugin", "plugin_trap");
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("there are 0 of 3"), "{message}");
+}
+
+#[test]
 fn the_stack_is_bounded() {
     assert_error(&only("recurse", ""), "plugin", "plugin_trap");
 }

@@ -17,7 +17,19 @@ pub struct MemoryMeter {
     now: u64,
     peak: u64,
     refused: bool,
+    tables_refused: bool,
     table_elements: usize,
+}
+
+/// What a guest asked for and was refused. Whether it could do without is not known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryRefusal {
+    /// Memory over its limit, which is so many bytes.
+    #[error("memory than its {0} bytes")]
+    Memory(u64),
+    /// Elements of tables over what all of them may have together.
+    #[error("elements of tables than the {MAX_TABLE_ELEMENTS} that a plugin may have")]
+    Tables,
 }
 
 impl MemoryMeter {
@@ -27,6 +39,7 @@ impl MemoryMeter {
             now: 0,
             peak: 0,
             refused: false,
+            tables_refused: false,
             table_elements: 0,
         }
     }
@@ -40,8 +53,11 @@ impl MemoryMeter {
         self.limit = self.limit.min(self.now);
     }
 
-    pub(super) fn refused(&self) -> bool {
-        self.refused
+    pub(super) fn refusal(&self) -> Option<MemoryRefusal> {
+        if self.refused {
+            return Some(MemoryRefusal::Memory(self.limit));
+        }
+        self.tables_refused.then_some(MemoryRefusal::Tables)
     }
 }
 
@@ -77,7 +93,7 @@ impl ResourceLimiter for MemoryMeter {
             .table_elements
             .saturating_add(desired.saturating_sub(current));
         if all > MAX_TABLE_ELEMENTS {
-            self.refused = true;
+            self.tables_refused = true;
             return Ok(false);
         }
         self.table_elements = all;
@@ -107,7 +123,10 @@ mod tests {
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(!meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_growing(60, 100, None).unwrap());
-        assert_eq!((meter.peak(), meter.refused()), (100, true));
+        assert_eq!(
+            (meter.peak(), meter.refusal()),
+            (100, Some(MemoryRefusal::Memory(100)))
+        );
     }
 
     #[test]
@@ -116,6 +135,6 @@ mod tests {
         assert!(meter.table_growing(0, MAX_TABLE_ELEMENTS - 1, None).unwrap());
         assert!(!meter.table_growing(0, 2, None).unwrap());
         assert!(meter.table_growing(1, 2, None).unwrap());
-        assert!(meter.refused());
+        assert_eq!(meter.refusal(), Some(MemoryRefusal::Tables));
     }
 }

@@ -33,6 +33,7 @@ pub use access::Access;
 pub use blame::Hit;
 pub use convert::Known;
 pub use linking::{Wasi, add_to_linker};
+pub use memory::MemoryRefusal;
 pub use names::{LookedUp, MAX_NAMES};
 
 use crate::budget::Limits;
@@ -42,6 +43,7 @@ use crate::outcome::{DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, 
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
+use stdio::Printed;
 
 /// How many calls a guest may go on making after it was told that it has no more: enough to report,
 /// and the end of one that never listens.
@@ -146,8 +148,8 @@ pub struct Remains {
     pub denials: Vec<DeniedCall>,
     /// What did not go by the script, where peers are scripted.
     pub complaints: Vec<String>,
-    /// Whether the guest was refused memory.
-    pub memory_refused: bool,
+    /// What the guest was refused of memory, if it was.
+    pub memory_refused: Option<MemoryRefusal>,
     /// The last the guest wrote to standard error: of a panic, its place and message.
     pub last_words: Option<String>,
     /// Strikes out the secrets of the run, in the forms in which they were sent.
@@ -233,8 +235,8 @@ impl RunState {
             faults: self.faults,
             denials: self.denials,
             complaints: self.complaints,
-            memory_refused: self.memory.refused(),
-            last_words: last_words(&self.wasi.stderr()),
+            memory_refused: self.memory.refusal(),
+            last_words: self.wasi.stderr().and_then(Printed::last_words),
             redactor: self.redactor,
         }
     }
@@ -245,7 +247,9 @@ impl RunState {
             (LogLevel::Info, self.wasi.stdout()),
             (LogLevel::Warning, self.wasi.stderr()),
         ];
-        for (level, lines) in printed {
+        for (level, printed) in printed {
+            let (lines, dropped) = printed.map(Printed::lines).unwrap_or_default();
+            self.usage.log_lines_dropped += dropped;
             for line in lines {
                 if self.log.len() >= reporting::MAX_LOG_LINES {
                     self.usage.log_lines_dropped += 1;
@@ -267,17 +271,6 @@ impl RunState {
     fn presentable<'t>(&self, text: impl Into<Cow<'t, str>>, maximum: usize) -> String {
         presentable(&self.redactor, text, maximum)
     }
-}
-
-/// The last two lines that are not the runtime's hints: Rust writes a panic's place and its message.
-fn last_words(lines: &[String]) -> Option<String> {
-    let said: Vec<&str> = lines
-        .iter()
-        .map(String::as_str)
-        .filter(|line| !line.starts_with("note: "))
-        .collect();
-    let last = &said[said.len().saturating_sub(2)..];
-    (!last.is_empty()).then(|| last.join(" "))
 }
 
 /// Text from a guest or a peer, fit to be shown: secrets struck out, control characters replaced,

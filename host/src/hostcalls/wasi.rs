@@ -38,7 +38,7 @@ pub(super) struct Context {
     made: Option<Box<Made>>,
 }
 
-/// Standard input is empty; the beginning of what a guest prints is kept.
+/// Standard input is empty; the beginning and the end of what a guest prints are kept.
 struct Made {
     wasi: WasiCtx,
     stdout: Printed,
@@ -54,20 +54,14 @@ impl Context {
         }
     }
 
-    /// The lines that the guest has written to standard output.
-    pub(super) fn stdout(&self) -> Vec<String> {
-        self.made
-            .as_ref()
-            .map(|made| made.stdout.lines())
-            .unwrap_or_default()
+    /// What the guest has written to standard output.
+    pub(super) fn stdout(&self) -> Option<&Printed> {
+        self.made.as_ref().map(|made| &made.stdout)
     }
 
     /// The same of standard error.
-    pub(super) fn stderr(&self) -> Vec<String> {
-        self.made
-            .as_ref()
-            .map(|made| made.stderr.lines())
-            .unwrap_or_default()
+    pub(super) fn stderr(&self) -> Option<&Printed> {
+        self.made.as_ref().map(|made| &made.stderr)
     }
 
     fn made(&mut self) -> &mut WasiCtx {

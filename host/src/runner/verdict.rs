@@ -4,7 +4,7 @@
 //! The host's record goes before the guest's word: a failed phase fails the attempt even if the guest
 //! says that all is well. Of what was recorded the first goes before the rest.
 
-use crate::hostcalls::{Access, Hit, Known, Remains};
+use crate::hostcalls::{Access, Hit, Known, MemoryRefusal, Remains};
 use crate::outcome::{DeadlineWhile, ErrorReport, ErrorType};
 use crate::sandbox::End;
 
@@ -51,23 +51,19 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
                 remains.spent.usage.host_calls - remains.spent.uncounted_calls
             ),
         ),
-        End::Trapped(_) if remains.memory_refused => fault(
+        End::OutOfMemory(MemoryRefusal::Memory(_)) => fault(
             ErrorType::MemoryLimit,
             format!(
                 "the plugin asked for more memory than `budget.memory` gives it; it had {} bytes",
                 remains.spent.usage.memory_bytes
             ),
         ),
-        End::Trapped(reason) => fault(ErrorType::PluginTrap, trap(reason, remains.last_words.as_deref())),
+        End::OutOfMemory(refusal) => fault(
+            ErrorType::MemoryLimit,
+            format!("the plugin asked for more {refusal}"),
+        ),
+        End::Trapped(reason) => fault(ErrorType::PluginTrap, format!("the plugin trapped: {reason}")),
         End::NotStarted(reason) => fault(ErrorType::Other, reason.clone()),
-    }
-}
-
-/// A trap in the engine's words and, as a panic has it, the guest's own.
-fn trap(reason: &str, last_words: Option<&str>) -> String {
-    match last_words {
-        Some(words) => format!("the plugin trapped: {reason}; it last said `{words}`"),
-        None => format!("the plugin trapped: {reason}"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::bindings::exports::bedcheck::plugin::check;
 use crate::budget::Limits;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::hostcalls::{Access, Circumstances, HostCallsExhausted, Remains, RunState};
+use crate::hostcalls::{Access, Circumstances, HostCallsExhausted, MemoryRefusal, Remains, RunState};
 use crate::tape::Tape;
 
 /// What one host call may copy between guest and host, in bytes.
@@ -44,7 +44,9 @@ pub enum End {
     OutOfFuel,
     /// It went on calling after it had used up its host calls.
     OutOfHostCalls,
-    /// It trapped.
+    /// It trapped because it was refused memory.
+    OutOfMemory(MemoryRefusal),
+    /// It trapped for another reason.
     Trapped(String),
     /// The sandbox could not be made.
     NotStarted(String),
@@ -115,6 +117,7 @@ pub fn run<'r>(
         }
         let mut remains = store.into_data().into_remains(matches!(end, End::Returned(_)));
         remains.spent.usage.fuel = used;
+        end = end.explained(&remains);
         tape.end(matches!(end, End::Stopped | End::Cancelled), used);
         if let Some(departure) = tape.departure() {
             end = End::NotStarted(departure);
@@ -138,20 +141,22 @@ pub(super) async fn describe(
         cancellation: CancellationToken::new(),
     };
     let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
-    let guest = pin!(async {
-        let instance = pre.instantiate_async(&mut store).await?;
-        instance.bedcheck_plugin_check().call_describe(&mut store).await
-    });
-    let call = turn.run(guest);
-    let end = tokio::select! {
-        biased;
-        described = call => match described {
-            Ok(description) => return Ok(description),
-            Err(error) => End::of_error(&error),
-        },
-        () = deadline.over(LAST_RESORT) => End::Stopped,
+    let end = {
+        let guest = pin!(async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            instance.bedcheck_plugin_check().call_describe(&mut store).await
+        });
+        tokio::select! {
+            biased;
+            described = turn.run(guest) => match described {
+                Ok(description) => return Ok(description),
+                Err(error) => End::of_error(&error),
+            },
+            () = deadline.over(LAST_RESORT) => End::Stopped,
+        }
     };
-    Err(match end {
+    Err(match end.explained(&store.into_data().into_remains(false)) {
+        End::OutOfMemory(refusal) => format!("`describe` asked for more {refusal}"),
         End::Trapped(reason) | End::NotStarted(reason) => format!("`describe` ended with a trap: {reason}"),
         End::OutOfFuel => "`describe` used up its fuel".into(),
         End::OutOfHostCalls => "`describe` made too many host calls".into(),
@@ -188,17 +193,19 @@ pub async fn try_out(sandbox: &Sandbox, plugin: &Plugin, limits: Limits) -> Resu
         cancellation: CancellationToken::new(),
     };
     let mut store = store(sandbox, state, limits.fuel, ends, turn.clone());
-    let guest = pin!(async { plugin.pre.instantiate_async(&mut store).await.map(drop) });
-    let call = turn.run(guest);
-    let end = tokio::select! {
-        biased;
-        instantiated = call => match instantiated {
-            Ok(()) => return Ok(()),
-            Err(error) => End::of_error(&error),
-        },
-        () = deadline.over(LAST_RESORT) => End::Stopped,
+    let end = {
+        let guest = pin!(async { plugin.pre.instantiate_async(&mut store).await.map(drop) });
+        tokio::select! {
+            biased;
+            instantiated = turn.run(guest) => match instantiated {
+                Ok(()) => return Ok(()),
+                Err(error) => End::of_error(&error),
+            },
+            () = deadline.over(LAST_RESORT) => End::Stopped,
+        }
     };
-    Err(match end {
+    Err(match end.explained(&store.into_data().into_remains(false)) {
+        End::OutOfMemory(refusal) => format!("its start asked for more {refusal}"),
         End::Trapped(reason) | End::NotStarted(reason) => format!("its start ended with a trap: {reason}"),
         End::OutOfFuel => "its start used up the check's fuel".into(),
         End::OutOfHostCalls => "its start made too many host calls".into(),
@@ -251,7 +258,38 @@ impl End {
             Some(Trap::OutOfFuel) => Self::OutOfFuel,
             Some(Trap::Interrupt) => Self::Stopped,
             Some(trap) => Self::Trapped(trap.to_string()),
-            None => Self::Trapped(error.root_cause().to_string()),
+            None => Self::Trapped(in_our_words(error.root_cause().to_string())),
         }
     }
+
+    /// A trap with what the guest said of it, and with what it was refused. Only its words tell a guest that could not
+    /// do without the memory from one that could and trapped later.
+    fn explained(self, remains: &Remains) -> Self {
+        let Self::Trapped(reason) = self else { return self };
+        let said = remains.last_words.as_deref();
+        match remains.memory_refused {
+            Some(refusal) if said.is_none_or(is_about_memory) => Self::OutOfMemory(refusal),
+            _ => Self::Trapped(match said {
+                Some(said) => format!("{reason}; it last said `{said}`"),
+                None => reason,
+            }),
+        }
+    }
+}
+
+/// Whether a guest's last words are those of an allocation that failed, in whatever language.
+fn is_about_memory(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["memory", "alloc"].iter().any(|word| words.contains(word))
+}
+
+/// The engine knows the limit on what is copied as a kind of fuel, which its message mixes up with a run's.
+fn in_our_words(reason: String) -> String {
+    if !reason.contains("fuel allocated for hostcalls") {
+        return reason;
+    }
+    format!(
+        "it handed more than {} MiB to the host in one call, which is the most; write larger data in pieces",
+        MAX_COPY >> 20
+    )
 }

@@ -87,15 +87,20 @@ impl Description {
 }
 
 fn identity(name: String, version: String, sha256: String) -> Result<PluginIdentity, String> {
+    not_too_long("name", &name)?;
     if !is_plugin_name(&name) {
         return Err(format!(
             "the name {} is not made of lower case letters, digits and hyphens, starting with a letter",
             quoted(&name)
         ));
     }
+    not_too_long("version", &version)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
-    if version.is_empty() || version.len() > MAX_NAME || !version.chars().all(allowed) {
-        return Err(format!("{} is not a version", quoted(&version)));
+    if version.is_empty() || !version.chars().all(allowed) {
+        return Err(format!(
+            "the version {} is not made of letters, digits, `.`, `-` and `+`",
+            quoted(&version)
+        ));
     }
     Ok(PluginIdentity {
         name,
@@ -108,6 +113,7 @@ fn phases(said: Vec<String>) -> Result<Arc<[String]>, String> {
     at_most(said.len(), MAX_DECLARED, "declares", "phases")?;
     let mut seen = BTreeSet::new();
     for phase in &said {
+        not_too_long("phase", phase)?;
         if !is_name(phase) {
             return Err(format!(
                 "the phase {} is not made of lower case letters, digits and hyphens",
@@ -149,7 +155,8 @@ fn capabilities(said: &[String]) -> Result<BTreeSet<Capability>, String> {
 
 fn target(said: check::Target) -> Result<Target, String> {
     let key = |key: String| {
-        if key.is_empty() || key.len() > MAX_NAME || printable(&key) != key {
+        not_too_long("key", &key)?;
+        if key.is_empty() || printable(&key) != key {
             return Err(format!("{} is not a key of the settings", quoted(&key)));
         }
         Ok(key)
@@ -171,6 +178,17 @@ fn target(said: check::Target) -> Result<Target, String> {
         check::Target::Url(name) => Target::Url(key(name)?),
         check::Target::None => Target::None,
     })
+}
+
+fn not_too_long(what: &str, text: &str) -> Result<(), String> {
+    if text.len() > MAX_NAME {
+        return Err(format!(
+            "the {what} {} has {} bytes, and at most {MAX_NAME} are allowed",
+            quoted(text),
+            text.len()
+        ));
+    }
+    Ok(())
 }
 
 fn at_most(number: usize, most: usize, verb: &str, what: &str) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use super::compiled::MAX_CODE;
 use super::compiler::{MAX_COMPILING, MAX_MEMORY, MAX_PROCESSOR_TIME};
+use super::recognition::CONTRACT;
 use crate::text::told;
 
 /// The largest component that is loaded: twice what an interpreter compiled to one takes.
@@ -58,6 +59,12 @@ pub enum LoadError {
     /// It is made for another major version of the contract.
     #[error("it is made for `{0}`, and this bedcheck provides version 1 of the contract")]
     OtherVersion(String),
+    /// It is made for a newer version of the contract, and uses something of it.
+    #[error(
+        "it is made for `{0}` and uses what is new in it, and this bedcheck provides version {CONTRACT} of the \
+         contract"
+    )]
+    NewerContract(String),
     /// It does not export the contract's interface.
     #[error("it does not export `bedcheck:plugin/check@1`, so it is no check plugin")]
     NoCheck,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::code::{self, Ready};
 use super::description::DESCRIBE_LIMITS;
 use super::load_error::{MAX_MESSAGE, invalid};
-use super::recognition::{imports, recognise};
+use super::recognition::{imports, newer, recognise};
 use super::{Description, LoadError, Sandbox, attempt, said};
 use crate::bindings::PluginPre;
 use crate::bindings::exports::bedcheck::plugin::check;
@@ -159,7 +159,10 @@ async fn ask(sandbox: &Sandbox, code: &mut Ready, sha256: String) -> Result<Aske
     let pre = sandbox
         .link(&code.component, &imports)
         .and_then(PluginPre::new)
-        .map_err(|error| invalid(&error))?;
+        .map_err(|error| match newer(&imports) {
+            Some(import) => LoadError::NewerContract(told(import, MAX_MESSAGE)),
+            None => invalid(&error),
+        })?;
     let (said, note) = match code.said.take() {
         Some(said) => (said, Vec::new()),
         None => {

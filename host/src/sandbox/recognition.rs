@@ -6,6 +6,8 @@ use wasmtime::{Engine, Precompiled};
 use super::load_error::{LoadError, MAX_MESSAGE, MAX_SIZE};
 use crate::text::told;
 
+/// The version of the contract that there is here.
+pub(super) const CONTRACT: &str = "1.2.0";
 const MAGIC: &[u8] = b"\0asm";
 /// The header of a core module (version 1, layer 0) after the magic number.
 const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
@@ -55,6 +57,18 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Stri
     }
 }
 
+/// The first of the interfaces that is of a newer version of the contract than there is here.
+pub(super) fn newer(imports: &[String]) -> Option<&str> {
+    let minor = |version: &str| version.split('.').nth(1)?.parse::<u64>().ok();
+    let is_newer = |import: &&str| {
+        let version = import
+            .split_once('@')
+            .filter(|(name, _)| name.starts_with("bedcheck:plugin/"));
+        version.is_some_and(|(_, version)| minor(version) > minor(CONTRACT))
+    };
+    imports.iter().map(String::as_str).find(is_newer)
+}
+
 fn is_wasi(interface: &str) -> bool {
     [
         "wasi:io/",
@@ -66,4 +80,27 @@ fn is_wasi(interface: &str) -> bool {
     ]
     .iter()
     .any(|package| interface.starts_with(package))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_is_the_one_in_its_files() {
+        let world = include_str!("../../../wit/world.wit");
+        assert!(world.contains(&format!("package bedcheck:plugin@{CONTRACT};")));
+    }
+
+    #[test]
+    fn what_is_newer_is_found() {
+        let imports = [
+            "wasi:io/poll@0.2.9",
+            "bedcheck:plugin/net@1.2.7",
+            "bedcheck:plugin/log@1.10.0",
+        ];
+        let imports = imports.map(String::from);
+        assert_eq!(newer(&imports), Some("bedcheck:plugin/log@1.10.0"));
+        assert_eq!(newer(&imports[..2]), None);
+    }
 }

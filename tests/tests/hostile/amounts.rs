@@ -53,6 +53,8 @@ fn a_list_of_64_mebibytes_is_not_taken() {
         &settings,
     );
     assert_error(&report, "plugin", "plugin_trap");
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("more than 4 MiB"), "{message}");
     assert_eq!(report["usage"]["bytes_written"], 0);
 }
 

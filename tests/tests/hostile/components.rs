@@ -200,6 +200,8 @@ fn tables_are_bounded_together() {
                    unreachable";
     let component = Component::new().core("(table 1 funcref)").run(growing);
     assert_error(&component, "memory_limit");
+    let finished = program(&component).finish();
+    assert!(finished.mentions("elements of tables"), "{finished:?}");
 }
 
 #[test]

@@ -23,12 +23,78 @@ fn a_description_has_bounds() {
         ),
         (Component::new().name("x".repeat(1 << 20)), "the name `xxx"),
         (
+            Component::new().name("x".repeat(65)),
+            "has 65 bytes, and at most 64 are allowed",
+        ),
+        (
             Component::new().name([0xff, 0xfe]),
             "`describe` ended with a trap",
         ),
     ] {
         let said = refused(&component);
         assert!(said.contains(sentence), "{said}");
+    }
+}
+
+#[test]
+fn why_there_is_no_description_is_told() {
+    let growing = "(loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) unreachable";
+    let said = refused(&Component::new().describe(growing));
+    assert!(
+        said.contains("`describe` asked for more memory than its 67108864 bytes"),
+        "{said}"
+    );
+    let said = refused(&panicking(
+        "thread 'main' panicked at lib.rs:1:1:\\0ano words for it\\0a",
+    ));
+    assert!(said.contains("panicked at lib.rs:1:1: no words for it"), "{said}");
+}
+
+/// A component whose `describe` writes this to standard error and traps.
+fn panicking(message: &str) -> Component {
+    let imports = format!(
+        r#"(import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
+        (alias export $errors "error" (type $error))
+        (import "wasi:io/streams@0.2.0" (instance $streams
+            (export "output-stream" (type $stream (sub resource)))
+            (alias outer 1 $error (type $error'))
+            (export "error" (type $error (eq $error')))
+            (type $stream-error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
+            (export "stream-error" (type $stream-error (eq $stream-error')))
+            (export "[method]output-stream.blocking-write-and-flush" (func
+                (param "self" (borrow $stream)) (param "contents" (list u8))
+                (result (result (error $stream-error)))))))
+        (alias export $streams "output-stream" (type $stream))
+        (import "wasi:cli/stderr@0.2.0" (instance $stderr
+            (alias outer 1 $stream (type $stream'))
+            (export "output-stream" (type $stream (eq $stream')))
+            (export "get-stderr" (func (result (own $stream))))))
+        (core module $memory (memory (export "memory") 1) (data (i32.const 0) "{message}"))
+        (core instance $memory (instantiate $memory))
+        (core func $get (canon lower (func $stderr "get-stderr")))
+        (core func $write (canon lower
+            (func $streams "[method]output-stream.blocking-write-and-flush")
+            (memory (core memory $memory "memory"))))"#
+    );
+    let length = message.replace("\\0a", "\n").len();
+    Component::new()
+        .imports(
+            &imports,
+            r#"(export "get" (func $get)) (export "write" (func $write))"#,
+            r#"(import "host" "get" (func $get (result i32)))
+               (import "host" "write" (func $write (param i32 i32 i32 i32)))"#,
+        )
+        .describe(&format!(
+            "(call $write (call $get) (i32.const 0) (i32.const {length}) (i32.const 1024)) unreachable"
+        ))
+}
+
+#[test]
+fn a_plugin_for_a_newer_contract_is_refused_with_both_versions() {
+    let newer = r#"(import "bedcheck:plugin/budget@1.77.0" (instance (export "of-tomorrow" (func))))"#;
+    let said = refused(&Component::new().imports(newer, "", ""));
+    for words in ["`bedcheck:plugin/budget@1.77.0`", "provides version 1.2.0"] {
+        assert!(said.contains(words), "{said}");
     }
 }
 
