@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bedcheck_tests::certificates::Certificates;
-use bedcheck_tests::program::faulty_plugin;
+use bedcheck_tests::component::Component;
+use bedcheck_tests::program::{faulty_plugin, guest_plugin};
 use bedcheck_tests::script::{Script, Transcript};
 use bedcheck_tests::{Finished, Program};
 use serde_json::Value;
@@ -344,6 +345,44 @@ fn a_secret_that_was_written_off_the_script_is_not_told() {
         !shown.mentions("hunter2") && !shown.mentions("h1bnRlcjJodW50ZXIy"),
         "{shown:#?}"
     );
+}
+
+#[test]
+fn a_plugin_that_waits_for_ever_after_the_deadline_is_to_blame_itself() {
+    let finished = test("guest.wasm", "settings.toml")
+        .file(
+            "guest.wasm",
+            fs::read(guest_plugin()).expect("the guest is built"),
+        )
+        .file(
+            "settings.toml",
+            "behaviour = \"sleep-for-ever\"\nhost = \"a.test\"\nport = 1\n",
+        )
+        .file(
+            "server.toml",
+            "[[connection]]\nport = 1\nsteps = [{ hang_up = true }]\n",
+        )
+        .argument("--server=server.toml")
+        .argument("--format=json")
+        .finish();
+    let report = finished.report();
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let judged = (&report["outcome"], &report["blame"], &report["error"]["type"]);
+    let wanted = (&"error".into(), &"plugin".into(), &"deadline_exceeded".into());
+    assert_eq!(judged, wanted, "{report:#}");
+}
+
+#[test]
+fn a_plugin_that_asks_the_host_for_nothing_is_told_to_have_nothing_to_try() {
+    let finished = test("odd.wasm", "settings.json")
+        .file("odd.wasm", Component::new().build())
+        .file("settings.json", "{}")
+        .file("server.toml", "")
+        .argument("--server=server.toml")
+        .finish();
+    assert_eq!(finished.code, Some(64), "{finished:#?}");
+    assert!(finished.stderr.contains("found no host call"), "{finished:#?}");
+    assert!(!finished.stderr.contains("--fault"), "{finished:#?}");
 }
 
 #[test]

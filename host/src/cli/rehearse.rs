@@ -47,9 +47,15 @@ pub(super) async fn test(arguments: TestArguments) -> ExitCode {
     };
     let cases = sweep(&subject, &good, &wanted).await;
     if cases.is_empty() {
-        return refuse(
-            "--fault: found no failure that can happen in this run, see the matrix without `--fault`",
-        );
+        return refuse(match wanted.is_empty() {
+            true => {
+                "plugin test: found no host call in the run at which anything can fail, wanted a run that uses \
+                 the network: look at it with `--once`"
+            }
+            false => {
+                "--fault: found no failure that can happen in this run, see the matrix without `--fault`"
+            }
+        });
     }
     let wrong = cases.iter().filter(|case| !case.problems.is_empty()).count();
     match arguments.format {

@@ -51,6 +51,12 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
                 remains.spent.usage.host_calls - remains.spent.uncounted_calls
             ),
         ),
+        // When time goes by, it is stopped.
+        End::TooLong(_) if remains.hit.is_some() => Some(stopped(remains)),
+        End::TooLong(reason) => fault(
+            ErrorType::HostCallLimit,
+            format!("the plugin goes on without end: {reason}"),
+        ),
         End::OutOfMemory(MemoryRefusal::Memory(_)) => fault(
             ErrorType::MemoryLimit,
             format!(

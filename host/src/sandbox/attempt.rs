@@ -44,6 +44,8 @@ pub enum End {
     OutOfFuel,
     /// It went on calling after it had used up its host calls.
     OutOfHostCalls,
+    /// It did more in virtual time than a tape has room for.
+    TooLong(String),
     /// It trapped because it was refused memory.
     OutOfMemory(MemoryRefusal),
     /// It trapped for another reason.
@@ -120,7 +122,11 @@ pub fn run<'r>(
         end = end.explained(&remains);
         tape.end(matches!(end, End::Stopped | End::Cancelled), used);
         if let Some(departure) = tape.departure() {
-            end = End::NotStarted(departure);
+            // Who records a run that takes place sets it a limit that it has not; a rehearsal has no other end.
+            end = match deadline.clock() {
+                Clock::Virtual(_) if !tape.is_playing() => End::TooLong(departure),
+                _ => End::NotStarted(departure),
+            };
         }
         Finished { end, remains }
     }
@@ -160,7 +166,7 @@ pub(super) async fn describe(
         End::Trapped(reason) | End::NotStarted(reason) => format!("`describe` ended with a trap: {reason}"),
         End::OutOfFuel => "`describe` used up its fuel".into(),
         End::OutOfHostCalls => "`describe` made too many host calls".into(),
-        End::Stopped | End::Cancelled | End::Returned(_) => {
+        End::Stopped | End::Cancelled | End::TooLong(_) | End::Returned(_) => {
             format!("`describe` did not end within {} s", limits.deadline.as_secs())
         }
     })
@@ -209,7 +215,7 @@ pub async fn try_out(sandbox: &Sandbox, plugin: &Plugin, limits: Limits) -> Resu
         End::Trapped(reason) | End::NotStarted(reason) => format!("its start ended with a trap: {reason}"),
         End::OutOfFuel => "its start used up the check's fuel".into(),
         End::OutOfHostCalls => "its start made too many host calls".into(),
-        End::Stopped | End::Cancelled | End::Returned(_) => {
+        End::Stopped | End::Cancelled | End::TooLong(_) | End::Returned(_) => {
             "its start did not end within the check's deadline".into()
         }
     })
