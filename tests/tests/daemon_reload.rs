@@ -254,3 +254,39 @@ fn the_state_of_a_check_stays_until_the_check_changes() {
     });
     assert_eq!(anew[..3], ["unknown", "unknown", "failing"]);
 }
+
+/// How many slots there are before, and how many after.
+const SLOTS: (usize, usize) = (4, 3);
+
+#[test]
+fn fewer_slots_hold_for_runs_that_went_on_when_there_were_more() {
+    let silent = Target::start(Health::Silent);
+    let port = silent.port();
+    let checks: String = (0..SLOTS.0)
+        .map(|number| check(&format!("c{number}"), port, "").replace("\"2s\"", "\"1h\""))
+        .collect();
+    let module =
+        format!("[[module]]\nname = \"http\"\nplugin = \"http\"\ntargets = [\"127.0.0.1:{port}\"]\n");
+    let with = |slots| {
+        format!(
+            "{LISTEN}serve.drain = \"0s\"\nrunner = {{ concurrency = {slots}, per_target = 99 }}\n{checks}{module}"
+        )
+    };
+    let mut daemon = Daemon::with(&with(SLOTS.0)).start();
+    daemon.wait_until("all slots are taken", |_| {
+        (silent.asked() >= SLOTS.0 as u64).then_some(())
+    });
+    daemon.configure(&with(SLOTS.1));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    let path = format!("/probe?module=http&target=http://127.0.0.1:{port}/");
+    let probe = || daemon.request("GET", &path, "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n", "");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let probes: Vec<_> = (0..SLOTS.1).map(|_| scope.spawn(probe)).collect();
+        let answers = probes
+            .into_iter()
+            .map(|probe| probe.join().expect("it does not panic"));
+        answers.map(|answer| answer.expect("an answer").status).collect()
+    });
+    assert_eq!(statuses, [503; SLOTS.1], "no slot is free");
+    assert_eq!(silent.asked(), SLOTS.0 as u64);
+}

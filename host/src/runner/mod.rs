@@ -20,6 +20,7 @@ mod prepare;
 mod rehearsed;
 mod retry_budgets;
 mod shown;
+mod slots;
 mod verdict;
 
 use std::sync::Arc;
@@ -28,7 +29,6 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use again::Switching;
@@ -39,6 +39,7 @@ pub use prepare::{DefaultGrant, Orphan, Preparation, Prepared};
 pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
 
+use self::slots::Slots;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Hit, Remains, Spent, presentable};
 use crate::outcome::{
@@ -56,7 +57,7 @@ const MAX_MESSAGE: usize = 1024;
 /// Runs checks, so many at once and no more.
 pub struct Runner {
     sandbox: Arc<Sandbox>,
-    slots: Semaphore,
+    slots: Slots,
     loaded: Instant,
 }
 
@@ -81,9 +82,14 @@ impl Runner {
     pub fn new(sandbox: Arc<Sandbox>, slots: usize) -> Self {
         Self {
             sandbox,
-            slots: Semaphore::new(slots),
+            slots: Slots::new(slots),
             loaded: Instant::now(),
         }
+    }
+
+    /// So many slots from now on, for which the sandbox has room. Runs that go on do so to their end.
+    pub fn set_slots(&self, slots: usize) {
+        self.slots.set(slots);
     }
 
     /// Runs a check once, retries included, and reports. Waits for a free slot first; the budget is
@@ -110,6 +116,20 @@ impl Runner {
         self.run_from(prepared, due, Tape::none(), cancellation).await.0
     }
 
+    /// Runs a check at once or not at all: `None` when no slot is free, or somebody waits for one.
+    pub async fn run_on_spare_slot(
+        &self,
+        prepared: &Prepared,
+        cancellation: &CancellationToken,
+    ) -> Option<Report> {
+        let _slot = self.slots.take_spare()?;
+        let course = Course {
+            cancellation: cancellation.clone(),
+            ..Course::live(Duration::ZERO, Tape::none())
+        };
+        Some(self.take(prepared, &course).await.0)
+    }
+
     async fn run_from(
         &self,
         prepared: &Prepared,
@@ -119,8 +139,7 @@ impl Runner {
     ) -> (Report, Course) {
         let _slot = tokio::select! {
             biased;
-            // The semaphore is never closed; were it, running at once would be the better failure.
-            slot = self.slots.acquire() => slot.ok(),
+            slot = self.slots.take() => Some(slot),
             () = cancellation.cancelled() => None,
         };
         let course = Course {
@@ -150,10 +169,7 @@ impl Runner {
         grace: Duration,
     ) -> Option<Report> {
         let end = asked + deadline;
-        let _slot = tokio::time::timeout_at(end, self.slots.acquire())
-            .await
-            .ok()?
-            .ok();
+        let _slot = tokio::time::timeout_at(end, self.slots.take()).await.ok()?;
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;

@@ -213,12 +213,10 @@ fn facts(check: &Check, prepared: &Prepared, last: Option<&Served>) -> Arc<Check
     }
 }
 
-/// Where the checks run: as before, as long as it is the same sandbox with the same number of slots.
+/// Where the checks run: as before, as long as it is the same sandbox, whose room the runs of both share. How many
+/// there can be at once is set when the generation takes over.
 fn runner(preparation: &Preparation, before: Option<&Generation>) -> Arc<Runner> {
-    let same = |before: &&Generation| {
-        Arc::ptr_eq(&before.preparation.sandbox, &preparation.sandbox)
-            && before.config().concurrency == preparation.config.concurrency
-    };
+    let same = |before: &&Generation| Arc::ptr_eq(&before.preparation.sandbox, &preparation.sandbox);
     match before.filter(same) {
         Some(before) => Arc::clone(&before.runner),
         None => Arc::new(Runner::new(

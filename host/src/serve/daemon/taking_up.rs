@@ -75,6 +75,7 @@ impl Daemon {
         self.publisher.took_up(takeover);
         self.publisher.plugins(generation, self.changes.plugins());
         self.scheduler.set_limits(generation.limits());
+        generation.runner.set_slots(generation.limits().concurrency);
         self.scheduler.take_up(&takeover.plan, self.now());
         for (target, plugin) in takeover.plan.circuits_gone() {
             self.publisher.breaker_gone(target, plugin);
