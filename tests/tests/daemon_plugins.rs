@@ -327,6 +327,60 @@ fn what_runs_beside_a_plugin_is_shown() {
     });
 }
 
+/// A plugin that sleeps for ever.
+fn sleeping() -> Vec<u8> {
+    let imports = r#"
+        (import "wasi:io/poll@0.2.0" (instance $poll
+            (export "pollable" (type $pollable (sub resource)))
+            (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+        (alias export $poll "pollable" (type $pollable))
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+            (alias outer 1 $pollable (type $inner))
+            (export "pollable" (type $shared (eq $inner)))
+            (export "subscribe-duration" (func (param "when" u64) (result (own $shared))))))
+        (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+        (core func $block (canon lower (func $poll "[method]pollable.block")))"#;
+    let arguments = r#"(export "subscribe" (func $subscribe)) (export "block" (func $block))"#;
+    let core_imports = r#"
+        (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+        (import "host" "block" (func $block (param i32)))"#;
+    let sleep = "(call $block (call $subscribe (i64.const 0x7fff_ffff_ffff_ffff)))";
+    Component::new()
+        .imports(imports, arguments, core_imports)
+        .run(sleep)
+        .build()
+}
+
+#[test]
+fn a_new_version_that_hangs_leaves_the_checks_their_slots() {
+    let more = CONFIGURATION.replace("\"5s\"", "\"1h\"");
+    let check = more.split_once("[[check]]").map_or("", |(_, check)| check);
+    let others: String = (0..3)
+        .map(|number| {
+            format!(
+                "[[check]]{}",
+                check.replace("name = \"odd\"", &format!("name = \"odd-{number}\""))
+            )
+        })
+        .collect();
+    let head = "plugins.shadow = \"1h\"\nrunner.concurrency = 2\nserve.drain = \"0s\"\n";
+    let mut daemon = Daemon::with(&format!("{head}{more}{others}"))
+        .file("plugins/odd.wasm", component("the first"))
+        .start();
+    daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/odd.wasm"), &sleeping());
+    daemon.wait_until("it runs beside", |daemon| {
+        is_logged(daemon, "runs beside").then_some(())
+    });
+    let passes = |daemon: &Daemon, check: &str| daemon.check(check)["runs"]["pass"].as_u64().unwrap_or(0);
+    for name in ["odd", "odd-0", "odd-1", "odd-2"] {
+        let before = passes(&daemon, name);
+        daemon.wait_until("the version in use goes on", |daemon| {
+            (passes(daemon, name) >= before + 10).then_some(())
+        });
+    }
+}
+
 /// How many locals a function has, and how many times its paths meet again. What each local is may differ at each
 /// meeting, and a compiler that keeps that has more than its memory to remember.
 const LOCALS: usize = 24_000;

@@ -30,6 +30,8 @@ pub struct Scheduler {
     slots: Slots,
     /// By name, of checks that are gone or have changed as well: a check has one run at a time at any rate.
     running: HashMap<Arc<str>, Running>,
+    /// The targets of runs beside those of checks, by the names of the checks.
+    beside: HashMap<Arc<str>, TargetKey>,
     circuits: Circuits,
     chance: StdRng,
     now: Duration,
@@ -61,6 +63,7 @@ impl Scheduler {
             agenda: BTreeSet::new(),
             slots: Slots::new(limits),
             running: HashMap::new(),
+            beside: HashMap::new(),
             circuits: Circuits::default(),
             chance: StdRng::seed_from_u64(seed),
             now: Duration::ZERO,
@@ -258,6 +261,23 @@ impl Scheduler {
             .record(&running.circuit?, &name, verdict, now, chance)
     }
 
+    /// Whether a run that counts nowhere may begin at a target beside those of this check: one at a time, and only
+    /// where a slot is to spare, which it has then. Its end is to be told, or the slot is never free again.
+    pub fn start_beside(&mut self, name: &Arc<str>, target: &TargetKey) -> bool {
+        let may_start = !self.beside.contains_key(name) && self.slots.take_spare(target);
+        if may_start {
+            self.beside.insert(Arc::clone(name), target.clone());
+        }
+        may_start
+    }
+
+    /// The run beside those of this check is over. Its slot is free: tick after this.
+    pub fn finished_beside(&mut self, name: &str) {
+        if let Some(target) = self.beside.remove(name) {
+            self.slots.give_back_spare(&target);
+        }
+    }
+
     /// All breakers, by target and plugin.
     pub fn breakers(&self) -> impl Iterator<Item = BreakerView> {
         self.circuits.views()
@@ -280,7 +300,7 @@ impl Scheduler {
         })
     }
 
-    /// How many runs go on.
+    /// How many runs go on, those beside others included.
     pub fn running(&self) -> usize {
         self.slots.taken()
     }

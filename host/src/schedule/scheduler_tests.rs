@@ -362,3 +362,24 @@ fn the_end_of_a_run_that_was_never_started_is_left_out() {
     assert_eq!(scheduler.finished("unknown", &refused(), seconds(1)), None);
     assert_eq!(scheduler.running(), 0);
 }
+
+#[test]
+fn a_run_beside_a_check_is_the_only_one_and_holds_a_slot_until_it_ends() {
+    let limits = Limits {
+        concurrency: 2,
+        per_target: 2,
+    };
+    let mut scheduler = scheduler(limits, vec![check("a", EVERY), check("b", EVERY)]);
+    let (a, b, target) = ("a".into(), "b".into(), TargetKey::of_check("elsewhere"));
+    assert!(scheduler.start_beside(&a, &target));
+    assert!(!scheduler.start_beside(&a, &target), "one of a check at a time");
+    assert!(!scheduler.start_beside(&b, &target), "half of the slots");
+    let (_, decisions) = next(&mut scheduler);
+    assert_eq!(started(&decisions).len(), 1);
+    let (now, decisions) = next(&mut scheduler);
+    assert_eq!((started(&decisions).len(), scheduler.waiting()), (0, 1));
+    scheduler.finished_beside("a");
+    assert_eq!(started(&scheduler.tick(now)).len(), 1);
+    scheduler.finished_beside("a");
+    assert_eq!(scheduler.running(), 2, "an end that is told twice frees one slot");
+}

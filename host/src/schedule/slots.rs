@@ -3,6 +3,9 @@
 //! Waiting runs start in the order of their due times. A target that is busy holds up its own runs and no others:
 //! of each target that has room, only its first waiting run stands in the common queue. So nobody ever looks
 //! through the runs that cannot start.
+//!
+//! Runs beside others get what is to spare: a slot that nobody waits for, and never more than a share of all, so that
+//! however long they take most slots are there for the runs that count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,6 +14,9 @@ use std::time::Duration;
 use super::Limits;
 use crate::policy::TargetKey;
 
+/// Of so many slots runs beside others may take one; one in any case.
+const PER_SPARE: usize = 2;
+
 /// A run that waits: when it was due, and the name of its check.
 pub(super) type Ticket = (Duration, Arc<str>);
 
@@ -18,6 +24,8 @@ pub(super) type Ticket = (Duration, Arc<str>);
 pub(super) struct Slots {
     limits: Limits,
     taken: usize,
+    /// How many of those are taken by runs beside others.
+    spared: usize,
     waiting: usize,
     /// Those with runs that go on or wait.
     targets: HashMap<TargetKey, Target>,
@@ -28,6 +36,7 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Target {
     taken: usize,
+    spared: usize,
     waiting: BTreeSet<Ticket>,
 }
 
@@ -43,6 +52,7 @@ impl Slots {
         Self {
             limits,
             taken: 0,
+            spared: 0,
             waiting: 0,
             targets: HashMap::new(),
             first_ones: BTreeMap::new(),
@@ -103,6 +113,27 @@ impl Slots {
         self.change(key, |target| target.taken -= 1);
     }
 
+    /// A run beside another takes a slot, if one is to spare; whether it did.
+    pub(super) fn take_spare(&mut self, key: &TargetKey) -> bool {
+        let at_target = self.targets.get(key).map(|target| (target.taken, target.spared));
+        let is_spare = is_spare(self.taken, self.spared, self.limits.concurrency)
+            && at_target.is_none_or(|(taken, spared)| is_spare(taken, spared, self.limits.per_target))
+            && self.next().is_none();
+        if is_spare {
+            self.take(key);
+            self.spared += 1;
+            self.change(key, |target| target.spared += 1);
+        }
+        is_spare
+    }
+
+    /// A run beside another gives its slot back.
+    pub(super) fn give_back_spare(&mut self, key: &TargetKey) {
+        self.spared -= 1;
+        self.change(key, |target| target.spared -= 1);
+        self.give_back(key);
+    }
+
     /// Changes a target, and the common queue with it.
     fn change(&mut self, key: &TargetKey, change: impl FnOnce(&mut Target)) {
         if !self.targets.contains_key(key) {
@@ -122,6 +153,11 @@ impl Slots {
             self.targets.remove(key);
         }
     }
+}
+
+/// Whether of so many slots, with so many taken, and of those so many by runs beside others, one is to spare.
+fn is_spare(taken: usize, spared: usize, slots: usize) -> bool {
+    taken < slots && spared < (slots / PER_SPARE).max(1)
 }
 
 #[cfg(test)]
@@ -180,6 +216,46 @@ mod tests {
         }
         assert_eq!(order, ["b", "e", "i"]);
         assert!(slots.targets.is_empty() && slots.first_ones.is_empty());
+    }
+
+    #[test]
+    fn runs_beside_others_get_a_share_of_what_nobody_waits_for() {
+        let mut slots = slots(5, 3);
+        let (a, b) = (target("a"), target("b"));
+        assert_eq!(
+            [&a, &a, &b, &b].map(|key| slots.take_spare(key)),
+            [true, false, true, false]
+        );
+        for (due, name) in [(1, "1"), (2, "2"), (3, "3")] {
+            slots.wait(&target("c"), ticket(due, name));
+        }
+        slots.give_back_spare(&a);
+        assert!(!slots.take_spare(&a), "whoever waits and could start goes first");
+        while start(&mut slots).is_some() {}
+        assert_eq!((slots.taken(), slots.waiting()), (4, 0));
+        slots.wait(&target("c"), ticket(4, "4"));
+        assert_eq!(start(&mut slots), None, "its target is busy");
+        assert!(slots.take_spare(&a), "so that this one keeps nobody waiting");
+        for key in [&a, &b] {
+            slots.give_back_spare(key);
+        }
+        for _ in 0..3 {
+            slots.give_back(&target("c"));
+        }
+        assert_eq!(start(&mut slots).as_deref(), Some("4"));
+        assert_eq!((slots.taken(), slots.targets.len()), (1, 1));
+    }
+
+    #[test]
+    fn of_a_single_slot_a_run_beside_others_gets_one_and_no_more_than_there_is() {
+        let mut slots = slots(1, 1);
+        assert!(slots.take_spare(&target("a")));
+        assert!(!slots.take_spare(&target("b")));
+        slots.wait(&target("b"), ticket(1, "b"));
+        assert_eq!(start(&mut slots), None);
+        slots.give_back_spare(&target("a"));
+        assert_eq!(start(&mut slots).as_deref(), Some("b"));
+        assert!(!slots.take_spare(&target("a")));
     }
 
     #[test]

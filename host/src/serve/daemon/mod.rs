@@ -1,7 +1,8 @@
-//! The daemon's loop: what is due is begun and what has ended is told (`runs`), what has been prepared is taken up
-//! (`taking_up`). When a run is due is decided in `schedule`, what becomes of its report in `publisher`, how changes are
+//! The daemon's loop: what is due is begun and what has ended is told (`runs`; `beside` those of new versions of
+//! plugins), what has been prepared is taken up (`taking_up`). When a run is due is decided in `schedule`, what becomes of its report in `publisher`, how changes are
 //! prepared in `changes`.
 
+mod beside;
 mod runs;
 mod taking_up;
 
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
+use self::beside::RunsBeside;
 use self::runs::UnderWay;
 use super::changes::{Changes, Wish};
 use super::generation::Generation;
@@ -39,8 +41,7 @@ pub(super) struct Daemon {
     runs: JoinSet<Report>,
     /// Whose each run is.
     under_way: HashMap<Id, UnderWay>,
-    /// Runs of new versions of plugins, each with the report of the version in use.
-    beside: JoinSet<(Report, Report)>,
+    beside: RunsBeside,
     wishes: mpsc::Receiver<Wish>,
     stage: watch::Receiver<Stage>,
     cancellation: CancellationToken,
@@ -65,7 +66,7 @@ impl Daemon {
             held_up: HeldUp::default(),
             runs: JoinSet::new(),
             under_way: HashMap::new(),
-            beside: JoinSet::new(),
+            beside: RunsBeside::default(),
             wishes,
             stage,
             cancellation: CancellationToken::new(),
@@ -104,7 +105,7 @@ impl Daemon {
                 Some(ended) = self.runs.join_next_with_id() => {
                     self.timed("telling how a run ended", |daemon| daemon.ended(ended));
                 }
-                Some(Ok((old, new))) = self.beside.join_next() => self.changes.compared(&old, &new),
+                Some(ended) = self.beside.tasks.join_next_with_id() => self.ended_beside(ended),
                 Some(wish) = self.wishes.recv() => self.changes.wish(wish),
                 made = self.changes.made() => self.timed("taking up a change", |daemon| daemon.made(made)),
                 _ = self.stage.changed() => {}

@@ -10,20 +10,19 @@ use tracing::Instrument;
 use super::{Daemon, change};
 use crate::open::{self, Kind};
 use crate::outcome::{CircuitChange, Report, RunReference};
-use crate::policy::breaker::{State, Verdict};
+use crate::policy::breaker::Verdict;
 use crate::policy::state::CheckState;
-use crate::runner::{self, CancellationToken, Orphan, Prepared, Runner};
+use crate::runner::{CancellationToken, Orphan, Prepared, Runner};
 use crate::schedule::SkipReason;
 use crate::serve::generation::Runs;
 use crate::serve::heartbeat::RunMark;
-use crate::serve::stage::Stage;
 use crate::serve::{incidents, logs};
 
 /// A run under way.
 pub(super) struct UnderWay {
-    name: Arc<str>,
-    prepared: Arc<Prepared>,
-    runner: Arc<Runner>,
+    pub(super) name: Arc<str>,
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) runner: Arc<Runner>,
     mark: Option<RunMark>,
     /// How the breaker changed for it to begin.
     circuit: Vec<CircuitChange>,
@@ -125,35 +124,6 @@ impl Daemon {
             (None, None) => {}
         }
         self.publisher.runs(self.runs.len(), self.scheduler.waiting());
-    }
-
-    /// Runs the new version of a plugin once, after the one in use, if one is being watched and the target is not
-    /// left alone.
-    fn run_beside(&mut self, under_way: &UnderWay, report: &Report) {
-        let Some(new) = self.changes.shadow_of(&under_way.name) else {
-            return;
-        };
-        let breaker = self
-            .scheduler
-            .breaker(&new.target, &under_way.prepared.access.plugin);
-        if *self.stage.borrow() != Stage::Serving
-            || breaker.is_some_and(|breaker| breaker.state != State::Closed)
-        {
-            return;
-        }
-        let (runner, old) = (Arc::clone(&under_way.runner), report.clone());
-        let cancellation = self.cancellation.clone();
-        self.beside.spawn(async move {
-            let mut report = runner.run_due(&new, Instant::now(), &cancellation).await;
-            runner::mark(&mut report);
-            tracing::debug!(
-                check = report.check,
-                outcome = report.outcome.as_str(),
-                "check `{}` ran with the new version of its plugin beside the one in use",
-                report.check
-            );
-            (old, report)
-        });
     }
 }
 
