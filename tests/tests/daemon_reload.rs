@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use bedcheck_tests::daemon::Daemon;
+use bedcheck_tests::hook::Hook;
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
 
@@ -253,6 +254,54 @@ fn the_state_of_a_check_stays_until_the_check_changes() {
             .then(|| states[anew..].to_vec())
     });
     assert_eq!(anew[..3], ["unknown", "unknown", "failing"]);
+}
+
+#[test]
+fn a_check_that_has_changed_has_no_state_before_it_runs() {
+    let target = Target::start(Health::Up);
+    let one = check("one", target.port(), "");
+    let mut daemon = Daemon::with(&format!("{LISTEN}{one}")).start();
+    daemon.wait_until("it passes", |daemon| {
+        (daemon.check("one")["state"] == "passing").then_some(())
+    });
+    daemon.configure(&format!("{LISTEN}{}", one.replace("100ms", "7d")));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    assert_eq!(daemon.check("one")["state"], "unknown");
+    let unknown = ["synthetic_check_state=\"unknown\""];
+    assert_eq!(daemon.metric("synthetic_check_state{", &unknown), Some(1.0));
+}
+
+#[test]
+fn a_run_of_a_check_as_it_was_says_nothing_of_what_it_is_now() {
+    let (silent, up, hook) = (
+        Target::start(Health::Silent),
+        Target::start(Health::Up),
+        Hook::start(),
+    );
+    let beating = |target: &Target, path: &str| {
+        check(
+            "moved",
+            target.port(),
+            &format!("heartbeat.url = \"{}\"", hook.url(path)),
+        )
+    };
+    let mut daemon = Daemon::with(&format!("{LISTEN}{}", beating(&silent, "/old"))).start();
+    daemon.wait_until("a run is under way", |_| (silent.asked() >= 1).then_some(()));
+    let now = beating(&up, "/new").replace("100ms", "7d");
+    daemon.configure(&format!("{LISTEN}{now}"));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    daemon.wait_until("the run under way ends", |daemon| {
+        let check = daemon.check("moved");
+        (check["running_since"].is_null() && check["last"]["outcome"] == "fail").then_some(())
+    });
+    assert_eq!(daemon.check("moved")["state"], "unknown");
+    let last = daemon.wait_until("it is logged", |daemon| daemon.run_lines("moved").pop());
+    assert_eq!(last["state"], "unknown", "{last:#}");
+    let sent = daemon.wait_until("its heartbeat ends", |_| {
+        let paths: Vec<_> = hook.sent().into_iter().map(|sent| sent.path).collect();
+        paths.last()?.ends_with("/fail").then_some(paths)
+    });
+    assert!(sent.iter().all(|path| path.starts_with("/old/")), "{sent:?}");
 }
 
 /// How many slots there are before, and how many after.

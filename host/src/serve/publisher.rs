@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::board::{Board, BreakerFacts, PluginFacts, Refusal, RefusedFileFacts, ShadowFacts};
 use super::generation::{Generation, Served};
-use super::heartbeat::{Keeper, RunMark};
+use super::heartbeat::{Heartbeat, Keeper, RunMark};
 use super::http::Endpoints;
 use super::incidents::Incidents;
 use super::logs::{self, Logs};
@@ -81,13 +81,12 @@ impl Publisher {
         self.began
     }
 
-    /// A run begins; its mark is for its end.
-    pub(super) fn started(&self, name: &str, served: &Served) -> Option<RunMark> {
+    /// A run begins. Where its end is to be told, and its mark there.
+    pub(super) fn started(&self, name: &str, served: &Served) -> Option<(Heartbeat, RunMark)> {
         self.outlets.board.started(name);
-        served
-            .heartbeat
-            .as_ref()
-            .map(super::heartbeat::Heartbeat::started)
+        let heartbeat = served.heartbeat.clone()?;
+        let mark = heartbeat.started();
+        Some((heartbeat, mark))
     }
 
     /// When a check is due next.
@@ -95,17 +94,16 @@ impl Publisher {
         self.outlets.board.due(name, (self.began + at).into_std());
     }
 
-    /// A run is over. Its check if it is served still, the state since, what that was before if it has changed, and
-    /// the mark of the run.
+    /// A run is over. The state of its check since, what that was before if the run has changed it, and what
+    /// [`Self::started`] gave.
     pub(super) fn finished(
         &self,
         report: Report,
-        served: Option<&Served>,
         state: CheckState,
         change: Option<StateTransition>,
-        mark: Option<RunMark>,
+        heartbeat: Option<(Heartbeat, RunMark)>,
     ) {
-        if let (Some(heartbeat), Some(mark)) = (served.and_then(|served| served.heartbeat.as_ref()), mark) {
+        if let Some((heartbeat, mark)) = heartbeat {
             heartbeat.finished(mark, &report);
         }
         self.outlets
@@ -265,6 +263,13 @@ impl Publisher {
         self.outlets
             .board
             .change_checks(&takeover.gone, &takeover.different);
+        for facts in &takeover.begun_anew {
+            let state = CheckState::Unknown.as_str();
+            self.outlets.board.begun_anew(&facts.name, state);
+            self.outlets
+                .meters
+                .check_state(&facts.name, &facts.plugin.name, state);
+        }
         self.outlets.meters.most_runs(generation.config().concurrency);
         self.outlets.probes.set(
             Arc::clone(&generation.runner),

@@ -18,6 +18,8 @@ pub(super) struct Takeover {
     pub(super) gone: Vec<Arc<str>>,
     /// What is shown of the checks that are new or other than before.
     pub(super) different: Vec<Arc<CheckFacts>>,
+    /// What is shown of the checks that begin with a new state.
+    pub(super) begun_anew: Vec<Arc<CheckFacts>>,
     pub(super) switching: Switching,
 }
 
@@ -35,10 +37,15 @@ impl Takeover {
             let last = before.and_then(|before| before.checks.get(*name));
             last.is_none_or(|last| !Arc::ptr_eq(&last.facts, &served.facts))
         });
+        let begun_anew = generation.checks.iter().filter(|(name, served)| {
+            let last = before.and_then(|before| before.checks.get(*name));
+            last.is_some_and(|last| last.fingerprint != served.fingerprint)
+        });
         Self {
             plan,
             gone,
             different: different.map(|(_, served)| Arc::clone(&served.facts)).collect(),
+            begun_anew: begun_anew.map(|(_, served)| Arc::clone(&served.facts)).collect(),
             switching: before.map_or_else(Switching::default, |before| {
                 generation.preparation.switching(&before.preparation)
             }),

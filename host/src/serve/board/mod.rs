@@ -112,6 +112,14 @@ impl Board {
         }
     }
 
+    /// A check is another one from now on, in this state: that of before says nothing of it.
+    pub fn begun_anew(&self, check: &str, state: &'static str) {
+        self.with(check, |entry| {
+            entry.state = state;
+            entry.state_since = None;
+        });
+    }
+
     /// Says when a check's next run is due.
     pub fn due(&self, check: &str, at: Instant) {
         self.with(check, |entry| entry.next_due = Some(at));

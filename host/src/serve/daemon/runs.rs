@@ -15,7 +15,7 @@ use crate::policy::state::CheckState;
 use crate::runner::{CancellationToken, Orphan, Prepared, Runner};
 use crate::schedule::SkipReason;
 use crate::serve::generation::Runs;
-use crate::serve::heartbeat::RunMark;
+use crate::serve::heartbeat::{Heartbeat, RunMark};
 use crate::serve::{incidents, logs};
 
 /// A run under way.
@@ -23,7 +23,10 @@ pub(super) struct UnderWay {
     pub(super) name: Arc<str>,
     pub(super) prepared: Arc<Prepared>,
     pub(super) runner: Arc<Runner>,
-    mark: Option<RunMark>,
+    /// Of the check as it was when the run began.
+    fingerprint: u64,
+    /// Where its end is told, whatever becomes of the check meanwhile, and its mark there.
+    heartbeat: Option<(Heartbeat, RunMark)>,
     /// How the breaker changed for it to begin.
     circuit: Vec<CircuitChange>,
     /// The run that opened the breaker, where this one probes the target.
@@ -42,7 +45,8 @@ impl Daemon {
         let Some(served) = self.generation.checks.get(name) else {
             return;
         };
-        let mark = self.publisher.started(name, served);
+        let heartbeat = self.publisher.started(name, served);
+        let fingerprint = served.fingerprint;
         let runner = Arc::clone(&self.generation.runner);
         let prepared = Arc::clone(served.runs.prepared());
         let due = self.began + due;
@@ -63,7 +67,8 @@ impl Daemon {
             name: Arc::clone(name),
             prepared,
             runner,
-            mark,
+            fingerprint,
+            heartbeat,
             circuit,
             opened_by,
         };
@@ -110,12 +115,17 @@ impl Daemon {
             .map(|transition| change(transition, report.duration));
         report.circuit.extend(at_end);
         report.relations.opened_by = under_way.opened_by;
-        self.run_beside(&under_way, &report);
-        let served = self.generation.checks.get(name);
-        let change = served.and_then(|served| self.states.record(&under_way.name, served, &mut report, now));
+        let generation = Arc::clone(&self.generation);
+        let served = generation.checks.get(name);
+        // A check that has changed since is another one, of which this run says nothing.
+        let same = served.filter(|served| served.fingerprint == under_way.fingerprint);
+        if same.is_some() {
+            self.run_beside(&under_way, &report);
+        }
+        let change = same.and_then(|served| self.states.record(&under_way.name, served, &mut report, now));
         let state = served.map_or(CheckState::Unknown, |served| self.states.of(name, served));
         self.publisher
-            .finished(report, served, state, change, under_way.mark);
+            .finished(report, state, change, under_way.heartbeat.take());
         let target = &under_way.prepared.target;
         let view = self.scheduler.breaker(target, &under_way.prepared.access.plugin);
         match (transition, view) {
