@@ -120,6 +120,15 @@ impl Disk {
         }
     }
 
+    /// Closes the segment that is being written if it is old, and removes what is too old, though nothing is written.
+    pub(super) fn age(&mut self, now: SystemTime, shared: &Shared) {
+        let next = self.written.next();
+        if let Some(Err(error)) = self.store.as_mut().map(|store| store.age(next, now)) {
+            return self.fail(&error);
+        }
+        self.remove_excess(0, now, shared);
+    }
+
     /// Removes what is too much or too old, and counts for each signal what it lacks by that.
     pub(super) fn remove_excess(&mut self, to_come: u64, now: SystemTime, shared: &Shared) {
         while let Some(store) = &mut self.store

@@ -300,6 +300,59 @@ async fn what_is_too_old_is_removed_when_the_journal_is_opened() {
 }
 
 #[tokio::test]
+async fn what_gets_too_old_is_removed_though_nothing_is_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let brief = Settings {
+        max_age: Duration::from_millis(160),
+        ..settings(dir.path())
+    };
+    let (journal, _) = open(brief.clone());
+    append(&journal, 3).await;
+    let emptied = async {
+        while segments::list(dir.path()).unwrap() != [Sequence(4)] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, emptied).await.unwrap();
+    assert_eq!(on_disk(dir.path()), (vec![], 0));
+    journal.close(BOUND).await.unwrap();
+    drop(journal);
+    let (journal, opened) = open(brief);
+    assert_eq!(opened.last, Sequence(3), "the numbers go on");
+    assert_eq!(journal.append(samples::pass()), Sequence(4));
+    journal.close(BOUND).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_makes_no_segment_younger() {
+    let dir = tempfile::tempdir().unwrap();
+    let brief = Settings {
+        max_age: Duration::from_millis(160),
+        ..settings(dir.path())
+    };
+    let (journal, _) = open(brief.clone());
+    append(&journal, 1).await;
+    journal.close(BOUND).await.unwrap();
+    drop(journal);
+    let file = std::fs::File::options()
+        .append(true)
+        .open(&segments_of(dir.path())[0])
+        .unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(3600))
+        .unwrap();
+    if file.metadata().and_then(|found| found.created()).is_err() {
+        return;
+    }
+    let (_journal, _) = open(brief);
+    let closed = async {
+        while segments_of(dir.path()).len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, closed).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_burst_is_written_whole_and_a_reader_that_is_behind_memory_gets_all_of_it() {
     const BURST: u64 = 10_000;
     let dir = tempfile::tempdir().unwrap();

@@ -130,9 +130,11 @@ impl Store {
                 opened.set_len(scan.whole).map_err(at(&file))?;
                 newest.age.bytes = scan.whole;
             }
+            // Not every file system knows it.
+            let begun = opened.metadata().and_then(|found| found.created());
             store.current = Some(Current {
+                begun: begun.unwrap_or(newest.age.newest),
                 file: opened,
-                begun: newest.age.newest,
             });
         }
         Ok((store, scan))
@@ -147,12 +149,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let to_come = lines.len() as u64;
-        if let (Some(current), Some(segment)) = (&self.current, self.segments.last())
-            && retention::is_full(&self.settings, current.begun, segment.age.bytes, to_come, now)
-        {
-            self.sync()?;
-            self.current = None;
-        }
+        self.close_if_full(to_come, now)?;
         let mut current = match self.current.take() {
             Some(current) => current,
             None => self.begin(first, now)?,
@@ -161,6 +158,9 @@ impl Store {
         let Some(segment) = self.segments.last_mut() else {
             return Err(at(&file())(io::ErrorKind::NotFound.into()));
         };
+        if segment.age.bytes == 0 {
+            current.begun = now;
+        }
         let written = current.file.write_all(lines);
         if let Err(error) = written {
             // What was written of it is cut off; if that fails as well, it is cut off when the folder is opened again.
@@ -173,6 +173,30 @@ impl Store {
         };
         self.is_synced = false;
         self.current = Some(current);
+        Ok(())
+    }
+
+    /// Closes the segment that is being written if it has no room for so much more, or is old.
+    fn close_if_full(&mut self, to_come: u64, now: SystemTime) -> Result<(), StoreError> {
+        if let (Some(current), Some(segment)) = (&self.current, self.segments.last())
+            && retention::is_full(&self.settings, current.begun, segment.age.bytes, to_come, now)
+        {
+            self.sync()?;
+            self.current = None;
+        }
+        Ok(())
+    }
+
+    /// Closes the segment that is being written if it is old, so that it can be removed though nothing is appended.
+    /// The one after it is begun at once: its name says which report is next when nothing else does any more.
+    pub(super) fn age(&mut self, next: Sequence, now: SystemTime) -> Result<(), StoreError> {
+        if self.current.is_none() {
+            return Ok(());
+        }
+        self.close_if_full(0, now)?;
+        if self.current.is_none() {
+            self.current = Some(self.begin(next, now)?);
+        }
         Ok(())
     }
 

@@ -128,7 +128,7 @@ impl Writer {
     fn look(&mut self) {
         if let Some(disk) = &mut self.disk {
             disk.verify_presence(&self.shared);
-            disk.remove_excess(0, SystemTime::now(), &self.shared);
+            disk.age(SystemTime::now(), &self.shared);
         }
     }
 
