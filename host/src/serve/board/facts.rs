@@ -32,7 +32,7 @@ pub struct BreakerFacts {
     pub failures: u32,
     /// When a run may probe the target; none while it is closed.
     pub retry_at: Option<Instant>,
-    /// The checks that share it.
+    /// The checks that share it, in the order of their names.
     pub checks: Arc<[Arc<str>]>,
 }
 

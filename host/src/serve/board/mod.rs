@@ -267,9 +267,8 @@ impl Board {
 
     fn snapshot(&self, entry: &Entry) -> CheckSnapshot {
         let facts = Arc::clone(&entry.facts);
-        let circuit = (facts.target.clone(), facts.plugin.name.clone());
         CheckSnapshot {
-            breaker: lock(&self.breakers).get(&circuit).map(|breaker| breaker.state),
+            breaker: self.breaker_of(&facts),
             facts,
             next_due: entry.next_due,
             running_since: entry.running_since,
@@ -280,6 +279,15 @@ impl Board {
             last: entry.last.clone(),
             report: entry.reports.front().map(|(report, _)| Arc::clone(report)),
         }
+    }
+
+    /// The state of a check's breaker; none of one that has none, though others of its target share one.
+    fn breaker_of(&self, check: &CheckFacts) -> Option<&'static str> {
+        let circuit = (check.target.clone(), check.plugin.name.clone());
+        let breakers = lock(&self.breakers);
+        let breaker = breakers.get(&circuit)?;
+        let place = breaker.checks.binary_search_by(|name| (**name).cmp(&check.name));
+        place.is_ok().then_some(breaker.state)
     }
 
     fn share(&self, checks: usize) -> usize {

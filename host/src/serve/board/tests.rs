@@ -114,6 +114,27 @@ fn a_check_keeps_its_past_and_a_removed_one_leaves_nothing() {
 }
 
 #[test]
+fn a_breaker_is_shown_only_at_the_checks_that_share_it() {
+    let board = Board::new(Keep::default());
+    let target = "both.example.org:443";
+    let facts = ["bold", "careful"].map(|name| CheckFacts {
+        target: target.into(),
+        ..check(name)
+    });
+    board.change_checks(&[], &facts.map(Arc::new));
+    board.breaker(BreakerFacts {
+        target: target.into(),
+        plugin: "http".into(),
+        state: "open",
+        failures: 5,
+        retry_at: None,
+        checks: Arc::from(["careful".into()]),
+    });
+    let shown = ["bold", "careful"].map(|name| board.check(name).unwrap().breaker);
+    assert_eq!(shown, [None, Some("open")]);
+}
+
+#[test]
 fn checks_come_in_pages_in_the_order_of_their_names() {
     let board = board(Keep::default(), &["c", "a", "b"]);
     let names = |after: Option<&str>, limit| {
