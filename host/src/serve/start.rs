@@ -28,7 +28,7 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
 use super::watching::{self, ConfiguredHeartbeats};
-use crate::config::Config;
+use crate::config::{Config, Http};
 use crate::connection::read_system_roots;
 use crate::journal::Journal;
 use crate::outcome::Report;
@@ -121,6 +121,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let journal = keeping::open(kept, &meters).await?;
     let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
+    let listener = match &config.http {
+        Some(http) => Some(listener(http).await?),
+        None => None,
+    };
+    // From here on nothing keeps it from beginning: what is watched may not end before the daemon does.
     let incidents = incidents(&meters);
     let supervisor = supervisor(&incidents, &notifier, &outbound, &logs, &meters)?;
     keeping::watch(&journal, &supervisor);
@@ -134,9 +139,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let (stop_http, http_stops) = watch::channel(None);
     let probes = Arc::new(probes(&generation, &journal));
     let mut endpoints = None;
-    if let Some(http) = &config.http {
-        let listener = Listener::bind(http, Bounds::default()).await;
-        let listener = Arc::new(listener.map_err(|error| error.to_string())?);
+    if let (Some(http), Some(listener)) = (&config.http, listener) {
         let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), None);
         served.show_journal(journal.clone());
         endpoints = Some(served.clone());
@@ -198,6 +201,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         settings,
     };
     Ok(Begun { parts, wishes })
+}
+
+async fn listener(http: &Http) -> Result<Arc<Listener>, String> {
+    let bound = Listener::bind(http, Bounds::default()).await;
+    bound.map(Arc::new).map_err(|error| error.to_string())
 }
 
 impl Begun {
