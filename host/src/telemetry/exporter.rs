@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::delivery::{self, Delivery, Render, Stop, Way};
+use super::delivery::{self, Delivering, Delivery, Render, Stop, Way};
 use super::environment::Signal;
 use super::meters::Meters;
 use super::otlp::{Client, StartError};
@@ -114,10 +114,13 @@ impl Exporter {
             let of_checks = || Meters::of_checks(resource, settings.histograms);
             let metrics = meters.cloned().unwrap_or_else(of_checks);
             exporter.metrics = Some(metrics.clone());
-            let way = exporter.way(Signal::Metrics, destination)?;
-            let source = requests::metrics(metrics);
-            let delivery = delivery::deliver_metrics(way, source, settings.metric_interval, stopped);
-            exporter.deliveries().push(runtime.spawn(delivery));
+            let (source, interval) = (requests::metrics(metrics), settings.metric_interval);
+            let stop = stopped.clone();
+            let deliver = move |way| -> Delivering {
+                let delivery = delivery::deliver_metrics(way, Arc::clone(&source), interval, stop.clone());
+                Box::pin(delivery)
+            };
+            exporter.deliver(Signal::Metrics, destination, deliver, stopped, runtime)?;
         }
         Ok(exporter)
     }
@@ -131,16 +134,32 @@ impl Exporter {
         runtime: &Handle,
     ) -> Result<(), StartError> {
         let is_kept = self.journal.status().dir.is_some();
-        let feed = self.journal.feed(signal.name());
-        let delivery = Delivery::new(self.way(signal, destination)?, feed, render, is_kept);
-        self.deliveries()
-            .push(runtime.spawn(delivery.run(stopped.clone())));
-        Ok(())
+        let (journal, stop) = (self.journal.clone(), stopped.clone());
+        let deliver = move |way| -> Delivering {
+            let feed = journal.feed(signal.name());
+            let delivery = Delivery::new(way, feed, Arc::clone(&render), is_kept);
+            Box::pin(delivery.run(stop.clone()))
+        };
+        self.deliver(signal, destination, deliver, stopped.clone(), runtime)
     }
 
-    fn way(&self, signal: Signal, destination: &Destination) -> Result<Way, StartError> {
-        let statistics = Arc::clone(&self.statistics);
-        Ok(Way::new(signal, Client::new(destination)?, statistics))
+    fn deliver(
+        &self,
+        signal: Signal,
+        destination: &Destination,
+        deliver: impl Fn(Way) -> Delivering + Send + 'static,
+        stopped: Stop,
+        runtime: &Handle,
+    ) -> Result<(), StartError> {
+        let (destination, statistics) = (destination.clone(), Arc::clone(&self.statistics));
+        let make = move || -> Result<Delivering, StartError> {
+            let client = Client::new(&destination)?;
+            Ok(deliver(Way::new(signal, client, Arc::clone(&statistics))))
+        };
+        let first = make()?;
+        let delivery = delivery::lasting(signal, first, make, stopped);
+        self.deliveries().push(runtime.spawn(delivery));
+        Ok(())
     }
 
     /// Takes a report in, as far as it does not come by [`Meters`] and journal. Never waits.

@@ -4,6 +4,7 @@
 
 mod again;
 mod backoff;
+mod lasting;
 mod losses;
 mod making;
 mod metrics;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use again::{AgainError, Sent, export_again};
+pub(super) use lasting::{Delivering, lasting};
 pub(super) use making::Render;
 pub(super) use metrics::{Source, deliver_metrics};
 pub(super) use reports::Delivery;
