@@ -105,7 +105,11 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
                 value
             };
             match http_url::parse(endpoint) {
-                Ok(url) if url.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+                Ok(url)
+                    if url
+                        .authority()
+                        .is_some_and(|authority| authority.as_str().contains('@')) =>
+                {
                     value.refuse("wanted a URL without user and password; a header can carry them")
                 }
                 Ok(_) => Some(endpoint.to_owned()),

@@ -66,8 +66,11 @@ impl ResourceLimiter for MemoryMeter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_beyond(maximum, desired, self.limit) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current) as u64;
         if self.now.saturating_add(more) > self.limit {
             self.refused = true;
@@ -87,8 +90,11 @@ impl ResourceLimiter for MemoryMeter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_beyond(maximum, desired, MAX_TABLE_ELEMENTS as u64) {
+            return Ok(false);
+        }
         let all = self
             .table_elements
             .saturating_add(desired.saturating_sub(current));
@@ -113,6 +119,12 @@ impl ResourceLimiter for MemoryMeter {
     }
 }
 
+/// Whether the guest has bounded itself to less than we do: such a growth fails without us, and is neither counted nor
+/// refused. A maximum may be the engine's too, which is none of the guest's and not under ours.
+fn is_beyond(maximum: Option<usize>, desired: usize, limit: u64) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum && (maximum as u64) < limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,11 +142,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_guest_denies_itself_is_neither_counted_nor_refused() {
+        let mut meter = MemoryMeter::new(100);
+        assert!(meter.memory_growing(0, 60, Some(70)).unwrap());
+        assert!(!meter.memory_growing(60, 80, Some(70)).unwrap());
+        assert!(!meter.table_growing(0, 2, Some(1)).unwrap());
+        assert_eq!(
+            (meter.peak(), meter.table_elements, meter.refusal()),
+            (60, 0, None)
+        );
+        assert!(meter.memory_growing(60, 70, Some(70)).unwrap());
+        assert_eq!((meter.now, meter.peak()), (70, 70));
+    }
+
+    #[test]
     fn all_tables_together_are_limited() {
         let mut meter = MemoryMeter::new(100);
         assert!(meter.table_growing(0, MAX_TABLE_ELEMENTS - 1, None).unwrap());
         assert!(!meter.table_growing(0, 2, None).unwrap());
         assert!(meter.table_growing(1, 2, None).unwrap());
+        assert_eq!(meter.refusal(), Some(MemoryRefusal::Tables));
+        // The engine's maximum is as large as ours.
+        let mut meter = MemoryMeter::new(100);
+        let grown = meter.table_growing(0, MAX_TABLE_ELEMENTS + 1, Some(MAX_TABLE_ELEMENTS));
+        assert!(!grown.unwrap());
         assert_eq!(meter.refusal(), Some(MemoryRefusal::Tables));
     }
 }
