@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::beside::{self, Checkpoint};
-use super::record;
+use super::part::Part;
 use super::shared::Shared;
 use super::state::{DiskFacts, Incoming};
 use super::store::{Store, StoreError};
@@ -25,6 +25,8 @@ pub(super) struct Disk {
     trouble: Option<Trouble>,
     /// The newest report that is written, and all before it that could be.
     written: Sequence,
+    /// The newest report of which something may have been left when writing failed.
+    left: Sequence,
     /// How far the signals are, as far as that is not kept yet.
     cursors: BTreeMap<&'static str, Sequence>,
     facts: DiskFacts,
@@ -52,6 +54,7 @@ impl Disk {
             store: None,
             trouble: None,
             written,
+            left: Sequence::NONE,
             cursors: BTreeMap::new(),
             facts: DiskFacts::default(),
             synced: Instant::now(),
@@ -85,38 +88,47 @@ impl Disk {
         facts
     }
 
-    /// Writes reports; those that cannot be put into words are left out and counted.
+    /// Writes reports, part by part, as many as there is room for; those that cannot be put into words are left out and
+    /// counted.
     pub(super) fn write(&mut self, reports: &[Incoming], shared: &Shared) {
-        let (Some(first), Some(last)) = (reports.first(), reports.last()) else {
-            return;
-        };
-        if self.store.is_none() {
-            return;
-        }
-        let mut lines = Vec::new();
-        for Incoming { sequence, report, .. } in reports {
-            if let Err(error) = record::encode(&mut lines, *sequence, report) {
-                shared.lock().lost += 1;
-                let check = &report.check;
-                tracing::error!(
-                    check,
-                    "a report of the check `{check}` cannot be written to the journal: {error}"
-                );
-            }
-        }
-        let now = SystemTime::now();
-        self.remove_excess(lines.len() as u64, now, shared);
-        let Some(store) = &mut self.store else { return };
-        match store.append(first.sequence, &lines, now) {
-            Ok(()) => {
-                if self.trouble.take().is_some() {
-                    tracing::info!("the journal in `{}` is written to again", self.dir.display());
+        let (mut waiting, mut at_most) = (reports, Part::at_most(&self.settings));
+        while !waiting.is_empty() {
+            let part = Part::of(waiting, at_most);
+            let now = SystemTime::now();
+            self.remove_excess(part.lines.len() as u64, now, shared);
+            let Some(store) = &mut self.store else { return };
+            // Reports between fell out of memory. A new segment is named after the first one of the part.
+            self.written = self.written.max(Sequence(part.first.0.saturating_sub(1)));
+            match store.append(part.first, &part.lines, now) {
+                Ok(()) => {
+                    waiting = &waiting[part.reports..];
+                    self.wrote(&part, shared);
                 }
-                self.written = last.sequence;
-                self.facts.records += reports.len() as u64;
-                self.facts.bytes_written += lines.len() as u64;
+                Err(failed) if failed.is_full && part.reports > 1 => at_most = part.lines.len() / 2,
+                Err(failed) => {
+                    if !failed.is_cut_off {
+                        self.left = part.last;
+                    }
+                    return self.fail(&failed.error);
+                }
             }
-            Err(error) => self.fail(&error),
+        }
+        // With less than all that there was, the disk is still full.
+        if !reports.is_empty() && self.trouble.take().is_some() {
+            tracing::info!("the journal in `{}` is written to again", self.dir.display());
+        }
+    }
+
+    fn wrote(&mut self, part: &Part, shared: &Shared) {
+        self.written = part.last;
+        self.facts.records += part.reports as u64;
+        self.facts.bytes_written += part.lines.len() as u64;
+        for (check, error) in &part.unwritable {
+            shared.lock().lost += 1;
+            tracing::error!(
+                check,
+                "a report of the check `{check}` cannot be written to the journal: {error}"
+            );
         }
     }
 
@@ -215,17 +227,19 @@ impl Disk {
     }
 
     /// Opens the folder anew if it is time to, or if it `must` be tried; whether it was.
-    pub(super) fn recover(&mut self, last: Sequence, must: bool) -> bool {
+    pub(super) fn recover(&mut self, must: bool) -> bool {
         let is_time = |trouble: &Trouble| must || Instant::now() >= trouble.retry_at;
         if self.store.is_some() || !self.trouble.as_ref().is_some_and(is_time) {
             return false;
         }
         match Store::open(&self.dir, &self.settings) {
-            Ok((_, scan)) if scan.last > last => {
+            // All that is newer than what was written here would be taken for written.
+            Ok((_, scan)) if scan.last > self.written.max(self.left) => {
                 let sentence = format!(
-                    "`{}` has reports from elsewhere, up to {}, and here the newest is {last}",
+                    "`{}` has reports from elsewhere, up to {}, and the newest that was written here is {}",
                     self.dir.display(),
-                    scan.last
+                    scan.last,
+                    self.written
                 );
                 self.trouble_with(sentence);
             }
@@ -233,6 +247,7 @@ impl Disk {
             Ok((store, scan)) => {
                 self.store = Some(store);
                 self.written = self.written.max(scan.last);
+                self.left = Sequence::NONE;
             }
             Err(error) => self.fail(&error),
         }

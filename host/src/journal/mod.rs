@@ -16,6 +16,7 @@ mod fuzz;
 #[cfg(test)]
 mod memory_tests;
 mod observer;
+mod part;
 mod reader;
 mod record;
 mod replay;
@@ -26,6 +27,8 @@ mod selection;
 mod sequence;
 mod settings;
 mod shared;
+#[cfg(test)]
+mod small_disk;
 mod state;
 mod status;
 mod store;

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use super::reader::{Next, Reader};
 use super::retention::{self, Age};
+#[cfg(test)]
+use super::small_disk::write_all;
 use super::{Sequence, Settings, segments};
 
 /// Only the user that runs bedcheck reads the journal: reports have addresses and messages of peers.
@@ -52,6 +54,31 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Why lines were not written.
+#[derive(Debug)]
+pub(super) struct NotWritten {
+    pub(super) error: StoreError,
+    /// Whether less may have room.
+    pub(super) is_full: bool,
+    /// Whether nothing of them is left in the folder.
+    pub(super) is_cut_off: bool,
+}
+
+impl From<StoreError> for NotWritten {
+    fn from(error: StoreError) -> Self {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        let is_full = match &error {
+            StoreError::Io { source, .. } => [StorageFull, QuotaExceeded].contains(&source.kind()),
+            StoreError::Locked(_) => false,
+        };
+        Self {
+            error,
+            is_full,
+            is_cut_off: true,
+        }
+    }
 }
 
 /// What stands in a folder.
@@ -147,7 +174,7 @@ impl Store {
         first: Sequence,
         lines: &[u8],
         now: SystemTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), NotWritten> {
         let to_come = lines.len() as u64;
         self.close_if_full(to_come, now)?;
         let mut current = match self.current.take() {
@@ -156,16 +183,21 @@ impl Store {
         };
         let file = || segments::path(&self.dir, first);
         let Some(segment) = self.segments.last_mut() else {
-            return Err(at(&file())(io::ErrorKind::NotFound.into()));
+            return Err(at(&file())(io::ErrorKind::NotFound.into()).into());
         };
         if segment.age.bytes == 0 {
             current.begun = now;
         }
-        let written = current.file.write_all(lines);
-        if let Err(error) = written {
-            // What was written of it is cut off; if that fails as well, it is cut off when the folder is opened again.
-            let _ = current.file.set_len(segment.age.bytes);
-            return Err(at(&segments::path(&self.dir, segment.first))(error));
+        if let Err(error) = write_all(&self.dir, &mut current.file, lines) {
+            // What was written of it is cut off; if that fails as well, what is no whole line is cut off when the folder
+            // is opened again.
+            let is_cut_off = current.file.set_len(segment.age.bytes).is_ok();
+            self.current = Some(current).filter(|_| is_cut_off);
+            let error = at(&segments::path(&self.dir, segment.first))(error);
+            return Err(NotWritten {
+                is_cut_off,
+                ..error.into()
+            });
         }
         segment.age = Age {
             bytes: segment.age.bytes + to_come,
@@ -324,8 +356,17 @@ impl Store {
             }
             std::fs::rename(&aside, &path)
         };
-        write().map_err(at(&path))
+        write().map_err(|error| {
+            // On a full disk, half a file takes room from the reports.
+            let _ = std::fs::remove_file(&aside);
+            at(&path)(error)
+        })
     }
+}
+
+#[cfg(not(test))]
+fn write_all(_: &Path, file: &mut File, lines: &[u8]) -> io::Result<()> {
+    file.write_all(lines)
 }
 
 fn locked(dir: &Path) -> Result<File, StoreError> {

@@ -135,7 +135,7 @@ impl Writer {
     /// Writes what waits in memory, if the disk is there again.
     fn catch_up(&mut self, must: bool) {
         let Some(disk) = &mut self.disk else { return };
-        if disk.recover(self.observed, must) {
+        if disk.recover(must) {
             // The folder may be another one than before.
             disk.keep_cursors(self.shared.lock().delivered());
             self.checkpoint = CheckpointTimes::default();
