@@ -92,14 +92,15 @@ impl ConfiguredHeartbeats {
     /// A sentence for each URL that is none. None repeats it.
     pub fn new(config: &Config, secrets: &SecretStore, heartbeats: &Heartbeats) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let mut at = |what: &str, url: &Confidential| {
-            let heartbeat = heartbeats.at(what, &revealed(url, secrets));
-            heartbeat.map_err(|sentence| problems.push(sentence)).ok()
-        };
-        let runner = config.heartbeat.as_ref();
-        let runner = runner.and_then(|runner| Some((at("the runner", &runner.url)?, runner.every)));
+        let mut sound =
+            |heartbeat: Result<Heartbeat, String>| heartbeat.map_err(|sentence| problems.push(sentence)).ok();
+        let runner = config.heartbeat.as_ref().and_then(|runner| {
+            let heartbeat = heartbeats.of_runner(&revealed(&runner.url, secrets));
+            Some((sound(heartbeat)?, runner.every))
+        });
         let of_check = |check: &crate::config::Check| {
-            let heartbeat = at(check.name.as_str(), check.heartbeat.as_ref()?)?;
+            let url = revealed(check.heartbeat.as_ref()?, secrets);
+            let heartbeat = sound(heartbeats.at(check.name.as_str(), &url))?;
             Some((check.name.to_string(), heartbeat))
         };
         let checks = config.checks.iter().filter_map(of_check).collect();

@@ -8,13 +8,13 @@
 mod tests;
 mod url;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use url::RunMark;
 use url::Url;
@@ -27,8 +27,10 @@ use crate::render::{Charset, Look, Palette, waterfall};
 pub const MAX_TEXT: usize = 100_000;
 /// How many heartbeats for one URL may wait; the oldest goes first, as the latest one tells most.
 const MAX_WAITING: usize = 16;
-/// How many are under way at once, to all URLs together.
-const MAX_AT_ONCE: usize = 32;
+/// How many requests of checks are under way at once, to all URLs together.
+const MAX_AT_ONCE: usize = 64;
+/// How many of these go to one host, so that one which does not answer leaves room for the others.
+const MAX_TO_A_HOST: usize = 32;
 
 /// Sends heartbeats to any number of URLs. Clones are the same.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub struct Heartbeats(Arc<Common>);
 struct Common {
     outbound: Outbound,
     slots: Semaphore,
+    /// The slots of each host, by its name and port.
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     pauses: Vec<Duration>,
     counts: [AtomicU64; 3],
 }
@@ -61,6 +65,8 @@ struct Target {
     /// Of whom it tells: the name of a check, or that of the runner.
     what: Arc<str>,
     url: Url,
+    /// The slots of its host; none for the runner's own, which waits for nobody.
+    host: Option<Arc<Semaphore>>,
     waiting: Mutex<Waiting>,
 }
 
@@ -87,23 +93,42 @@ impl Heartbeats {
         Self(Arc::new(Common {
             outbound,
             slots: Semaphore::new(MAX_AT_ONCE),
+            hosts: Mutex::default(),
             pauses,
             counts: Default::default(),
         }))
     }
 
-    /// The heartbeat of `what` at a URL.
+    /// The heartbeat of the check `what` at a URL.
     ///
     /// # Errors
     ///
     /// A sentence when that is no URL. It does not repeat it.
     pub fn at(&self, what: impl Into<Arc<str>>, url: &str) -> Result<Heartbeat, String> {
-        let what = what.into();
+        self.to(what.into(), url, |url| Some(self.0.slots_of(url.host())))
+    }
+
+    /// The runner's own heartbeat at a URL, which those of the checks cannot hold up.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Heartbeats::at`].
+    pub fn of_runner(&self, url: &str) -> Result<Heartbeat, String> {
+        self.to("the runner".into(), url, |_| None)
+    }
+
+    fn to(
+        &self,
+        what: Arc<str>,
+        url: &str,
+        slots: impl FnOnce(&Url) -> Option<Arc<Semaphore>>,
+    ) -> Result<Heartbeat, String> {
         let url = Url::parse(url)
             .ok_or_else(|| format!("the heartbeat of `{what}`: wanted an `http` or `https` URL"))?;
         Ok(Heartbeat(Arc::new(Target {
             common: Arc::clone(&self.0),
             what,
+            host: slots(&url),
             url,
             waiting: Mutex::default(),
         })))
@@ -212,8 +237,6 @@ impl Target {
     async fn deliver(&self) {
         loop {
             let Some(ping) = self.next() else { return };
-            // The semaphore is never closed.
-            let _slot = self.common.slots.acquire().await.ok();
             match self.tried(&ping).await {
                 Ok(()) => self.common.count(0),
                 Err(error) => {
@@ -236,12 +259,7 @@ impl Target {
         let url = self.url.below(ping.below, ping.rid);
         let mut pauses = self.common.pauses.iter();
         loop {
-            let sent = self
-                .common
-                .outbound
-                .post(url.clone(), &[], ping.text.clone())
-                .await;
-            match sent {
+            match self.sent(url.clone(), ping.text.clone()).await {
                 Err(error) if error.may_pass() => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(error),
@@ -251,12 +269,33 @@ impl Target {
         }
     }
 
+    /// Sends it once. A slot is held for so long, and not while a pause lasts.
+    async fn sent(&self, url: http::Uri, text: Bytes) -> Result<(), OutboundError> {
+        let _slots = self.slots().await;
+        self.common.outbound.post(url, &[], text).await
+    }
+
+    async fn slots(&self) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let of_host = self.host.as_ref()?;
+        // The semaphores are never closed.
+        let of_host = of_host.acquire().await.ok()?;
+        Some((of_host, self.common.slots.acquire().await.ok()?))
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Common {
+    fn slots_of(&self, host: &str) -> Arc<Semaphore> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = hosts
+            .entry(host.to_owned())
+            .or_insert_with(|| Arc::new(Semaphore::new(MAX_TO_A_HOST)));
+        Arc::clone(slots)
+    }
+
     fn count(&self, which: usize) {
         self.counts[which].fetch_add(1, Ordering::Relaxed);
     }

@@ -86,10 +86,33 @@ fn a_service_that_does_not_answer_holds_nobody_up() {
 }
 
 #[test]
+fn services_that_do_not_answer_hold_up_neither_another_host_nor_the_runner() {
+    let silent = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (first, second) = (silent(), silent());
+    let server = Server::start(&[]);
+    let (_outbound, heartbeats) = heartbeats(0);
+    let hold_up = |silent: &std::net::TcpListener| {
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        for _ in 0..MAX_AT_ONCE {
+            heartbeats.at("mail", &url).unwrap().succeeded(None);
+        }
+    };
+    hold_up(&first);
+    let of_check = format!("{}/check", server.url());
+    heartbeats.at("web", &of_check).unwrap().succeeded(None);
+    assert_eq!(paths(&server.wait_for(1)), ["/check"]);
+    hold_up(&second);
+    heartbeats.at("web", &of_check).unwrap().succeeded(None);
+    let of_runner = format!("{}/runner", server.url());
+    heartbeats.of_runner(&of_runner).unwrap().succeeded(None);
+    assert_eq!(paths(&server.wait_for(2))[1], "/runner");
+}
+
+#[test]
 fn the_runner_tells_how_it_is_until_nobody_wants_to_know() {
     let server = Server::start(&[]);
     let (_outbound, heartbeats) = heartbeats(0);
-    let heartbeat = heartbeats.at("the runner", server.url()).unwrap();
+    let heartbeat = heartbeats.of_runner(server.url()).unwrap();
     let asked = AtomicU64::new(0);
     let health = move || match asked.fetch_add(1, Ordering::Relaxed) {
         0 => Ok(()),

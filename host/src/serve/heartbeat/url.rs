@@ -15,6 +15,7 @@ pub struct RunMark([u8; 16]);
 pub(super) struct Url {
     /// Scheme, host, port and path, without a slash at the end.
     base: String,
+    host: String,
     query: Option<String>,
 }
 
@@ -25,8 +26,17 @@ impl Url {
         let path = uri.path().trim_end_matches('/');
         Some(Self {
             base: format!("{scheme}://{authority}{path}"),
+            host: match authority.port() {
+                Some(port) => format!("{}:{port}", authority.host()),
+                None => authority.host().to_owned(),
+            },
             query: uri.query().map(str::to_owned),
         })
+    }
+
+    /// The host and its port, if it says one.
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     /// The URL below this one, for a run.
