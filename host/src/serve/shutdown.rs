@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::Ending;
 use super::board::{Board, Readiness};
 use super::keeping;
-use super::logs::Logs;
+use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
 use super::signals::{Signals, Wish};
@@ -89,7 +89,7 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
     let (outbound, logs) = (parts.outbound, parts.logs);
     let last_words = tokio::task::spawn_blocking(move || {
         outbound.flush(LAST_WORDS);
-        logs.flush(LAST_WORDS);
+        logs.finish(LAST_WORDS);
     });
     // It panics only if the runtime ends before it.
     let _ = last_words.await;
@@ -131,7 +131,7 @@ fn complain_when_slow(parts: &Parts, after: Duration) -> Sender<()> {
     let complain = move || {
         while end.recv_timeout(after) == Err(RecvTimeoutError::Timeout) {
             logs.to_debug();
-            tracing::warn!("the shutdown drags on; what is open:");
+            tracing::warn!(target: logs::OPEN, "the shutdown drags on; what is open:");
             list_what_is_open(&supervisor);
         }
     };
@@ -148,6 +148,6 @@ fn list_what_is_open(supervisor: &Supervisor) {
         .into_iter()
         .chain(supervisor.lines())
     {
-        tracing::warn!("open: {line}");
+        tracing::warn!(target: logs::OPEN, "open: {line}");
     }
 }

@@ -45,7 +45,7 @@ pub fn hooks(
         force_end: Box::new(move |reason| {
             tracing::error!("the process does not end by itself and is ended: {reason}");
             outbound.flush(LAST_WORDS);
-            logs.flush(LAST_WORDS);
+            logs.finish(LAST_WORDS);
             std::process::exit(EXIT_FAILED.into());
         }),
     }

@@ -13,13 +13,17 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::RUN;
 use super::line::Line;
 use super::sink::Sink;
-use super::throttle::Throttle;
+use super::throttle::{FIRST, Throttle};
+use super::{OPEN, RUN};
 
 /// The fields by which lines of one kind are told apart, the first that there is.
 const KEYS: [&str; 5] = ["check", "task", "plugin", "peer", "what"];
+
+/// How many lines of one place that name none of these, and each say something else, are written in a window: such lines
+/// tell of different things, or of one with another figure each time.
+const DIFFERENT: u64 = 100;
 
 /// What lines have been written lately, by where in the program and about what.
 pub(super) type Repeats = Arc<Mutex<Throttle<(Identifier, String)>>>;
@@ -64,12 +68,11 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
             }
         }
         let metadata = event.metadata();
-        if *metadata.level() <= Level::WARN && metadata.target() != RUN {
-            let kind = (metadata.callsite(), own.key());
-            let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-            if !repeats.admits(kind, &own.message, Instant::now()) {
-                return;
-            }
+        let is_held_back = *metadata.level() <= Level::WARN
+            && ![RUN, OPEN].contains(&metadata.target())
+            && !self.admits(metadata.callsite(), &own);
+        if is_held_back {
+            return;
         }
         let line = Line {
             time: SystemTime::now(),
@@ -79,6 +82,20 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
             fields: own.fields,
         };
         self.sink.write(line.write(self.sink.form));
+    }
+}
+
+impl Lines {
+    /// Whether a line of this place in the program does not repeat others.
+    fn admits(&self, place: Identifier, line: &Fields) -> bool {
+        let now = Instant::now();
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut admits =
+            |about: String, at_most| repeats.admits((place.clone(), about), at_most, &line.message, now);
+        match line.key() {
+            Some(key) => admits(key, FIRST),
+            None => admits(line.message.clone(), FIRST) && admits(String::new(), DIFFERENT),
+        }
     }
 }
 
@@ -104,11 +121,11 @@ impl Fields {
         }
     }
 
-    /// What the line is about, as far as repeating itself goes.
-    fn key(&self) -> String {
+    /// What the line is about, as far as repeating itself goes, if it says so.
+    fn key(&self) -> Option<String> {
         let of = |key: &str| self.fields.iter().find(|(name, _)| *name == key);
         let found = KEYS.into_iter().find_map(of);
-        found.map(|(_, value)| value.to_string()).unwrap_or_default()
+        found.map(|(_, value)| value.to_string())
     }
 }
 

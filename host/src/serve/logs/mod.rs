@@ -12,7 +12,7 @@ mod tests;
 mod throttle;
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
@@ -33,10 +33,13 @@ pub(in crate::serve) use line::rfc3339;
 
 /// The target of the lines about runs, for filters. They are never held back.
 pub const RUN: &str = "bedcheck::run";
+/// The target of the lines that list what is open while the end drags on. They are never held back.
+pub const OPEN: &str = "bedcheck::open";
 
 /// The log.
 pub struct Logs {
     sink: Sink,
+    repeats: Repeats,
     filter: reload::Handle<EnvFilter, Registry>,
     /// What `RUST_LOG` says, which wins.
     environment: Option<String>,
@@ -76,8 +79,12 @@ impl Logs {
         }
     }
 
-    /// Waits until what was logged is written, for `bound` at most; whether it is.
-    pub fn flush(&self, bound: Duration) -> bool {
+    /// Says what was held back, and waits until all that was logged is written, for `bound` at most; whether it is.
+    pub fn finish(&self, bound: Duration) -> bool {
+        let held_back = locked(&self.repeats).all();
+        for line in told(held_back) {
+            self.sink.write(line.write(self.sink.form));
+        }
         self.sink.flush(bound)
     }
 
@@ -102,17 +109,18 @@ fn build(
     let repeats: Repeats = Arc::new(Mutex::new(Throttle::new()));
     let held_back = {
         let repeats = Arc::clone(&repeats);
-        move || held_back(&repeats)
+        move || told(locked(&repeats).over(Instant::now()))
     };
     let sink = Sink::start(form, output, held_back)?;
     let (chosen, handle) = reload::Layer::new(filter(level, environment.as_deref()));
     let lines = Lines {
         sink: sink.clone(),
-        repeats,
+        repeats: Arc::clone(&repeats),
     };
     let subscriber = tracing_subscriber::registry().with(lines.with_filter(chosen));
     let logs = Logs {
         sink,
+        repeats,
         filter: handle,
         environment,
     };
@@ -131,11 +139,11 @@ fn filter(level: LogLevel, environment: Option<&str>) -> EnvFilter {
     }
 }
 
-fn held_back(repeats: &Repeats) -> Vec<Line> {
-    let over = repeats
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .over(Instant::now());
+fn locked<K>(repeats: &Mutex<Throttle<K>>) -> MutexGuard<'_, Throttle<K>> {
+    repeats.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn told(held_back: Vec<throttle::HeldBack>) -> Vec<Line> {
     let line = |held: throttle::HeldBack| {
         let message = format!(
             "{} more lines in {WINDOW:?} like this: {}",
@@ -144,7 +152,7 @@ fn held_back(repeats: &Repeats) -> Vec<Line> {
         let fields = vec![("held_back", held.lines.into())];
         Line::own(tracing::Level::WARN, message, fields)
     };
-    over.into_iter().map(line).collect()
+    held_back.into_iter().map(line).collect()
 }
 
 /// The span of a run: what is logged in it carries the check's name, and the run's ids as soon as it has

@@ -33,7 +33,7 @@ fn logged(level: LogLevel, environment: Option<&str>, body: impl FnOnce(&Logs)) 
     let environment = environment.map(str::to_owned);
     let (subscriber, logs) = build(Form::Json, level, environment, output).unwrap();
     tracing::subscriber::with_default(subscriber, || body(&logs));
-    assert!(logs.flush(BOUND));
+    assert!(logs.finish(BOUND));
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -139,4 +139,42 @@ fn repeated_warnings_are_held_back_and_runs_are_not() {
     let of = |message: &str| lines.iter().filter(|line| line["message"] == message).count() as u64;
     assert_eq!(of("no answer"), 2 * throttle::FIRST);
     assert_eq!(lines.iter().filter(|line| line["target"] == RUN).count(), 20);
+}
+
+#[test]
+fn lines_that_say_different_things_are_written_up_to_a_bound_and_what_is_left_out_is_told_at_the_end() {
+    let lines = logged(LogLevel::Info, None, |_| {
+        for number in 0..50 {
+            tracing::warn!("`net.tls` was switched off for the check `c{number}`");
+        }
+        for _ in 0..20 {
+            tracing::warn!("the disk is full");
+        }
+        for number in 0..250 {
+            tracing::warn!("{number} lines");
+        }
+    });
+    let of = |end: &str| {
+        let messages = messages(&lines).into_iter();
+        messages
+            .filter(|message| message.ends_with(end) && !message.contains(" more lines in "))
+            .count()
+    };
+    assert_eq!((of("`"), of("full"), of(" lines")), (50, 5, 100));
+    let mut told: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line["held_back"].as_u64())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [15, 150]);
+}
+
+#[test]
+fn the_list_of_what_is_open_is_never_held_back() {
+    let lines = logged(LogLevel::Info, None, |_| {
+        for _ in 0..20 {
+            tracing::warn!(target: OPEN, "open: run `mail`");
+        }
+    });
+    assert_eq!(lines.len(), 20);
 }
