@@ -120,6 +120,18 @@ impl Sightings {
         changes
     }
 
+    /// Takes files into account that were there before the first look: one that it does not find is gone since `now`.
+    pub fn expect<'f>(&mut self, files: impl IntoIterator<Item = &'f Path>, now: Duration) {
+        for file in files {
+            self.0.entry(file.to_owned()).or_insert(Sighting {
+                stamp: None,
+                since: now,
+                has_paused: false,
+                is_told: false,
+            });
+        }
+    }
+
     /// Whether there is a file that has just been written, or is gone, and is not told of.
     pub fn is_waiting(&self) -> bool {
         let mut sightings = self.0.values();

@@ -205,6 +205,14 @@ impl Library {
         self.plugins.get(name)
     }
 
+    /// The files from which plugins were loaded.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.plugins.values().filter_map(|held| match &held.origin {
+            Origin::File(file) => Some(file.as_path()),
+            Origin::BuiltIn => None,
+        })
+    }
+
     /// The plugin that was loaded from this file.
     pub fn from_file(&self, file: &Path) -> Option<&Held> {
         let is_it = |held: &&Held| matches!(&held.origin, Origin::File(origin) if origin == file);

@@ -34,6 +34,7 @@ pub struct LivePlugins {
     folder: PathBuf,
     shadow: Duration,
     sightings: Sightings,
+    has_looked: bool,
     refused: BTreeMap<PathBuf, RefusedFile>,
     trials: BTreeMap<String, Trial>,
     unreadable: Option<String>,
@@ -94,6 +95,7 @@ impl LivePlugins {
             folder,
             shadow: config.plugin_changes.shadow,
             sightings: Sightings::default(),
+            has_looked: false,
             refused: BTreeMap::new(),
             trials: BTreeMap::new(),
             unreadable: None,
@@ -126,6 +128,11 @@ impl LivePlugins {
         match look(&self.folder).await {
             Ok(files) => {
                 self.unreadable = None;
+                if !std::mem::replace(&mut self.has_looked, true) {
+                    let of_folder = |file: &&Path| file.parent() == Some(self.folder.as_path());
+                    let in_use = preparation.library.files().filter(of_folder);
+                    self.sightings.expect(in_use, now);
+                }
                 for change in self.sightings.look(&files, now, SystemTime::now()) {
                     match change {
                         Change::Whole(file) => {

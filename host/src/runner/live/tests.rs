@@ -495,6 +495,18 @@ async fn differences_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_file_that_goes_between_the_loading_and_the_first_look_is_given_up() {
+    let mut test = Test::new(CHECK).await;
+    let config = Arc::clone(&test.preparation.config);
+    test.live = test.live.again(&config).unwrap();
+    fs::remove_file(test.folder.path().join("odd.wasm")).unwrap();
+    assert_eq!(test.look().await, [""; 0], "it may come back");
+    let gone = "plugin `odd` 1.0.0 is gone, and these checks cannot run: `a`";
+    assert_eq!(without_digests(&test.look().await), [gone]);
+    assert_eq!(test.look().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn without_its_file_a_plugin_is_the_built_in_one_again() {
     let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\nallow = [\"self\"]\nsettings.url = \"http://127.0.0.1:9/\"\n";
     let folder = tempfile::tempdir().unwrap();
