@@ -24,6 +24,7 @@ use super::stage::Stage;
 use super::states::States;
 use super::supervise::Pulse;
 use super::takeover::Takeover;
+use crate::config::Config;
 use crate::outcome::{CircuitChange, Report};
 use crate::runner::CancellationToken;
 use crate::schedule::{Decision, Scheduler, SkipReason, Transition};
@@ -33,6 +34,8 @@ const ROUND: Duration = Duration::from_secs(20);
 
 /// The checks, their schedule, and the runs under way.
 pub(super) struct Daemon {
+    /// The configuration of the start: of some of it nothing else can be put in force.
+    at_start: Arc<Config>,
     generation: Arc<Generation>,
     changes: Changes,
     scheduler: Scheduler,
@@ -60,6 +63,7 @@ impl Daemon {
     ) -> Self {
         let generation = Arc::clone(&first.generation);
         let mut daemon = Self {
+            at_start: Arc::clone(&generation.preparation.config),
             changes,
             scheduler: Scheduler::new(generation.limits(), rand::random()),
             states: States::default(),

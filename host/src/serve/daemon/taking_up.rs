@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Daemon;
+use crate::config::Config;
 use crate::serve::changes::{Answer, Exchange, Made};
-use crate::serve::generation::Generation;
 use crate::serve::takeover::{Leftovers, Takeover};
 
 impl Daemon {
@@ -32,13 +32,19 @@ impl Daemon {
                 for event in generation.replaced_since(&self.generation) {
                     self.publisher.plugin(&event);
                 }
-                let needs_restart = needs_restart(&self.generation, &generation);
+                let restart = needs_restart(&self.at_start, generation.config());
                 self.take_up(&takeover);
                 let number = generation.number;
                 self.publisher.reloaded(Ok(number));
+                if let Some(sentence) = &restart {
+                    tracing::warn!("{sentence}");
+                }
                 Ok(format!(
-                    "the configuration is loaded: generation {number}, {} checks{needs_restart}",
-                    generation.checks.len()
+                    "the configuration is loaded: generation {number}, {} checks{}",
+                    generation.checks.len(),
+                    restart
+                        .map(|sentence| format!("; {sentence}"))
+                        .unwrap_or_default()
                 ))
             }
             Err(message) => {
@@ -98,27 +104,54 @@ fn tell(asked: impl IntoIterator<Item = Answer>, answer: &Result<String, String>
     }
 }
 
-/// What a reload cannot change, in words; nothing if none of that has changed.
-fn needs_restart(before: &Generation, now: &Generation) -> String {
-    let (before, now) = (before.config(), now.config());
-    let listens = |config: &crate::config::Config| {
+/// What of a configuration a reload cannot put in force, as a sentence; none if that is as it was at the start.
+fn needs_restart(at_start: &Config, now: &Config) -> Option<String> {
+    let listens = |config: &Config| {
         let http = config.http.as_ref();
         http.map(|http| (http.listen, http.tls.clone()))
     };
+    let journal = |config: &Config| config.journal.clone().unwrap_or_default();
     let changed = [
-        ("`[http]`", listens(before) != listens(now)),
-        ("`[otlp]`", before.otlp != now.otlp),
-        ("`log.format`", before.log.format != now.log.format),
+        ("`[http]`", listens(at_start) != listens(now)),
+        ("`[otlp]`", at_start.otlp != now.otlp),
+        ("`[journal]`", journal(at_start) != journal(now)),
+        ("`log.format`", at_start.log.format != now.log.format),
     ];
     let changed: Vec<_> = changed
         .into_iter()
         .filter_map(|(what, changed)| changed.then_some(what))
         .collect();
-    match changed.as_slice() {
-        [] => String::new(),
-        changed => format!(
-            "; what changed in {} takes effect with the next start",
+    let is_any = !changed.is_empty();
+    is_any.then(|| {
+        format!(
+            "what changed in {} takes effect with the next start",
             changed.join(" and ")
-        ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn what_a_reload_cannot_change_is_named_until_it_is_as_at_the_start() {
+        let config = |text: &str| {
+            let text = format!("{text}[[check]]\nname = \"a\"\nplugin = \"odd\"\n");
+            Config::parse(&Source::new(Path::new("checks.toml"), &text)).unwrap()
+        };
+        let at_start = config("http.listen = \"127.0.0.1:1\"\n");
+        let said = |text: &str| needs_restart(&at_start, &config(text));
+        assert_eq!(
+            said("http.listen = \"127.0.0.1:2\"\njournal.max_age = \"1d\"\nlog.level = \"warn\"\n").unwrap(),
+            "what changed in `[http]` and `[journal]` takes effect with the next start"
+        );
+        assert_eq!(
+            said("http.listen = \"127.0.0.1:1\"\njournal.max_age = \"7d\"\n"),
+            None
+        );
     }
 }
