@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
+use super::name::Name;
 use super::views::{self, rfc3339};
 use super::{Endpoints, answer};
 use crate::render;
@@ -57,7 +58,7 @@ pub(super) async fn checks(State(endpoints): State<Endpoints>, Query(parameters)
 }
 
 /// A check, with its latest report.
-pub(super) async fn check(State(endpoints): State<Endpoints>, Path(name): Path<String>) -> Response {
+pub(super) async fn check(State(endpoints): State<Endpoints>, Name(name): Name) -> Response {
     let Some(check) = endpoints.0.board.check(&name) else {
         return no_such_check(&name);
     };
@@ -77,7 +78,7 @@ pub(super) async fn check(State(endpoints): State<Endpoints>, Path(name): Path<S
 /// The kept reports of a check, the newest first.
 pub(super) async fn reports(
     State(endpoints): State<Endpoints>,
-    Path(name): Path<String>,
+    Name(name): Name,
     Query(parameters): Parameters,
 ) -> Response {
     let limit = match limit(&parameters, REPORTS) {

@@ -13,6 +13,7 @@ mod guard;
 mod keeping;
 mod listener;
 mod monitoring;
+mod name;
 mod page;
 mod promoting;
 #[cfg(test)]

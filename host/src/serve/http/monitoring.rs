@@ -21,6 +21,7 @@ const INDEX: &str = "<!doctype html>
 <li><a href=\"/api/v1/status\">/api/v1/status</a>
 <li><a href=\"/api/v1/checks\">/api/v1/checks</a>
 <li><a href=\"/api/v1/breakers\">/api/v1/breakers</a>
+<li><a href=\"/api/v1/journal\">/api/v1/journal</a>
 <li><a href=\"/api/v1/plugins\">/api/v1/plugins</a>
 <li><a href=\"/api/v1/switches\">/api/v1/switches</a>
 <li><a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a>

@@ -2,18 +2,19 @@
 //! (`/api/v1/plugins/NAME/promote`).
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
+use super::name::Name;
 use super::{Endpoints, Peer, answer, guard};
 
 /// Lets the new version take over now, whatever was found out about it.
 pub(super) async fn promote(
     State(endpoints): State<Endpoints>,
     Extension(peer): Extension<Peer>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Response {
     if let Some(refusal) = guard::refusal_from_afar(&endpoints, peer, "promote") {
         return refusal;

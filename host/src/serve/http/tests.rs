@@ -147,6 +147,8 @@ async fn every_answer_is_as_the_schema_says() {
         ("/api/v1/checks/other", 404, "Error"),
         ("/api/v1/checks/page/reports", 200, "Reports"),
         ("/api/v1/checks/other/reports", 404, "Error"),
+        ("/api/v1/checks/%FF", 404, "Error"),
+        ("/api/v1/checks/%FF/reports", 404, "Error"),
         ("/api/v1/breakers", 200, "Breakers"),
         ("/api/v1/journal", 200, "Journal"),
         ("/api/v1/plugins", 200, "Plugins"),
@@ -157,6 +159,16 @@ async fn every_answer_is_as_the_schema_says() {
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
         assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
         assert_valid(&server, &answer, schema).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_leads_to_everything_that_can_be_read() {
+    let server = serve(Daemon::default(), None).await;
+    let document = server.get("/api/v1/openapi.json").await.json();
+    let page = server.get("/").await.body;
+    for path in document["paths"].as_object().unwrap().keys() {
+        assert!(path.contains('{') || page.contains(path), "{path}: {page}");
     }
 }
 
