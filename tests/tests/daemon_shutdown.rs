@@ -2,10 +2,12 @@
 //! have ended or their time to drain is over; what was cut short is told as `skipped`, and killed processes leave
 //! nothing behind that keeps the next one from starting.
 
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use bedcheck_tests::collector::Collector;
-use bedcheck_tests::daemon::{Daemon, Ended};
+use bedcheck_tests::daemon::{Daemon, Ended, exchange};
 use bedcheck_tests::target::{Health, Target};
 
 /// The promise for a daemon in which nothing runs.
@@ -132,6 +134,32 @@ fn a_second_signal_ends_the_drain() {
     let ended = daemon.end("TERM");
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
     assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+}
+
+#[test]
+fn a_probe_under_way_is_answered_and_no_other_is_begun() {
+    let target = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = target.local_addr().expect("an address");
+    let module = "[[module]]\nname = \"http\"\nplugin = \"http\"\n";
+    let configuration = format!("http.listen = \"127.0.0.1:0\"\n{module}targets = [\"{address}\"]\n");
+    let mut daemon = Daemon::with(&configuration).start();
+    let probe = format!("/probe?module=http&target=http://{address}/");
+    let (connection, path) = (daemon.connect().expect("a connection"), probe.clone());
+    let asked = std::thread::spawn(move || exchange(connection, "GET", &path, "", ""));
+    let (mut stream, _) = target.accept().expect("the probe");
+    daemon.signal("TERM");
+    daemon.wait_until("it drains", |daemon| {
+        (daemon.get("/-/ready").status == 503).then_some(())
+    });
+    assert_eq!(daemon.get(&probe).status, 503);
+    assert_ne!(daemon.post("/-/reload").status, 200);
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nup")
+        .expect("the probe reads");
+    let answer = asked.join().expect("it does not panic").expect("an answer");
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("probe_success 1"), "{}", answer.body);
+    assert_eq!(daemon.end("TERM").code, Some(0));
 }
 
 #[test]

@@ -92,6 +92,11 @@ impl Changes {
         self.wishes.push_back(wish);
     }
 
+    /// Drops what is wanted and not begun: whoever asked is told that the daemon is ending.
+    pub(super) fn refuse(&mut self) {
+        self.wishes.clear();
+    }
+
     /// When to look again whether anything has changed.
     pub(super) fn next_look(&self) -> Instant {
         self.next_file.min(self.next_plugins)

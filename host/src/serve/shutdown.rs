@@ -15,6 +15,7 @@ use super::keeping;
 use super::logs::{self, Logs};
 use super::notify::Notifier;
 use super::outbound::Outbound;
+use super::probe::Probes;
 use super::signals::{Signals, Wish};
 use super::stage::Stage;
 use super::supervise::Supervisor;
@@ -42,6 +43,8 @@ pub(super) struct Parts {
     pub(super) outbound: Outbound,
     pub(super) supervisor: Supervisor,
     pub(super) stage: watch::Sender<Stage>,
+    pub(super) probes: Arc<Probes>,
+    /// The endpoints hold its receivers for as long as they serve.
     pub(super) stop_http: watch::Sender<Option<Instant>>,
     /// Told when no run is under way any more.
     pub(super) over: oneshot::Receiver<()>,
@@ -62,10 +65,11 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
         None => tracing::info!(drain_s = drain.as_secs_f64(), "ending"),
         Some(reason) => tracing::error!("ending because of a failure: {reason}"),
     }
+    parts.probes.end();
     parts.stage.send_replace(Stage::Draining);
     let drain = if failure.is_some() { Duration::ZERO } else { drain };
     let asked_again = async { while signals.next().await != Wish::End {} };
-    let mut is_over = drained(&mut parts.over, drain, asked_again).await;
+    let mut is_over = drained(&mut parts.over, &parts.probes, drain, asked_again).await;
     if !is_over {
         tracing::warn!(
             runs = open::everywhere().count(open::Kind::Run),
@@ -74,8 +78,11 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
         parts.stage.send_replace(Stage::Cancelling);
         is_over = timeout(CANCELLING, &mut parts.over).await.is_ok();
     }
-    parts.stop_http.send_replace(Some(Instant::now() + ANSWERING));
-    flush(&mut parts).await;
+    let stop_http = parts.stop_http.clone();
+    stop_http.send_replace(Some(Instant::now() + ANSWERING));
+    // Whoever serves ends at that moment, unless the runtime does not get on.
+    let answered = timeout(ANSWERING * 2, stop_http.closed());
+    let ((), _) = tokio::join!(flush(&mut parts), answered);
     let failure =
         failure.or_else(|| (!is_over).then(|| "runs did not end when they were cancelled".to_owned()));
     match &failure {
@@ -96,15 +103,27 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
     failure.map_or(Ending::Asked, Ending::Failed)
 }
 
-/// Waits until no run is under way, for so long at most or until it is asked for again; whether that is so.
-async fn drained(over: &mut oneshot::Receiver<()>, drain: Duration, asked_again: impl Future) -> bool {
+/// Waits until no run is under way, for so long at most or until it is asked for again; whether that is so of checks.
+async fn drained(
+    over: &mut oneshot::Receiver<()>,
+    probes: &Probes,
+    drain: Duration,
+    asked_again: impl Future,
+) -> bool {
+    let mut is_over = false;
+    let both = async {
+        // The daemon that is gone without having told has nothing under way either.
+        let _ = over.await;
+        is_over = true;
+        probes.ended().await;
+    };
     tokio::select! {
         biased;
-        // The daemon that is gone without having told has nothing under way either.
-        _ = over => true,
-        _ = asked_again => false,
-        () = tokio::time::sleep(drain) => false,
+        () = both => {}
+        _ = asked_again => {}
+        () = tokio::time::sleep(drain) => {}
     }
+    is_over
 }
 
 /// Has everything written, sends the telemetry that is left and waits for the answers under way.

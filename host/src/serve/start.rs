@@ -136,7 +136,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         supervisor: supervisor.clone(),
         switches: Arc::clone(&generation.preparation.switches),
     };
-    let (stop_http, http_stops) = watch::channel(None);
+    let stop_http = watch::Sender::new(None);
     let probes = Arc::new(probes(&generation, &journal));
     let mut endpoints = None;
     if let (Some(http), Some(listener)) = (&config.http, listener) {
@@ -147,9 +147,9 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
             tracing::warn!("{note}");
         }
         tracing::info!(address = %listener.address(), "listening");
-        let probed = Arc::clone(&probes);
+        let (probed, stops) = (Arc::clone(&probes), stop_http.clone());
         supervisor.spawn("http", Restart::USUAL, move |pulse| {
-            let (listener, stops) = (Arc::clone(&listener), http_stops.clone());
+            let (listener, stops) = (Arc::clone(&listener), stops.subscribe());
             let routes = router(served.clone(), probe::routes(Arc::clone(&probed)));
             async move {
                 pulse.waiting("serving requests");
@@ -173,7 +173,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         outbound: outbound.clone(),
         supervisor: supervisor.clone(),
         endpoints,
-        probes,
+        probes: Arc::clone(&probes),
         serving,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
@@ -196,6 +196,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         outbound,
         supervisor,
         stage,
+        probes,
         stop_http,
         over,
         settings,

@@ -97,7 +97,7 @@ impl Daemon {
                     }
                     self.timed("beginning the runs that were due", Self::begin_what_is_due);
                 }
-                Stage::Draining => {}
+                Stage::Draining => self.changes.refuse(),
                 Stage::Cancelling => self.cancellation.cancel(),
             }
             if stage > Stage::Serving && self.runs.is_empty() {

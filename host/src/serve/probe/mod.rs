@@ -17,12 +17,14 @@ mod route;
 mod tests;
 mod translate;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -40,6 +42,9 @@ pub type Observer = Box<dyn Fn(Arc<Report>) + Send + Sync>;
 pub struct Probes {
     probed: RwLock<Arc<Probed>>,
     observer: Observer,
+    is_ending: AtomicBool,
+    /// Each probe under way holds a receiver.
+    under_way: watch::Sender<()>,
 }
 
 /// What can be probed at the moment.
@@ -63,6 +68,8 @@ impl Probes {
                 timeout_offset,
             })),
             observer,
+            is_ending: AtomicBool::new(false),
+            under_way: watch::Sender::new(()),
         }
     }
 
@@ -75,9 +82,20 @@ impl Probes {
         });
     }
 
+    /// From now on every request is refused; those under way end as they began.
+    pub fn end(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until no probe is under way.
+    pub async fn ended(&self) {
+        self.under_way.closed().await;
+    }
+
     /// Answers a request for a probe. Dropping the answer ends the run.
     pub async fn answer(&self, request: &Parts) -> Answer {
         let asked = Instant::now();
+        let _under_way = self.under_way.subscribe();
         match self.try_answer(request, asked).await {
             Ok(answer) => answer,
             Err(refused) => plain(refused.status(), &format!("{refused}\n")),
@@ -85,6 +103,10 @@ impl Probes {
     }
 
     async fn try_answer(&self, request: &Parts, asked: Instant) -> Result<Answer, Refused> {
+        // After it was noted as under way: whoever waits for those does so after the end was told.
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err(Refused::Ending);
+        }
         let question = Question::read(request.uri.query().unwrap_or_default());
         let probed = Arc::clone(&self.probed.read().unwrap_or_else(PoisonError::into_inner));
         let unknown = || Refused::UnknownModule(question.module.clone());

@@ -46,6 +46,9 @@ pub(super) enum Refused {
     /// All slots were taken all the time.
     #[error("no run could begin within {} s: all slots are taken (`runner.concurrency`)", .0.as_secs_f64())]
     NoSlot(Duration),
+    /// The daemon ends.
+    #[error("the daemon is ending")]
+    Ending,
 }
 
 impl Refused {
@@ -55,7 +58,7 @@ impl Refused {
             Self::UnknownModule(_) | Self::NoTarget | Self::Unusable(_) => StatusCode::BAD_REQUEST,
             Self::NotAllowed(_) => StatusCode::FORBIDDEN,
             Self::Timeout(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoSlot(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSlot(_) | Self::Ending => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
