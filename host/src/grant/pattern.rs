@@ -239,6 +239,8 @@ fn parse_range(address: IpAddr, length: &str, ports: &str) -> Result<Place, Stri
         return Err("IPv4 addresses as such, such as `192.0.2.0/24:443`".into());
     }
     if network.address() != address {
+        // The advice repeats them.
+        parse_ports(ports).ok_or(PORTS)?;
         return Err(format!(
             "`{network}:{ports}`: the bits of its address after the prefix are zero"
         ));

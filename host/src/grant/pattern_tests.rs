@@ -110,6 +110,7 @@ fn a_range_that_is_none_is_refused() {
             "[2001:db8::1]/32:80-90",
             "`[2001:db8::]/32:80-90`: the bits of its address after the prefix are zero",
         ),
+        ("192.0.2.1/24:x", PORTS),
         ("192.0.2.0/33:443", of_ipv4),
         ("192.0.2.0/:443", of_ipv4),
         ("192.0.2.0/+4:443", of_ipv4),
