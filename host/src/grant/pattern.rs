@@ -189,7 +189,8 @@ fn parse_unbracketed(text: &str) -> Result<(Place, &str), String> {
     if host.contains(':') {
         return Err(BRACKETS.into());
     }
-    if host == "self" {
+    // In whatever case: a name is shown in lower case.
+    if host.eq_ignore_ascii_case("self") {
         return Err("`self` alone: its port is that of the settings".into());
     }
     if host.contains('*') {

@@ -69,6 +69,7 @@ fn what_is_no_pattern_is_refused_with_what_was_wanted() {
         ("224.0.0.1:80", UNDIALLED),
         ("[::]:80", UNDIALLED),
         ("self:443", "`self` alone: its port is that of the settings"),
+        ("Self:443", "`self` alone: its port is that of the settings"),
     ]);
 }
 
