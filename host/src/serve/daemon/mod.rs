@@ -1,6 +1,6 @@
 //! The daemon's loop: what is due is begun and what has ended is told (`runs`; `beside` those of new versions of
-//! plugins), what has been prepared is taken up (`taking_up`). When a run is due is decided in `schedule`, what becomes of its report in `publisher`, how changes are
-//! prepared in `changes`.
+//! plugins), what has been prepared is taken up (`taking_up`). When a run is due is decided in `schedule`, what becomes of
+//! its report in `publisher`, how changes are prepared in `changes`.
 
 mod beside;
 mod runs;
