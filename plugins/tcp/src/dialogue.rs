@@ -104,12 +104,12 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                 return Ok(());
             }
             let received = self.receive();
-            let came = quote(self.receiver.pending());
-            let wanted = quote(wanted);
-            let late = || format!("the deadline has passed after {came}, wanted the bytes {wanted}");
+            let pending = self.receiver.pending();
+            let after = |what: &str| format!("{what} {}, wanted the bytes {}", quote(pending), quote(wanted));
+            let late = || after("the deadline has passed after");
             if received.map_err(|failure| reworded(failure, late))? == 0 {
-                return Err(Failure::connection_closed(format!(
-                    "the server closed the connection after {came}, wanted the bytes {wanted}"
+                return Err(Failure::connection_closed(after(
+                    "the server closed the connection after",
                 )));
             }
         }
