@@ -1,11 +1,12 @@
 //! What stands between the program and its collector: it hands on the bytes both ways, or does what collectors and
 //! networks do on a bad day, as a test says at any moment. It knows connections; what it has to know of requests to take
-//! only a part of them lives in `halving`.
+//! only a part of them lives in `halving`, and the pair of connections that bytes are handed on between in `pair`.
 
 mod halving;
+mod pair;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use halving::Rejected;
 use halving::Request;
+use pair::Pair;
 
 /// How it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,7 @@ use halving::Request;
 pub enum Way {
     /// Everything is handed on.
     Open = 0,
-    /// Every connection is closed at once.
+    /// Every new connection is closed at once, and every other when nothing is under way on it.
     Refusing = 1,
     /// Connections are accepted, nothing is read, nothing is said.
     Silent = 2,
@@ -33,19 +35,6 @@ pub enum Way {
     Unavailable = 5,
     /// Every second run is taken out of requests of OTLP over HTTP, and the answer says how much was rejected.
     TakesHalf = 6,
-}
-
-impl Way {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Open,
-        Self::Refusing,
-        Self::Silent,
-        Self::CutsAnswers,
-        Self::CutsRequests,
-        Self::Unavailable,
-        Self::TakesHalf,
-    ];
 }
 
 /// How long a read waits before it looks again how the way is.
@@ -64,6 +53,8 @@ struct Shared {
     way: AtomicU8,
     /// How often an answer was cut.
     cut: AtomicU64,
+    /// How often the collector ended a connection with a request on it.
+    unanswered: AtomicU64,
     rejected: Mutex<Rejected>,
     ended: AtomicBool,
     /// Connections on which nothing is said.
@@ -87,6 +78,7 @@ impl Between {
             to,
             way: AtomicU8::new(Way::Open as u8),
             cut: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             rejected: Mutex::default(),
             ended: AtomicBool::new(false),
             silent: Mutex::default(),
@@ -102,7 +94,8 @@ impl Between {
         self.address
     }
 
-    /// From now on it is like this, for connections that are there already too.
+    /// From now on it is like this, for connections that are there already too; what is under way on one is handed on
+    /// and answered first, but where the way cuts or keeps silent.
     pub fn turn(&self, way: Way) {
         self.shared.way.store(way as u8, Ordering::SeqCst);
         let mut silent = self.shared.silent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,6 +108,12 @@ impl Between {
     #[must_use]
     pub fn answers_cut(&self) -> u64 {
         self.shared.cut.load(Ordering::SeqCst)
+    }
+
+    /// How many requests a collector left without an answer because it ended.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.shared.unanswered.load(Ordering::SeqCst)
     }
 
     /// What it has rejected of requests that it took, by answers that it has written.
@@ -137,6 +136,13 @@ impl Shared {
         self.way.load(Ordering::SeqCst) == way as u8
     }
 
+    /// Whether connections are answered without the collector.
+    fn answers_itself(&self) -> bool {
+        [Way::Refusing, Way::Unavailable, Way::TakesHalf]
+            .iter()
+            .any(|way| self.is(*way))
+    }
+
     fn rejected(&self) -> MutexGuard<'_, Rejected> {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,7 +160,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 /// A connection, by the way that there is when it comes.
-fn serve(stream: TcpStream, shared: &Arc<Shared>) {
+fn serve(mut stream: TcpStream, shared: &Arc<Shared>) {
     if shared.is(Way::Refusing) {
         return;
     }
@@ -170,62 +176,24 @@ fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     }
     if shared.is(Way::TakesHalf) {
         // The same.
-        if let Ok(rejected) = halving::serve(stream, shared.to) {
-            shared.rejected().add(rejected);
+        let Ok(request) = Request::read(&mut stream) else {
+            return;
+        };
+        match halving::serve(&request, stream, shared.to) {
+            Ok(rejected) => shared.rejected().add(rejected),
+            Err(_) => {
+                shared.unanswered.fetch_add(1, Ordering::SeqCst);
+            }
         }
         return;
     }
     let Ok(onward) = TcpStream::connect(shared.to) else {
         return;
     };
-    let (Ok(from_client), Ok(from_server)) = (stream.try_clone(), onward.try_clone()) else {
-        return;
-    };
-    let forth = Arc::clone(shared);
-    thread::spawn(move || hand_on(from_client, onward, &forth, Direction::Request));
-    hand_on(from_server, stream, shared, Direction::Answer);
-}
-
-/// Which way bytes go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Request,
-    Answer,
-}
-
-/// Hands bytes on until either side ends, or the way is no longer one for them; then both sides are closed.
-fn hand_on(mut from: TcpStream, mut to: TcpStream, shared: &Shared, direction: Direction) {
-    let mut buffer = vec![0; 64 * 1024];
-    let _ = from.set_read_timeout(Some(LOOK_EVERY));
-    loop {
-        let answers_itself = [Way::Refusing, Way::Unavailable, Way::TakesHalf];
-        if shared.ended.load(Ordering::SeqCst) || answers_itself.iter().any(|way| shared.is(*way)) {
-            break;
-        }
-        // What comes meanwhile stays in the kernel.
-        if shared.is(Way::Silent) {
-            thread::sleep(LOOK_EVERY);
-            continue;
-        }
-        let length = match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if is_timeout(&error) => continue,
-            Err(_) => break,
-        };
-        if direction == Direction::Answer && shared.is(Way::CutsAnswers) {
-            shared.cut.fetch_add(1, Ordering::SeqCst);
-            break;
-        }
-        let cut = direction == Direction::Request && shared.is(Way::CutsRequests);
-        let length = if cut { length / 2 } else { length };
-        if to.write_all(&buffer[..length]).is_err() || cut {
-            break;
-        }
-    }
-    // The other direction notices by it.
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+    let pair = Arc::new(Pair::new(stream, onward));
+    let (forth, shared_forth) = (Arc::clone(&pair), Arc::clone(shared));
+    thread::spawn(move || forth.hand_on_requests(&shared_forth));
+    pair.hand_on_answers(shared);
 }
 
 /// Reads a request, and answers it.
@@ -233,12 +201,5 @@ fn say_unavailable(mut stream: TcpStream) -> std::io::Result<()> {
     Request::read(&mut stream)?;
     stream.write_all(
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    )
-}
-
-fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
     )
 }

@@ -76,13 +76,12 @@ impl Request {
 }
 
 /// Hands on half of a request, and answers it when the collector has taken that. What was rejected by the answer.
-pub(super) fn serve(mut stream: TcpStream, to: SocketAddr) -> std::io::Result<Rejected> {
-    let request = Request::read(&mut stream)?;
+pub(super) fn serve(request: &Request, mut stream: TcpStream, to: SocketAddr) -> std::io::Result<Rejected> {
     let path = request.path();
     let (body, answer, rejected) = match path.as_str() {
         "/v1/traces" => half_of_spans(&request.body)?,
         "/v1/logs" => half_of_records(&request.body)?,
-        _ => (request.body, Vec::new(), Rejected::default()),
+        _ => (request.body.clone(), Vec::new(), Rejected::default()),
     };
     if !is_taken(to, &path, &body)? {
         return Err(std::io::Error::other("the collector did not take it"));
