@@ -44,7 +44,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             if is_number(text) {
                 format!(
                     "found {found}, wanted a duration with a unit, such as `{}s`",
-                    text.trim()
+                    advised(text, "10")
                 )
             } else {
                 format!("found {found}, wanted a duration, such as `10s`, `100ms` or `1m30s`")
@@ -87,7 +87,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         if is_number(text) {
             format!(
                 "found {found}, wanted a size with a unit, such as `{}MiB`",
-                text.trim()
+                advised(text, "64")
             )
         } else {
             let units = alternatives(SIZES.map(|(name, _)| name));
@@ -138,6 +138,16 @@ fn split_number(text: &str) -> (&str, &str) {
 
 fn is_number(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// The number in a text if it would do with a unit, or else another.
+fn advised<'t>(text: &'t str, otherwise: &'t str) -> &'t str {
+    let text = text.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match text.parse::<f64>() {
+        Ok(number) if is_plain && number > 0.0 => text,
+        _ => otherwise,
+    }
 }
 
 /// A decimal number times a scale, if the result is whole.
@@ -204,6 +214,12 @@ mod tests {
             parse_duration("10").unwrap_err(),
             "found `10`, wanted a duration with a unit, such as `10s`"
         );
+        for nothing in ["0", "-5", "1e3"] {
+            let said = parse_duration(nothing).unwrap_err();
+            assert!(said.ends_with("such as `10s`"), "{said}");
+            let said = parse_size(nothing).unwrap_err();
+            assert!(said.ends_with("such as `64MiB`"), "{said}");
+        }
         assert_eq!(
             parse_duration("soon").unwrap_err(),
             "found `soon`, wanted a duration, such as `10s`, `100ms` or `1m30s`"

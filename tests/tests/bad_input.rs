@@ -276,6 +276,56 @@ fn settings_are_held_against_the_schema_of_the_plugin() {
 }
 
 #[test]
+fn what_only_a_plugin_knows_of_its_settings_is_told_by_validate() {
+    let configuration = r#"
+        [[check]]
+        name = "sizes"
+        plugin = "http"
+        allow = ["self"]
+        settings = { url = "http://www.example.org/", expect = { min_size = 5, max_size = 4 } }
+
+        [[check]]
+        name = "unreachable"
+        plugin = "http"
+        allow = ["self"]
+        settings = { url = "http://www.example.org/" }
+
+        [[module]]
+        name = "expression"
+        plugin = "tcp"
+        targets = ["*.example.org:25"]
+        settings.steps = [{ expect = "(" }]
+    "#;
+    let validated = Program::new(["validate", "bedcheck.toml"])
+        .file("bedcheck.toml", configuration)
+        .finish();
+    assert_eq!((validated.code, validated.stdout.as_str()), (Some(64), ""));
+    let said = problems(&validated.stderr);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(
+        said[0].contains(":6:")
+            && said[0].ends_with(
+                "the plugin `http` does not take the settings: expect.max_size: found 4, wanted no less than \
+                 expect.min_size, which is 5"
+            ),
+        "{said:#?}"
+    );
+    assert!(
+        said[1].contains(":18:")
+            && said[1].contains("the plugin `tcp` does not take the settings: step 1: expect: "),
+        "{said:#?}"
+    );
+}
+
+#[test]
+fn a_name_server_that_nobody_can_be_is_refused() {
+    for server in ["127.0.0.1:0", "224.0.0.1", "255.255.255.255:53", "[ff02::1]:53"] {
+        let said = refused(&format!("resolver.servers = [\"{server}\"]\n"));
+        assert!(said.contains("the address of a name server"), "{said}");
+    }
+}
+
+#[test]
 fn settings_that_exclude_each_other_are_named() {
     let said = refused(
         r#"

@@ -72,7 +72,7 @@ fn systemd_is_told_how_it_is() {
         .env("WATCHDOG_USEC", "400000")
         .launch();
     let ready = manager.until("READY=1");
-    assert!(ready.contains("STATUS=1 checks, generation 1"), "{ready}");
+    assert!(ready.contains("STATUS=1 check, generation 1"), "{ready}");
     // Twice, so that it is not only said at the start.
     manager.until("WATCHDOG=1");
     manager.until("WATCHDOG=1");
@@ -80,7 +80,7 @@ fn systemd_is_told_how_it_is() {
     let reloading = manager.until("RELOADING=1");
     assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
     let ready = manager.until("READY=1");
-    assert!(ready.contains("STATUS=1 checks, generation 2"), "{ready}");
+    assert!(ready.contains("STATUS=1 check, generation 2"), "{ready}");
     assert_eq!(daemon.end("TERM").code, Some(0));
     manager.until("STOPPING=1");
 }

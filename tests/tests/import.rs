@@ -251,3 +251,47 @@ fn what_cannot_be_read_ends_with_64() {
     assert_eq!(wrong.code, Some(64), "{wrong:#?}");
     assert!(wrong.stderr.starts_with("--targets *:443: "), "{wrong:#?}");
 }
+
+#[test]
+fn a_module_that_its_plugin_would_not_take_is_left_out_with_what_the_plugin_says() {
+    let nine = r"^(?P<a>.)(?P<b>.)(?P<c>.)(?P<d>.)(?P<e>.)(?P<f>.)(?P<g>.)(?P<h>.)(?P<i>.)";
+    let configuration = format!(
+        r#"
+modules:
+  groups:
+    prober: tcp
+    tcp:
+      query_response:
+      - expect: "{nine}"
+  name:
+    prober: dns
+    dns: {{query_name: a..b}}
+  page:
+    prober: http
+  head:
+    prober: http
+    http: {{method: HEAD, body: x}}
+"#
+    );
+    let finished = Program::new(["import", "blackbox.yml"])
+        .file("blackbox.yml", &configuration)
+        .finish();
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    for (module, plugin) in [("groups", "tcp"), ("name", "dns"), ("head", "http")] {
+        let words = format!(
+            "module `{module}`: left out: the module: the plugin `{plugin}` does not take the settings: "
+        );
+        assert!(finished.stderr.contains(&words), "{words}{finished:#?}");
+        assert!(
+            !finished.stdout.contains(&format!("name = \"{module}\"")),
+            "{finished:#?}"
+        );
+    }
+    assert!(finished.stdout.contains("name = \"page\""), "{finished:#?}");
+    assert!(
+        finished
+            .stderr
+            .ends_with("blackbox.yml: 1 module turned, 3 things left out\n"),
+        "{finished:#?}"
+    );
+}

@@ -155,6 +155,49 @@ fn a_journal_that_is_not_there_is_said() {
 }
 
 #[test]
+fn a_folder_without_a_journal_is_said_with_the_journal_below_it() {
+    let (folder, _) = ran();
+    let state = tempfile::tempdir().expect("a folder");
+    let shown = state.path().display().to_string();
+    let refused = |arguments: &[&str]| {
+        let finished = bedcheck(["journal"].iter().chain(arguments).copied());
+        assert_eq!(
+            (finished.code, finished.stdout.as_str()),
+            (Some(64), ""),
+            "{finished:#?}"
+        );
+        finished.stderr
+    };
+    let wanted = format!("found a folder `{shown}` without a journal, wanted one with a journal");
+    for arguments in [
+        &["--dir", &shown][..],
+        &["--dir", &shown, "--verify"],
+        &["export", "--dir", &shown],
+    ] {
+        assert_eq!(refused(arguments), format!("{wanted}\n"));
+    }
+    std::fs::rename(folder.path().join("kept"), state.path().join("journal")).expect("moved");
+    assert_eq!(
+        refused(&["--dir", &shown]),
+        format!("{wanted}: there is one in `{shown}/journal`\n")
+    );
+}
+
+#[test]
+fn options_that_would_not_be_applied_are_refused() {
+    for arguments in [
+        &["checks.toml", "--dir", "/tmp"][..],
+        &["export", "checks.toml", "--dir", "/tmp"],
+        &["--verify", "--format", "json"],
+        &["--follow", "--until", "1s"],
+    ] {
+        let finished = bedcheck(["journal"].iter().chain(arguments).copied());
+        assert_eq!(finished.code, Some(64), "{arguments:?}: {finished:#?}");
+        assert!(finished.stderr.contains("cannot be used with"), "{finished:#?}");
+    }
+}
+
+#[test]
 fn reports_are_sent_again_with_the_same_identities() {
     let (folder, reports) = ran();
     let collector = Collector::start();

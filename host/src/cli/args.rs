@@ -27,8 +27,8 @@ Examples:
   bedcheck run checks.toml --check mail-login --format nagios
       one line with perfdata for a monitoring system
 
-Exit codes of `run`: 0 all passed, 1 passed after a retry or with a warning, 2 a target failed, 3 nothing
-can be said about a target, 64 bad configuration or command line. `demo` ends with 0 when every report is
+Exit codes of `run`: 0 all passed, 1 passed after a retry or with a warning, 2 a target failed, 3 nothing \
+can be said about a target, 64 bad configuration or command line. `demo` ends with 0 when every report is \
 true.";
 
 /// The commands.
@@ -42,7 +42,7 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
-    /// Say everything that is wrong with a configuration, and run nothing.
+    /// Say everything that is wrong with a configuration. No target is contacted.
     Validate {
         /// The configuration file.
         file: PathBuf,
@@ -88,11 +88,11 @@ Examples:
 
 Passwords and tokens are not copied: they become names of secrets, and it is told what to put where.
 
-Exit codes: 0 everything was turned, 1 something was left out (each is told on the standard error and in a
+Exit codes: 0 everything was turned, 1 something was left out (each is told on the standard error and in a \
 comment), 3 the standard output cannot be written, 64 the file cannot be read, or that of `--output` not written.";
 
 const SERVE_HELP: &str = "\
-TERM and INT end it, after the runs under way or `serve.drain`; a second one at once. HUP loads the configuration
+TERM and INT end it, after the runs under way or `serve.drain`; a second one at once. HUP loads the configuration \
 again. The log is on standard error; `[http]` in the file adds metrics, health and an API.
 
 Exit codes: 0 ended by TERM or INT, 64 bad configuration, 70 something of its own failed.";
@@ -197,7 +197,7 @@ Examples:
   bedcheck plugin test greeter.wasm --settings settings.toml --server server.toml \\
       --fault 'net.read#2=connection-reset' --once
 
-Exit codes: 0 nothing is wrong, 2 something is wrong with the plugin (with --once: the run did not pass),
+Exit codes: 0 nothing is wrong, 2 something is wrong with the plugin (with --once: the run did not pass), \
 64 bad settings, script or command line.";
 
 /// What asks for one check without a file: it goes neither with a file, which says all of that itself, nor with a recording.

@@ -60,12 +60,17 @@ pub(super) async fn run(arguments: ImportArguments) -> ExitCode {
 
 /// What can be turned, without the modules whose plugins would not take what comes out.
 async fn sound(text: &str, origin: &str, targets: &[String]) -> Result<Imported, Unreadable> {
-    let imported = import(text, origin, targets)?;
-    let refused = refused(&imported.toml).await;
-    if refused.is_empty() {
-        return Ok(imported);
+    let mut refused = BTreeMap::new();
+    let mut imported = import(text, origin, targets)?;
+    // What a plugin says of its settings is only heard when there is nothing else to be said.
+    loop {
+        let more = self::refused(&imported.toml).await;
+        if more.is_empty() {
+            return Ok(imported);
+        }
+        refused.extend(more);
+        imported = import_without(&refused, text, origin, targets)?;
     }
-    import_without(&refused, text, origin, targets)
 }
 
 /// What is wrong with the modules of a configuration, by their names. Secrets and certificates need not be there yet.
@@ -91,7 +96,11 @@ async fn refused(toml: &str) -> BTreeMap<String, String> {
         begins.push((line, module.name().to_string()));
     }
     let prepared = Preparation::new(&config, problems, DefaultGrant::Nothing, compiling()).await;
-    for problem in prepared.err().iter().flat_map(|problems| problems.iter()) {
+    let problems = match prepared {
+        Ok(prepared) => prepared.objections().await,
+        Err(problems) => problems.iter().cloned().collect(),
+    };
+    for problem in &problems {
         let line = problem.location.position().map(|position| position.line);
         let Some((_, name)) = begins.iter().rfind(|(begin, _)| *begin <= line) else {
             continue;

@@ -11,7 +11,7 @@ use time::macros::format_description;
 
 use super::{Format, journal_export, output, read, refuse};
 use crate::config::Config;
-use crate::journal::{Next, Reader, Selection, Sequence, Settings, parse_moment};
+use crate::journal::{Next, Reader, Selection, Sequence, Settings, is_journal, parse_moment};
 use crate::outcome::{Outcome, Report};
 use crate::text::told;
 
@@ -19,6 +19,8 @@ use crate::text::told;
 const EXIT_DAMAGED: u8 = 2;
 /// How often it is looked whether there is more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+/// What the folder of a journal is called in the folder of state, if nobody says another name.
+const BELOW: &str = "journal";
 /// The longest message in a line of text: what is longer is in the other formats.
 const MAX_MESSAGE: usize = 160;
 
@@ -33,13 +35,13 @@ pub struct JournalArguments {
     #[command(flatten)]
     pub wanted: Wanted,
     /// Go on with what is written from now on, until interrupted.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "until")]
     pub follow: bool,
     /// How reports are shown.
     #[arg(long, value_enum, default_value_t = Shown::Text)]
     pub format: Shown,
     /// Show nothing, and hold every record against its checksum.
-    #[arg(long, conflicts_with_all = ["follow", "check", "outcome", "since", "until"])]
+    #[arg(long, conflicts_with_all = ["follow", "check", "outcome", "since", "until", "format"])]
     pub verify: bool,
 }
 
@@ -58,7 +60,7 @@ pub struct Wanted {
     /// The configuration file whose journal is read; without it, the one in the user's folder of state.
     pub file: Option<PathBuf>,
     /// Read the journal in this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
     pub dir: Option<PathBuf>,
     /// Only reports of this check; can be given several times.
     #[arg(long, value_name = "NAME")]
@@ -82,11 +84,11 @@ Examples:
   bedcheck journal --follow --format json | jq -c '[.check, .outcome]'
   bedcheck journal export checks.toml --since 2h
 
-Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 3 the standard output cannot be written; 64 bad
+Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 3 the standard output cannot be written; 64 bad \
 command line, or no journal.";
 
 const EXPORT_HELP: &str = "\
-Exit codes: 0 the collector took all; 1 it refused or rejected something, or something is damaged; 3 it does not answer;
+Exit codes: 0 the collector took all; 1 it refused or rejected something, or something is damaged; 3 it does not answer; \
 64 bad command line, no journal, or nowhere to send to.";
 
 /// How reports are shown.
@@ -152,13 +154,28 @@ fn folder(arguments: &Wanted) -> Result<PathBuf, String> {
                 .ok_or("found `journal.enabled = false`, wanted a journal on disk")?
         }
     };
-    if dir.is_dir() {
-        Ok(dir)
-    } else {
-        Err(format!(
-            "found no folder `{}`, wanted one with a journal",
-            dir.display()
-        ))
+    held(dir)
+}
+
+/// A folder with a journal in it.
+fn held(dir: PathBuf) -> Result<PathBuf, String> {
+    let shown = dir.display();
+    if !dir.is_dir() {
+        return Err(format!("found no folder `{shown}`, wanted one with a journal"));
+    }
+    match is_journal(&dir) {
+        Ok(true) => Ok(dir),
+        Ok(false) => {
+            let below = dir.join(BELOW);
+            let advice = match is_journal(&below) {
+                Ok(true) => format!(": there is one in `{}`", below.display()),
+                _ => String::new(),
+            };
+            Err(format!(
+                "found a folder `{shown}` without a journal, wanted one with a journal{advice}"
+            ))
+        }
+        Err(error) => Err(format!("`{shown}`: {error}")),
     }
 }
 

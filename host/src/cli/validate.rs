@@ -1,10 +1,12 @@
-//! `bedcheck validate`: everything in a configuration that `run` or `serve` would refuse, at once. No check runs, and
-//! nobody is contacted but the programs that give secrets.
+//! `bedcheck validate`: everything in a configuration that `run` or `serve` would refuse, at once, and what plugins would
+//! say of their settings. Checks run with nobody to talk to, if at all; nobody is contacted but the programs that give
+//! secrets.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{compiling, export, output, read, refuse};
+use crate::config::Problems;
 use crate::runner::{DefaultGrant, Preparation};
 use crate::serve;
 
@@ -24,6 +26,10 @@ async fn prepared(file: &Path) -> Result<Preparation, String> {
     // What is said of a place in the file need not be said of its consequences.
     let is_sound = problems.is_empty();
     let checks = Preparation::new(&config, problems, DefaultGrant::Nothing, compiling()).await;
+    let checks = match checks {
+        Ok(checks) => Problems::check(checks.objections().await).map(|()| checks),
+        Err(problems) => Err(problems),
+    };
     let checks = checks.map_err(|problems| source.render(&problems));
     let exporting = export::verify(config.otlp.as_ref());
     let daemon = if is_sound {
@@ -48,14 +54,9 @@ fn approve(file: &Path, prepared: &Preparation) {
     for notice in &prepared.notices {
         output::complain(&format!("note: {notice}"));
     }
-    let counted = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
-    };
-    let checks = counted(prepared.checks.len(), "check");
-    let modules = match prepared.modules.len() {
-        0 => String::new(),
-        number => format!(", {}", counted(number, "module")),
-    };
-    output::say(&format!("{}: {checks}{modules}, nothing wrong\n", file.display()));
+    output::say(&format!(
+        "{}: {}, nothing wrong\n",
+        file.display(),
+        prepared.size()
+    ));
 }

@@ -202,7 +202,14 @@ fn name_server(value: &Value<'_>) -> Option<SocketAddr> {
     let without = || Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, NAME_SERVER_PORT));
     with_port
         .or_else(without)
+        .filter(can_be_asked)
         .or_else(|| value.unwanted("the address of a name server, such as `\"127.0.0.1:53\"`"))
+}
+
+/// Whether one machine can have this address. To the unspecified one the kernel connects as to loopback.
+fn can_be_asked(address: &SocketAddr) -> bool {
+    let is_broadcast = matches!(address.ip(), IpAddr::V4(ip) if ip.is_broadcast());
+    address.port() != 0 && !address.ip().is_multicast() && !is_broadcast
 }
 
 /// `[secrets]`.

@@ -34,6 +34,8 @@ mod status;
 mod store;
 mod writer;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +54,15 @@ use disk::Disk;
 use found::Found;
 use shared::{Progress, Shared};
 use writer::{CheckpointTimes, Writer};
+
+/// Whether a folder is that of a journal, empty or not.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn is_journal(dir: &Path) -> io::Result<bool> {
+    segments::are_in(dir)
+}
 
 /// The journal. Clones are the same one; when the last one is gone, the writer ends as after [`Journal::close`].
 #[derive(Debug, Clone)]

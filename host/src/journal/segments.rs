@@ -7,6 +7,8 @@ use super::Sequence;
 
 /// What the name of a segment ends with: JSON Lines, which many tools know.
 const EXTENSION: &str = ".jsonl";
+/// The file that its one writer holds locked.
+pub(super) const LOCK: &str = "lock";
 /// The digits of the largest number, so that names sort as numbers do.
 const DIGITS: usize = 20;
 
@@ -40,6 +42,15 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<Sequence>> {
     Ok(segments)
 }
 
+/// Whether a folder is that of a journal, empty or not.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub(super) fn are_in(dir: &Path) -> io::Result<bool> {
+    Ok(dir.join(LOCK).is_file() || !list(dir)?.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,8 +64,16 @@ mod tests {
         for other in ["lock", "1.jsonl", "checkpoint.json", "+0000000000000000001.jsonl"] {
             std::fs::write(dir.path().join(other), "").unwrap();
         }
+        assert!(are_in(dir.path()).unwrap());
         let listed = list(dir.path()).unwrap();
         assert_eq!(listed, [Sequence(9), Sequence(10), Sequence(u64::MAX)]);
-        assert_eq!(list(&dir.path().join("none")).unwrap(), []);
+        let none = dir.path().join("none");
+        assert_eq!(list(&none).unwrap(), []);
+        assert!(!are_in(&none).unwrap());
+        std::fs::create_dir(&none).unwrap();
+        std::fs::write(none.join("1.jsonl"), "").unwrap();
+        assert!(!are_in(&none).unwrap());
+        std::fs::write(none.join(LOCK), "").unwrap();
+        assert!(are_in(&none).unwrap());
     }
 }

@@ -370,7 +370,7 @@ fn write_all(_: &Path, file: &mut File, lines: &[u8]) -> io::Result<()> {
 }
 
 fn locked(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
+    let path = dir.join(segments::LOCK);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(FILE_MODE);
     let lock = options.open(&path).map_err(at(&path))?;

@@ -15,6 +15,7 @@ mod kept;
 pub mod live;
 mod module;
 mod needs;
+mod objections;
 mod own_target;
 mod prepare;
 mod rehearsed;

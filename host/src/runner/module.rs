@@ -104,6 +104,11 @@ impl PreparedModule {
         &self.base.name
     }
 
+    /// It, aimed at a target that does not exist.
+    pub(super) fn base(&self) -> &Prepared {
+        &self.base
+    }
+
     /// The most time that a probe may take.
     pub fn deadline(&self) -> Duration {
         self.base.limits.deadline

@@ -278,8 +278,8 @@ impl Publisher {
         );
         self.outlets.logs.set_level(generation.config().log.level);
         self.status = format!(
-            "{} checks, generation {}",
-            generation.checks.len(),
+            "{}, generation {}",
+            generation.preparation.size(),
             generation.number
         );
         self.outlets.notifier.status(&self.status);

@@ -194,6 +194,19 @@ impl Preparation {
         ground.with_all_checks(problems, &broken)
     }
 
+    /// How much there is, for people: `2 checks, 1 module`.
+    pub fn size(&self) -> String {
+        let counted = |number: usize, what: &str| match number {
+            1 => format!("1 {what}"),
+            number => format!("{number} {what}s"),
+        };
+        let checks = counted(self.checks.len(), "check");
+        match self.modules.len() {
+            0 => checks,
+            number => format!("{checks}, {}", counted(number, "module")),
+        }
+    }
+
     /// Whether anything is configured to trust whom the system trusts.
     pub fn trusts_system(&self) -> bool {
         let mut all = self.config.checks_and_templates();

@@ -40,8 +40,8 @@ impl Daemon {
                     tracing::warn!("{sentence}");
                 }
                 Ok(format!(
-                    "the configuration is loaded: generation {number}, {} checks{}",
-                    generation.checks.len(),
+                    "the configuration is loaded: generation {number}, {}{}",
+                    generation.preparation.size(),
                     restart
                         .map(|sentence| format!("; {sentence}"))
                         .unwrap_or_default()

@@ -68,6 +68,13 @@ impl RawExpectations {
     ///
     /// A sentence that names the key.
     pub(crate) fn finish(self) -> Result<Expectations, String> {
+        if let (Some(min), Some(max)) = (self.min_size, self.max_size)
+            && min > max
+        {
+            return Err(format!(
+                "expect.max_size: found {max}, wanted no less than expect.min_size, which is {min}"
+            ));
+        }
         Ok(Expectations {
             status: statuses(self.status)?,
             http_version: versions(self.http_version.into_vec())?,
