@@ -118,6 +118,8 @@ impl From<io::Error> for Failure {
             Some(call) => call.clone().into(),
             None => match error.kind() {
                 io::ErrorKind::UnexpectedEof => CallError::ConnectionClosed.into(),
+                // As where memory is asked for directly: the host tells by it that the limit was too low.
+                io::ErrorKind::OutOfMemory => panic!("out of memory"),
                 io::ErrorKind::InvalidData => Self::unexpected_response(error.to_string()),
                 _ => CallError::Invalid(format!("an I/O error that is not a connection's: {error}")).into(),
             },

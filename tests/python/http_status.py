@@ -118,4 +118,7 @@ class Phase:
 
 def failure(error):
     """What a check fails with: a failure of its own, or the error of a call as the reason of one."""
-    return error.value if isinstance(error.value, Failure) else Failure(Reason_Call(error.value), "a call failed")
+    if isinstance(error.value, Failure):
+        return error.value
+    words = getattr(error.value, "value", None)
+    return Failure(Reason_Call(error.value), words if isinstance(words, str) else type(error.value).__name__)

@@ -23,6 +23,14 @@ const MAX_PROBLEMS: usize = 100;
 #[error("the settings schema is no JSON Schema (2020-12): {0}")]
 pub struct SchemaError(String);
 
+impl SchemaError {
+    /// Something is wrong at this place in the schema, a JSON pointer.
+    fn at(pointer: &str, message: &str) -> Self {
+        let place = if pointer.is_empty() { "/" } else { pointer };
+        Self(format!("at `{place}`: {message}"))
+    }
+}
+
 /// The schema of a plugin's settings.
 #[derive(Debug, Clone)]
 pub struct SettingsSchema {
@@ -48,7 +56,7 @@ impl SettingsSchema {
             .offline();
         let validator = options
             .build(&schema)
-            .map_err(|error| SchemaError(error.to_string()))?;
+            .map_err(|error| SchemaError::at(&error.instance_path().to_string(), &error.to_string()))?;
         Ok(Self { schema, validator })
     }
 

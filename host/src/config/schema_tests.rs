@@ -200,8 +200,11 @@ fn problems_of_the_command_line_name_the_option() {
 fn a_schema_that_is_none_is_the_plugins_fault() {
     for (schema, reason) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
-        (r#"{"type": "text"}"#, "\"text\" is not valid"),
-        (r#"{"pattern": "("}"#, "\"(\" is not a \"regex\""),
+        (r#"{"type": "text"}"#, "at `/type`: \"text\" is not valid"),
+        (
+            r#"{"properties": {"host": {"pattern": "("}}}"#,
+            "at `/properties/host/pattern`: \"(\" is not a \"regex\"",
+        ),
         (
             r#"{"$ref": "https://example.org/schema.json"}"#,
             "https://example.org/schema.json",

@@ -33,7 +33,7 @@ pub use network::Network;
 pub use resolve::{Resolution, Resolver};
 pub use roots::read_system_roots;
 pub(crate) use roots::system_roots;
-pub use tls::{TlsClient, TlsInfo};
+pub use tls::{TlsClient, TlsInfo, is_server_name};
 pub use trust::{ClientIdentity, Tls, Trust};
 
 use crate::open::{self, Kind, Opened};

@@ -176,6 +176,11 @@ impl TlsClient {
     }
 }
 
+/// Whether a peer can be asked to prove that this is its name: a host name or an address.
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
+}
+
 async fn connect(
     config: Arc<ClientConfig>,
     stream: TcpStream,

@@ -77,6 +77,16 @@ impl HostConnection for RunState {
                 "at most 8 ALPN names of 1 to 255 bytes can be offered".into(),
             )));
         }
+        if let Some(name) = options
+            .server_name
+            .as_deref()
+            .filter(|name| !connection::is_server_name(name))
+        {
+            let shown = self.presentable(name, MAX_MESSAGE);
+            return Ok(Err(CallError::Invalid(format!(
+                "`{shown}` is no name of a server, wanted a host name or an address"
+            ))));
+        }
         if self.access.network.is_live() {
             // What is left of the time after it is what there is for the handshake; none of it counts as the phase.
             let _ = self.deadline.guard(self.access.tls.make_ready()).await;

@@ -234,12 +234,6 @@ impl Timeline {
             .map(|entry| entry.name.as_str())
     }
 
-    /// The phase that was open when the run ended, or else the last that began.
-    pub fn last_open(&self) -> Option<&str> {
-        self.first_interrupted()
-            .or_else(|| self.entries.last().map(|entry| entry.name.as_str()))
-    }
-
     /// The first phase of a plan made for this very run that was never begun.
     pub fn first_unmet_plan(&self) -> Option<&str> {
         self.planned.as_ref()?;

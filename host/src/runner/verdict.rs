@@ -14,7 +14,7 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
         Some(ErrorReport {
             error_type,
             message,
-            phase: remains.timeline.last_open().map(str::to_owned),
+            phase: remains.timeline.first_interrupted().map(str::to_owned),
             injected: false,
         })
     };
@@ -127,7 +127,7 @@ fn stopped(remains: &Remains) -> ErrorReport {
             error_type: ErrorType::DeadlineExceeded(DeadlineWhile::Computing),
             message: "the plugin was still computing or sleeping when the grace after the deadline was over"
                 .into(),
-            phase: remains.timeline.last_open().map(str::to_owned),
+            phase: remains.timeline.first_interrupted().map(str::to_owned),
             injected: false,
         },
     }

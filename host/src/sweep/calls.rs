@@ -18,6 +18,8 @@ pub struct Called {
     pub phase: Option<(String, Option<String>)>,
     /// Whether it was told that the stream had ended.
     pub ended_stream: bool,
+    /// How many bytes it sent or received over a connection.
+    pub moved: u64,
 }
 
 /// The host calls of an attempt, in order.
@@ -38,6 +40,7 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
                     nth: *nth,
                     phase: phase.clone(),
                     ended_stream: false,
+                    moved: 0,
                 });
                 match call {
                     HostCall::PhasesBegin => phase = begun(arguments),
@@ -45,9 +48,15 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
                     _ => {}
                 }
             }
-            Entry::Answer(Answer::Received(data)) if data.bytes.is_empty() => {
-                if let Some(call) = calls.last_mut().filter(|called| called.call == HostCall::NetRead) {
-                    call.ended_stream = true;
+            Entry::Answer(Answer::Received(data)) => {
+                if let Some(call) = last(&mut calls, HostCall::NetRead) {
+                    call.ended_stream = data.bytes.is_empty();
+                    call.moved = data.bytes.len() as u64;
+                }
+            }
+            Entry::Sent(data) => {
+                if let Some(call) = last(&mut calls, HostCall::NetWrite) {
+                    call.moved = data.bytes.len() as u64;
                 }
             }
             Entry::End { .. } => break,
@@ -55,6 +64,10 @@ pub fn calls_of(entries: &[Entry]) -> Vec<Called> {
         }
     }
     calls
+}
+
+fn last(calls: &mut [Called], call: HostCall) -> Option<&mut Called> {
+    calls.last_mut().filter(|called| called.call == call)
 }
 
 fn begun(arguments: &Value) -> Option<(String, Option<String>)> {
@@ -67,6 +80,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tape::Data;
 
     #[test]
     fn calls_are_counted_by_name_and_know_their_phase() {
@@ -74,11 +88,17 @@ mod tests {
             name: name.into(),
             arguments,
         };
+        let data = |bytes: &[u8]| Data {
+            connection: 0,
+            bytes: bytes.to_vec(),
+        };
         let entries = [
             call("net.connect", Value::Null),
             call("phases.begin", json!({"name": "select", "detail": "INBOX"})),
             call("net.read", Value::Null),
+            Entry::Answer(Answer::Received(data(b"* OK"))),
             call("net.read", Value::Null),
+            Entry::Answer(Answer::Received(data(b""))),
             call("phases.succeed", Value::Null),
             call("net.close", Value::Null),
         ];
@@ -99,5 +119,10 @@ mod tests {
                 (HostCall::NetClose, 1, false),
             ]
         );
+        let read: Vec<_> = calls[2..4]
+            .iter()
+            .map(|called| (called.moved, called.ended_stream))
+            .collect();
+        assert_eq!(read, [(4, false), (0, true)]);
     }
 }

@@ -171,10 +171,12 @@ impl Rehearsal {
         let calls = calls_of(&self.entries);
         calls
             .iter()
-            .flat_map(|at| {
+            .enumerate()
+            .flat_map(|(index, at)| {
+                let later = &calls[index + 1..];
                 let kinds = kinds_for(at.call).into_iter();
                 kinds
-                    .filter(move |kind| is_worth_trying(at, kind))
+                    .filter(move |kind| is_worth_trying(at, later, kind))
                     .map(move |kind| (at, kind))
             })
             .filter_map(|(at, kind)| {
@@ -188,9 +190,16 @@ impl Rehearsal {
     }
 }
 
-/// Where the stream ended in the good run, an end ahead of time is none.
-fn is_worth_trying(at: &Called, kind: &FaultKind) -> bool {
-    !(at.ended_stream && matches!(kind, FaultKind::Truncate(_) | FaultKind::ResetAfter(_)))
+/// Where the stream ended in the good run, an end ahead of time is none; nor is one behind the last byte that a plugin
+/// wanted.
+fn is_worth_trying(at: &Called, later: &[Called], kind: &FaultKind) -> bool {
+    let (bytes, notices): (u64, &[HostCall]) = match kind {
+        FaultKind::Truncate(bytes) => (*bytes, &[HostCall::NetRead]),
+        FaultKind::ResetAfter(bytes) => (*bytes, &[HostCall::NetRead, HostCall::NetWrite]),
+        _ => return true,
+    };
+    let is_noticed = at.moved > bytes || later.iter().any(|called| notices.contains(&called.call));
+    is_noticed && !at.ended_stream
 }
 
 fn fault_at(call: HostCall, nth: u64, kind: FaultKind) -> Option<Fault> {
@@ -212,4 +221,37 @@ fn end_of(report: &Report, trial: &Trial, grace: Duration) -> Duration {
         _ => None,
     };
     passed.unwrap_or(report.deadline) + grace
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_notice_is_not_tried() {
+        let called = |call, moved| Called {
+            call,
+            nth: 1,
+            phase: None,
+            ended_stream: false,
+            moved,
+        };
+        let (read, write) = (HostCall::NetRead, HostCall::NetWrite);
+        let (cut, reset) = (FaultKind::Truncate(1), FaultKind::ResetAfter(1));
+        for (at, later, kind, is_worth) in [
+            (called(read, 1), None, &cut, false),
+            (called(read, 1), None, &reset, false),
+            (called(read, 1), None, &FaultKind::Truncate(0), true),
+            (called(read, 2), None, &cut, true),
+            (called(read, 1), Some(called(read, 1)), &cut, true),
+            (called(read, 1), Some(called(write, 1)), &cut, false),
+            (called(read, 1), Some(called(write, 1)), &reset, true),
+            (called(write, 1), None, &reset, false),
+            (called(write, 1), Some(called(read, 0)), &reset, true),
+        ] {
+            let later: Vec<_> = later.into_iter().collect();
+            let found = is_worth_trying(&at, &later, kind);
+            assert_eq!(found, is_worth, "{kind} at {at:?} before {later:?}");
+        }
+    }
 }
