@@ -444,14 +444,14 @@ async fn what_falls_out_of_memory_unwritten_is_counted_as_lost() {
     assert_eq!(on_disk(&dir), (vec![3, 4, 5, 6], 0));
 }
 
-#[tokio::test]
-async fn a_folder_that_is_removed_is_noticed_and_made_anew() {
+/// A journal of two reports whose folder this does away with; it is noticed, and the third one is in a new folder.
+async fn is_made_anew_after(away: impl FnOnce(&Path)) {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("journal");
     let (journal, _) = open(settings(&dir));
     let _feed = journal.feed("traces");
     append(&journal, 2).await;
-    std::fs::remove_dir_all(&dir).unwrap();
+    away(&dir);
     let is_there = async {
         while !dir.join(beside::cursor_file("traces")).exists() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -463,6 +463,26 @@ async fn a_folder_that_is_removed_is_noticed_and_made_anew() {
     append(&journal, 1).await;
     assert_eq!(journal.status().write_errors, 1);
     assert_eq!(on_disk(&dir), (vec![3], 0));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_is_noticed_and_made_anew() {
+    is_made_anew_after(|dir| std::fs::remove_dir_all(dir).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_renamed_is_noticed_and_made_anew() {
+    is_made_anew_after(|dir| std::fs::rename(dir, dir.with_extension("old")).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_folder_in_whose_place_another_one_is_put_is_noticed_and_left() {
+    is_made_anew_after(|dir| {
+        let old = dir.with_extension("old");
+        std::fs::rename(dir, &old).unwrap();
+        std::fs::create_dir(dir).unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -266,16 +266,25 @@ impl Store {
         self.is_synced
     }
 
-    /// Finds out whether the files are still in their folder: what is written to a removed file is lost.
+    /// Finds out whether the files are still in their folder, which may have been removed, renamed or covered by another
+    /// one: what is written to them then is lost, or elsewhere.
     pub(super) fn verify_presence(&self) -> Result<(), StoreError> {
-        for file in [&self.lock]
-            .into_iter()
-            .chain(self.current.iter().map(|current| &current.file))
-        {
-            if file.metadata().map_err(at(&self.dir))?.nlink() == 0 {
+        let segment = self.current.as_ref().zip(self.segments.last());
+        let segment =
+            segment.map(|(current, segment)| (segments::path(&self.dir, segment.first), &current.file));
+        for (path, file) in std::iter::once((lock_of(&self.dir), &self.lock)).chain(segment) {
+            let open = file.metadata().map_err(at(&path))?;
+            let is_there = match std::fs::metadata(&path) {
+                Ok(found) => (found.dev(), found.ino()) == (open.dev(), open.ino()),
+                Err(error) => {
+                    ![io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
+                }
+            };
+            // What is removed is so even where it cannot be looked for.
+            if !is_there || open.nlink() == 0 {
                 return Err(at(&self.dir)(io::Error::new(
                     io::ErrorKind::NotFound,
-                    "the folder or a file was removed",
+                    "the folder or a file was removed, renamed or replaced",
                 )));
             }
         }
@@ -369,8 +378,12 @@ fn write_all(_: &Path, file: &mut File, lines: &[u8]) -> io::Result<()> {
     file.write_all(lines)
 }
 
+fn lock_of(dir: &Path) -> PathBuf {
+    dir.join(segments::LOCK)
+}
+
 fn locked(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join(segments::LOCK);
+    let path = lock_of(dir);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(FILE_MODE);
     let lock = options.open(&path).map_err(at(&path))?;
