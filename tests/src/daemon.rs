@@ -69,8 +69,6 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Starting {
     folder: Arc<TempDir>,
-    /// Whether a write beyond the bound of a file's size is an error, and no signal.
-    may_be_bounded: bool,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -98,13 +96,6 @@ impl Starting {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
-        self
-    }
-
-    /// Lets [`Daemon::bound_files`] bound what it writes.
-    #[must_use]
-    pub fn may_be_bounded(mut self) -> Self {
-        self.may_be_bounded = true;
         self
     }
 
@@ -136,15 +127,7 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = if self.may_be_bounded {
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-                .arg(program::executable());
-            shell
-        } else {
-            Command::new(program::executable())
-        };
+        let mut command = Command::new(program::executable());
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -193,7 +176,6 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
         let starting = Starting {
             folder: Arc::new(folder),
-            may_be_bounded: false,
             environment: Vec::new(),
             arguments: Vec::new(),
         };

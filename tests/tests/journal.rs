@@ -142,9 +142,7 @@ fn what_is_told_when_it_ends_in_order_is_kept_to_the_last_run() {
 #[test]
 fn a_full_disk_is_said_stops_no_check_and_what_waited_is_written_when_there_is_room() {
     let target = Target::start(Health::Up);
-    let mut daemon = Daemon::with(&configuration(target.port(), 20, "100ms"))
-        .may_be_bounded()
-        .start();
+    let mut daemon = Daemon::with(&configuration(target.port(), 20, "100ms")).start();
     daemon.wait_until("runs are told", |daemon| {
         (logged(daemon).len() >= 50).then_some(())
     });

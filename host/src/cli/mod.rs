@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use args::{Arguments, Command, Format, PluginCommand};
 
@@ -108,7 +109,10 @@ fn on_runtime(threads: Threads, command: impl Future<Output = ExitCode>) -> Exit
     };
     match builder.enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(command);
+            let code = runtime.block_on(async {
+                survive_full_files();
+                command.await
+            });
             // Whatever is still blocked, such as a secret's program, is not waited for.
             runtime.shutdown_background();
             code
@@ -118,6 +122,14 @@ fn on_runtime(threads: Threads, command: impl Future<Output = ExitCode>) -> Exit
             ExitCode::from(EXIT_UNKNOWN)
         }
     }
+}
+
+/// Has writing a file fail that is as large as this process may make one (`ulimit -f`, `LimitFSIZE=`), instead of the
+/// process being ended for it.
+fn survive_full_files() {
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // It stays caught though nobody listens. Where it cannot be, the process is as others are.
+    drop(signal(too_large));
 }
 
 /// Reads a configuration file and what is wrong with it; or says what is wrong, when it cannot be read.
