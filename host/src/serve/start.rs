@@ -85,7 +85,7 @@ pub async fn verify(config: &Config) -> Result<(), String> {
         Err(sentences) => wrong.extend(sentences),
     }
     if let Some(http) = &config.http {
-        wrong.extend(Listener::verify(http).err().map(|error| error.to_string()));
+        wrong.extend(Listener::verify(http).await.err().map(|error| error.to_string()));
     }
     if wrong.is_empty() {
         Ok(())

@@ -78,7 +78,7 @@ pub enum StartError {
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
-    certificate: Option<Certificate>,
+    certificate: Option<Arc<Certificate>>,
     bounds: Bounds,
 }
 
@@ -88,8 +88,8 @@ impl Listener {
     /// # Errors
     ///
     /// When it cannot.
-    pub fn verify(http: &Http) -> Result<(), StartError> {
-        certificate(http).map(drop)
+    pub async fn verify(http: &Http) -> Result<(), StartError> {
+        certificate(http).await.map(drop)
     }
 
     /// Listens; with the port 0, at one that is free.
@@ -98,7 +98,7 @@ impl Listener {
     ///
     /// When the address cannot be listened at, or the certificate not be used.
     pub async fn bind(http: &Http, bounds: Bounds) -> Result<Self, StartError> {
-        let certificate = certificate(http)?;
+        let certificate = certificate(http).await?;
         let refused = |error| StartError::Bind {
             address: http.listen,
             error,
@@ -170,15 +170,18 @@ impl Listener {
         router: Router,
         stop: Stop,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let tls = self.certificate.as_ref().map(Certificate::config);
+        let tls = self.certificate.clone();
         let bounds = self.bounds;
         async move {
             // Answers are written whole: waiting for more to send only delays them.
             let _ = stream.set_nodelay(true);
             match tls {
                 None => converse(stream, peer, router, bounds, stop).await,
-                Some(config) => {
-                    let handshake = TlsAcceptor::from(config).accept(stream);
+                Some(certificate) => {
+                    let handshake = async {
+                        let config = certificate.config().await;
+                        TlsAcceptor::from(config).accept(stream).await
+                    };
                     let mut stopped = stop.clone();
                     let stream = tokio::select! {
                         stream = timeout(bounds.head_time, handshake) => stream,
@@ -193,8 +196,11 @@ impl Listener {
     }
 }
 
-fn certificate(http: &Http) -> Result<Option<Certificate>, StartError> {
-    Ok(http.tls.as_ref().map(Certificate::read).transpose()?)
+async fn certificate(http: &Http) -> Result<Option<Arc<Certificate>>, StartError> {
+    match &http.tls {
+        Some(files) => Ok(Some(Certificate::read(files).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Answers the requests of a connection. What goes wrong with it is the client's to notice.

@@ -236,3 +236,33 @@ async fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
         "{mixed}"
     );
 }
+#[tokio::test]
+async fn a_key_that_cannot_be_read_to_its_end_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start_with(router(), Bounds::default(), Some(files(folder.path()))).await;
+    let key = folder.path().join("k.pem");
+    std::fs::remove_file(&key).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&key).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");
+    // Looked at once a second at most: this is after the next look.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for _ in 0..2 {
+        let answer = timeout(PATIENCE, over_tls(&server, &trusted)).await;
+        assert_eq!(answer.unwrap().as_deref(), Ok("here"));
+    }
+    let http = Http {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: Some(files(folder.path())),
+        token: None,
+        timeout_offset: Http::TIMEOUT_OFFSET,
+    };
+    let refused = timeout(PATIENCE, Listener::verify(&http)).await.unwrap();
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.ends_with("k.pem`: it is no regular file"), "{refused}");
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, vec![b'x'; 1024 * 1024 + 1]).unwrap();
+    let refused = Listener::verify(&http).await.unwrap_err().to_string();
+    assert!(refused.ends_with("k.pem`: it is larger than 1 MiB"), "{refused}");
+}
+

@@ -1,19 +1,31 @@
 //! The certificate of the endpoints, read again when its files change: a renewed one is shown from the next
 //! connection on.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::config::HttpTls;
+use crate::units::show_duration;
 
 /// How often it is looked whether the files have changed, at most.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a connection waits for files that have changed: what hangs is not to cost it more than a slow network does.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the start waits for them.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// The largest file: hundreds of certificates.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Why a certificate cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +36,7 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// A file holds something else than it should.
     #[error("`{}`: wanted {wanted} in PEM", path.display())]
@@ -33,6 +45,17 @@ pub enum TlsError {
         path: PathBuf,
         /// What it should hold.
         wanted: &'static str,
+    },
+    /// The files are not there in time.
+    #[error(
+        "`{}` and `{}` took longer than {} to read",
+        files.certificate.display(),
+        files.key.display(),
+        show_duration(START_PATIENCE)
+    )]
+    Slow {
+        /// The files.
+        files: HttpTls,
     },
     /// The certificate and the key do not go together, or are of a kind that is not known.
     #[error("`{}` and `{}` cannot be used: {error}", files.certificate.display(), files.key.display())]
@@ -49,53 +72,91 @@ pub enum TlsError {
 pub(super) struct Certificate {
     files: HttpTls,
     current: Mutex<Current>,
+    /// Whoever looks at the files holds it: a file that cannot be read to its end keeps one thread, and no more.
+    looking: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Current {
     looked: Instant,
-    stamp: [Option<(SystemTime, u64)>; 2],
+    stamp: Stamp,
     config: Arc<ServerConfig>,
 }
 
+type Stamp = [Option<(SystemTime, u64)>; 2];
+
 impl Certificate {
     /// Reads it.
-    pub(super) fn read(files: &HttpTls) -> Result<Self, TlsError> {
-        let stamp = stamp(files);
+    pub(super) async fn read(files: &HttpTls) -> Result<Arc<Self>, TlsError> {
+        let slow = || TlsError::Slow { files: files.clone() };
+        let read = files.clone();
+        let read = spawn_blocking(move || (stamp(&read), server_config(&read)));
+        // What panics is read no faster.
+        let read = timeout(START_PATIENCE, read).await.ok().and_then(Result::ok);
+        let (stamp, config) = read.ok_or_else(slow)?;
         let current = Current {
             looked: Instant::now(),
             stamp,
-            config: server_config(files)?,
+            config: config?,
         };
-        Ok(Self {
+        Ok(Arc::new(Self {
             files: files.clone(),
             current: Mutex::new(current),
-        })
+            looking: Arc::new(Semaphore::new(1)),
+        }))
     }
 
     /// What a connection is to be made with now. Files that cannot be used leave the certificate as it was.
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.looked.elapsed() >= LOOK {
-            current.looked = Instant::now();
-            let stamp = stamp(&self.files);
-            if stamp != current.stamp {
-                current.stamp = stamp;
-                match server_config(&self.files) {
-                    Ok(config) => {
-                        current.config = config;
-                        tracing::info!("http: the certificate was read again");
-                    }
-                    Err(error) => tracing::warn!("http: the certificate stays as it was: {error}"),
-                }
+    pub(super) async fn config(self: &Arc<Self>) -> Arc<ServerConfig> {
+        if self.current().looked.elapsed() >= LOOK
+            && let Ok(looking) = Arc::clone(&self.looking).try_acquire_owned()
+        {
+            let certificate = Arc::clone(self);
+            let look = spawn_blocking(move || {
+                certificate.look();
+                drop(looking);
+            });
+            if timeout(PATIENCE, look).await.is_err() {
+                let [certificate, key] =
+                    [&self.files.certificate, &self.files.key].map(|path| path.display());
+                tracing::warn!(
+                    "http: the certificate stays as it was until `{certificate}` and `{key}` are read, which takes \
+                     longer than {}",
+                    show_duration(PATIENCE)
+                );
             }
         }
-        Arc::clone(&current.config)
+        Arc::clone(&self.current().config)
+    }
+
+    /// Reads the files if they have changed.
+    fn look(&self) {
+        let stamp = stamp(&self.files);
+        let is_changed = {
+            let mut current = self.current();
+            current.looked = Instant::now();
+            std::mem::replace(&mut current.stamp, stamp) != stamp
+        };
+        if !is_changed {
+            return;
+        }
+        match server_config(&self.files) {
+            Ok(config) => {
+                self.current().config = config;
+                tracing::info!("http: the certificate was read again");
+            }
+            Err(error) => tracing::warn!("http: the certificate stays as it was: {error}"),
+        }
+    }
+
+    /// Held for moments only.
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What changes when a file does; nothing for one that is not there.
-fn stamp(files: &HttpTls) -> [Option<(SystemTime, u64)>; 2] {
+fn stamp(files: &HttpTls) -> Stamp {
     [&files.certificate, &files.key].map(|path| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
@@ -131,7 +192,21 @@ fn server_config(files: &HttpTls) -> Result<Arc<ServerConfig>, TlsError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| TlsError::Unreadable {
+    let read = || {
+        // Opening a pipe would otherwise wait for somebody who writes to it.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("it is larger than 1 MiB"));
+        }
+        Ok(bytes)
+    };
+    read().map_err(|error| TlsError::Unreadable {
         path: path.to_owned(),
         error,
     })
