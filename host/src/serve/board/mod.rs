@@ -8,6 +8,7 @@ mod facts;
 mod weight;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Instant, SystemTime};
 
@@ -224,9 +225,14 @@ impl Board {
         Arc::clone(&lock(&self.general).refused)
     }
 
-    /// The breakers in the order of their targets.
-    pub fn breakers(&self) -> Vec<BreakerFacts> {
-        lock(&self.breakers).values().cloned().collect()
+    /// The breakers in the order of their targets, at most `limit` that come after this target and plugin, and how many
+    /// there are in all.
+    pub fn breakers(&self, after: Option<(&str, &str)>, limit: usize) -> (Vec<BreakerFacts>, usize) {
+        let after = after.map(|(target, plugin)| (target.to_owned(), plugin.to_owned()));
+        let breakers = lock(&self.breakers);
+        let range = breakers.range((after.map_or(Unbounded, Excluded), Unbounded));
+        let shown = range.take(limit).map(|(_, breaker)| breaker.clone());
+        (shown.collect(), breakers.len())
     }
 
     /// How many checks there are.
@@ -236,7 +242,6 @@ impl Board {
 
     /// The checks in the order of their names, at most `limit` that come after the name `after`.
     pub fn checks(&self, after: Option<&str>, limit: usize) -> Vec<CheckSnapshot> {
-        use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
         let entries: Vec<_> = {
             let checks = self.read();

@@ -4,7 +4,13 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::text::harmless_json;
+use crate::text::push_harmless_json;
+
+/// After how many seconds whoever was turned away may ask again.
+const LATER: HeaderValue = HeaderValue::from_static("10");
+
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
 
 /// A sentence for people and for tests of health.
 pub(super) fn sentence(status: StatusCode, text: &str) -> Response {
@@ -13,27 +19,33 @@ pub(super) fn sentence(status: StatusCode, text: &str) -> Response {
 
 /// A value as JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_string(value) {
-        Ok(text) => json_text(status, &text),
-        Err(error) => json_text(
+    match json_text(value) {
+        Ok(text) => with_type(status, JSON, text),
+        Err(error) => with_type(
             StatusCode::INTERNAL_SERVER_ERROR,
-            &serde_json::json!({ "error": error.to_string() }).to_string(),
+            JSON,
+            serde_json::json!({ "error": error.to_string() }).to_string(),
         ),
     }
 }
 
-/// JSON as it is, but for what could steer a terminal.
-pub(super) fn json_text(status: StatusCode, text: &str) -> Response {
-    with_type(
-        status,
-        "application/json",
-        harmless_json(text).into_owned() + "\n",
-    )
+/// The text of a value as JSON, but for what could steer a terminal.
+pub(super) fn json_text(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    push_harmless_json(&mut text, value)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// What is wrong with a request: `{"error": "a sentence"}`.
 pub(super) fn refusal(status: StatusCode, message: &str) -> Response {
     json(status, &serde_json::json!({ "error": message }))
+}
+
+/// An answer that says when to ask again.
+pub(super) fn later(mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, LATER);
+    response
 }
 
 /// A body of this media type, not to be kept by anybody on the way, nor taken for another type.

@@ -10,10 +10,12 @@ use serde_json::json;
 use super::name::Name;
 use super::views::{self, rfc3339};
 use super::{Endpoints, answer};
-use crate::render;
+use crate::serve::board::Board;
 
 /// How many checks an answer has unless `limit` says otherwise, and at most: about 1 and 10 MB.
 const CHECKS: (usize, usize) = (1_000, 10_000);
+/// The same of breakers.
+const BREAKERS: (usize, usize) = CHECKS;
 /// The same of reports: more than are kept by default.
 const REPORTS: (usize, usize) = (100, 1_000);
 
@@ -42,37 +44,30 @@ pub(super) async fn checks(State(endpoints): State<Endpoints>, Query(parameters)
         Ok(limit) => limit,
         Err(message) => return answer::refusal(StatusCode::BAD_REQUEST, &message),
     };
-    let board = &endpoints.0.board;
-    let after = parameters.get("after").map(String::as_str);
-    // One more than is shown, to know whether there are more.
-    let mut checks = board.checks(after, limit + 1);
-    let has_more = checks.len() > limit;
-    checks.truncate(limit);
-    let next = checks
-        .last()
-        .filter(|_| has_more)
-        .map(|check| check.facts.name.clone());
-    let checks: Vec<_> = checks.iter().map(views::check).collect();
-    let page = json!({ "total": board.check_count(), "checks": checks, "next": next });
-    answer::json(StatusCode::OK, &page)
+    written(endpoints, move |board| {
+        // One more than is shown, to know whether there are more.
+        let checks = board.checks(parameters.get("after").map(String::as_str), limit + 1);
+        let (shown, more) = checks.split_at(limit.min(checks.len()));
+        let last = shown.last().filter(|_| !more.is_empty());
+        Ok(answer::json_text(&views::Checks {
+            total: board.check_count(),
+            checks: shown.iter().map(views::check).collect(),
+            next: last.map(|check| &*check.facts.name),
+        })?)
+    })
+    .await
 }
 
 /// A check, with its latest report.
 pub(super) async fn check(State(endpoints): State<Endpoints>, Name(name): Name) -> Response {
-    let Some(check) = endpoints.0.board.check(&name) else {
-        return no_such_check(&name);
-    };
-    let view = views::check(&check).to_string();
-    let report = check.report.map(|report| render::json(&report)).transpose();
-    match report {
-        Ok(report) => {
-            // The report is text already, which stays as `--format json` writes it.
-            let report = report.as_deref().unwrap_or("null");
-            let view = view.strip_suffix('}').unwrap_or(&view);
-            answer::json_text(StatusCode::OK, &format!("{view},\"report\":{report}}}"))
-        }
-        Err(error) => answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    written(endpoints, move |board| {
+        let check = board.check(&name).ok_or_else(|| no_such_check(&name))?;
+        Ok(answer::json_text(&views::CheckWithReport {
+            check: views::check(&check),
+            report: check.report.as_deref(),
+        })?)
+    })
+    .await
 }
 
 /// The kept reports of a check, the newest first.
@@ -85,47 +80,90 @@ pub(super) async fn reports(
         Ok(limit) => limit,
         Err(message) => return answer::refusal(StatusCode::BAD_REQUEST, &message),
     };
-    let Some(reports) = endpoints.0.board.reports(&name) else {
-        return no_such_check(&name);
-    };
-    let texts: Result<Vec<_>, _> = reports
-        .iter()
-        .take(limit)
-        .map(|report| render::json(report))
-        .collect();
-    match texts {
-        Ok(texts) => {
-            let texts = texts.join(",");
-            answer::json_text(StatusCode::OK, &format!("{{\"reports\":[{texts}]}}"))
-        }
-        Err(error) => answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    written(endpoints, move |board| {
+        let reports = board.reports(&name).ok_or_else(|| no_such_check(&name))?;
+        let reports = reports.iter().take(limit).map(|report| &**report).collect();
+        Ok(answer::json_text(&views::Reports { reports })?)
+    })
+    .await
 }
 
-/// The breakers.
-pub(super) async fn breakers(State(endpoints): State<Endpoints>) -> Response {
-    let breakers = endpoints.0.board.breakers();
-    let breakers: Vec<_> = breakers.iter().map(views::breaker).collect();
-    answer::json(StatusCode::OK, &json!({ "breakers": breakers }))
+/// The breakers in the order of their targets, a page at a time.
+pub(super) async fn breakers(State(endpoints): State<Endpoints>, Query(parameters): Parameters) -> Response {
+    let limit = match limit(&parameters, BREAKERS) {
+        Ok(limit) => limit,
+        Err(message) => return answer::refusal(StatusCode::BAD_REQUEST, &message),
+    };
+    written(endpoints, move |board| {
+        // A target and a plugin: neither has a space.
+        let after = parameters.get("after");
+        let after = after.map(|after| after.rsplit_once(' ').unwrap_or((after, "")));
+        let (breakers, total) = board.breakers(after, limit + 1);
+        let (shown, more) = breakers.split_at(limit.min(breakers.len()));
+        let last = shown.last().filter(|_| !more.is_empty());
+        Ok(answer::json_text(&views::Breakers {
+            total,
+            breakers: shown.iter().map(views::breaker).collect(),
+            next: last.map(|breaker| format!("{} {}", breaker.target, breaker.plugin)),
+        })?)
+    })
+    .await
 }
 
 /// The plugins, and the files that are none.
 pub(super) async fn plugins(State(endpoints): State<Endpoints>) -> Response {
-    let board = &endpoints.0.board;
-    let (plugins, refused) = (board.plugins(), board.refused_files());
-    let plugins: Vec<_> = plugins.iter().map(views::plugin).collect();
-    let refused: Vec<_> = refused.iter().map(views::refused_file).collect();
-    answer::json(StatusCode::OK, &json!({ "plugins": plugins, "refused": refused }))
+    written(endpoints, |board| {
+        let (plugins, refused) = (board.plugins(), board.refused_files());
+        let plugins: Vec<_> = plugins.iter().map(views::plugin).collect();
+        let refused: Vec<_> = refused.iter().map(views::refused_file).collect();
+        let page = json!({ "plugins": plugins, "refused": refused });
+        Ok(answer::json_text(&page)?)
+    })
+    .await
 }
 
 /// The schema of all of this.
 pub(super) async fn openapi() -> Response {
-    answer::with_type(StatusCode::OK, "application/json", include_str!("openapi.json"))
+    answer::with_type(StatusCode::OK, answer::JSON, include_str!("openapi.json"))
 }
 
-fn no_such_check(name: &str) -> Response {
+/// Has an answer that may be long written from what is known, in its turn.
+async fn written(
+    endpoints: Endpoints,
+    write: impl FnOnce(&Board) -> Result<Vec<u8>, Refused> + Send + 'static,
+) -> Response {
+    let answers = endpoints.0.answers.clone();
+    match answers.write(move || write(&endpoints.0.board)).await {
+        Some(Ok(text)) => answer::with_type(StatusCode::OK, answer::JSON, text),
+        Some(Err(refused)) => answer::refusal(refused.status, &refused.message),
+        None => {
+            let message = "too many answers are being written or wait to be read; ask again later";
+            answer::later(answer::refusal(StatusCode::SERVICE_UNAVAILABLE, message))
+        }
+    }
+}
+
+/// Why there is no answer.
+struct Refused {
+    status: StatusCode,
+    message: String,
+}
+
+impl From<serde_json::Error> for Refused {
+    fn from(error: serde_json::Error) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: error.to_string(),
+        }
+    }
+}
+
+fn no_such_check(name: &str) -> Refused {
     let name = name.escape_debug();
-    answer::refusal(StatusCode::NOT_FOUND, &format!("no check is called `{name}`"))
+    Refused {
+        status: StatusCode::NOT_FOUND,
+        message: format!("no check is called `{name}`"),
+    }
 }
 
 fn limit(parameters: &HashMap<String, String>, (default, most): (usize, usize)) -> Result<usize, String> {

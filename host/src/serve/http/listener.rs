@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::patience::Patient;
 use super::tls::{Certificate, TlsError};
 use crate::config::Http;
 
@@ -35,8 +36,9 @@ pub struct Bounds {
     /// The time for TLS, and for the head of a request, idle time before it included. Default 75 s: Prometheus
     /// keeps a connection from one scrape to the next, which are a minute apart by default.
     pub head_time: Duration,
-    /// The time of a connection as a whole; it is closed after the answer under way then. Default 10 min. One
-    /// whose answer nobody reads is cut off a minute later.
+    /// The time in which an answer must be read; a connection whose answer is not ends. Default 60 s.
+    pub answer: Duration,
+    /// The time of a connection as a whole; it is closed after the answer under way then. Default 10 min.
     pub life: Duration,
 }
 
@@ -46,6 +48,7 @@ impl Default for Bounds {
             connections: 1_024,
             head_time: Duration::from_secs(75),
             life: Duration::from_secs(600),
+            answer: Duration::from_secs(60),
         }
     }
 }
@@ -214,6 +217,7 @@ async fn converse(
     // The router is told who asks.
     let service = router.layer(Extension(Peer(peer)));
     let connection = http1::Builder::new()
+    let stream = Patient::new(stream, bounds.answer);
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
         .max_buf_size(MAX_HEAD)

@@ -136,6 +136,43 @@ async fn a_port_that_is_taken_is_said() {
     assert!(error.to_string().starts_with(&expected), "{error}");
 }
 
+#[tokio::test]
+async fn an_answer_that_is_not_read_ends_its_connection() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let ended = Arc::new(Notify::new());
+    let notify = Arc::clone(&ended);
+    let long = get(async move || axum::body::Bytes::from_owner(Told(vec![b'x'; LENGTH], notify)));
+    let bounds = Bounds {
+        answer: Duration::from_millis(100),
+        ..Bounds::default()
+    };
+    let server = Server::start(router().route("/long", long), bounds).await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    timeout(PATIENCE, ended.notified()).await.unwrap();
+    let mut read = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.unwrap();
+    assert!(read.len() < LENGTH, "{}", read.len());
+}
+
+/// Bytes that tell when nobody needs them any more.
+struct Told(Vec<u8>, Arc<Notify>);
+
+impl AsRef<[u8]> for Told {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.1.notify_one();
+    }
+}
+
 /// Writes a new certificate for `localhost`; gives it for trusting.
 fn certify(folder: &Path) -> rustls_pki_types::CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -203,6 +240,36 @@ async fn a_certificate_that_changes_is_shown_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_read_to_its_end_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let server = Server::start_with(router(), Bounds::default(), Some(files(folder.path()))).await;
+    let key = folder.path().join("k.pem");
+    std::fs::remove_file(&key).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&key).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");
+    // Looked at once a second at most: this is after the next look.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for _ in 0..2 {
+        let answer = timeout(PATIENCE, over_tls(&server, &trusted)).await;
+        assert_eq!(answer.unwrap().as_deref(), Ok("here"));
+    }
+    let http = Http {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: Some(files(folder.path())),
+        token: None,
+        timeout_offset: Http::TIMEOUT_OFFSET,
+    };
+    let refused = timeout(PATIENCE, Listener::verify(&http)).await.unwrap();
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.ends_with("k.pem`: it is no regular file"), "{refused}");
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, vec![b'x'; 1024 * 1024 + 1]).unwrap();
+    let refused = Listener::verify(&http).await.unwrap_err().to_string();
+    assert!(refused.ends_with("k.pem`: it is larger than 1 MiB"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let http = |tls| Http {
@@ -236,33 +303,3 @@ async fn a_certificate_that_cannot_be_used_is_said_at_the_start() {
         "{mixed}"
     );
 }
-#[tokio::test]
-async fn a_key_that_cannot_be_read_to_its_end_keeps_nobody_waiting() {
-    let folder = tempfile::tempdir().unwrap();
-    let trusted = certify(folder.path());
-    let server = Server::start_with(router(), Bounds::default(), Some(files(folder.path()))).await;
-    let key = folder.path().join("k.pem");
-    std::fs::remove_file(&key).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&key).status();
-    assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");
-    // Looked at once a second at most: this is after the next look.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    for _ in 0..2 {
-        let answer = timeout(PATIENCE, over_tls(&server, &trusted)).await;
-        assert_eq!(answer.unwrap().as_deref(), Ok("here"));
-    }
-    let http = Http {
-        listen: ([127, 0, 0, 1], 0).into(),
-        tls: Some(files(folder.path())),
-        token: None,
-        timeout_offset: Http::TIMEOUT_OFFSET,
-    };
-    let refused = timeout(PATIENCE, Listener::verify(&http)).await.unwrap();
-    let refused = refused.unwrap_err().to_string();
-    assert!(refused.ends_with("k.pem`: it is no regular file"), "{refused}");
-    std::fs::remove_file(&key).unwrap();
-    std::fs::write(&key, vec![b'x'; 1024 * 1024 + 1]).unwrap();
-    let refused = Listener::verify(&http).await.unwrap_err().to_string();
-    assert!(refused.ends_with("k.pem`: it is larger than 1 MiB"), "{refused}");
-}
-

@@ -15,9 +15,11 @@ mod listener;
 mod monitoring;
 mod name;
 mod page;
+mod patience;
 mod promoting;
 #[cfg(test)]
 pub(crate) mod samples;
+mod share;
 mod switching;
 mod tls;
 mod views;
@@ -27,12 +29,12 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 
 pub use actions::Actions;
 pub use listener::{Bounds, Listener, Peer, StartError, Stop};
 pub use tls::TlsError;
 
+use self::share::Share;
 use super::board::Board;
 use crate::journal::Journal;
 use crate::secret::Secret;
@@ -42,6 +44,9 @@ use crate::telemetry::Meters;
 const MAX_BODY: usize = 16 * 1024;
 /// How many pages of metrics are written at once: each takes a processor. Memory is that of a part of the checks.
 const PAGES_AT_ONCE: usize = 2;
+/// How many answers about checks, breakers and plugins are written at once: the longest take a processor for a tenth of a
+/// second, which runs want as well.
+const ANSWERS_AT_ONCE: usize = 1;
 
 /// What the endpoints show and set off. Clones are the same.
 #[derive(Clone)]
@@ -52,7 +57,8 @@ struct Inner {
     meters: Meters,
     actions: Arc<dyn Actions>,
     token: RwLock<Option<Secret>>,
-    pages: Arc<Semaphore>,
+    pages: Share,
+    answers: Share,
     journal: OnceLock<Journal>,
 }
 
@@ -64,7 +70,8 @@ impl Endpoints {
             meters,
             actions,
             token: RwLock::new(token),
-            pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)),
+            pages: Share::new(PAGES_AT_ONCE),
+            answers: Share::new(ANSWERS_AT_ONCE),
             journal: OnceLock::new(),
         }))
     }

@@ -42,8 +42,8 @@ pub(super) async fn metrics(State(endpoints): State<Endpoints>, headers: HeaderM
     let pages = &endpoints.0.pages;
     let Some(body) = page::begin(pages, is_gzip, move |writer| meters.write_text(format, writer)).await
     else {
-        let said = "too many pages of metrics are being written; ask again later";
-        return answer::sentence(StatusCode::SERVICE_UNAVAILABLE, said);
+        let said = "too many pages of metrics are being written or wait to be read; ask again later";
+        return answer::later(answer::sentence(StatusCode::SERVICE_UNAVAILABLE, said));
     };
     let mut response = answer::with_type(StatusCode::OK, format.content_type(), body);
     let headers = response.headers_mut();

@@ -2,7 +2,6 @@
 //! pieces of it and never all. What is written is for others.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,14 +10,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
+
+use super::share::{Share, keep};
 
 /// How long a page may take, the wait for its turn and the reader's slowness included: as long as the longest timeout
 /// of a scrape that makes sense.
 const BOUND: Duration = Duration::from_secs(60);
-/// How long a page waits for its turn: within the usual timeout of a scrape, 10 s, so that the answer is read.
-const TURN: Duration = Duration::from_secs(8);
 /// Pieces that are written before they are read.
 const AHEAD: usize = 4;
 
@@ -32,26 +31,24 @@ enum Piece {
     End,
 }
 
-/// Begins a page that is written by this, compressed or not. None if it did not get its turn.
+/// Begins a page that is written by this, compressed or not. None if its turn, or room for it, did not come in time.
 pub(super) async fn begin(
-    pages: &Arc<Semaphore>,
+    pages: &Share,
     is_gzip: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Option<Body> {
-    begin_within(TURN, BOUND, pages, is_gzip, write).await
+    begin_within(BOUND, pages, is_gzip, write).await
 }
 
 async fn begin_within(
-    turn: Duration,
     bound: Duration,
-    pages: &Arc<Semaphore>,
+    pages: &Share,
     is_gzip: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Option<Body> {
-    let until = Instant::now() + bound;
-    let turn = timeout(turn, Arc::clone(pages).acquire_owned()).await.ok()?;
-    // The semaphore is never closed.
-    let turn = turn.ok()?;
+    let (until, patience_ends) = (Instant::now() + bound, pages.patience_ends());
+    let turn = pages.turn(patience_ends).await?;
+    let room = pages.room(WHOLE, patience_ends).await?;
     let (pieces, mut written) = mpsc::channel(AHEAD);
     let mut reader = Reader {
         pieces,
@@ -75,19 +72,19 @@ async fn begin_within(
     while whole.len() < WHOLE {
         match written.recv().await {
             Some(Piece::Text(text)) => whole.extend_from_slice(&text),
-            Some(Piece::End) => return Some(Body::from(whole)),
+            Some(Piece::End) => return Some(Body::from(keep(whole, room))),
             None => break,
         }
     }
-    Some(rest(whole, written))
+    Some(rest(whole, written, room))
 }
 
-/// What there is, and what comes; an error where the end does not.
-fn rest(whole: Vec<u8>, written: mpsc::Receiver<Piece>) -> Body {
-    let coming = stream::unfold(Some(written), async |written| {
-        let mut written = written?;
+/// What there is, and what comes; an error where the end does not. It has its room to the end.
+fn rest(whole: Vec<u8>, written: mpsc::Receiver<Piece>, room: OwnedSemaphorePermit) -> Body {
+    let coming = stream::unfold(Some((written, room)), async |coming| {
+        let (mut written, room) = coming?;
         match written.recv().await {
-            Some(Piece::Text(text)) => Some((Ok(text), Some(written))),
+            Some(Piece::Text(text)) => Some((Ok(text), Some((written, room)))),
             Some(Piece::End) => None,
             None => Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), None)),
         }
@@ -143,31 +140,59 @@ mod tests {
     /// How long a page may take here, and how long one waits for its turn.
     const SHORT: Duration = Duration::from_millis(100);
 
-    async fn begun(bound: Duration, pages: &Arc<Semaphore>, pieces: usize) -> Option<Body> {
+    fn one_at_a_time() -> Share {
+        Share::of(1, 2 * WHOLE, SHORT)
+    }
+
+    async fn begun(bound: Duration, pages: &Share, pieces: usize) -> Option<Body> {
         let write =
             move |writer: &mut dyn Write| (0..pieces).try_for_each(|_| writer.write_all(&[b'x'; 64 * 1024]));
-        begin_within(SHORT, bound, pages, false, write).await
+        begin_within(bound, pages, false, write).await
     }
 
     #[tokio::test]
     async fn a_reader_that_does_not_read_gives_its_turn_back_in_the_end() {
-        let pages = Arc::new(Semaphore::new(1));
+        let pages = one_at_a_time();
         let slow = begun(10 * SHORT, &pages, 2_000).await.unwrap();
         assert!(begun(BOUND, &pages, 1).await.is_none());
-        let turn = timeout(BOUND, pages.acquire()).await;
-        assert!(turn.is_ok());
+        assert!(pages.turn(Instant::now() + BOUND).await.is_some());
         let pieces: Vec<_> = slow.into_data_stream().collect().await;
         assert!(pieces.last().unwrap().is_err(), "{}", pieces.len());
     }
 
     #[tokio::test]
     async fn a_reader_that_goes_away_ends_the_page() {
-        let pages = Arc::new(Semaphore::new(1));
+        let pages = one_at_a_time();
         drop(begun(BOUND, &pages, 100_000).await.unwrap());
         let next = begin(&pages, false, |writer| writer.write_all(&[b'x'; 3 * 1024]));
         let next = next.await.unwrap();
         let read: Vec<_> = next.into_data_stream().collect().await;
         let length: usize = read.into_iter().map(|piece| piece.unwrap().len()).sum();
         assert_eq!(length, 3 * 1024);
+    }
+
+    #[tokio::test]
+    async fn pages_that_are_not_read_leave_room_for_so_many_and_no_more() {
+        // There is always a turn.
+        let pages = Share::of(4, 2 * WHOLE, SHORT);
+        let small = async || begun(BOUND, &pages, 1).await;
+        // A page has room for a whole one while it is written, and then what it takes.
+        let large = async || begun(BOUND, &pages, 48).await;
+        let unread = [large().await.unwrap(), large().await.unwrap()];
+        assert!(small().await.is_none());
+        drop(unread);
+        assert!(small().await.is_some());
+        // So has one that is longer, to its end.
+        let long = begun(BOUND, &pages, 100).await.unwrap();
+        let mut long = long.into_data_stream();
+        let first = long.next().await.unwrap().unwrap();
+        assert!(first.len() >= WHOLE);
+        drop(first);
+        let read: Vec<_> = long.by_ref().take(100 - 64 - 1).collect().await;
+        assert!(read.iter().all(Result::is_ok));
+        let unread = small().await.unwrap();
+        assert!(small().await.is_none());
+        drop((long, unread));
+        assert!(small().await.is_some());
     }
 }

@@ -150,6 +150,8 @@ async fn every_answer_is_as_the_schema_says() {
         ("/api/v1/checks/%FF", 404, "Error"),
         ("/api/v1/checks/%FF/reports", 404, "Error"),
         ("/api/v1/breakers", 200, "Breakers"),
+        ("/api/v1/breakers?limit=1", 200, "Breakers"),
+        ("/api/v1/breakers?limit=10001", 400, "Error"),
         ("/api/v1/journal", 200, "Journal"),
         ("/api/v1/plugins", 200, "Plugins"),
         ("/api/v1/switches", 200, "Switches"),
@@ -226,6 +228,73 @@ async fn a_check_is_shown_with_its_report_as_the_command_line_writes_it() {
         (&page["checks"][0]["name"], &page["next"]),
         (&json!("page"), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn breakers_come_in_pages_in_the_order_of_their_targets() {
+    let endpoints = endpoints(Daemon::default(), None);
+    for (target, plugin) in [("a.example.org:1", "tcp"), ("page.example.org:443", "imap")] {
+        endpoints.0.board.breaker(BreakerFacts {
+            target: target.into(),
+            plugin: plugin.into(),
+            state: "closed",
+            failures: 0,
+            retry_at: None,
+            checks: Arc::from([]),
+        });
+    }
+    let server = Server::start(router(endpoints, Router::new()), Bounds::default()).await;
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/breakers?limit=1".to_owned();
+    loop {
+        let page = server.get(&path).await.json();
+        assert_eq!(
+            (&page["total"], page["breakers"].as_array().unwrap().len()),
+            (&json!(3), 1)
+        );
+        let shown = &page["breakers"][0];
+        seen.push(format!(
+            "{} {}",
+            shown["target"].as_str().unwrap(),
+            shown["plugin"].as_str().unwrap()
+        ));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/breakers?limit=1&after={}", next.replace(' ', "%20"));
+    }
+    let (first, second) = ("page.example.org:443 http", "page.example.org:443 imap");
+    assert_eq!(seen, ["a.example.org:1 tcp", first, second]);
+}
+
+#[tokio::test]
+async fn a_long_answer_waits_for_its_turn_and_whoever_waits_too_long_is_to_ask_again() {
+    let mut endpoints = endpoints(Daemon::default(), None);
+    let share = super::share::Share::of(1, 1_000_000, Duration::from_millis(50));
+    Arc::get_mut(&mut endpoints.0).unwrap().answers = share.clone();
+    let server = Server::start(router(endpoints, Router::new()), Bounds::default()).await;
+    let turn = share.turn(share.patience_ends()).await.unwrap();
+    let long = [
+        "/api/v1/checks",
+        "/api/v1/checks/page",
+        "/api/v1/checks/page/reports",
+        "/api/v1/breakers",
+        "/api/v1/plugins",
+    ];
+    for path in long {
+        let answer = server.get(path).await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("10")),
+            "{path}"
+        );
+        assert_valid(&server, &answer, "Error").await;
+    }
+    for path in ["/metrics", "/-/healthy", "/api/v1/status"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+    drop(turn);
+    for path in long {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]
