@@ -3,9 +3,13 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is open beside the connections of runs: the journal, the log, the endpoints and whoever asks them, exports, the
-/// sockets of look-ups. A daemon that is asked a lot has some hundred.
-const BESIDE_RUNS: u64 = 256;
+/// What is open beside the connections of runs and of whoever asks the endpoints: the journal, the log, exports,
+/// heartbeats, the sockets of look-ups.
+const BESIDE_CONNECTIONS: u64 = 192;
+/// How many connections whoever asks the endpoints always has: each scraper has one or two, and each probe one.
+const FEWEST_CLIENTS: u64 = 64;
+/// What is open beside the connections of runs, at the least.
+const BESIDE_RUNS: u64 = BESIDE_CONNECTIONS + FEWEST_CLIENTS;
 
 /// Raises the limit as far as this process may. What a shell or a service manager gives to begin with, 1024 as a rule, is
 /// for programs that wait with `select`, which this one does not.
@@ -26,6 +30,22 @@ pub fn raise() {
 /// nothing if they do.
 pub fn shortage(concurrency: usize) -> Option<String> {
     shortage_in(getrlimit(Resource::Nofile).current, concurrency)
+}
+
+/// How many connections those who ask the endpoints may have at once, at most so many, so that so many runs find room
+/// beside them.
+pub fn room_for_clients(most: usize, concurrency: usize) -> usize {
+    room_in(getrlimit(Resource::Nofile).current, most, concurrency)
+}
+
+fn room_in(limit: Option<u64>, most: usize, concurrency: usize) -> usize {
+    let taken = u64::try_from(concurrency)
+        .unwrap_or(u64::MAX)
+        .saturating_add(BESIDE_CONNECTIONS);
+    let left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(taken));
+    usize::try_from(left.max(FEWEST_CLIENTS))
+        .unwrap_or(usize::MAX)
+        .min(most)
 }
 
 fn shortage_in(limit: Option<u64>, concurrency: usize) -> Option<String> {
@@ -55,5 +75,21 @@ mod tests {
         assert!(told.contains("to 10256 or more"), "{told}");
         let told = shortage_in(Some(100), 64).expect("there is no room at all");
         assert!(told.contains("more than about 0 connections"), "{told}");
+    }
+
+    #[test]
+    fn clients_leave_room_for_runs_and_have_some_themselves() {
+        assert_eq!(room_in(None, 1_024, 10_000), 1_024);
+        assert_eq!(room_in(Some(65_536), 1_024, 10_000), 1_024);
+        assert_eq!(room_in(Some(1_024), 1_024, 64), 1_024 - 64 - 192);
+        assert_eq!(room_in(Some(1_024), 1_024, 1_000), 64);
+        // Where there is just no shortage, all find room.
+        assert_eq!(
+            (
+                shortage_in(Some(10_256), 10_000),
+                room_in(Some(10_256), 1_024, 10_000)
+            ),
+            (None, 64)
+        );
     }
 }

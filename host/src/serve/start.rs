@@ -31,6 +31,7 @@ use super::watching::{self, ConfiguredHeartbeats};
 use crate::config::{Config, Http};
 use crate::connection::read_system_roots;
 use crate::journal::Journal;
+use crate::open_files;
 use crate::outcome::Report;
 use crate::policy::state::CheckState;
 use crate::sandbox::Compiling;
@@ -122,7 +123,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let listener = match &config.http {
-        Some(http) => Some(listener(http).await?),
+        Some(http) => Some(listener(http, config.concurrency).await?),
         None => None,
     };
     // From here on nothing keeps it from beginning: what is watched may not end before the daemon does.
@@ -204,8 +205,17 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     Ok(Begun { parts, wishes })
 }
 
-async fn listener(http: &Http) -> Result<Arc<Listener>, String> {
-    let bound = Listener::bind(http, Bounds::default()).await;
+async fn listener(http: &Http, concurrency: usize) -> Result<Arc<Listener>, String> {
+    let bounds = Bounds::default();
+    let connections = open_files::room_for_clients(bounds.connections, concurrency);
+    let bound = Listener::bind(
+        http,
+        Bounds {
+            connections,
+            ..bounds
+        },
+    )
+    .await;
     bound.map(Arc::new).map_err(|error| error.to_string())
 }
 

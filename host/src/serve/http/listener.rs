@@ -31,7 +31,8 @@ pub type Stop = watch::Receiver<Option<Instant>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Connections at once; further ones wait for one of them to end. Default 1,024: Prometheus opens one for
-    /// every target of a probe, and each takes some 20 kB and a file descriptor.
+    /// every target of a probe, and each takes some 20 kB and a file descriptor. The daemon takes less where the
+    /// limit of open files asks for it.
     pub connections: usize,
     /// The time for TLS, and for the head of a request, idle time before it included. Default 75 s: Prometheus
     /// keeps a connection from one scrape to the next, which are a minute apart by default.
@@ -47,8 +48,8 @@ impl Default for Bounds {
         Self {
             connections: 1_024,
             head_time: Duration::from_secs(75),
-            life: Duration::from_secs(600),
             answer: Duration::from_secs(60),
+            life: Duration::from_secs(600),
         }
     }
 }
@@ -216,8 +217,8 @@ async fn converse(
 ) {
     // The router is told who asks.
     let service = router.layer(Extension(Peer(peer)));
-    let connection = http1::Builder::new()
     let stream = Patient::new(stream, bounds.answer);
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
         .max_buf_size(MAX_HEAD)
