@@ -1,12 +1,14 @@
 //! The promise: a thread of the daemon that is stopped is said within seconds, and after its time the process ends, so
-//! that whoever supervises it starts it again.
+//! that whoever supervises it starts it again. While all of the process is stopped, nobody's time runs out.
 
 use std::fs;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bedcheck_tests::component::Component;
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::stopped::stop_thread;
+use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
 
 const CONFIGURATION: &str = r#"
@@ -59,4 +61,41 @@ fn a_thread_that_is_stopped_is_said_and_ends_the_process() {
     assert!(after < ENDS_AFTER + BUSY, "{after:?}");
     let last = ended.log.join("\n");
     assert!(last.contains("the process ends"), "{last}");
+}
+
+#[test]
+fn a_target_is_not_blamed_for_the_time_in_which_the_process_stood_still() {
+    let target = Target::start(Health::Silent);
+    let port = target.port();
+    let mut daemon = Daemon::with(&format!(
+        r#"
+        [[check]]
+        name = "page"
+        plugin = "http"
+        every = "100ms"
+        budget.deadline = "2s"
+        breaker.failures = 1
+        allow = ["127.0.0.1:{port}"]
+        settings = {{ url = "http://127.0.0.1:{port}/" }}
+        "#
+    ))
+    .start();
+    daemon.wait_until("a run waits", |_| (target.asked() >= 1).then_some(()));
+    daemon.signal("STOP");
+    target.turn(Health::Up);
+    // Longer than the deadline.
+    sleep(Duration::from_secs(4));
+    daemon.signal("CONT");
+    let runs = daemon.wait_until("runs end", |daemon| {
+        let mut runs = daemon.run_lines("page");
+        runs.retain(|run| run["outcome"] != "skipped");
+        (runs.len() >= 3).then_some(runs)
+    });
+    let of_outcome = |outcome: &str| runs.iter().filter(|run| run["outcome"] == outcome).count();
+    assert_eq!((of_outcome("fail"), of_outcome("error")), (0, 1), "{runs:#?}");
+    let error = &runs[0];
+    assert_eq!(error["error_type"], "_OTHER", "{error:#}");
+    assert!(error.to_string().contains("the process stood still"), "{error:#}");
+    let has_opened = daemon.log_has("the breaker of");
+    assert!(!has_opened, "{:#?}", daemon.log());
 }

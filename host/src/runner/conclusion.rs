@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Course, Gathered, MAX_MESSAGE, Prepared, Runner};
+use super::{Course, Gathered, MAX_MESSAGE, Prepared, Runner, excused};
 use crate::deadline::Deadline;
 use crate::hostcalls::presentable;
 use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Relations, Report, ReportedThresholds};
@@ -107,11 +107,18 @@ fn too_slow(
             warnings.push(message);
             None
         }
-        Crossed::Fail(_) => Some(ErrorReport {
-            // What was injected may have taken the time.
-            injected: !gathered.faults.is_empty(),
-            ..error_of_run(prepared, ErrorType::AssertionFailed, &message)
-        }),
+        Crossed::Fail(_) => {
+            let error = ErrorReport {
+                // What was injected may have taken the time.
+                injected: !gathered.faults.is_empty(),
+                ..error_of_run(prepared, ErrorType::AssertionFailed, &message)
+            };
+            Some(if gathered.stood_still {
+                excused(error)
+            } else {
+                error
+            })
+        }
     }
 }
 

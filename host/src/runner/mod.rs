@@ -41,6 +41,7 @@ pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
 
 use self::slots::Slots;
+use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Hit, Remains, Spent, presentable};
 use crate::outcome::{
@@ -74,6 +75,8 @@ struct Gathered {
     /// The first call that was refused for each reason.
     denials: Vec<DeniedCall>,
     complaints: Vec<String>,
+    /// The process did: how long the run took says nothing about the target.
+    stood_still: bool,
     retry_denied: Option<String>,
     was_cancelled: bool,
 }
@@ -210,6 +213,7 @@ impl Runner {
                 &prepared.settings,
             )
             .await;
+            gathered.stood_still = self.stood_still(&deadline);
             let error = gathered.add(prepared, &deadline, start, finished);
             let jitter = chance.random();
             let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref(), jitter) else {
@@ -229,6 +233,16 @@ impl Runner {
             conclusion::report(prepared, course, &deadline, gathered),
             complaints,
         )
+    }
+
+    /// Whether the process stood still during a run. What is played back was judged when it took place.
+    fn stood_still(&self, deadline: &Deadline) -> bool {
+        match deadline.clock() {
+            Clock::Live(start) if !deadline.tape().is_playing() => {
+                self.sandbox.stood_still_since(start.into_std())
+            }
+            Clock::Live(_) | Clock::Virtual(_) => false,
+        }
     }
 
     /// What the next attempt of a run comes upon.
@@ -286,10 +300,17 @@ impl Gathered {
         finished: sandbox::Finished,
     ) -> Option<ErrorReport> {
         let remains = finished.remains;
-        let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| ErrorReport {
-            message: presentable(&remains.redactor, error.message.as_str(), MAX_MESSAGE),
-            injected: error.injected || follows_from_faults(&error, &remains, &self.faults),
-            ..error
+        let error = verdict::judge(&prepared.access, &finished.end, &remains).map(|error| {
+            let injected = error.injected || follows_from_faults(&error, &remains, &self.faults);
+            let error = match error.error_type {
+                ErrorType::DeadlineExceeded(_) if self.stood_still => excused(error),
+                _ => error,
+            };
+            ErrorReport {
+                message: presentable(&remains.redactor, error.message.as_str(), MAX_MESSAGE),
+                injected,
+                ..error
+            }
         });
         self.attempts.push(Attempt {
             outcome: error
@@ -314,6 +335,18 @@ impl Gathered {
         self.hit = self.hit.take().or(remains.hit);
         self.was_cancelled |= matches!(finished.end, sandbox::End::Cancelled);
         error
+    }
+}
+
+/// What is said of a run that took too long while the process stood still.
+fn excused(error: ErrorReport) -> ErrorReport {
+    ErrorReport {
+        error_type: ErrorType::Other,
+        message: format!(
+            "the process stood still during the run, so that its time says nothing about the target: {}",
+            error.message
+        ),
+        ..error
     }
 }
 

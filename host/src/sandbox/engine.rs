@@ -1,7 +1,8 @@
 //! The engine: what guests are linked against and run in, and the ticker that lets time interrupt a guest.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -10,17 +11,20 @@ use super::PrivateFolder;
 use super::compiled::{Cache, CodeFolder};
 use super::compiler::Compiler;
 use super::configuration::{EngineSettings, Interruption, engine, memory};
+use super::standstill::Standstills;
 use super::turns::Turns;
 use crate::hostcalls::{self, RunState, Wasi};
 
 /// How often a computing guest is looked at: often enough that a stop is a few milliseconds late at
 /// most, and rarely enough to cost nothing.
-const TICK: Duration = Duration::from_millis(5);
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// The engine and what guests are linked against.
 pub struct Sandbox {
     pub(super) engine: Engine,
     pub(super) interruption: Interruption,
+    /// Found by the ticker, if there is one.
+    standstills: Option<Arc<Standstills>>,
     /// What guests without files and sockets are linked against.
     linker: Linker<RunState>,
     pub(super) turns: Turns,
@@ -51,12 +55,12 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError)?;
         let interruption = settings.purpose.interruption();
-        if interruption == Interruption::Ticks {
-            start_ticker(&engine).map_err(|error| EngineError(error.into()))?;
-        }
+        let ticker = (interruption == Interruption::Ticks).then(|| start_ticker(&engine));
+        let standstills = ticker.transpose().map_err(|error| EngineError(error.into()))?;
         Ok(Self {
             engine,
             interruption,
+            standstills,
             linker,
             turns: Turns::new(),
             compiler: settings.compiling.compiler,
@@ -117,16 +121,25 @@ impl Sandbox {
         }
     }
 
+    /// Whether the process stood still after that moment, as far as there is a ticker to notice it.
+    pub fn stood_still_since(&self, moment: Instant) -> bool {
+        let standstills = self.standstills.as_ref();
+        standstills.is_some_and(|standstills| standstills.any_since(moment))
+    }
+
     /// Whether it has room for so many runs at once, each with so much memory.
     pub fn has_room_for(&self, concurrency: u32, memory: u64) -> bool {
         concurrency <= self.concurrency && memory <= self.memory
     }
 }
 
-fn start_ticker(engine: &Engine) -> std::io::Result<()> {
+fn start_ticker(engine: &Engine) -> std::io::Result<Arc<Standstills>> {
     let engine = engine.weak();
+    let standstills = Arc::new(Standstills::new());
+    let ticked = Arc::clone(&standstills);
     let tick = move || {
         while let Some(engine) = engine.upgrade() {
+            ticked.tick();
             engine.increment_epoch();
             drop(engine);
             std::thread::sleep(TICK);
@@ -135,5 +148,5 @@ fn start_ticker(engine: &Engine) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name("bedcheck-ticker".into())
         .spawn(tick)?;
-    Ok(())
+    Ok(standstills)
 }

@@ -16,6 +16,7 @@ mod plugin;
 mod plugin_tests;
 mod recognition;
 mod said;
+mod standstill;
 mod turns;
 
 pub use attempt::{End, Finished, run, try_out};
