@@ -339,3 +339,26 @@ fn fewer_slots_hold_for_runs_that_went_on_when_there_were_more() {
     assert_eq!(statuses, [503; SLOTS.1], "no slot is free");
     assert_eq!(silent.asked(), SLOTS.0 as u64);
 }
+
+#[test]
+fn a_pipe_in_place_of_the_file_is_refused_and_holds_nothing_up() {
+    let target = Target::start(Health::Up);
+    let one = check("one", target.port(), "");
+    let daemon = Daemon::with(&format!("{LISTEN}{one}")).start();
+    let file = daemon.path("bedcheck.toml");
+    std::fs::remove_file(&file).expect("the file is there");
+    make_pipe(&file);
+    let answer = daemon.post("/-/reload");
+    assert!((400..600).contains(&answer.status), "{answer:?}");
+    assert!(
+        answer.body.contains("found a pipe or a device, wanted a file"),
+        "{answer:?}"
+    );
+    daemon.configure(&format!("{LISTEN}{one}"));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+}
+
+fn make_pipe(path: &std::path::Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");
+}

@@ -1,12 +1,15 @@
 //! The text of a configuration file: reading it, finding lines and columns in it, and showing lines
-//! under problems. The only I/O of the configuration is [`Source::read`].
+//! under problems. The only I/O of the configuration is here.
 
 use std::fmt::Write;
+use std::fs::{File, FileType, OpenOptions};
 use std::io::Read;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use unicode_width::UnicodeWidthStr;
 
 use super::problem::{Location, Position, Problem, Problems};
@@ -38,22 +41,40 @@ impl Source {
         }
     }
 
-    /// Reads a file.
+    /// Reads a file, or what comes through a pipe or from a terminal, for as long as it comes.
     ///
     /// # Errors
     ///
     /// When it cannot be read, is larger than [`MAX_FILE`], or is no UTF-8.
     pub fn read(path: &Path) -> Result<Self, Problems> {
-        let whole = || Location::File(path.display().to_string().into());
-        let unreadable =
-            |error: std::io::Error| Problem::new(whole(), format!("the file cannot be read: {error}"));
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        Self::of_file(path, file)
+    }
+
+    /// Reads what has to be a file: nothing that may never end, or that nobody may ever write to.
+    ///
+    /// # Errors
+    ///
+    /// When it is something else, and as those of [`Source::read`].
+    pub fn read_regular(path: &Path) -> Result<Self, Problems> {
+        let (file, kind) = open_at_once(path).map_err(|error| unreadable(path, &error))?;
+        if !kind.is_file() {
+            let found = match kind.is_dir() {
+                true => "a folder",
+                false => "a pipe or a device",
+            };
+            return Err(Problem::new(whole(path), format!("found {found}, wanted a file")).into());
+        }
+        Self::of_file(path, file)
+    }
+
+    fn of_file(path: &Path, file: File) -> Result<Self, Problems> {
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(unreadable)?;
         file.take(MAX_FILE + 1)
             .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
+            .map_err(|error| unreadable(path, &error))?;
         if bytes.len() as u64 > MAX_FILE {
-            return Err(Problem::new(whole(), "the file is larger than 16 MiB").into());
+            return Err(Problem::new(whole(path), "the file is larger than 16 MiB").into());
         }
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(Self::new(path, text)),
@@ -180,6 +201,23 @@ impl Source {
     }
 }
 
+/// Opens a file without waiting for whoever is at the other end of a pipe.
+fn open_at_once(path: &Path) -> std::io::Result<(File, FileType)> {
+    // The flags are few bits.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    Ok((file, kind))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(whole(path), format!("the file cannot be read: {error}"))
+}
+
+fn whole(path: &Path) -> Location {
+    Location::File(path.display().to_string().into())
+}
+
 /// Whether a table's header, or a key at the top of a file, is of secrets or of headers that may be some.
 fn names_secrets(line: &str) -> bool {
     let key = key(line);
@@ -207,6 +245,25 @@ mod tests {
 
     fn source(text: &str) -> Source {
         Source::new(Path::new("checks.toml"), text)
+    }
+
+    #[test]
+    fn what_has_to_be_a_file_is_no_pipe_that_nobody_writes_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let refused = |path: &Path| Source::read_regular(path).unwrap_err().to_string();
+        let message = refused(&pipe);
+        assert!(
+            message.contains("pipe: found a pipe or a device, wanted a file"),
+            "{message}"
+        );
+        let message = refused(folder.path());
+        assert!(message.contains("found a folder, wanted a file"), "{message}");
+        let file = folder.path().join("checks.toml");
+        std::fs::write(&file, "a = 1\n").unwrap();
+        assert_eq!(Source::read_regular(&file).unwrap().text(), "a = 1\n");
     }
 
     #[test]

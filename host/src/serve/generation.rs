@@ -76,7 +76,12 @@ impl Generation {
     ///
     /// Everything that is wrong, with its places, as `validate` tells it.
     pub(super) async fn load(lasting: &Lasting, before: Option<&Self>) -> Result<Self, String> {
-        let source = Source::read(&lasting.file).map_err(|problems| problems.to_string())?;
+        let source = match before {
+            Some(_) => Source::read_regular(&lasting.file),
+            // What serves from then on can come through a pipe; nobody waits for it yet.
+            None => Source::read(&lasting.file),
+        };
+        let source = source.map_err(|problems| problems.to_string())?;
         let read = Config::parse_partly(&source);
         let (config, problems) = read.map_err(|problems| source.render(&problems))?;
         let config = Arc::new(config);
