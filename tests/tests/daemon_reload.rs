@@ -358,6 +358,32 @@ fn a_pipe_in_place_of_the_file_is_refused_and_holds_nothing_up() {
     assert_eq!(daemon.post("/-/reload").status, 200);
 }
 
+#[test]
+fn what_changes_during_the_start_is_taken_up_after_it() {
+    let target = Target::start(Health::Up);
+    let waiting = check("one", target.port(), "heartbeat.url = { secret = \"beat\" }");
+    for (watches, signal) in [("false", Some("HUP")), ("true", None)] {
+        let starting = Daemon::with(&format!(
+            "{LISTEN}serve.watch_config = {watches}\nsecrets.beat.file = \"pipe\"\n{waiting}"
+        ));
+        let pipe = starting.path("pipe");
+        make_pipe(&pipe);
+        let mut daemon = starting.launch();
+        // Opened as soon as the daemon reads it, which it does once it has read the file.
+        let mut secret = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&pipe)
+            .expect("it is read");
+        daemon.configure(&check("two", target.port(), ""));
+        if let Some(signal) = signal {
+            daemon.signal(signal);
+        }
+        std::io::Write::write_all(&mut secret, b"http://127.0.0.1:1/").expect("it is read");
+        drop(secret);
+        daemon.wait_until("the new one runs", |daemon| daemon.run_lines("two").pop());
+    }
+}
+
 fn make_pipe(path: &std::path::Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");

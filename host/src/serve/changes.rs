@@ -69,12 +69,17 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Changes of this generation and those after it.
-    pub(super) fn new(lasting: Arc<Lasting>, generation: &Generation, register: Register) -> Self {
+    /// Changes of this generation and those after it. The file is watched since before it was read.
+    pub(super) fn new(
+        lasting: Arc<Lasting>,
+        file: FileWatch,
+        generation: &Generation,
+        register: Register,
+    ) -> Self {
         let now = Instant::now();
         Self {
             plugins: LivePlugins::new(generation.config()),
-            file: FileWatch::new(&lasting.file),
+            file,
             lasting,
             wishes: VecDeque::new(),
             under_way: None,

@@ -12,6 +12,7 @@ use super::board::{Board, Keep, Readiness};
 use super::changes::{self, Changes, Wish};
 use super::control::{Control, MAX_WISHES};
 use super::daemon::Daemon;
+use super::file_watch::FileWatch;
 use super::generation::{self, Generation, Lasting};
 use super::heartbeat::Heartbeats;
 use super::http::{Bounds, Endpoints, Listener, router};
@@ -50,12 +51,18 @@ pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
         compiling,
         heartbeats: Heartbeats::new(outbound.clone()),
     });
+    let mut is_reload_asked = false;
     let begun = tokio::select! {
         begun = begin(lasting, outbound) => begun,
-        () = asked_to_end(&mut signals) => return Ending::Asked,
+        () = asked_to_end(&mut signals, &mut is_reload_asked) => return Ending::Asked,
     };
     match begun {
-        Ok(begun) => begun.live(signals).await,
+        Ok(begun) => {
+            if is_reload_asked {
+                begun.reload();
+            }
+            begun.live(signals).await
+        }
         Err(sentences) => Ending::Refused(sentences),
     }
 }
@@ -97,6 +104,8 @@ pub async fn verify(config: &Config) -> Result<(), String> {
 
 /// Begins everything, or says what keeps it from beginning.
 async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, String> {
+    // A change while the file is being read is one to come.
+    let file = FileWatch::new(&lasting.file);
     let loading = Arc::clone(&lasting);
     // The end may be asked for meanwhile, and many thousand checks take a while.
     let loaded = changes::aside(async move { Generation::load(&loading, None).await }).await;
@@ -178,7 +187,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
         serving,
     });
     let (stage, stages) = watch::channel(Stage::Serving);
-    let changes = Changes::new(lasting, &generation, register.clone());
+    let changes = Changes::new(lasting, file, &generation, register.clone());
     let trusts_system = generation.preparation.trusts_system();
     let daemon = Daemon::new(register.first(generation), changes, wished, stages, publisher);
     let over = spawn(&supervisor, daemon);
@@ -220,6 +229,11 @@ async fn listener(http: &Http, concurrency: usize) -> Result<Arc<Listener>, Stri
 }
 
 impl Begun {
+    fn reload(&self) {
+        // A full queue means that a reload waits already.
+        let _ = self.wishes.try_send(Wish::Reload(None));
+    }
+
     /// Lives until the end is asked for, or something fails.
     async fn live(self, mut signals: Signals) -> Ending {
         let supervisor = self.parts.supervisor.clone();
@@ -227,10 +241,7 @@ impl Begun {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::End => break None,
-                    Signal::Reload => {
-                        // A full queue means that a reload waits already.
-                        let _ = self.wishes.try_send(Wish::Reload(None));
-                    }
+                    Signal::Reload => self.reload(),
                 },
                 reason = supervisor.end_demanded() => break Some(reason),
             }
@@ -319,6 +330,9 @@ fn spawn(supervisor: &Supervisor, daemon: Daemon) -> oneshot::Receiver<()> {
     over
 }
 
-async fn asked_to_end(signals: &mut Signals) {
-    while signals.next().await != Signal::End {}
+/// Waits until the end is asked for, and remembers whether anything else was.
+async fn asked_to_end(signals: &mut Signals, is_reload_asked: &mut bool) {
+    while signals.next().await != Signal::End {
+        *is_reload_asked = true;
+    }
 }
