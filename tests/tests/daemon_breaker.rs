@@ -96,3 +96,22 @@ fn a_target_that_flaps_is_asked_less_and_not_forgotten() {
     assert_eq!(ended.code, Some(0));
     assert!(ended.took < Duration::from_secs(2), "{:?}", ended.took);
 }
+
+#[test]
+fn a_check_without_its_breaker_any_more_has_no_state_of_it() {
+    let target = Target::start(Health::Down);
+    let configuration = configuration(target.port());
+    let mut daemon = Daemon::with(&configuration).start();
+    let open = |daemon: &Daemon, check: &str| {
+        let labels = ["synthetic_check_circuit_state=\"open\"", &format!("=\"{check}\"")];
+        daemon.metric("synthetic_check_circuit_state{", &labels)
+    };
+    daemon.wait_until("the breaker is open", |daemon| {
+        (open(daemon, "one") == Some(1.0) && open(daemon, "two") == Some(1.0)).then_some(())
+    });
+    let breaker = "breaker = { failures = 3, reset = \"500ms\", max_reset = \"1s\" }";
+    daemon.configure(&configuration.replacen(breaker, "", 1));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    assert_eq!(open(&daemon, "one"), None);
+    assert!(open(&daemon, "two").is_some(), "others share it");
+}

@@ -26,6 +26,8 @@ pub struct PlanChange {
     pub(super) gone: Vec<Arc<str>>,
     /// The checks that are new or other than before.
     pub(super) different: Vec<Arc<Scheduled>>,
+    /// The names of the checks that had a breaker and have none any more.
+    pub(super) unguarded: Vec<Arc<str>>,
     /// The breakers that no check shares any more.
     pub(super) circuits_gone: Vec<Circuit>,
     /// The breakers that are new, have other settings, or are shared by other checks.
@@ -53,6 +55,11 @@ impl Plan {
         let is_different = |check: &&Arc<Scheduled>| before.by_name.get(&check.name) != Some(*check);
         let gone = before.checks.iter().filter(is_gone);
         let different = self.checks.iter().filter(is_different);
+        let had_breaker = before.checks.iter().filter(|check| check.breaker.is_some());
+        let unguarded = had_breaker.filter(|check| {
+            let now = self.by_name.get(&check.name);
+            now.is_none_or(|now| now.breaker.is_none())
+        });
         let circuits_gone = before
             .circuits
             .keys()
@@ -64,6 +71,7 @@ impl Plan {
         PlanChange {
             gone: gone.map(|check| Arc::clone(&check.name)).collect(),
             different: different.cloned().collect(),
+            unguarded: unguarded.map(|check| Arc::clone(&check.name)).collect(),
             circuits_gone: circuits_gone.cloned().collect(),
             circuits_different: circuits_different.map(|(circuit, _)| circuit.clone()).collect(),
             before: Arc::clone(before),
@@ -80,6 +88,11 @@ impl PlanChange {
     /// The names of the checks that are new or other than before.
     pub fn different(&self) -> impl Iterator<Item = &Arc<str>> {
         self.different.iter().map(|check| &check.name)
+    }
+
+    /// The names of the checks that had a breaker and have none any more, those that are gone among them.
+    pub fn unguarded(&self) -> &[Arc<str>] {
+        &self.unguarded
     }
 
     /// The breakers that no check shares any more, by target and plugin.
@@ -159,6 +172,7 @@ mod tests {
             at("f", "new", SETTINGS),
         ]);
         let change = after.after(&before);
+        assert_eq!(names(change.unguarded().iter()), ["b"]);
         let targets =
             |circuits: &[Circuit]| -> Vec<_> { circuits.iter().map(|(target, _)| target.clone()).collect() };
         let of = crate::policy::TargetKey::of_check;
@@ -166,5 +180,21 @@ mod tests {
         let different = targets(change.circuits_different());
         assert_eq!(different.len(), 3, "{different:?}");
         assert!(!different.contains(&of("same")), "{different:?}");
+    }
+
+    #[test]
+    fn a_check_without_a_breaker_from_now_on_is_named_though_others_share_it() {
+        let before = plan(vec![
+            guarded("a", EVERY, SETTINGS),
+            guarded("b", EVERY, SETTINGS),
+            guarded("c", EVERY, SETTINGS),
+            check("d", EVERY),
+        ]);
+        let after = plan(vec![
+            guarded("a", EVERY, SETTINGS),
+            check("b", EVERY),
+            check("d", EVERY),
+        ]);
+        assert_eq!(names(after.after(&before).unguarded().iter()), ["b", "c"]);
     }
 }

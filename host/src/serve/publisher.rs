@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::board::{Board, BreakerFacts, PluginFacts, Refusal, RefusedFileFacts, ShadowFacts};
+use super::board::{Board, BreakerFacts, CheckFacts, PluginFacts, Refusal, RefusedFileFacts, ShadowFacts};
 use super::generation::{Generation, Served};
 use super::heartbeat::{Heartbeat, Keeper, RunMark};
 use super::http::Endpoints;
@@ -255,6 +255,13 @@ impl Publisher {
     /// No check has this breaker any more.
     pub(super) fn breaker_gone(&self, target: &TargetKey, plugin: &str) {
         self.outlets.board.breaker_gone(target.as_str(), plugin);
+    }
+
+    /// A check that had a breaker has none any more.
+    pub(super) fn without_breaker(&self, check: &CheckFacts) {
+        self.outlets
+            .meters
+            .without_breaker(&check.name, &check.plugin.name);
     }
 
     /// Another generation serves from now on.

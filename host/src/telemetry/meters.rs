@@ -116,6 +116,11 @@ impl Meters {
         self.of_check(check, plugin, |runner, owner| runner.circuit_state(owner, state));
     }
 
+    /// A check has no breaker any more: there is no state of one.
+    pub fn without_breaker(&self, check: &str, plugin: &str) {
+        self.of_check(check, plugin, |runner, owner| runner.without_circuit(owner));
+    }
+
     /// Counts a breaker's change into a state, which a run of this check brought about.
     pub fn breaker_transition(&self, check: &str, plugin: &str, state: &str) {
         self.of_check(check, plugin, |runner, owner| {

@@ -173,6 +173,19 @@ fn a_removed_check_is_nowhere_in_the_text() {
 }
 
 #[test]
+fn a_check_without_a_breaker_any_more_has_no_state_of_one() {
+    let meters = meters();
+    meters.set_checks([labels("mail-login"), labels("page")]);
+    for check in ["mail-login", "page"] {
+        meters.check_state(check, "imap", "passing");
+        meters.breaker_state(check, "imap", "open");
+    }
+    meters.without_breaker("mail-login", "imap");
+    assert_eq!(lines(&meters, "mail-login").len(), 4);
+    assert_eq!(lines(&meters, "\"page\"").len(), 4 + 3);
+}
+
+#[test]
 fn what_reports_add_goes_on_after_a_restart_with_its_start() {
     let before = meters();
     before.set_checks([labels("mail-login")]);

@@ -136,6 +136,10 @@ impl RunnerMetrics {
         );
     }
 
+    pub(super) fn without_circuit(&self, check: &Owner) {
+        self.circuit_states.forget(check);
+    }
+
     pub(super) fn circuit_transition(&self, check: &Owner, state: &str) {
         let state = KeyValue::new(names::CIRCUIT_STATE, label(state));
         self.circuit_transitions.add(check, &[state], 1);

@@ -86,6 +86,11 @@ impl Daemon {
         for (target, plugin) in takeover.plan.circuits_gone() {
             self.publisher.breaker_gone(target, plugin);
         }
+        for name in takeover.plan.unguarded() {
+            if let Some(served) = generation.checks.get(name) {
+                self.publisher.without_breaker(&served.facts);
+            }
+        }
         for (target, plugin) in takeover.plan.circuits_different() {
             if let Some(view) = self.scheduler.breaker(target, plugin) {
                 self.publisher.circuit(&view);

@@ -171,11 +171,15 @@ impl Instrument {
 
     /// Forgets what belongs to nobody.
     pub(in crate::telemetry) fn forget_unowned(&self) {
-        let nobody = Owner::nobody(0);
-        let mut part = lock(self.part(&nobody));
+        self.forget(&Owner::nobody(0));
+    }
+
+    /// Forgets what belongs to this owner.
+    pub(in crate::telemetry) fn forget(&self, owner: &Owner) {
+        let mut part = lock(self.part(owner));
         let found = part
             .owners
-            .find_entry(nobody.hash(), |owned| owned.owner.has_name_of(&nobody));
+            .find_entry(owner.hash(), |owned| owned.owner.has_name_of(owner));
         if let Ok(found) = found {
             let (owned, _) = found.remove();
             self.held.fetch_sub(owned.series.len(), Ordering::Relaxed);
