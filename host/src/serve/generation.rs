@@ -134,6 +134,11 @@ impl Generation {
         replaced.collect()
     }
 
+    /// Whether the daemon began with it.
+    pub(super) fn is_first(&self) -> bool {
+        self.number == 1
+    }
+
     /// The configuration.
     pub(super) fn config(&self) -> &Config {
         &self.preparation.config

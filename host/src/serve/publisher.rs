@@ -309,9 +309,7 @@ impl Publisher {
         self.outlets
             .incidents
             .configure(sentry, generation.preparation.redactor());
-        let supervisor = self.outlets.supervisor.clone();
-        let runner = generation.heartbeats.runner.as_ref();
-        self.keeper = runner.map(|(heartbeat, every)| heartbeat.keep(*every, move || supervisor.health()));
+        self.keep_heartbeat(generation);
         if let (Some(endpoints), Some(http)) = (&self.outlets.endpoints, &generation.config().http) {
             let token = http.token.as_ref();
             endpoints.set_token(
@@ -323,6 +321,25 @@ impl Publisher {
         for notice in &generation.preparation.notices {
             tracing::warn!("{notice}");
         }
+    }
+
+    /// Has the runner's own heartbeat told from now on; one that stays the same goes on.
+    fn keep_heartbeat(&mut self, generation: &Generation) {
+        let wanted = generation.heartbeats.runner.as_ref();
+        let goes_on = |(heartbeat, every): &(Heartbeat, Duration)| {
+            let keeper = self.keeper.as_ref();
+            keeper.is_some_and(|keeper| keeper.keeps(heartbeat, *every))
+        };
+        if wanted.is_some_and(goes_on) {
+            return;
+        }
+        self.keeper = wanted.map(|(heartbeat, every)| {
+            if generation.is_first() {
+                heartbeat.begun();
+            }
+            let supervisor = self.outlets.supervisor.clone();
+            heartbeat.keep(*every, move || supervisor.health())
+        });
     }
 
     /// Which plugins there are, what runs beside them, and which files are not used.

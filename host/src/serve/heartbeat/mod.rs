@@ -10,7 +10,7 @@ mod url;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,9 +41,14 @@ struct Common {
     slots: Semaphore,
     /// The slots of each host, by its name and port.
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Of whom which URLs are told, as long as anybody has them: what waits for a URL goes out in order, whoever sent it.
+    targets: Mutex<HashMap<Told, Weak<Target>>>,
     pauses: Vec<Duration>,
     counts: [AtomicU64; 3],
 }
+
+/// Of whom something is told, and the URL.
+type Told = (Arc<str>, String);
 
 /// What became of the heartbeats so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,16 +99,17 @@ impl Heartbeats {
             outbound,
             slots: Semaphore::new(MAX_AT_ONCE),
             hosts: Mutex::default(),
+            targets: Mutex::default(),
             pauses,
             counts: Default::default(),
         }))
     }
 
-    /// The heartbeat of the check `what` at a URL.
+    /// The heartbeat of the check `what` at a URL. It is the same for as long as anybody has it.
     ///
     /// # Errors
     ///
-    /// A sentence when that is no URL. It does not repeat it.
+    /// A sentence when that is no URL, or one with a user. It does not repeat it.
     pub fn at(&self, what: impl Into<Arc<str>>, url: &str) -> Result<Heartbeat, String> {
         self.to(what.into(), url, |url| Some(self.0.slots_of(url.host())))
     }
@@ -123,15 +129,24 @@ impl Heartbeats {
         url: &str,
         slots: impl FnOnce(&Url) -> Option<Arc<Semaphore>>,
     ) -> Result<Heartbeat, String> {
-        let url = Url::parse(url)
-            .ok_or_else(|| format!("the heartbeat of `{what}`: wanted an `http` or `https` URL"))?;
-        Ok(Heartbeat(Arc::new(Target {
+        let mut targets = self.0.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(&what), url.to_owned());
+        if let Some(target) = targets.get(&key).and_then(Weak::upgrade) {
+            return Ok(Heartbeat(target));
+        }
+        let url = Url::parse(url).map_err(|sentence| format!("the heartbeat of `{what}`: {sentence}"))?;
+        let target = Arc::new(Target {
             common: Arc::clone(&self.0),
             what,
             host: slots(&url),
             url,
             waiting: Mutex::default(),
-        })))
+        });
+        if targets.len() == targets.capacity() {
+            targets.retain(|_, target| target.strong_count() > 0);
+        }
+        targets.insert(key, Arc::downgrade(&target));
+        Ok(Heartbeat(target))
     }
 
     /// What became of them so far.
@@ -178,12 +193,15 @@ impl Heartbeat {
         self.send("/fail", mark, text.to_owned());
     }
 
-    /// Tells every so often how the runner is, as `health` says, until that is dropped; the first time at once,
-    /// as a start.
+    /// The runner begins.
+    pub fn begun(&self) {
+        self.send("/start", None, String::new());
+    }
+
+    /// Tells every so often how the runner is, as `health` says, until that is dropped; the first time at once.
     pub fn keep(&self, every: Duration, health: impl Fn() -> Result<(), String> + Send + 'static) -> Keeper {
         let heartbeat = self.clone();
         let task = async move {
-            heartbeat.send("/start", None, String::new());
             let mut ticks = tokio::time::interval(every);
             // After the machine slept, one is enough.
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -195,7 +213,11 @@ impl Heartbeat {
                 }
             }
         };
-        Keeper(self.0.common.outbound.keep(task))
+        Keeper {
+            heartbeat: self.clone(),
+            every,
+            task: self.0.common.outbound.keep(task),
+        }
     }
 
     fn send(&self, below: &'static str, rid: Option<RunMark>, text: String) {
@@ -222,13 +244,23 @@ fn text_of(report: &Report) -> String {
 }
 
 /// Ends what [`Heartbeat::keep`] began when it is dropped.
-#[derive(Debug)]
 #[must_use = "dropping it ends the heartbeat"]
-pub struct Keeper(tokio::task::AbortHandle);
+pub struct Keeper {
+    heartbeat: Heartbeat,
+    every: Duration,
+    task: tokio::task::AbortHandle,
+}
+
+impl Keeper {
+    /// Whether it is this heartbeat that it tells, and so often.
+    pub fn keeps(&self, heartbeat: &Heartbeat, every: Duration) -> bool {
+        Arc::ptr_eq(&self.heartbeat.0, &heartbeat.0) && self.every == every
+    }
+}
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 

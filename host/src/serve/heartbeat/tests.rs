@@ -93,8 +93,9 @@ fn services_that_do_not_answer_hold_up_neither_another_host_nor_the_runner() {
     let (_outbound, heartbeats) = heartbeats(0);
     let hold_up = |silent: &std::net::TcpListener| {
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        for _ in 0..MAX_AT_ONCE {
-            heartbeats.at("mail", &url).unwrap().succeeded(None);
+        for number in 0..MAX_AT_ONCE {
+            let heartbeat = heartbeats.at(format!("mail-{number}"), &url);
+            heartbeat.unwrap().succeeded(None);
         }
     };
     hold_up(&first);
@@ -102,10 +103,25 @@ fn services_that_do_not_answer_hold_up_neither_another_host_nor_the_runner() {
     heartbeats.at("web", &of_check).unwrap().succeeded(None);
     assert_eq!(paths(&server.wait_for(1)), ["/check"]);
     hold_up(&second);
-    heartbeats.at("web", &of_check).unwrap().succeeded(None);
+    heartbeats.at("page", &of_check).unwrap().succeeded(None);
     let of_runner = format!("{}/runner", server.url());
     heartbeats.of_runner(&of_runner).unwrap().succeeded(None);
     assert_eq!(paths(&server.wait_for(2))[1], "/runner");
+}
+
+#[test]
+fn what_is_told_of_a_check_stays_in_order_whoever_tells_it() {
+    let server = Server::start(&[503, 200]);
+    let (outbound, heartbeats) = heartbeats(1);
+    let at = |path: &str| heartbeats.at("mail", &format!("{}{path}", server.url())).unwrap();
+    let before = at("/a");
+    before.failed(None, "");
+    at("/a").succeeded(None);
+    assert!(!Arc::ptr_eq(&before.0, &at("/b").0));
+    drop(before);
+    assert!(outbound.flush(BOUND));
+    let heard = server.heard();
+    assert_eq!(paths(&heard), ["/a/fail", "/a/fail", "/a"]);
 }
 
 #[test]
@@ -118,10 +134,13 @@ fn the_runner_tells_how_it_is_until_nobody_wants_to_know() {
         0 => Ok(()),
         _ => Err("the task `agenda` is about to be begun anew".to_owned()),
     };
-    let keeper = heartbeat.keep(Duration::from_millis(5), health);
-    let heard = server.wait_for(3);
-    assert_eq!(paths(&heard[..3]), ["/start", "/", "/fail"]);
-    assert_eq!(heard[2].body, "the task `agenda` is about to be begun anew");
+    let every = Duration::from_millis(5);
+    let keeper = heartbeat.keep(every, health);
+    assert!(keeper.keeps(&heartbeats.of_runner(server.url()).unwrap(), every));
+    assert!(!keeper.keeps(&heartbeat, every * 2));
+    let heard = server.wait_for(2);
+    assert_eq!(paths(&heard[..2]), ["/", "/fail"]);
+    assert_eq!(heard[1].body, "the task `agenda` is about to be begun anew");
     drop(keeper);
 }
 
@@ -140,5 +159,10 @@ fn a_text_has_a_bound_and_a_url_is_not_repeated() {
             sentence,
             "the heartbeat of `mail`: wanted an `http` or `https` URL"
         );
+    }
+    for text in ["http://user:word@hc/secret", "https://user@hc/"] {
+        let sentence = heartbeats.at("mail", text).err().unwrap();
+        assert!(sentence.ends_with("wanted a URL without one"), "{sentence}");
+        assert!(!sentence.contains("hc"), "{sentence}");
     }
 }

@@ -7,6 +7,8 @@ use http::Uri;
 use crate::http_url;
 use crate::outcome::hexadecimal;
 
+const WANTED: &str = "wanted an `http` or `https` URL";
+
 /// Pairs a start with its end: a random UUID (RFC 9562 section 5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunMark([u8; 16]);
@@ -20,11 +22,19 @@ pub(super) struct Url {
 }
 
 impl Url {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let uri = http_url::parse(text).ok()?;
-        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    /// # Errors
+    ///
+    /// What was wanted instead.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let uri = http_url::parse(text).map_err(|_| WANTED)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(WANTED);
+        };
+        if authority.as_str().contains('@') {
+            return Err("found a user before the host, which would not be sent; wanted a URL without one");
+        }
         let path = uri.path().trim_end_matches('/');
-        Some(Self {
+        Ok(Self {
             base: format!("{scheme}://{authority}{path}"),
             host: match authority.port() {
                 Some(port) => format!("{}:{port}", authority.host()),
