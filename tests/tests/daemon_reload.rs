@@ -388,3 +388,30 @@ fn make_pipe(path: &std::path::Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo failed");
 }
+
+#[test]
+fn the_runners_heartbeat_and_faults_that_are_used_up_are_not_begun_anew() {
+    let (target, hook) = (Target::start(Health::Up), Hook::start());
+    let configuration = |level: &str| {
+        let heartbeat = format!("heartbeat = {{ url = \"{}\", every = \"1h\" }}", hook.url("/own"));
+        let fault = "[[fault]]\ncall = \"net.connect\"\nkind = \"refused\"\ntimes = 1\n";
+        let check = check("one", target.port(), "");
+        format!("{LISTEN}log.level = \"{level}\"\n{heartbeat}\n{check}{fault}")
+    };
+    let mut daemon = Daemon::with(&configuration("info")).start();
+    let passes_after = |daemon: &mut Daemon, before: u64| {
+        daemon.wait_until("it passes", |daemon| {
+            (passes(daemon, "one") > before + 2).then(|| passes(daemon, "one"))
+        })
+    };
+    let mut passed = passes_after(&mut daemon, 0);
+    for level in ["debug", "info"] {
+        daemon.configure(&configuration(level));
+        assert_eq!(daemon.post("/-/reload").status, 200);
+        passed = passes_after(&mut daemon, passed);
+    }
+    assert_eq!(daemon.check("one")["runs"]["fail"], 1);
+    assert_eq!(daemon.end("TERM").code, Some(0));
+    let sent: Vec<_> = hook.sent().into_iter().map(|sent| sent.path).collect();
+    assert_eq!(sent, ["/own/start", "/own"]);
+}

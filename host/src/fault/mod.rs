@@ -82,9 +82,9 @@ pub struct CallSelector {
 /// How often a fault happens, and for how long. By default always.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// `times 3`: how many times in the life of the plan, all checks and runs together.
+    /// `times 3`: how many times, all checks and runs together.
     pub times: Option<NonZeroU64>,
-    /// `for 30s`: how long after the plan was loaded attempts still meet it.
+    /// `for 30s`: how long after the start of bedcheck attempts still meet it.
     pub window: Option<Duration>,
     /// `probability 0.5`, `seed 7`: whether it happens at a call that matches.
     pub chance: Option<Chance>,

@@ -22,9 +22,15 @@ struct Rule {
 impl FaultPlan {
     /// A plan of these faults, which happen in this order where several happen at one call.
     pub fn new(faults: Vec<Fault>) -> Self {
-        let rule = |fault: Fault| {
-            let left = fault.limits.times.map(|times| AtomicU64::new(times.get()));
-            Arc::new(Rule { fault, left })
+        Self::default().again(faults)
+    }
+
+    /// A plan of these in place of this one: a fault that is the same goes on counting.
+    pub fn again(&self, faults: Vec<Fault>) -> Self {
+        let mut before: Vec<_> = self.0.iter().collect();
+        let rule = |fault: Fault| match before.iter().position(|rule| rule.fault == fault) {
+            Some(same) => Arc::clone(before.remove(same)),
+            None => Arc::new(Rule::new(fault)),
         };
         Self(faults.into_iter().map(rule).collect())
     }
@@ -51,10 +57,10 @@ impl FaultPlan {
     /// What injects the plan into one attempt.
     ///
     /// `run` and `attempt` are numbers that differ from run to run and from attempt to attempt, such as
-    /// how many there were before: chance depends on them. `since_load` is how long ago the plan was
-    /// loaded.
-    pub fn injector(&self, run: u64, attempt: u64, since_load: Duration) -> Injector {
-        let is_open = |rule: &&Arc<Rule>| rule.fault.limits.window.is_none_or(|window| since_load < window);
+    /// how many there were before: chance depends on them. `since_start` is how long ago bedcheck
+    /// began.
+    pub fn injector(&self, run: u64, attempt: u64, since_start: Duration) -> Injector {
+        let is_open = |rule: &&Arc<Rule>| rule.fault.limits.window.is_none_or(|window| since_start < window);
         let armed = self.0.iter().filter(is_open).map(|rule| Armed {
             rule: Arc::clone(rule),
             matched: 0,
@@ -169,6 +175,11 @@ impl Armed {
 }
 
 impl Rule {
+    fn new(fault: Fault) -> Self {
+        let left = fault.limits.times.map(|times| AtomicU64::new(times.get()));
+        Self { fault, left }
+    }
+
     /// Takes one of the times that are left.
     fn take_one(&self) -> bool {
         let Some(left) = &self.left else {

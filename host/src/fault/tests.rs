@@ -447,6 +447,18 @@ fn times_are_counted_by_all_clones_and_all_checks_together() {
 }
 
 #[test]
+fn a_fault_that_is_the_same_in_another_plan_goes_on_counting() {
+    let texts = ["net.read=reset times 2", "net.read=reset times 2"];
+    let before = plan(&texts);
+    let sites = [at(READ), at(READ), at(READ)];
+    assert_eq!(fired(&mut injector(&before), &sites), [1, 2, 3]);
+    let again = |texts: &[&str]| before.again(texts.iter().map(|text| fault(text)).collect());
+    assert_eq!(fired(&mut injector(&again(&texts)), &sites), [1]);
+    let others = ["net.read=reset times 3", texts[0]];
+    assert_eq!(fired(&mut injector(&again(&others)), &sites), [1, 2, 3]);
+}
+
+#[test]
 fn a_plan_is_narrowed_to_a_check() {
     let whole = plan(&["check:mail net.read=reset", "net.write=reset"]);
     let texts = |plan: &FaultPlan| plan.faults().map(Fault::to_string).collect::<Vec<_>>();

@@ -58,7 +58,7 @@ impl Preparation {
             true => self.network.clone(),
             false => Network::Live(Arc::new(prepare::resolver(&config))),
         };
-        let faults = faults::plan(&config);
+        let faults = faults::plan(&config, &self.faults);
         let ground = |library| Self {
             sandbox: Arc::clone(&sandbox),
             checks: Vec::new(),

@@ -8,15 +8,10 @@ use crate::library::Library;
 use crate::phase::HostPhase;
 use crate::words::{alternatives, nearest};
 
-/// All faults, for all checks.
-pub(super) fn plan(config: &Config) -> FaultPlan {
-    FaultPlan::new(
-        config
-            .faults
-            .iter()
-            .map(|configured| configured.fault.clone())
-            .collect(),
-    )
+/// All faults, for all checks, in place of those of before.
+pub(super) fn plan(config: &Config, before: &FaultPlan) -> FaultPlan {
+    let faults = config.faults.iter();
+    before.again(faults.map(|configured| configured.fault.clone()).collect())
 }
 
 /// A note for each fault: nobody shall look for the reason of a failure that was asked for.

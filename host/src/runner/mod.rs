@@ -60,7 +60,8 @@ const MAX_MESSAGE: usize = 1024;
 pub struct Runner {
     sandbox: Arc<Sandbox>,
     slots: Slots,
-    loaded: Instant,
+    /// When the first one was made: how long faults happen counts from there.
+    began: Instant,
 }
 
 /// What a run gathers over its attempts.
@@ -87,7 +88,15 @@ impl Runner {
         Self {
             sandbox,
             slots: Slots::new(slots),
-            loaded: Instant::now(),
+            began: Instant::now(),
+        }
+    }
+
+    /// One in place of this, in another sandbox.
+    pub fn again(&self, sandbox: Arc<Sandbox>, slots: usize) -> Self {
+        Self {
+            began: self.began,
+            ..Self::new(sandbox, slots)
         }
     }
 
@@ -262,7 +271,7 @@ impl Runner {
             seed,
             injector: prepared
                 .faults
-                .injector(run, attempts as u64, self.loaded.elapsed()),
+                .injector(run, attempts as u64, self.began.elapsed()),
             spent: gathered.spent.clone(),
             cancellation: course.cancellation.clone(),
         }

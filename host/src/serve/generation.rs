@@ -226,13 +226,11 @@ fn facts(check: &Check, prepared: &Prepared, last: Option<&Served>) -> Arc<Check
 /// Where the checks run: as before, as long as it is the same sandbox, whose room the runs of both share. How many
 /// there can be at once is set when the generation takes over.
 fn runner(preparation: &Preparation, before: Option<&Generation>) -> Arc<Runner> {
-    let same = |before: &&Generation| Arc::ptr_eq(&before.preparation.sandbox, &preparation.sandbox);
-    match before.filter(same) {
-        Some(before) => Arc::clone(&before.runner),
-        None => Arc::new(Runner::new(
-            Arc::clone(&preparation.sandbox),
-            preparation.config.concurrency,
-        )),
+    let (sandbox, slots) = (&preparation.sandbox, preparation.config.concurrency);
+    match before {
+        Some(before) if Arc::ptr_eq(&before.preparation.sandbox, sandbox) => Arc::clone(&before.runner),
+        Some(before) => Arc::new(before.runner.again(Arc::clone(sandbox), slots)),
+        None => Arc::new(Runner::new(Arc::clone(sandbox), slots)),
     }
 }
 

@@ -187,7 +187,7 @@ impl Preparation {
             secrets,
             network: Network::Live(Arc::new(resolver(&config))),
             default_grant,
-            faults: faults::plan(&config),
+            faults: faults::plan(&config, &FaultPlan::default()),
             retry_budgets: Arc::new(RetryBudgets::new(config.retry_budget)),
             config,
         };
