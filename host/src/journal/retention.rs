@@ -34,7 +34,8 @@ pub(super) fn is_full(
     to_come: u64,
     now: SystemTime,
 ) -> bool {
-    let age = now.duration_since(begun).unwrap_or_default();
+    // One that was begun in the future, before the clock was set back, would else never be old.
+    let age = now.duration_since(begun).unwrap_or_else(|ahead| ahead.duration());
     bytes > 0 && (bytes + to_come > segment_size(settings) || age > settings.max_age / PARTS)
 }
 
@@ -47,11 +48,21 @@ pub(super) fn to_remove(settings: &Settings, segments: &[Age], to_come: u64, now
         is_over
     });
     let too_many = too_many.count();
-    let is_old = |segment: &&Age| {
-        let age: Duration = now.duration_since(segment.newest).unwrap_or_default();
-        age > settings.max_age
-    };
-    too_many.max(segments.iter().take_while(is_old).count())
+    too_many.max(too_old(settings.max_age, segments, now))
+}
+
+/// How many of the oldest are too old. One from the future, written before the clock was set back, says nothing of its
+/// age itself, but it is older than the one after it.
+fn too_old(max_age: Duration, segments: &[Age], now: SystemTime) -> usize {
+    let mut count = 0;
+    for (before, segment) in segments.iter().enumerate() {
+        match now.duration_since(segment.newest) {
+            Ok(age) if age > max_age => count = before + 1,
+            Ok(_) => break,
+            Err(_) => {}
+        }
+    }
+    count
 }
 
 #[cfg(test)]
@@ -98,6 +109,26 @@ mod tests {
         };
         assert_eq!(removed(&[1601, 1601, 1600, 1601]), 2);
         assert_eq!(removed(&[1600]), 0);
+    }
+
+    #[test]
+    fn what_is_from_the_future_goes_with_what_came_after_it() {
+        let future = || Age {
+            bytes: 1,
+            newest: NOW + Duration::from_secs(5000),
+        };
+        let removed = |segments: &[Age]| to_remove(&settings(), segments, 0, NOW);
+        let (old, young) = (|| segment(1, 1601), || segment(1, 1600));
+        assert_eq!(removed(&[future(), old(), young()]), 2);
+        assert_eq!(removed(&[old(), future(), future(), old(), future()]), 4);
+        assert_eq!(removed(&[old(), future(), young(), old()]), 1);
+        assert_eq!(removed(&[future(), future()]), 0);
+    }
+
+    #[test]
+    fn a_segment_that_was_begun_far_in_the_future_is_closed() {
+        let is_full = |ahead| super::is_full(&settings(), NOW + Duration::from_secs(ahead), 1, 1, NOW);
+        assert!(!is_full(100) && is_full(101));
     }
 
     #[test]
