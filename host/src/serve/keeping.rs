@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::changes;
 use super::supervise::{Restart, Supervisor};
 use crate::config;
@@ -65,21 +67,69 @@ pub(super) fn watch(journal: &Journal, supervisor: &Supervisor) {
     supervisor.spawn("journal", Restart::EndProcess, move |pulse| {
         let journal = journal.clone();
         async move {
-            let mut beats = journal.beats();
-            let mut since = tokio::time::Instant::now();
+            let mut progress = Progress::since(journal.beats());
             loop {
                 pulse.doing("looking after the writer of the journal", LOOK_EVERY * 10);
+                let looked = Instant::now();
                 tokio::time::sleep(LOOK_EVERY).await;
                 if journal.has_ended() {
                     return Err("the writer of the journal has ended".to_owned());
                 }
-                if journal.beats() != beats {
-                    (beats, since) = (journal.beats(), tokio::time::Instant::now());
-                } else if since.elapsed() > SLOW {
-                    since = tokio::time::Instant::now();
+                if progress.hangs(journal.beats(), looked.elapsed()) {
                     tracing::error!("the writer of the journal has not got on for {SLOW:?}: its disk hangs");
                 }
             }
         }
     });
+}
+
+/// How the writer gets on.
+struct Progress {
+    beats: u64,
+    /// For how long there was no beat, as far as anybody could have seen one.
+    silent: Duration,
+}
+
+impl Progress {
+    fn since(beats: u64) -> Self {
+        Self {
+            beats,
+            silent: Duration::ZERO,
+        }
+    }
+
+    /// Whether it hangs, so long after the last look: said once for each such time. Of a pause in which the process
+    /// stood still, only a little counts: the writer did not run either.
+    fn hangs(&mut self, beats: u64, passed: Duration) -> bool {
+        if beats != self.beats {
+            *self = Self::since(beats);
+            return false;
+        }
+        self.silent += passed.min(LOOK_EVERY * 2);
+        let hangs = self.silent > SLOW;
+        if hangs {
+            self.silent = Duration::ZERO;
+        }
+        hangs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_hangs_that_does_not_get_on_while_it_is_looked_at() {
+        let mut progress = Progress::since(7);
+        let looks: Vec<bool> = (0..12).map(|_| progress.hangs(7, LOOK_EVERY)).collect();
+        assert_eq!(looks.iter().filter(|hangs| **hangs).count(), 1, "{looks:?}");
+        assert!(!progress.hangs(8, LOOK_EVERY));
+    }
+
+    #[test]
+    fn a_standstill_of_the_process_is_no_disk_that_hangs() {
+        let mut progress = Progress::since(7);
+        assert!(!progress.hangs(7, Duration::from_secs(3600)));
+        assert!(!progress.hangs(8, LOOK_EVERY));
+    }
 }
