@@ -180,9 +180,12 @@ impl Breaker {
         }
     }
 
-    /// Other settings from now on; where it stands, and how long it is open already, stays as it is.
-    pub fn set(&mut self, settings: Settings) {
+    /// Other settings from now on. Where it stands stays as it is, but no longer than the longest it may.
+    pub fn set(&mut self, settings: Settings, now: Duration) {
         self.settings = settings;
+        if let Position::Open { until } = &mut self.position {
+            *until = now.saturating_add(settings.max_reset).min(*until);
+        }
     }
 
     /// Where it stands.

@@ -203,11 +203,12 @@ fn the_strictest_settings_win() {
 fn other_settings_leave_it_where_it_stands() {
     let check: Arc<str> = "page".into();
     let mut breaker = opened(&check);
-    breaker.set(Settings {
+    let longer = Settings {
         failures: 1,
         reset: seconds(60),
         max_reset: seconds(60),
-    });
+    };
+    breaker.set(longer, seconds(1));
     assert_eq!(breaker.retry_at(), Some(seconds(10)));
     breaker.admit(&check, seconds(10));
     let change = breaker.record(&check, &refused(), seconds(10), 0.0).unwrap();
@@ -216,4 +217,18 @@ fn other_settings_leave_it_where_it_stands() {
         Some(seconds(70)),
         "and hold from the next time on"
     );
+}
+
+#[test]
+fn it_is_open_no_longer_than_its_settings_allow_from_now_on() {
+    let mut breaker = opened(&"page".into());
+    let shorter = Settings {
+        failures: 3,
+        reset: seconds(1),
+        max_reset: seconds(2),
+    };
+    breaker.set(shorter, seconds(3));
+    assert_eq!(breaker.retry_at(), Some(seconds(5)));
+    breaker.set(shorter, seconds(4));
+    assert_eq!(breaker.retry_at(), Some(seconds(5)), "and is not put off");
 }

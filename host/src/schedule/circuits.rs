@@ -101,11 +101,11 @@ pub(super) fn shared<'c>(checks: impl Iterator<Item = &'c Scheduled>) -> BTreeMa
 
 impl Circuits {
     /// A breaker is shared like this from now on. One that there is stays where it stands.
-    pub(super) fn set(&mut self, circuit: &Circuit, sharing: &Sharing) {
+    pub(super) fn set(&mut self, circuit: &Circuit, sharing: &Sharing, now: Duration) {
         let checks = Arc::clone(&sharing.checks);
         match self.all.get_mut(circuit) {
             Some(shared) => {
-                shared.breaker.set(sharing.settings);
+                shared.breaker.set(sharing.settings, now);
                 shared.checks = checks;
             }
             None => {

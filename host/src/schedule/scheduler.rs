@@ -106,7 +106,7 @@ impl Scheduler {
         }
         for circuit in &change.circuits_different {
             if let Some(sharing) = change.plan.sharing(circuit) {
-                self.circuits.set(circuit, sharing);
+                self.circuits.set(circuit, sharing, now);
             }
         }
         self.plan = Arc::clone(&change.plan);
