@@ -95,7 +95,7 @@ impl Board {
         }
         for facts in different {
             match known.get(&facts.name) {
-                Some(entry) => lock(entry).facts = Arc::clone(facts),
+                Some(entry) => lock(entry).show(Arc::clone(facts)),
                 None => {
                     let entry = Entry::new(Arc::clone(facts));
                     known.insert(facts.name.clone(), Arc::new(Mutex::new(entry)));
@@ -328,6 +328,13 @@ impl Entry {
             last: None,
             reports: VecDeque::new(),
         }
+    }
+
+    fn show(&mut self, facts: Arc<CheckFacts>) {
+        if facts.every.is_none() {
+            self.next_due = None;
+        }
+        self.facts = facts;
     }
 
     fn set_state(&mut self, state: &'static str) {

@@ -12,6 +12,20 @@ fn board(keep: Keep, names: &[&str]) -> Arc<Board> {
 }
 
 #[test]
+fn a_check_that_has_no_interval_any_more_is_due_at_no_time() {
+    let board = board(Keep::default(), &["page"]);
+    board.due("page", Instant::now());
+    board.change_checks(&[], &[Arc::new(check("page"))]);
+    assert!(board.check("page").unwrap().next_due.is_some());
+    let facts = CheckFacts {
+        every: None,
+        ..check("page")
+    };
+    board.change_checks(&[], &[Arc::new(facts)]);
+    assert_eq!(board.check("page").unwrap().next_due, None);
+}
+
+#[test]
 fn a_check_has_its_counts_its_state_and_its_last_reports() {
     let keep = Keep {
         reports: 2,
