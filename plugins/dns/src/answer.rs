@@ -3,10 +3,11 @@
 use std::fmt::Display;
 
 use bedcheck_sdk::Failure;
-use hickory_proto::op::{self, Header, Message, MessageType};
-use hickory_proto::rr::{RData, Record};
+use hickory_proto::op::{self, Header, Metadata, OpCode, ResponseCode};
+use hickory_proto::rr::{RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
+use crate::mnemonics;
 use crate::query::Query;
 
 /// The bits of the third byte that say that a message is a response, and that it was cut off (RFC 1035 section 4.1.1).
@@ -53,16 +54,20 @@ impl Answer {
             Failure::unexpected_response(format!("the server's answer cannot be read: {error}"))
         };
         if is_datagram && flags & TRUNCATION != 0 {
-            let (header, questions) = begin(bytes).map_err(|error| unreadable(&error))?;
+            let begun = begin(&mut BinDecoder::new(bytes));
+            let (header, questions) = begun.map_err(|error| unreadable(&error))?;
             return match query.is_answered_by(&header.metadata, &questions) {
                 true => Ok(Received::CutOff),
                 false => stray("it answers another question"),
             };
         }
-        let message = Message::from_vec(bytes).map_err(|error| unreadable(&error))?;
-        debug_assert_eq!(message.metadata.message_type, MessageType::Response);
-        if !query.is_answered_by(&message.metadata, &message.queries) {
+        let message = Message::read(bytes).map_err(|error| unreadable(&error))?;
+        if !query.is_answered_by(&message.metadata, &message.questions) {
             return stray("it answers another question");
+        }
+        if let Some(empty) = message.records().find(|record| is_amiss(record)) {
+            let kind = mnemonics::of_record_type(empty.record_type());
+            return Err(unreadable(&format!("a record of type `{kind}` has no data")));
         }
         Ok(Received::Answer(Self {
             message,
@@ -115,10 +120,58 @@ impl Answer {
     }
 }
 
+/// What a message holds.
+#[derive(Debug)]
+struct Message {
+    metadata: Metadata,
+    questions: Vec<op::Query>,
+    answers: Vec<Record>,
+    authorities: Vec<Record>,
+    additionals: Vec<Record>,
+}
+
+impl Message {
+    /// Reads a message as the codec does, but for records without data, of which some types may have any: it takes them
+    /// in updates only.
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut decoder = BinDecoder::new(bytes);
+        let (Header { mut metadata, counts }, questions) = begin(&mut decoder)?;
+        let mut section = |count: u16, is_additional| {
+            op::Message::read_records(&mut decoder, count.into(), is_additional, OpCode::Update)
+        };
+        let (answers, ..) = section(counts.answers, false)?;
+        let (authorities, ..) = section(counts.authorities, false)?;
+        let (additionals, extension, _) = section(counts.additionals, true)?;
+        if let Some(extension) = extension {
+            let code = ResponseCode::from(extension.rcode_high(), metadata.response_code.low());
+            metadata.response_code = code;
+        }
+        Ok(Self {
+            metadata,
+            questions,
+            answers,
+            authorities,
+            additionals,
+        })
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        let sections = [&self.answers, &self.authorities, &self.additionals];
+        sections.into_iter().flatten()
+    }
+}
+
+/// Whether a record lacks data that its type always has. Of types that the codec does not know, nothing is known.
+fn is_amiss(record: &Record) -> bool {
+    match record.data {
+        RData::Update0(kind) => !matches!(kind, RecordType::Unknown(_) | RecordType::NULL),
+        _ => false,
+    }
+}
+
 /// The header of a message, and its questions.
-fn begin(bytes: &[u8]) -> Result<(Header, Vec<op::Query>), DecodeError> {
-    let mut decoder = BinDecoder::new(bytes);
-    let header = Header::read(&mut decoder)?;
-    let questions = (0..header.counts.queries).map(|_| op::Query::read(&mut decoder));
+fn begin(decoder: &mut BinDecoder<'_>) -> Result<(Header, Vec<op::Query>), DecodeError> {
+    let header = Header::read(decoder)?;
+    let questions = (0..header.counts.queries).map(|_| op::Query::read(decoder));
     Ok((header, questions.collect::<Result<_, _>>()?))
 }

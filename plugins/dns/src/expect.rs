@@ -11,12 +11,10 @@ use regex_lite::Regex;
 use serde::Deserialize;
 
 use crate::answer::Answer;
-use crate::{presentation, rcode};
+use crate::{mnemonics, presentation, rcode};
 
 /// How many regular expressions a list may have: each is compiled in every run.
 const MAX_REGEXPS: usize = 32;
-/// How many fields stand before a key or a digest.
-const BEFORE_BLOB: usize = 3;
 /// How much of a record a message repeats, in bytes.
 const MAX_SHOWN: usize = 200;
 
@@ -257,29 +255,62 @@ fn first<'t>(texts: &'t [String], regexps: &'t [Regex], wanted: bool) -> Option<
 }
 
 /// Data in the one form of all that are the same: fields that any white space divides, names in lower case without the dot
-/// at their end (RFC 4343), addresses as they are usually written. A key or a digest may have white space in it, and what
-/// says where a service is may be in quotes or not, in any order.
+/// at their end (RFC 4343), addresses as they are usually written, numbers for what has a number and a name. A key or a
+/// digest may have white space in it, and what says where a service is may be in quotes or not, in any order.
 fn canonical(record_type: RecordType, text: &str) -> Vec<String> {
-    use RecordType::{CDNSKEY, CDS, DNSKEY, DS, HTTPS, SMIMEA, SVCB, TLSA};
+    use RecordType::{HTTPS, SVCB};
     if let Ok(address) = text.trim().parse::<IpAddr>() {
         return vec![address.to_string()];
     }
     let mut fields = divided(text);
-    if matches!(record_type, DS | CDS | DNSKEY | CDNSKEY | TLSA | SMIMEA) && fields.len() > BEFORE_BLOB {
-        let blob = fields.split_off(BEFORE_BLOB).concat();
-        fields.push(blob);
+    let blob = blob(record_type).filter(|(at, _)| *at < fields.len());
+    if let Some((at, _)) = blob {
+        let whole = fields.split_off(at).concat();
+        fields.push(whole);
     }
     if matches!(record_type, SVCB | HTTPS) {
         let unquote = |field: &mut String| field.retain(|character| character != '"');
         fields.iter_mut().for_each(unquote);
         fields.get_mut(2..).unwrap_or_default().sort_unstable();
     }
-    let is_base64 = |index: usize| index == BEFORE_BLOB && matches!(record_type, DNSKEY | CDNSKEY);
-    let canonical = |(index, field): (usize, String)| match field.starts_with('"') || is_base64(index) {
+    let has_case = |index| blob == Some((index, Blob::Base64));
+    let canonical = |(index, field): (usize, String)| match field.starts_with('"') || has_case(index) {
         true => field,
-        false => field.strip_suffix('.').unwrap_or(&field).to_ascii_lowercase(),
+        false => numbered(record_type, index, &field)
+            .unwrap_or_else(|| field.strip_suffix('.').unwrap_or(&field).to_ascii_lowercase()),
     };
     fields.into_iter().enumerate().map(canonical).collect()
+}
+
+/// How a key or a digest is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blob {
+    Base64,
+    Hexadecimal,
+}
+
+/// Which field is a key or a digest, the last one.
+fn blob(record_type: RecordType) -> Option<(usize, Blob)> {
+    use RecordType::{CDNSKEY, CDS, CERT, DNSKEY, DS, OPENPGPKEY, SMIMEA, SSHFP, TLSA};
+    match record_type {
+        OPENPGPKEY => Some((0, Blob::Base64)),
+        SSHFP => Some((2, Blob::Hexadecimal)),
+        CERT | CDNSKEY | DNSKEY => Some((3, Blob::Base64)),
+        CDS | DS | SMIMEA | TLSA => Some((3, Blob::Hexadecimal)),
+        _ => None,
+    }
+}
+
+/// The number that a field stands for which may be a name as well.
+fn numbered(record_type: RecordType, index: usize, field: &str) -> Option<String> {
+    use RecordType::{CDNSKEY, CDS, CERT, DNSKEY, DS};
+    let name = field.to_ascii_uppercase();
+    let number = match (record_type, index) {
+        (CERT, 0) => mnemonics::certificate(&name),
+        (CERT | CDNSKEY | DNSKEY, 2) | (CDS | DS, 1) => mnemonics::algorithm(&name),
+        _ => None,
+    };
+    number.map(|number| number.to_string())
 }
 
 /// A text divided at its white space, but for what is in quotes.
@@ -321,7 +352,7 @@ mod tests {
 
     #[test]
     fn data_is_the_same_however_it_is_written() {
-        use RecordType::{AAAA, CAA, CNAME, DNSKEY, DS, HTTPS, MX, TXT};
+        use RecordType::{AAAA, CAA, CERT, CNAME, DNSKEY, DS, HTTPS, MX, OPENPGPKEY, SSHFP, TXT};
         for (record_type, found, wanted, expected) in [
             (AAAA, "2001:db8::1", "2001:0DB8:0:0::1", true),
             (AAAA, "2001:db8::1", "2001:db8::2", false),
@@ -337,6 +368,20 @@ mod tests {
             (DS, "370 13 2 BE74359954", "370 13 2 be743 59954", true),
             (DNSKEY, "257 3 13 mdsswUyr", "257 3 13 mdss wUyr", true),
             (DNSKEY, "257 3 13 mdsswUyr", "257 3 13 MDSSWUYR", false),
+            (
+                DNSKEY,
+                "257 3 13 mdsswUyr",
+                "257 3 ecdsap256sha256 mdsswUyr",
+                true,
+            ),
+            (DS, "370 13 2 BE74", "370 ECDSAP256SHA256 2 BE74", true),
+            (OPENPGPKEY, "mQENBFVHm5sB", "mQENB FVHm5sB", true),
+            (OPENPGPKEY, "mQENBFVHm5sB", "MQENBFVHM5SB", false),
+            (CERT, "PGP 1 DH mQENBFVH", "PGP 1 2 mQEN BFVH", true),
+            (CERT, "PGP 1 DH mQENBFVH", "3 1 dh mQENBFVH", true),
+            (CERT, "PGP 1 DH mQENBFVH", "pgp 1 2 MQENBFVH", false),
+            (CERT, "PGP 1 DH mQENBFVH", "PKIX 1 2 mQENBFVH", false),
+            (SSHFP, "4 2 A1B2C3", "4 2 a1b2 c3", true),
             (
                 HTTPS,
                 "1 . alpn=\"h2,h3\" port=8443",

@@ -13,6 +13,7 @@ mod check;
 mod expect;
 #[cfg(test)]
 mod fuzz;
+mod mnemonics;
 mod name;
 mod presentation;
 mod query;

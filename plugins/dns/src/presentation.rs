@@ -8,6 +8,7 @@ use hickory_proto::rr::rdata::svcb::{SVCB, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
+use crate::mnemonics;
 use crate::name::written as name;
 
 /// A record.
@@ -17,17 +18,9 @@ pub(crate) fn record(record: &Record) -> String {
         name(&record.name),
         record.ttl,
         record.dns_class,
-        kind(record.record_type()),
+        mnemonics::of_record_type(record.record_type()),
         data(&record.data)
     )
-}
-
-/// The name of a type; of one that is not known here `TYPE65400` (RFC 3597 section 5).
-fn kind(record_type: RecordType) -> String {
-    match record_type {
-        RecordType::Unknown(code) => format!("TYPE{code}"),
-        known => known.to_string(),
-    }
 }
 
 /// The data of a record.
@@ -71,7 +64,15 @@ pub(crate) fn data(data: &RData) -> String {
         RData::SVCB(service) => self::service(service),
         RData::HTTPS(service) => self::service(service),
         RData::HINFO(info) => format!("{} {}", quoted(&info.cpu), quoted(&info.os)),
+        RData::CERT(certificate) => format!(
+            "{} {} {} {}",
+            mnemonics::of_certificate(certificate.cert_type.into()),
+            certificate.key_tag,
+            mnemonics::of_algorithm(certificate.algorithm.into()),
+            BASE64.encode(&certificate.cert_data)
+        ),
         RData::NULL(null) => unknown(&null.anything),
+        RData::Update0(_) => unknown(&[]),
         RData::Unknown { code, rdata } => {
             let bytes = &rdata.anything;
             known(*code, bytes).unwrap_or_else(|| unknown(bytes))
@@ -171,8 +172,9 @@ fn unknown(data: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::rr::rdata::cert::{Algorithm, CertType};
     use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, Mandatory, Unknown};
-    use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS, MX, NULL, SOA, TXT};
+    use hickory_proto::rr::rdata::{A, AAAA, CERT, CNAME, HTTPS, MX, NULL, SOA, TXT};
 
     use super::*;
 
@@ -198,6 +200,26 @@ mod tests {
             (
                 RData::SOA(SOA::new(host(), host(), 7, 1, 2, 3, 4)),
                 "SOA\txn--mnchen-3ya.example. xn--mnchen-3ya.example. 7 1 2 3 4",
+            ),
+            (
+                RData::CERT(CERT::new(CertType::PGP, 1, Algorithm::RSASHA256, vec![1, 2, 3])),
+                "CERT\tPGP 1 RSASHA256 AQID",
+            ),
+            (
+                RData::CERT(CERT::new(
+                    CertType::from(9),
+                    1,
+                    Algorithm::from(18),
+                    vec![1, 2, 3],
+                )),
+                "CERT\t9 1 18 AQID",
+            ),
+            (
+                RData::Unknown {
+                    code: RecordType::Unknown(29),
+                    rdata: NULL::with(vec![0]),
+                },
+                "LOC\t\\# 1 00",
             ),
             (
                 RData::Unknown {

@@ -1,12 +1,11 @@
 //! The settings of a check: as written, and in their finished form. The schema that the host holds them against is
 //! `settings.schema.json`.
 
-use std::str::FromStr;
-
 use hickory_proto::rr::{DNSClass, RecordType};
 use serde::Deserialize;
 
 use crate::expect::{self, Expectations};
+use crate::mnemonics;
 use crate::name;
 use crate::query::Question;
 
@@ -115,15 +114,9 @@ impl TryFrom<Written> for Settings {
     }
 }
 
-/// A type by its name, or as `TYPE65400` (RFC 3597 section 5).
+/// A type that can be asked for.
 fn record_type(text: &str) -> Result<RecordType, String> {
-    let upper = text.to_ascii_uppercase();
-    let numbered = upper
-        .strip_prefix("TYPE")
-        .and_then(|number| number.parse::<u16>().ok());
-    let found = numbered
-        .map(RecordType::from)
-        .or_else(|| RecordType::from_str(&upper).ok())
+    let found = mnemonics::record_type(&text.to_ascii_uppercase())
         // There is no question for these: they are part of messages, or of how zones are sent.
         .filter(|found| {
             !matches!(
@@ -194,6 +187,36 @@ mod tests {
         }
         for number in ["TYPE65400", "type257", "aaaa"] {
             assert!(record_type(number).is_ok(), "{number}");
+        }
+    }
+
+    #[test]
+    fn every_registered_type_has_its_number() {
+        for (name, number) in [
+            ("LOC", 29),
+            ("spf", 99),
+            ("RP", 17),
+            ("AFSDB", 18),
+            ("X25", 19),
+            ("NSAP-PTR", 23),
+            ("KX", 36),
+            ("APL", 42),
+            ("IPSECKEY", 45),
+            ("DHCID", 49),
+            ("HIP", 55),
+            ("ZONEMD", 63),
+            ("NID", 104),
+            ("L32", 105),
+            ("L64", 106),
+            ("LP", 107),
+            ("EUI48", 108),
+            ("EUI64", 109),
+            ("URI", 256),
+            ("AVC", 258),
+            ("DLV", 32_769),
+        ] {
+            let found = record_type(name).map(u16::from);
+            assert_eq!(found, Ok(number), "{name}");
         }
     }
 

@@ -305,6 +305,46 @@ fn what_cannot_be_read_is_told() {
     }
 }
 
+/// An answer with one record of this type, for whose data there are these bytes.
+fn with_record(question: &[u8], record_type: u16, data: &[u8]) -> Vec<u8> {
+    let mut message = answer(question, |_| {});
+    message[7] = 1;
+    message.extend(b"\xc0\x0c");
+    message.extend(record_type.to_be_bytes());
+    message.extend(b"\0\x01\0\0\x01\x2c");
+    message.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+    message.extend(data);
+    message
+}
+
+#[test]
+fn a_record_without_data_is_read_where_its_type_may_have_none() {
+    let kinds: [(&str, Answers); 3] = [
+        ("TYPE65400", |question| vec![with_record(question, 65_400, b"")]),
+        ("APL", |question| vec![with_record(question, 42, b"")]),
+        ("NULL", |question| vec![with_record(question, 10, b"")]),
+    ];
+    for (kind, answers) in kinds {
+        let regexp = format!(r"^www\\.example\\.org\\.\t300\tIN\t{kind}\t\\\\# 0$");
+        let expected = settings(&format!(
+            r#", "expect": {{"min_answers": 1, "validate_answer": {{"fail_if_not_matches_regexp": ["{regexp}"]}}}}"#
+        ));
+        let (result, record) = run(&expected, &[answers]);
+        assert!(result.is_ok(), "{kind}: {result:?}");
+        assert!(
+            record.contains(&"dns.response.size 45 By".to_owned()),
+            "{record:?}"
+        );
+    }
+    let (result, _) = run(&settings(""), &[|question| vec![with_record(question, 1, b"")]]);
+    let (reason, message) = reason(result);
+    assert!(matches!(reason, Reason::UnexpectedResponse), "{message}");
+    assert_eq!(
+        message,
+        "the server's answer cannot be read: a record of type `A` has no data"
+    );
+}
+
 #[test]
 fn the_largest_answer_is_read() {
     let large: Answers = |question| {
