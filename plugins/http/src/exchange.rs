@@ -8,6 +8,7 @@ use ureq_proto::client::state::RecvResponse;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
 use crate::body::{self, Coding};
+use crate::head;
 use crate::quote::{guess_protocol, quote};
 use crate::request::{FieldValue, Request};
 
@@ -249,8 +250,10 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
             || before <= PARSED_EAGERLY
             || has_empty_line(&received[..end], before.min(end));
         while is_worth_parsing {
+            let whole = consumed + head::straighten(&mut received[consumed..end]);
+            let parsed = if is_ended || is_too_long { end } else { whole };
             let (used, response) = call
-                .try_response(&received[consumed..end], false)
+                .try_response(&received[consumed..parsed], false)
                 .map_err(|error| no_http(&error, &received))?;
             if let Some(response) = response {
                 received.drain(..consumed + used);

@@ -2,6 +2,8 @@
 //! connections and phases are is left to a [`Network`], so that chains of redirects are tested as byte
 //! strings too.
 
+use std::borrow::Cow;
+
 use bedcheck_sdk::{Failure, TlsInfo};
 use http::{StatusCode, header};
 
@@ -114,13 +116,29 @@ fn location(response: &Response, base: &Target) -> Result<Option<Target>, Failur
     else {
         return Ok(None);
     };
-    let reference = String::from_utf8_lossy(value.as_bytes());
-    base.join(&reference).map(Some).map_err(|error| {
-        Failure::unexpected_response(format!(
-            "`{base}` answers {} with a location that cannot be followed: {error}",
-            response.status.as_u16()
-        ))
-    })
+    base.join(&reference(value.as_bytes()))
+        .map(Some)
+        .map_err(|error| {
+            Failure::unexpected_response(format!(
+                "`{base}` answers {} with a location that cannot be followed: {error}",
+                response.status.as_u16()
+            ))
+        })
+}
+
+/// A location as text. Bytes that are no UTF-8 are percent-encoded, as whoever sent them wants them back.
+fn reference(location: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(location) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(location.len());
+    for &byte in location {
+        match byte.is_ascii() {
+            true => text.push(char::from(byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Cow::Owned(text)
 }
 
 fn followed(status: StatusCode, from: &Target, to: &Target) -> String {
@@ -312,6 +330,40 @@ mod tests {
             failure.message(),
             "`http://example.org/` answers 302 with a location that cannot be followed: \
              the scheme is `mailto`, wanted `http` or `https`"
+        );
+    }
+
+    #[test]
+    fn a_location_with_bytes_that_are_no_utf_8_is_asked_for_with_these_bytes() {
+        for (location, wanted) in [
+            (b"/caf\xe9?q=\xfc".as_slice(), "GET /caf%E9?q=%FC HTTP/1.1\r\n"),
+            ("/café?q=ü".as_bytes(), "GET /caf%C3%A9?q=%C3%BC HTTP/1.1\r\n"),
+        ] {
+            let head = [b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ", location];
+            let redirect = [&head.concat(), b"\r\n\r\n".as_slice()].concat();
+            let mut servers = Servers::new([("example.org:80", redirect), ("example.org:80", ok().into())]);
+            run(&mut servers, &json!({ "url": "http://example.org/" }), 5).expect("a response");
+            let heard = servers.heard.borrow();
+            assert!(heard[1].starts_with(wanted), "{}", heard[1]);
+        }
+    }
+
+    #[test]
+    fn a_user_and_a_password_in_a_location_are_left_out() {
+        let mut servers = Servers::new([
+            (
+                "example.org:80",
+                redirect(302, "http://ann:hunter2@other.example/next"),
+            ),
+            ("other.example:80", ok()),
+        ]);
+        run(&mut servers, &json!({ "url": "http://example.org/" }), 5).expect("a response");
+        let heard = servers.heard.borrow();
+        assert!(heard[1].starts_with("GET /next HTTP/1.1\r\n"), "{}", heard[1]);
+        let told = [heard.join("\n"), servers.events.join("\n")].concat();
+        assert!(
+            !told.contains("hunter2") && !told.contains("authorization"),
+            "{told}"
         );
     }
 

@@ -37,6 +37,7 @@ mod expect;
 mod fetch;
 #[cfg(test)]
 mod fuzz;
+mod head;
 mod quote;
 mod request;
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Transport for Peer {
 
 /// Servers that each answer one connection, in the order of the script.
 pub(crate) struct Servers {
-    script: VecDeque<(&'static str, String)>,
+    script: VecDeque<(&'static str, Vec<u8>)>,
     /// What happened: connections, phases and notes.
     pub(crate) events: Vec<String>,
     /// What each server was sent.
@@ -88,9 +88,12 @@ pub(crate) struct Visited {
 
 impl Servers {
     /// Servers by `host:port`, with what each says.
-    pub(crate) fn new(script: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub(crate) fn new<S: Into<Vec<u8>>>(script: impl IntoIterator<Item = (&'static str, S)>) -> Self {
         Self {
-            script: script.into_iter().collect(),
+            script: script
+                .into_iter()
+                .map(|(server, says)| (server, says.into()))
+                .collect(),
             events: Vec::new(),
             heard: Default::default(),
             trace_parent: None,

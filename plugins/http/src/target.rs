@@ -24,12 +24,14 @@ impl Target {
     }
 
     /// Resolves a reference such as that of a `Location` header (RFC 9110 section 10.2.2) against this
-    /// URL.
+    /// URL. A user and a password in it are left out: whom a check is to a server, its settings say.
     pub(crate) fn join(&self, reference: &str) -> Result<Self, String> {
-        let url = self
+        let mut url = self
             .url
             .join(reference)
             .map_err(|error| format!("not a URL reference: {error}"))?;
+        // Fails for URLs that have no place for them.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
         Self::from_url(url)
     }
 

@@ -339,6 +339,30 @@ fn too_much_is_too_large() {
 }
 
 #[test]
+fn fields_in_former_spellings_are_read() {
+    let response = receive(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a>;\r\n rel=preload\r\n\r\n\
+         HTTP/1.1 200 OK\r\nX-Folded: one \r\n\ttwo\r\n  \r\n three\r\nX-Empty:\n all\nX-Blank \t: four\r\n\
+         Content-Length : 9\r\n\r\na\r\n b : c",
+    )
+    .expect("a response");
+    let field = |name: &str| response.headers[name].to_str().expect("ASCII").to_owned();
+    assert_eq!(field("x-folded"), "one two three");
+    assert_eq!(field("x-empty"), "all");
+    assert_eq!(field("x-blank"), "four");
+    assert_eq!(response.body, b"a\r\n b : c");
+    // There is nothing that it could continue.
+    let failure = receive_head_of("HTTP/1.1 200 OK\r\n folded\r\n\r\n");
+    assert!(failure.message().contains("invalid header name"), "{failure}");
+}
+
+fn receive_head_of(bytes: &str) -> Failure {
+    let mut peer = Peer::new(bytes, usize::MAX);
+    let asked = ask(&mut peer, &request(&json!({ "url": "http://example.org/" })));
+    asked.err().expect("no answer")
+}
+
+#[test]
 fn an_early_end_is_a_closed_connection() {
     for (bytes, message) in [
         ("", "the server closed the connection without an answer"),
