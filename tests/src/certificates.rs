@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
@@ -123,6 +124,40 @@ impl Certificates {
         self.keep("self-signed", &certificate, certificate.der().clone(), &key)
     }
 
+    /// A server certificate with nothing wrong in it, for these names; one with an `@` is a mail address.
+    #[must_use]
+    pub fn for_names(&self, names: &[&str]) -> Identity {
+        let (mail, hosts): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains('@'));
+        let mut params = server_params(&hosts);
+        let mail = mail.into_iter().map(|name| {
+            let name = name.try_into().expect("the names are constants in ASCII");
+            SanType::Rfc822Name(name)
+        });
+        params.subject_alt_names.extend(mail);
+        let now = OffsetDateTime::now_utc();
+        self.issue(
+            &names.join("-"),
+            params,
+            now - Duration::DAY,
+            now + Duration::days(VALID_DAYS),
+        )
+    }
+
+    /// A certificate of which a client has to understand what nobody does, shown by somebody who has not its key.
+    #[must_use]
+    pub fn of_no_use(&self) -> Identity {
+        let mut params = server_params(&LOOPBACK_NAMES);
+        let mut extension = CustomExtension::from_oid_content(&[2, 25, 1, 2, 3], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+        let now = OffsetDateTime::now_utc();
+        let (from, until) = (now - Duration::DAY, now + Duration::days(VALID_DAYS));
+        Identity {
+            key: self.self_signed().key,
+            ..self.issue("of-no-use", params, from, until)
+        }
+    }
+
     /// A certificate to identify a client with.
     #[must_use]
     pub fn client(&self) -> Identity {
@@ -231,8 +266,11 @@ impl Identity {
         config: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>,
     ) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::Pkcs8(self.key.clone_key());
-        let config = config.with_single_cert(vec![self.certificate.clone()], key);
-        Arc::new(config.expect("certificate and key were made for each other"))
+        let key = provider().key_provider.load_private_key(key);
+        let key = key.expect("the provider knows what the keys are made by");
+        // Not held against each other, which a server with a certificate of no use would not survive.
+        let shown = CertifiedKey::new(vec![self.certificate.clone()], key);
+        Arc::new(config.with_cert_resolver(Arc::new(SingleCertAndKey::from(shown))))
     }
 }
 

@@ -10,11 +10,19 @@ use bedcheck_tests::script::Script;
 use serde_json::Value;
 
 fn fetch(shown: &Identity, trusted: &Path, more: &str) -> Value {
-    let peer = Script::new()
+    fetch_with(shown, &format!("ca_file = \"{}\"\n{more}", trusted.display()))
+}
+
+fn fetch_with(shown: &Identity, tls: &str) -> Value {
+    let script = Script::new()
         .start_tls(shown.server_config())
         .expect_through("\r\n\r\n")
-        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        .serve();
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    fetch_from(script, tls)
+}
+
+fn fetch_from(script: Script, tls: &str) -> Value {
+    let peer = script.serve();
     let port = peer.port();
     let configuration = format!(
         r#"
@@ -24,12 +32,14 @@ fn fetch(shown: &Identity, trusted: &Path, more: &str) -> Value {
         allow = ["127.0.0.1:{port}"]
         settings = {{ url = "https://127.0.0.1:{port}/" }}
         [check.tls]
-        ca_file = "{}"
-        {more}
-        "#,
-        trusted.display()
+        {tls}
+        "#
     );
     Program::run(&configuration).finish().report()
+}
+
+fn message(report: &Value) -> &str {
+    report["error"]["message"].as_str().unwrap_or_default()
 }
 
 #[test]
@@ -57,10 +67,67 @@ fn another_certificate_is_not_trusted_by_it() {
         "",
     );
     assert_eq!(report["error"]["type"], "tls.certificate_invalid", "{report:#}");
-    let message = report["error"]["message"].as_str().unwrap_or_default();
     assert_eq!(
-        message,
+        message(&report),
         "the certificate is not from an authority that is trusted"
+    );
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_told_as_such() {
+    let certificates = Certificates::new();
+    let report = fetch(&certificates.self_signed(), &certificates.authority_file(), "");
+    assert_eq!(report["error"]["type"], "tls.certificate_invalid", "{report:#}");
+    assert_eq!(
+        message(&report),
+        "the certificate is not from an authority that is trusted: it names itself as its issuer"
+    );
+}
+
+#[test]
+fn other_names_are_told_as_the_report_has_them() {
+    let certificates = Certificates::new();
+    let told = |names: &[&str]| {
+        let report = fetch(&certificates.for_names(names), &certificates.authority_file(), "");
+        assert_eq!(report["error"]["type"], "tls.name_mismatch", "{report:#}");
+        message(&report).to_owned()
+    };
+    assert_eq!(
+        told(&["probe@example.org", "*.example.org", "2001:db8::1"]),
+        "the certificate is not valid for `127.0.0.1`, only for `*.example.org`, `2001:db8::1`"
+    );
+    assert_eq!(
+        told(&["probe@example.org"]),
+        "the certificate is not valid for `127.0.0.1`: it has no name of a server (subjectAltName), and its common \
+         name does not count"
+    );
+}
+
+#[test]
+fn where_nobody_is_verified_anybody_is_accepted() {
+    let certificates = Certificates::new();
+    let anybody = certificates.of_no_use();
+    let report = fetch_with(&anybody, "do_not_verify = true");
+    assert_eq!(report["outcome"], "pass", "{report:#}");
+    let report = fetch(&anybody, &certificates.authority_file(), "");
+    assert_eq!(report["error"]["type"], "tls.certificate_invalid", "{report:#}");
+    assert_eq!(
+        message(&report),
+        "the certificate, or one that leads to it, has a critical extension that is not known here"
+    );
+}
+
+#[test]
+fn a_peer_that_speaks_no_tls_is_told_as_such() {
+    let plain = Script::new()
+        .expect(b"\x16\x03\x01")
+        .send("HTTP/1.1 400 Bad Request\r\n\r\n")
+        .stall();
+    let report = fetch_from(plain, "do_not_verify = true");
+    assert_eq!(report["error"]["type"], "tls.handshake", "{report:#}");
+    assert_eq!(
+        message(&report),
+        "the peer does not speak TLS: what it sent is no TLS record"
     );
 }
 

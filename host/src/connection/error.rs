@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+
+use super::{Certificate, refusal};
 
 /// An error of the network or the peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -68,14 +68,26 @@ impl Error {
             _ => Self::from(error),
         }
     }
+
+    /// The error of a handshake in which the peer showed this certificate. That it ends without a word from the peer is
+    /// a failed handshake, not a closed connection.
+    pub(super) fn of_handshake(error: &io::Error, shown: Option<&Certificate>) -> Self {
+        if let Some(tls) = said_by_tls(error) {
+            return Self::Tls(TlsProblem::of(tls), refusal::of_handshake(tls, shown));
+        }
+        match Self::from(error) {
+            Self::Closed => Self::Tls(
+                TlsProblem::Handshake,
+                "the peer closed the connection during the TLS handshake".into(),
+            ),
+            other => other,
+        }
+    }
 }
 
 impl From<&io::Error> for Error {
     fn from(error: &io::Error) -> Self {
-        if let Some(tls) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
+        if let Some(tls) = said_by_tls(error) {
             return Self::from(tls);
         }
         match error.kind() {
@@ -95,104 +107,31 @@ impl From<&io::Error> for Error {
 
 impl From<&rustls::Error> for Error {
     fn from(error: &rustls::Error) -> Self {
+        Self::Tls(TlsProblem::of(error), refusal::of_session(error))
+    }
+}
+
+/// What TLS has to say in an error of a stream.
+fn said_by_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+impl TlsProblem {
+    fn of(error: &rustls::Error) -> Self {
         use rustls::CertificateError as Certificate;
-        let problem = match error {
+        match error {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
                 Certificate::Expired
                 | Certificate::ExpiredContext { .. }
                 | Certificate::NotValidYet
-                | Certificate::NotValidYetContext { .. } => TlsProblem::CertificateExpired,
+                | Certificate::NotValidYetContext { .. } => Self::CertificateExpired,
                 Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                    TlsProblem::NameMismatch
+                    Self::NameMismatch
                 }
-                _ => TlsProblem::CertificateInvalid,
+                _ => Self::CertificateInvalid,
             },
-            rustls::Error::NoCertificatesPresented => TlsProblem::CertificateInvalid,
-            _ => TlsProblem::Handshake,
-        };
-        Self::Tls(problem, sentence(error))
-    }
-}
-
-/// The library's words, but for what operators meet most.
-fn sentence(error: &rustls::Error) -> String {
-    use rustls::CertificateError as Certificate;
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return error.to_string();
-    };
-    match certificate {
-        Certificate::ExpiredContext { not_after, .. } => {
-            format!("the certificate expired at {}", moment(not_after.as_secs()))
+            rustls::Error::NoCertificatesPresented => Self::CertificateInvalid,
+            _ => Self::Handshake,
         }
-        Certificate::NotValidYetContext { not_before, .. } => {
-            format!(
-                "the certificate is not valid before {}",
-                moment(not_before.as_secs())
-            )
-        }
-        Certificate::NotValidForNameContext { expected, presented } => {
-            format!(
-                "the certificate is not valid for `{}`, only for {}",
-                expected.to_str(),
-                names(presented)
-            )
-        }
-        Certificate::UnknownIssuer => "the certificate is not from an authority that is trusted".to_owned(),
-        Certificate::Revoked => "the certificate has been revoked".to_owned(),
-        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
-            "the certificate is not meant for servers".to_owned()
-        }
-        Certificate::BadEncoding => "the certificate is malformed".to_owned(),
-        Certificate::BadSignature => "the certificate's signature is wrong".to_owned(),
-        Certificate::Other(inner) => format!("the certificate is not accepted: {}", inner.0),
-        other => format!("the certificate is not accepted: {other}"),
-    }
-}
-
-/// The names in a certificate; the library gives them with their kind, as `DnsName("www.example.org")`. An address counts
-/// as an address only, so one that stands among the DNS names is told apart.
-fn names(presented: &[String]) -> String {
-    let bare = |name: &String| {
-        let (kind, inner) = name.split_once('(').unwrap_or(("", name));
-        let inner = inner.trim_end_matches(')').trim_matches('"');
-        match kind == "DnsName" && inner.parse::<IpAddr>().is_ok() {
-            true => format!("`{inner}` as a DNS name, which no address has"),
-            false => format!("`{inner}`"),
-        }
-    };
-    match presented {
-        [] => "no name at all".to_owned(),
-        names => names.iter().map(bare).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// Seconds since 1970 as RFC 3339.
-fn moment(seconds: u64) -> String {
-    let rfc3339 = &time::format_description::well_known::Rfc3339;
-    let moment = i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    moment
-        .and_then(|moment| moment.format(rfc3339).ok())
-        .unwrap_or_else(|| format!("{seconds} s after 1970"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_among_the_dns_names_of_a_certificate_is_told_apart() {
-        let names =
-            |presented: &[&str]| names(&presented.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(names(&[]), "no name at all");
-        assert_eq!(
-            names(&[
-                r#"DnsName("example.org")"#,
-                "IpAddress(192.0.2.1)",
-                r#"DnsName("127.0.0.1")"#
-            ]),
-            "`example.org`, `192.0.2.1`, `127.0.0.1` as a DNS name, which no address has"
-        );
     }
 }

@@ -7,6 +7,7 @@ mod dial;
 mod error;
 mod impairment;
 mod network;
+mod refusal;
 mod resolve;
 mod roots;
 pub mod script;

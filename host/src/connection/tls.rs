@@ -164,13 +164,13 @@ impl TlsClient {
         config
             .dangerous()
             .set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
-        let mut result = connect(Arc::new(config), stream, server_name).await;
+        let mut result = connect(Arc::new(config), stream, server_name, &witness).await;
         let certificate = match &mut result {
             Ok((_, info)) => {
-                info.is_verified = !matches!(*setup.judge, Judge::Lenient);
+                info.is_verified = !setup.judge.is_lenient();
                 Some(info.certificate.clone())
             }
-            Err(_) => witness.shown().as_ref().map(Certificate::read),
+            Err(_) => witness.shown(),
         };
         Handshake { result, certificate }
     }
@@ -185,6 +185,7 @@ async fn connect(
     config: Arc<ClientConfig>,
     stream: TcpStream,
     server_name: &str,
+    witness: &Witness,
 ) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
     let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
         Error::Tls(
@@ -193,7 +194,7 @@ async fn connect(
         )
     })?;
     let connected = TlsConnector::from(config).connect(name, stream).await;
-    let stream = connected.map_err(|error| of_handshake(&error))?;
+    let stream = connected.map_err(|error| Error::of_handshake(&error, witness.shown().as_ref()))?;
     let info = TlsInfo::of(stream.get_ref().1)?;
     Ok((stream, info))
 }
@@ -226,17 +227,6 @@ impl ClientIdentity {
         let key = PrivateKeyDer::from_pem_file(&self.key)
             .map_err(|error| format!("the client key `{}` cannot be read: {error}", self.key.display()))?;
         Ok((certificates_from(&self.certificate)?, key))
-    }
-}
-
-/// A handshake that ends without a word from the peer is a failed handshake, not a closed connection.
-fn of_handshake(error: &std::io::Error) -> Error {
-    match Error::from(error) {
-        Error::Closed => Error::Tls(
-            TlsProblem::Handshake,
-            "the peer closed the connection during the TLS handshake".into(),
-        ),
-        other => other,
     }
 }
 

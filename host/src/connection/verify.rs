@@ -10,7 +10,17 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::Certificate;
 use super::roots::system_roots;
+
+/// By what a peer may sign whose signature is not looked at, besides what can be verified: a server that has a key for
+/// nothing else would not answer.
+const UNVERIFIED: [SignatureScheme; 4] = [
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED448,
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+];
 
 /// Whose certificate is accepted.
 #[derive(Debug)]
@@ -23,7 +33,8 @@ pub(super) enum Judge {
         trusted: Vec<CertificateDer<'static>>,
         chains: Arc<WebPkiServerVerifier>,
     },
-    /// Anybody's.
+    /// Anybody's. What nobody has vouched for proves nothing by its signature either: that is not looked at, so that
+    /// certificates are accepted of which the library could not make use.
     Lenient,
 }
 
@@ -31,6 +42,11 @@ impl Judge {
     /// One whose authorities are the system's.
     pub(super) fn system() -> Self {
         Self::System(OnceLock::new())
+    }
+
+    /// Whether nobody is refused.
+    pub(super) fn is_lenient(&self) -> bool {
+        matches!(self, Self::Lenient)
     }
 
     /// Whether the system's authorities are still to be read.
@@ -50,8 +66,8 @@ pub(super) fn chains_to(
 }
 
 /// Verifies the peer of one handshake: has its certificate judged, and remembers it whatever becomes of it,
-/// for of one that is refused, its dates and names are what the operator needs. Whoever is judged, the peer
-/// must hold the certificate's key.
+/// for of one that is refused, its dates and names are what the operator needs. Whoever is judged must hold the
+/// certificate's key.
 #[derive(Debug)]
 pub(super) struct Witness {
     judge: Arc<Judge>,
@@ -69,8 +85,9 @@ impl Witness {
     }
 
     /// The certificate, if one was shown.
-    pub(super) fn shown(&self) -> Option<CertificateDer<'static>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn shown(&self) -> Option<Certificate> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.as_ref().map(Certificate::read)
     }
 }
 
@@ -117,6 +134,9 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.judge.is_lenient() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
@@ -127,14 +147,22 @@ impl ServerCertVerifier for Witness {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.judge.is_lenient() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
+        let verified = self
+            .provider
             .signature_verification_algorithms
-            .supported_schemes()
+            .supported_schemes();
+        match self.judge.is_lenient() {
+            true => [verified.as_slice(), &UNVERIFIED].concat(),
+            false => verified,
+        }
     }
 }
 
