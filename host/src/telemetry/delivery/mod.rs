@@ -8,6 +8,7 @@ mod lasting;
 mod losses;
 mod making;
 mod metrics;
+mod outage;
 mod pace;
 mod period;
 mod points;

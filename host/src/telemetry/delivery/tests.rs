@@ -748,3 +748,26 @@ fn a_collector_that_goes_away_does_not_hide_what_became_of_the_reports_before() 
          their spans and log records were rejected: too old"
     );
 }
+
+/// What is logged from here on, for as long as the second one is there.
+fn logged() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    (log, tracing::subscriber::set_default(subscriber.finish()))
+}
+
+#[tokio::test]
+async fn an_outage_after_a_refusal_is_said() {
+    let (log, _subscribed) = logged();
+    let script = |number, _: &_| Reply::Http(if number == 0 { 401 } else { 503 }, "", Vec::new());
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let exporter = Exporter::start(&spans_to(collector.destination()), None, &Handle::current()).unwrap();
+    exporter.record(&passing());
+    until("refused", || figures(&exporter).refused > 0).await;
+    exporter.record(&failing());
+    until("away", || count(&exporter, ExportResult::Retry) > 1).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("spans do not reach `").count(), 1, "{log}");
+    assert!(log.contains("/v1/traces`: status 503"), "{log}");
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::outage::Outage;
 use super::{Stop, expiry};
 use crate::telemetry::environment::Signal;
 use crate::telemetry::otlp::{Answer, Client, Late, Payload};
@@ -18,8 +19,7 @@ pub(in crate::telemetry) struct Way {
     client: Client,
     statistics: Arc<Statistics>,
     backoff: Backoff,
-    /// Why the last export failed, if it did.
-    failure: Option<String>,
+    outage: Outage,
     /// Failures are now for the caller to say.
     is_last: bool,
 }
@@ -32,7 +32,7 @@ impl Way {
             client,
             statistics,
             backoff: Backoff::default(),
-            failure: None,
+            outage: Outage::default(),
             is_last: false,
         }
     }
@@ -127,48 +127,47 @@ impl Way {
 
     /// Why the last export failed, as the end of a sentence.
     pub(super) fn complaint(&self) -> String {
-        let reason = self.failure.as_deref().unwrap_or("there was no time left");
+        let reason = self.outage.reason().unwrap_or("there was no time left");
         format!("did not reach `{}`: {reason}", self.url())
     }
 
-    /// Remembers how an export went. Only a change is logged: an outage is one line, its end another.
+    /// Remembers how an export went, and logs what is new about it.
     pub(super) fn note(&mut self, answer: &Answer, took: Duration) {
-        let (result, failure) = match answer {
-            Answer::Delivered => (ExportResult::Success, None),
-            Answer::Partial { .. } => (ExportResult::Partial, None),
-            Answer::Retry { reason, .. } => (ExportResult::Retry, Some(reason.clone())),
-            Answer::TooLarge { .. } => (ExportResult::TooLarge, None),
-            Answer::Refused { reason } => (ExportResult::Refused, Some(reason.clone())),
+        let result = match answer {
+            Answer::Delivered => ExportResult::Success,
+            Answer::Partial { .. } => ExportResult::Partial,
+            Answer::Retry { .. } => ExportResult::Retry,
+            Answer::TooLarge { .. } => ExportResult::TooLarge,
+            Answer::Refused { .. } => ExportResult::Refused,
         };
         self.statistics
             .exported(self.signal, result, took, SystemTime::now());
-        if result == ExportResult::TooLarge {
+        match answer {
+            Answer::Delivered | Answer::Partial { .. } => self.works(),
             // It says nothing about parts of it, which are sent next, or what is not sent is said by who knows it.
-            return;
+            Answer::TooLarge { .. } => {}
+            // What is refused for good is said by who knows which runs it is of.
+            Answer::Refused { reason } if self.signal != Signal::Metrics => {
+                self.outage.is_told(reason.clone())
+            }
+            Answer::Refused { reason } | Answer::Retry { reason, .. } => self.fails(reason.clone()),
         }
-        // What is refused for good is said by who knows which runs it is of.
-        let is_told = result == ExportResult::Refused && self.signal != Signal::Metrics;
-        self.becomes(failure, is_told);
     }
 
     /// Nothing goes this way, for this reason.
     pub(super) fn fails(&mut self, reason: String) {
-        self.becomes(Some(reason), false);
+        let (what, url) = (self.signal.what(), &self.client.destination().url);
+        if let Some(reason) = self.outage.fails(reason, Instant::now())
+            && !self.is_last
+        {
+            tracing::warn!("{what} do not reach `{url}`: {reason}");
+        }
     }
 
-    /// The way is open, or there is a failure, which somebody else tells or not.
-    fn becomes(&mut self, failure: Option<String>, is_told: bool) {
-        let (what, url) = (self.what(), self.url());
-        match (&failure, &self.failure) {
-            (None, Some(_)) if !self.is_last => tracing::info!("{what} reach `{url}` again"),
-            (Some(reason), None) if !self.is_last && !is_told => {
-                tracing::warn!("{what} do not reach `{url}`: {reason}");
-            }
-            _ => {}
+    fn works(&mut self) {
+        self.backoff.reset();
+        if self.outage.ends() && !self.is_last {
+            tracing::info!("{} reach `{}` again", self.what(), self.url());
         }
-        if failure.is_none() {
-            self.backoff.reset();
-        }
-        self.failure = failure;
     }
 }
