@@ -17,7 +17,8 @@ pub(super) struct Losses {
     refused: Loss,
     rejected: Loss,
     skipped: Loss,
-    /// What the collector says of requests that it took whole.
+    /// The last that the collector said of requests that it took whole.
+    remark: Option<String>,
     remarked: Said,
 }
 
@@ -86,6 +87,7 @@ impl Losses {
     pub(super) fn rejected(&mut self, items: u64, of: &[Numbered], reason: &str, way: &Way) {
         way.statistics().rejected(way.signal(), items);
         if items == 0 {
+            self.remark = Some(reason.to_owned());
             if self.remarked.is_due(0, Instant::now()).is_some() && !way.is_ending() {
                 tracing::warn!(
                     "`{}` took an export of {} and says: {reason}",
@@ -148,6 +150,9 @@ impl Losses {
             let (count, reason) = (self.rejected.count, &self.rejected.reason);
             let again = self.again(self.rejected.period);
             sentences.push(format!("`{url}` rejected {count} of the {what}: {reason}{again}"));
+        }
+        if let Some(remark) = &self.remark {
+            sentences.push(format!("`{url}` took {what} and says: {remark}"));
         }
         sentences
     }

@@ -177,18 +177,25 @@ impl Delivery {
             && !self.way.is_ending()
         {
             let url = self.way.url();
-            tracing::warn!(
-                rejected,
-                "`{url}` took an export of metrics and rejected {rejected} of them: {message}"
-            );
+            match rejected {
+                0 => tracing::warn!("`{url}` took an export of metrics and says: {message}"),
+                _ => tracing::warn!(
+                    rejected,
+                    "`{url}` took an export of metrics and rejected {rejected} of them: {message}"
+                ),
+            }
         }
         self.rejected = (self.rejected.0.saturating_add(rejected), message);
     }
 
-    /// A sentence about what was rejected of exports that were taken, if anything was.
+    /// A sentence about what was rejected of exports that were taken, or else about what was said of them.
     fn rejection(&self) -> Option<String> {
-        let ((count, message), url) = (&self.rejected, self.way.url());
-        (*count > 0).then(|| format!("`{url}` rejected {count} of the metrics: {message}"))
+        let url = self.way.url();
+        match &self.rejected {
+            (0, message) if message.is_empty() => None,
+            (0, message) => Some(format!("`{url}` took metrics and says: {message}")),
+            (count, message) => Some(format!("`{url}` rejected {count} of the metrics: {message}")),
+        }
     }
 
     fn fail(&mut self, reason: String, after: Option<Duration>) -> Undone {

@@ -771,3 +771,48 @@ async fn an_outage_after_a_refusal_is_said() {
     assert_eq!(log.matches("spans do not reach `").count(), 1, "{log}");
     assert!(log.contains("/v1/traces`: status 503"), "{log}");
 }
+
+#[tokio::test]
+async fn a_page_of_something_else_is_no_delivery() {
+    let script = |_, _: &_| Reply::Http(200, "content-type: text/html\r\n", b"<p>Log in</p>".to_vec());
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let settings = Settings {
+        metrics: Some(collector.destination()),
+        ..spans_to(collector.destination())
+    };
+    let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+    exporter.record(&passing());
+    let losses = exporter.shutdown(FLUSH_BOUND).await;
+    assert_eq!(losses.len(), 2, "{losses:?}");
+    let wanted = "status 200 with a body of `text/html`, which is no answer to an export";
+    assert!(
+        losses
+            .iter()
+            .all(|loss| loss.contains("did not reach") && loss.ends_with(wanted)),
+        "{losses:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_collector_says_of_what_it_took_is_said_at_the_end() {
+    let response = ExportTraceServiceResponse {
+        partial_success: Some(ExportTracePartialSuccess {
+            rejected_spans: 0,
+            error_message: "your quota is nearly used up".to_owned(),
+        }),
+    };
+    let script = move |_, _: &_| Reply::Http(200, "", response.encode_to_vec());
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let settings = Settings {
+        metrics: Some(collector.destination()),
+        ..spans_to(collector.destination())
+    };
+    let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+    exporter.record(&passing());
+    let losses = exporter.shutdown(FLUSH_BOUND).await;
+    assert_eq!(losses.len(), 2, "{losses:?}");
+    for (loss, what) in losses.iter().zip(["spans", "metrics"]) {
+        let wanted = format!("took {what} and says: your quota is nearly used up");
+        assert!(loss.ends_with(&wanted), "{losses:?}");
+    }
+}

@@ -33,6 +33,9 @@ pub(in crate::telemetry) const MAX_RETRY_AFTER: Duration = Duration::from_secs(1
 /// What is told of a success that is too long for us, or no answer to an export at all.
 const UNREADABLE: &str = "its answer says that it was taken, and cannot be read further";
 
+/// What people are shown. No receiver of OTLP answers in these.
+const PAGES: [&str; 2] = ["text/html", "application/xhtml+xml"];
+
 /// What became of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::telemetry) enum Answer {
@@ -117,13 +120,7 @@ impl Answer {
         teller: &Teller,
     ) -> Self {
         if head.status.is_success() {
-            return match body.and_then(|body| partial_success(signal, body).ok()) {
-                Some((rejected, message)) => Self::of_success(rejected, &message, teller),
-                None => Self::Partial {
-                    rejected: 0,
-                    message: UNREADABLE.to_owned(),
-                },
-            };
+            return Self::of_http_success(signal, head, body, teller);
         }
         let code = head.status.as_u16();
         let message = body.map(|body| message(&head.headers, body)).unwrap_or_default();
@@ -146,6 +143,34 @@ impl Answer {
             },
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge { reason },
             _ => Self::Refused { reason },
+        }
+    }
+
+    fn of_http_success(
+        signal: Signal,
+        head: &http::response::Parts,
+        body: Option<&[u8]>,
+        teller: &Teller,
+    ) -> Self {
+        let kind = content_type(&head.headers);
+        let is_json = kind == "application/json";
+        let said = body.and_then(|body| match is_json {
+            true => partial_success_in_json(signal, body),
+            // Whatever it is called: servers guess types.
+            false => partial_success(signal, body).ok(),
+        });
+        match said {
+            Some((rejected, message)) => Self::of_success(rejected, &message, teller),
+            // A login page, another server at this port: nothing says that it was taken, or that it was not.
+            None if PAGES.contains(&&*kind) => Self::none(format!(
+                "status {} with a body of `{kind}`, which is no answer to an export",
+                head.status.as_u16(),
+            )),
+            // There are receivers that take it and say `OK`: sent again, it would be there without end.
+            None => Self::Partial {
+                rejected: 0,
+                message: UNREADABLE.to_owned(),
+            },
         }
     }
 
@@ -241,14 +266,35 @@ fn partial_success(signal: Signal, body: &[u8]) -> Result<(i64, String), prost::
     Ok(said.unwrap_or_default())
 }
 
+/// The same in OTLP's JSON, where numbers of 64 bits are texts.
+fn partial_success_in_json(signal: Signal, body: &[u8]) -> Option<(i64, String)> {
+    let said: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let partial = said.as_object()?.get("partialSuccess");
+    let field = |name: &str| partial.and_then(|partial| partial.get(name));
+    let rejected = field(match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Logs => "rejectedLogRecords",
+    });
+    let rejected = rejected.and_then(|count| count.as_i64().or_else(|| count.as_str()?.parse().ok()));
+    let message = field("errorMessage").and_then(serde_json::Value::as_str);
+    Some((
+        rejected.unwrap_or_default(),
+        message.unwrap_or_default().to_owned(),
+    ))
+}
+
+/// The type of a body without its parameters, in lower case; empty where none is said.
+fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
 /// The message of a `google.rpc.Status`, or a plain text; of anything else, such as a proxy's page, nothing.
 fn message(headers: &HeaderMap, body: &[u8]) -> String {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match kind.to_ascii_lowercase().as_str() {
+    match content_type(headers).as_str() {
         "application/x-protobuf" => tonic_types::Status::decode(body)
             .map(|status| status.message)
             .unwrap_or_default(),

@@ -245,3 +245,72 @@ fn a_collector_that_repeats_our_token_is_not_told() {
         assert!(told.contains("[redacted]") && !told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn a_page_for_people_is_no_success() {
+    let html = "<html>Log in to the network</html>";
+    for kind_of_it in ["text/html; charset=utf-8", "application/xhtml+xml"] {
+        let answer = of_http(200, &[(header::CONTENT_TYPE, kind_of_it)], html.as_bytes());
+        let Answer::Retry {
+            after,
+            reason,
+            arrived,
+        } = answer
+        else {
+            panic!("{kind_of_it}: {answer:?}");
+        };
+        let kind = kind_of_it.split(';').next().unwrap();
+        let wanted = format!("status 200 with a body of `{kind}`, which is no answer to an export");
+        // A collector behind something that rewrites answers may have it.
+        assert_eq!((after, reason, arrived), (None, wanted, Arrived::Whole));
+        let head = head(200, &[(header::CONTENT_TYPE, kind_of_it)]);
+        let too_long = Answer::of_http(Signal::Traces, &head, None, SystemTime::UNIX_EPOCH, &teller());
+        assert!(matches!(too_long, Answer::Retry { .. }), "{too_long:?}");
+        for status in [200, 204] {
+            let nothing = of_http(status, &[(header::CONTENT_TYPE, kind_of_it)], b"");
+            assert_eq!(nothing, Answer::Delivered, "{status}");
+        }
+    }
+    let plain = of_http(200, &[(header::CONTENT_TYPE, "text/plain")], b"OK");
+    assert_eq!(kind(&plain), "partial");
+}
+
+#[test]
+fn a_success_is_read_whatever_it_is_called() {
+    let message = ExportTraceServiceResponse {
+        partial_success: Some(ExportTracePartialSuccess {
+            rejected_spans: 2,
+            error_message: "too old".to_owned(),
+        }),
+    };
+    let message = message.encode_to_vec();
+    let partial = Answer::Partial {
+        rejected: 2,
+        message: "too old".to_owned(),
+    };
+    // Servers guess types from bytes.
+    for kind in ["application/x-protobuf", "application/octet-stream", "text/plain"] {
+        assert_eq!(of_http(200, &[(header::CONTENT_TYPE, kind)], &message), partial);
+    }
+    assert_eq!(of_http(200, &[], &message), partial);
+}
+
+#[test]
+fn a_success_in_json_is_read() {
+    let of_json = |text: &str| {
+        of_http(
+            200,
+            &[(header::CONTENT_TYPE, "application/json")],
+            text.as_bytes(),
+        )
+    };
+    for nothing in ["{}", r#"{"partialSuccess":{}}"#, r#"{"partialSuccess":null}"#] {
+        assert_eq!(of_json(nothing), Answer::Delivered, "{nothing}");
+    }
+    for rejected in ["2", "\"2\""] {
+        let text = format!(r#"{{"partialSuccess":{{"rejectedSpans":{rejected},"errorMessage":"too old"}}}}"#);
+        let message = "too old".to_owned();
+        assert_eq!(of_json(&text), Answer::Partial { rejected: 2, message });
+    }
+    assert_eq!(kind(&of_json("not so")), "partial");
+}
