@@ -301,7 +301,13 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
     } else {
         Protocol::HttpProtobuf
     };
-    Ok((url, protocol.unwrap_or(by_port)))
+    let protocol = protocol.unwrap_or(by_port);
+    if protocol == Protocol::Grpc && !["", "/"].contains(&url.path()) {
+        return Err(format!(
+            "found {shown}, wanted a URL without a path: gRPC has its own, only HTTP takes one"
+        ));
+    }
+    Ok((url, protocol))
 }
 
 /// What is between the scheme and the path, where user and password are, of any text.

@@ -331,3 +331,19 @@ fn tokens_appear_in_neither_debug_output_nor_complaints() {
         );
     }
 }
+
+#[test]
+fn an_endpoint_of_grpc_has_no_path() {
+    for endpoint in ["http://c:4317/otlp", "https://c:4317/v1/traces"] {
+        let wanted = |place: &str| {
+            format!(
+                "{place}: found `{endpoint}`, wanted a URL without a path: gRPC has its own, only HTTP takes one"
+            )
+        };
+        let problems = resolve(None, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)]).unwrap_err();
+        assert_eq!(problems, [wanted("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")]);
+        let problems = resolve(Some(&file(endpoint)), &[]).unwrap_err();
+        assert_eq!(problems, [wanted("otlp.endpoint")]);
+    }
+    assert!(resolve(Some(&file("http://c:4317/")), &[]).unwrap().is_some());
+}

@@ -385,7 +385,7 @@ async fn a_request_that_cannot_be_sent_to_its_end_is_made_smaller() {
     // has no room for all of them.
     const EACH: usize = 192 * 1024;
     let taken = |_, _: &_| success(Protocol::HttpProtobuf);
-    let collector = Scripted::start_with(Protocol::HttpProtobuf, 8 * EACH, taken).await;
+    let collector = Scripted::start_with(Protocol::HttpProtobuf, 8 * EACH, None, taken).await;
     let destination = collector.destination();
     let render: Render = Arc::new(|reports| {
         let sizes = reports.iter().map(|(_, report)| match report.run_id.0[7] {

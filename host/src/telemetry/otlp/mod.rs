@@ -5,6 +5,7 @@
 //! rejected, how long it wants to be left alone, and whether the same request can ever succeed.
 
 mod answer;
+mod files;
 mod grpc;
 mod handed;
 mod http;
@@ -13,6 +14,7 @@ mod late;
 #[cfg(test)]
 pub(super) mod scripted;
 mod tls;
+mod transport;
 
 use std::sync::Arc;
 
@@ -21,12 +23,12 @@ use prost::Message;
 use tokio::time::timeout;
 
 use super::environment::Signal;
-use super::settings::{Destination, Protocol};
-use answer::Teller;
+use super::settings::Destination;
 pub(super) use answer::{Answer, Arrived};
 use handed::Handed;
 pub(super) use late::Late;
 pub use tls::StartError;
+use transport::Renewed;
 
 /// The longest answer that is read. An answer to an export is a few bytes; 64 KiB holds any complaint.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
@@ -66,24 +68,7 @@ impl Payload {
 /// The way to a destination. It is made when it is first needed, and made anew when a try got no answer, so that a
 /// connection that died without a word is not tried twice.
 #[derive(Debug)]
-pub(super) struct Client {
-    /// Shared with requests that are waited for after their timeout.
-    transport: Arc<Transport>,
-    destination: Destination,
-}
-
-#[derive(Debug)]
-struct Transport {
-    sender: Sender,
-    teller: Teller,
-}
-
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each signal")]
-enum Sender {
-    Grpc(grpc::Sender),
-    Http(http::Sender),
-}
+pub(super) struct Client(Arc<Renewed>);
 
 impl Client {
     /// A client of this destination, which is not contacted yet. To be called within a tokio runtime, which has to
@@ -93,20 +78,12 @@ impl Client {
     ///
     /// When a file of the settings cannot be used.
     pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
-        let sender = match destination.protocol {
-            Protocol::Grpc => Sender::Grpc(grpc::Sender::new(destination)?),
-            Protocol::HttpProtobuf => Sender::Http(http::Sender::new(destination)?),
-        };
-        let teller = Teller::new(&destination.headers);
-        Ok(Self {
-            transport: Arc::new(Transport { sender, teller }),
-            destination: destination.clone(),
-        })
+        Renewed::new(destination).map(Arc::new).map(Self)
     }
 
     /// Where it sends to.
     pub(super) fn destination(&self) -> &Destination {
-        &self.destination
+        self.0.destination()
     }
 
     /// Sends this, and says what the answer means. Takes no longer than the destination's timeout. No text in the
@@ -117,10 +94,10 @@ impl Client {
 
     /// The same; and what may have an answer yet when there was none in time, because it was sent to its end.
     pub(super) async fn export_and_listen(&self, payload: Payload) -> (Answer, Option<Late>) {
-        let (limit, handed) = (self.destination.timeout, Handed::default());
+        let (limit, handed) = (self.destination().timeout, Handed::default());
         let mut export = Box::pin({
-            let (transport, handed) = (Arc::clone(&self.transport), handed.clone());
-            async move { transport.export(payload, &handed).await }
+            let (way, handed) = (Arc::clone(&self.0), handed.clone());
+            async move { way.renewed().await.export(payload, &handed).await }
         });
         if let Ok(answer) = timeout(limit, &mut export).await {
             return (answer.of_request(handed.sent()), None);
@@ -133,19 +110,7 @@ impl Client {
 
     /// The next export takes a new connection.
     pub(super) fn forget_connection(&self) {
-        match &self.transport.sender {
-            Sender::Grpc(sender) => sender.forget_connection(),
-            Sender::Http(sender) => sender.forget_connection(),
-        }
-    }
-}
-
-impl Transport {
-    async fn export(&self, payload: Payload, handed: &Handed) -> Answer {
-        match &self.sender {
-            Sender::Grpc(sender) => sender.export(payload, handed, &self.teller).await,
-            Sender::Http(sender) => sender.export(payload, handed, &self.teller).await,
-        }
+        self.0.current().forget_connection();
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use prost::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::telemetry::settings::{Destination, Headers, Protocol};
 
@@ -30,6 +31,9 @@ pub(in crate::telemetry) enum Reply {
     /// Takes the request and replies when another one has come.
     AfterNext(Box<Self>),
 }
+
+/// How it speaks TLS at the moment.
+pub(in crate::telemetry) type Tls = Arc<Mutex<TlsAcceptor>>;
 
 /// Which reply to the request of this number, from 0.
 type Script = Arc<dyn Fn(usize, &Request) -> Reply + Send + Sync>;
@@ -68,13 +72,23 @@ impl Scripted {
         protocol: Protocol,
         script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::start_with(protocol, usize::MAX, script).await
+        Self::start_with(protocol, usize::MAX, None, script).await
+    }
+
+    /// Starts one that speaks TLS.
+    pub(in crate::telemetry) async fn start_tls(
+        protocol: Protocol,
+        tls: Tls,
+        script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(protocol, usize::MAX, Some(tls), script).await
     }
 
     /// Starts one that hangs up, over HTTP, where a body has more than so many bytes, without reading any of it.
     pub(in crate::telemetry) async fn start_with(
         protocol: Protocol,
         largest: usize,
+        tls: Option<Tls>,
         script: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpSocket::new_v4().unwrap();
@@ -99,7 +113,15 @@ impl Scripted {
                     return;
                 };
                 let serving = serving.clone();
+                let acceptor = tls.as_ref().map(|tls| lock(tls).clone());
                 connections.spawn(async move {
+                    let stream: Box<dyn Stream> = match acceptor {
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                        None => Box::new(stream),
+                    };
                     match protocol {
                         Protocol::Grpc => serving.grpc(stream, connection).await,
                         Protocol::HttpProtobuf => serving.http(stream, connection).await,
@@ -140,6 +162,11 @@ impl Drop for Scripted {
     }
 }
 
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 #[derive(Clone)]
 struct Serving {
     script: Script,
@@ -169,8 +196,8 @@ impl Serving {
         }
     }
 
-    async fn http(self, mut stream: TcpStream, connection: usize) {
-        while let Some(request) = read_request(&mut stream, connection, self.largest).await {
+    async fn http(self, mut stream: Box<dyn Stream>, connection: usize) {
+        while let Some(request) = read_request(&mut *stream, connection, self.largest).await {
             let bytes = match self.reply(request).await {
                 Reply::Http(status, headers, body) => {
                     let length = body.len();
@@ -191,7 +218,7 @@ impl Serving {
         }
     }
 
-    async fn grpc(self, stream: TcpStream, connection: usize) {
+    async fn grpc(self, stream: Box<dyn Stream>, connection: usize) {
         let Ok(mut requests) = h2::server::handshake(stream).await else {
             return;
         };
@@ -256,7 +283,7 @@ impl Serving {
 
 /// A request with a `content-length`, if it has a body; none when the connection ends before it does, or where its body is
 /// larger than this.
-async fn read_request(stream: &mut TcpStream, connection: usize, largest: usize) -> Option<Request> {
+async fn read_request(stream: &mut dyn Stream, connection: usize, largest: usize) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

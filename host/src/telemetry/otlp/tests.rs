@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::scripted::{Reply, Scripted};
 use super::*;
-use crate::telemetry::settings::Headers;
+use crate::telemetry::settings::{Headers, Protocol};
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
 
@@ -366,5 +366,70 @@ async fn files_that_cannot_be_used_are_named() {
             complaint(&wrong),
             format!("`{}`: wanted certificates in PEM", wrong.display())
         );
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_is_no_certificate_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    std::fs::write(
+        &file,
+        "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    for protocol in PROTOCOLS {
+        let client = Client::new(&destination(protocol, file.clone()));
+        let complaint = client.unwrap_err().to_string();
+        let wanted = format!("`{}` holds a certificate that cannot be used: ", file.display());
+        assert!(complaint.starts_with(&wanted), "{complaint}");
+    }
+}
+
+/// A certificate for 127.0.0.1 that is its own authority: as PEM, and what shows it.
+fn certified() -> (String, tokio_rustls::TlsAcceptor) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    (cert.pem(), Arc::new(config).into())
+}
+
+#[tokio::test]
+async fn a_file_that_has_changed_is_read_again_and_one_that_cannot_be_used_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    for protocol in PROTOCOLS {
+        let ((old, showing_old), (new, showing_new)) = (certified(), certified());
+        let tls = Arc::new(std::sync::Mutex::new(showing_old));
+        let reply = success(protocol, &ExportTraceServiceResponse::default());
+        let collector = Scripted::start_tls(protocol, Arc::clone(&tls), move |_, _| reply.clone()).await;
+        std::fs::write(&file, old).unwrap();
+        let plain = collector.destination();
+        let destination = Destination {
+            url: plain
+                .url
+                .to_string()
+                .replace("http://", "https://")
+                .parse()
+                .unwrap(),
+            ca_file: Some(file.clone()),
+            ..plain
+        };
+        let client = Client::new(&destination).unwrap();
+        assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
+        std::fs::write(&file, "nothing yet").unwrap();
+        assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
+        *tls.lock().unwrap() = showing_new;
+        std::fs::write(&file, new).unwrap();
+        assert_eq!(client.export(payload()).await, Answer::Delivered, "{protocol:?}");
+        assert_eq!(collector.received().last().unwrap().connection, 1, "{protocol:?}");
     }
 }

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::{ClientTlsConfig, Identity};
 
 use super::answer::innermost;
+use crate::connection::system_roots;
 use crate::telemetry::settings::Destination;
 
 /// Why exporting cannot start.
@@ -30,6 +32,14 @@ pub enum StartError {
         /// What it should hold.
         wanted: &'static str,
     },
+    /// A certificate that is to be trusted cannot be used.
+    #[error("`{}` holds a certificate that cannot be used: {error}", path.display())]
+    Untrustworthy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: rustls::Error,
+    },
     /// The certificate and the key cannot be used.
     #[error("the client certificate cannot be used: {0}")]
     Tls(#[from] rustls::Error),
@@ -41,7 +51,8 @@ pub enum StartError {
     Grpc(#[from] tonic::transport::Error),
 }
 
-fn is_https(destination: &Destination) -> bool {
+/// Whether TLS is spoken.
+pub(super) fn is_https(destination: &Destination) -> bool {
     destination.url.scheme_str() == Some("https")
 }
 
@@ -50,13 +61,7 @@ pub(super) fn of_grpc(destination: &Destination) -> Result<Option<ClientTlsConfi
     if !is_https(destination) {
         return Ok(None);
     }
-    let mut tls = match &destination.ca_file {
-        Some(path) => {
-            certificates(path)?;
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?))
-        }
-        None => ClientTlsConfig::new().with_native_roots(),
-    };
+    let mut tls = ClientTlsConfig::new().trust_anchors(roots(destination)?.roots.iter().cloned());
     if let Some(client) = &destination.client {
         certificates(&client.certificate)?;
         private_key(&client.key)?;
@@ -67,20 +72,10 @@ pub(super) fn of_grpc(destination: &Destination) -> Result<Option<ClientTlsConfi
 
 /// What HTTP trusts and shows, where the URL is `https`.
 pub(super) fn of_http(destination: &Destination) -> Result<rustls::ClientConfig, StartError> {
-    let mut roots = rustls::RootCertStore::empty();
-    match &destination.ca_file {
-        _ if !is_https(destination) => {}
-        Some(path) => {
-            roots.add_parsable_certificates(certificates(path)?);
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+        .with_root_certificates(roots(destination)?);
     match destination.client.as_ref().filter(|_| is_https(destination)) {
         Some(client) => {
             Ok(builder
@@ -88,6 +83,25 @@ pub(super) fn of_http(destination: &Destination) -> Result<rustls::ClientConfig,
         }
         None => Ok(builder.with_no_client_auth()),
     }
+}
+
+/// Whom to trust: whom the file says, else those whom checks trust too.
+fn roots(destination: &Destination) -> Result<Arc<RootCertStore>, StartError> {
+    let path = match &destination.ca_file {
+        _ if !is_https(destination) => return Ok(Arc::new(RootCertStore::empty())),
+        None => return Ok(system_roots()),
+        Some(path) => path,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| StartError::Untrustworthy {
+                path: path.clone(),
+                error,
+            })?;
+    }
+    Ok(Arc::new(roots))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
