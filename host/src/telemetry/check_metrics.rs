@@ -83,6 +83,15 @@ impl CheckMetrics {
         &self.nobody
     }
 
+    /// No check began later than this.
+    pub(super) fn began_by(&self, now: u64) {
+        self.nobody.began_by(now);
+        self.checks
+            .known()
+            .iter()
+            .for_each(|check| check.owner().began_by(now));
+    }
+
     /// Forgets other checks than these; and the histograms, where they are of something else from now on.
     pub(super) fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>) {
         for instrument in self.instruments() {

@@ -202,10 +202,13 @@ impl Meters {
     }
 
     /// All metrics as OTLP has them at this moment, cumulative. Each element is of a size that a request may have, and
-    /// is made when it is asked for: all of them together are large with many thousand checks.
+    /// is made when it is asked for: all of them together are large with many thousand checks. With a clock that was set
+    /// back, what began later than this moment begins at it, now and from here on.
     pub fn export(&self, now: SystemTime) -> impl Iterator<Item = ScopeMetrics> + use<> {
         let scope = InstrumentationScope::from((&spans::scope(), None));
-        Messages::new(self.0.registry.collected(), scope, nanoseconds(now), MOST_POINTS)
+        let (instruments, now) = (self.0.registry.collected(), nanoseconds(now));
+        self.0.checks.began_by(now);
+        Messages::new(instruments, scope, now, MOST_POINTS)
     }
 
     /// The same under the attributes of the process.
@@ -257,7 +260,7 @@ impl Meters {
                 .cloned()
         };
         let owner = |name: &str| known.get(name).map(Check::owner);
-        let problems = checkpoint.restore(instrument, owner, self.0.checks.nobody());
+        let problems = checkpoint.restore(instrument, owner, self.0.checks.nobody(), self.0.began);
         problems.iter().map(ToString::to_string).collect()
     }
 

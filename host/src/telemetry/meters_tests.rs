@@ -315,3 +315,159 @@ fn a_refused_reload_shows_and_leaves_the_time_of_the_last_good_one() {
     );
     assert_eq!(lines(&meters, "last_reload_time"), time);
 }
+
+/// The points of the durations as they leave over OTLP: their form, start, count and sum.
+fn durations(meters: &Meters) -> Vec<(&'static str, u64, u64, f64)> {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    let metrics = meters.export(SystemTime::now()).flat_map(|scope| scope.metrics);
+    let durations = metrics.filter(|metric| metric.name == "synthetic.check.duration");
+    let points = durations.flat_map(|metric| match metric.data.unwrap() {
+        Data::Histogram(histogram) => {
+            let points = histogram.data_points.into_iter();
+            let told = |point: opentelemetry_proto::tonic::metrics::v1::HistogramDataPoint| {
+                (point.start_time_unix_nano, point.count, point.sum.unwrap())
+            };
+            points
+                .map(told)
+                .map(|(start, count, sum)| ("explicit", start, count, sum))
+                .collect::<Vec<_>>()
+        }
+        Data::ExponentialHistogram(histogram) => {
+            let points = histogram.data_points.into_iter();
+            let told = |point: opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint| {
+                (point.start_time_unix_nano, point.count, point.sum.unwrap())
+            };
+            points
+                .map(told)
+                .map(|(start, count, sum)| ("exponential", start, count, sum))
+                .collect()
+        }
+        other => panic!("{other:?}"),
+    });
+    points.collect()
+}
+
+#[test]
+fn histograms_go_on_in_the_other_form_and_never_fall() {
+    let report = passing();
+    let took = report.duration.as_secs_f64();
+    let meters = |histograms| Meters::with_histograms(&BTreeMap::new(), histograms);
+    let restarted = |before: &Meters, histograms| {
+        let after = meters(histograms);
+        let said = after.restore(serde_json::from_str(&before.checkpoint().to_string()).unwrap());
+        (after, said)
+    };
+    let shown = |meters: &Meters| lines(meters, "synthetic_check_duration_seconds_count")[0].clone();
+    let about = |wanted: f64, found: f64| (wanted - found).abs() < 1e-9;
+
+    let first = meters(Histograms::Explicit);
+    (0..5).for_each(|_| first.record(&report));
+    let (_, start, ..) = durations(&first)[0];
+
+    // What was counted is not known as finely, so that over OTLP these buckets begin with this process.
+    let (second, said) = restarted(&first, Histograms::Exponential);
+    let began = "over OTLP its buckets are exponential ones now, while `/metrics` goes on";
+    assert!(
+        said.contains(&format!("`synthetic.check.duration` counts anew: {began}")),
+        "{said:?}"
+    );
+    second.record(&report);
+    let (form, since, count, sum) = durations(&second)[0];
+    assert!(
+        form == "exponential" && since > start && count == 1 && about(took, sum),
+        "{:?}",
+        durations(&second)
+    );
+    assert!(shown(&second).ends_with(" 6"), "{}", shown(&second));
+
+    // The same form again goes on.
+    let (third, said) = restarted(&second, Histograms::Exponential);
+    assert_eq!(said, [""; 0]);
+    third.record(&report);
+    let (_, still_since, count, sum) = durations(&third)[0];
+    assert!(
+        still_since == since && count == 2 && about(2.0 * took, sum),
+        "{:?}",
+        durations(&third)
+    );
+    assert!(shown(&third).ends_with(" 7"), "{}", shown(&third));
+
+    // The explicit buckets were counted all the time.
+    let (fourth, said) = restarted(&third, Histograms::Explicit);
+    assert_eq!(said, [""; 0]);
+    fourth.record(&report);
+    let (form, still_start, count, sum) = durations(&fourth)[0];
+    assert!(
+        form == "explicit" && still_start == start && count == 8 && about(8.0 * took, sum),
+        "{:?}",
+        durations(&fourth)
+    );
+}
+
+#[test]
+fn what_counts_anew_says_since_when() {
+    let before = meters();
+    before.record(&passing());
+    let (_, start, ..) = durations(&before)[0];
+    let mut kept: serde_json::Value = serde_json::from_str(&before.checkpoint().to_string()).unwrap();
+    let instruments = kept["instruments"].as_array_mut().unwrap();
+    let duration = instruments
+        .iter_mut()
+        .find(|kept| kept["name"] == "synthetic.check.duration");
+    duration.unwrap()["bounds"] = serde_json::json!([1.0]);
+    let after = meters();
+    assert_eq!(
+        after.restore(kept),
+        ["`synthetic.check.duration` counts anew: its buckets are others now"]
+    );
+    after.record(&passing());
+    let (_, since, count, _) = durations(&after)[0];
+    assert!(since > start && count == 1, "{since} {start} {count}");
+}
+
+/// With a clock that is set back, what began before it was begins at the export that finds it out, and stays there.
+#[test]
+fn no_series_starts_in_the_future() {
+    let meters = meters();
+    meters.set_checks([labels("mail-login"), labels("page")]);
+    meters.record(&passing());
+    let starts = |now: SystemTime| {
+        use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+        let metrics = meters.export(now).flat_map(|scope| scope.metrics);
+        let starts = metrics.flat_map(|metric| -> Vec<u64> {
+            match metric.data.unwrap() {
+                Data::Sum(sum) => sum
+                    .data_points
+                    .iter()
+                    .map(|point| point.start_time_unix_nano)
+                    .collect(),
+                Data::Gauge(gauge) => gauge
+                    .data_points
+                    .iter()
+                    .map(|point| point.start_time_unix_nano)
+                    .collect(),
+                Data::Histogram(histogram) => histogram
+                    .data_points
+                    .iter()
+                    .map(|point| point.start_time_unix_nano)
+                    .collect(),
+                other => panic!("{other:?}"),
+            }
+        });
+        starts.collect::<std::collections::BTreeSet<u64>>()
+    };
+    let set_back = SystemTime::now() - Duration::from_secs(3600);
+    let moved = std::collections::BTreeSet::from([nanoseconds(set_back)]);
+    assert_eq!(starts(set_back), moved);
+    // Also of what comes later, of a check that had nothing yet.
+    meters.record(&failing());
+    meters.check_state("page", "imap", "passing");
+    assert_eq!(starts(set_back + Duration::from_secs(60)), moved);
+    let after = Meters::new(&BTreeMap::new());
+    after.restore(serde_json::from_str(&meters.checkpoint().to_string()).unwrap());
+    let kept: Vec<u64> = durations(&after).iter().map(|(_, start, ..)| *start).collect();
+    assert!(
+        !kept.is_empty() && kept.iter().all(|start| moved.contains(start)),
+        "{kept:?}"
+    );
+}

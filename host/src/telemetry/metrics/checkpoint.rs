@@ -15,6 +15,9 @@ use super::{Histogram, Instrument, Owner, Series, Value};
 /// The version of this form. Another one is not read.
 const VERSION: u32 = 1;
 
+/// What is said of a histogram that was kept without exponential buckets.
+const OTHER_FORM: &str = "over OTLP its buckets are exponential ones now, while `/metrics` goes on";
+
 /// What instruments hold.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::telemetry) struct Checkpoint {
@@ -110,18 +113,25 @@ impl Checkpoint {
         }
     }
 
-    /// Puts series back into the instruments of their names, those of checks as their owners are now. Says which
-    /// instruments could not take what was kept of them.
+    /// Puts series back into the instruments of their names, those of checks as their owners are now, in a process that
+    /// began then. Says which instruments could not take what was kept of them.
     pub(in crate::telemetry) fn restore<'o>(
         &self,
         instrument: impl Fn(&str, &str) -> Option<Arc<Instrument>>,
         owner: impl Fn(&str) -> Option<&'o Owner>,
         nobody: &'o Owner,
+        began: u64,
     ) -> Vec<NotRestored> {
         let mut problems = Vec::new();
         for kept in &self.instruments {
             let restored = match instrument(&kept.name, &kept.unit) {
-                Some(instrument) => self.restore_one(kept, &instrument, &owner, nobody),
+                Some(instrument) => {
+                    let restored = self.restore_one(kept, &instrument, &owner, nobody, began);
+                    if restored.is_err() {
+                        instrument.starts_anew(began);
+                    }
+                    restored.and_then(|is_whole| is_whole.then_some(()).ok_or(OTHER_FORM))
+                }
                 None => Err("there is no such metric any more"),
             };
             if let Err(reason) = restored {
@@ -134,17 +144,23 @@ impl Checkpoint {
         problems
     }
 
+    /// Whether all of what is counted goes on.
     fn restore_one<'o>(
         &self,
         kept: &KeptInstrument,
         instrument: &Instrument,
         owner: &impl Fn(&str) -> Option<&'o Owner>,
         nobody: &'o Owner,
-    ) -> Result<(), &'static str> {
+        began: u64,
+    ) -> Result<bool, &'static str> {
         let definition = instrument.definition();
-        if definition.unit != kept.unit || definition.bounds() != kept.bounds {
-            return Err("its unit or its buckets are others now");
+        if definition.unit != kept.unit {
+            return Err("its unit is another one now");
         }
+        if definition.bounds() != kept.bounds {
+            return Err("its buckets are others now");
+        }
+        let mut is_whole = true;
         let attributes: Vec<Arc<[KeyValue]>> =
             kept.attributes.iter().map(|pairs| attributes(pairs)).collect();
         let nothing = instrument.nothing();
@@ -159,10 +175,8 @@ impl Checkpoint {
             };
             // A check that is gone is forgotten.
             let Some(owner) = owner else { continue };
-            let value = value.restored().ok_or("a value does not fit together")?;
-            if !is_alike(&value, &nothing) {
-                return Err("its values are others now");
-            }
+            let mut value = value.restored().ok_or("a value does not fit together")?;
+            is_whole &= goes_on(&mut value, &nothing, began).ok_or("its values are others now")?;
             let series = Series {
                 own: Arc::clone(attributes.get(*own).ok_or("attributes are missing")?),
                 start: *start,
@@ -174,7 +188,7 @@ impl Checkpoint {
         for (owner, series) in &restored {
             instrument.restore(owner, series);
         }
-        Ok(())
+        Ok(is_whole)
     }
 }
 
@@ -221,15 +235,16 @@ fn attributes(pairs: &[(String, serde_json::Value)]) -> Arc<[KeyValue]> {
     attributes.collect()
 }
 
-/// Whether a value can go on as one of this instrument.
-fn is_alike(value: &Value, nothing: &Value) -> bool {
+/// Makes a value one of this instrument, in a process that began then; none if it cannot be. Whether it goes on in all
+/// its buckets.
+fn goes_on(value: &mut Value, nothing: &Value, began: u64) -> Option<bool> {
     match (value, nothing) {
         (Value::Histogram(value), Value::Histogram(nothing)) => {
-            value.counts().len() == nothing.counts().len()
-                && value.exponential().is_some() == nothing.exponential().is_some()
+            let is_alike = value.counts().len() == nothing.counts().len();
+            is_alike.then(|| !value.becomes(nothing.exponential().is_some(), began))
         }
-        (Value::Whole(_) | Value::Real(_), Value::Whole(_) | Value::Real(_)) => true,
-        _ => false,
+        (Value::Whole(_) | Value::Real(_), Value::Whole(_) | Value::Real(_)) => Some(true),
+        _ => None,
     }
 }
 

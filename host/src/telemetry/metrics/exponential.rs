@@ -23,6 +23,33 @@ pub(in crate::telemetry) struct Exponential {
     offset: i32,
     counts: Vec<u64>,
     zeros: u64,
+    /// What the histogram had counted when these buckets began, if they began later than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Box<Before>>,
+}
+
+/// What was counted before, in other buckets only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::telemetry) struct Before {
+    /// How many values.
+    pub(super) count: u64,
+    /// The bits of their sum, a double.
+    sum: u64,
+    /// When that ended, in nanoseconds since 1970.
+    pub(super) end: u64,
+}
+
+impl Before {
+    /// So many values of this sum, until then.
+    pub(super) fn new(count: u64, sum: f64, end: u64) -> Self {
+        let sum = sum.to_bits();
+        Self { count, sum, end }
+    }
+
+    /// Their sum.
+    pub(super) fn sum(&self) -> f64 {
+        f64::from_bits(self.sum)
+    }
 }
 
 impl Default for Exponential {
@@ -32,11 +59,32 @@ impl Default for Exponential {
             offset: 0,
             counts: Vec::new(),
             zeros: 0,
+            before: None,
         }
     }
 }
 
 impl Exponential {
+    /// Nothing counted yet, of a histogram that has counted this.
+    pub(super) fn after(before: Before) -> Self {
+        Self {
+            before: Some(Box::new(before)),
+            ..Self::default()
+        }
+    }
+
+    /// What the histogram had counted when these buckets began, if they began later than it.
+    pub(super) fn before(&self) -> Option<&Before> {
+        self.before.as_deref()
+    }
+
+    /// Began no later than this.
+    pub(super) fn began_by(&mut self, now: u64) {
+        if let Some(before) = &mut self.before {
+            before.end = before.end.min(now);
+        }
+    }
+
     /// Counts a value, and makes the buckets coarser where there are too many of them.
     pub(super) fn record(&mut self, value: f64) {
         if value <= 0.0 {
@@ -118,6 +166,7 @@ impl Exponential {
     pub(super) fn is_sound(&self) -> bool {
         (COARSEST..=FINEST).contains(&self.scale)
             && self.counts.len() <= MOST_BUCKETS
+            && self.before().is_none_or(|before| before.sum().is_finite())
             && self.offset.checked_abs().is_some_and(|offset| offset <= 1 << 30)
     }
 }

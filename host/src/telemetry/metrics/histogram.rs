@@ -5,6 +5,7 @@
 
 use super::Exponential;
 use super::exemplar::Exemplar;
+use super::exponential::Before;
 
 /// What a histogram has counted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -40,8 +41,28 @@ impl Histogram {
             exponential,
         };
         let exponential = restored.exponential.as_ref();
-        let agrees = exponential.is_none_or(|exponential| exponential.count() == restored.count());
+        let agrees = exponential.is_none_or(|exponential| {
+            let before = exponential.before().map_or(0, |before| before.count);
+            exponential.count().saturating_add(before) == restored.count()
+        });
         (restored.sum.is_finite() && agrees).then_some(restored)
+    }
+
+    /// Has it count in exponential buckets as well from then on, or no longer. Whether exponential ones began.
+    pub(super) fn becomes(&mut self, is_exponential: bool, then: u64) -> bool {
+        if is_exponential == self.exponential.is_some() {
+            return false;
+        }
+        let before = Before::new(self.count(), self.sum, then);
+        self.exponential = is_exponential.then(|| Box::new(Exponential::after(before)));
+        is_exponential
+    }
+
+    /// Its exponential buckets began no later than this.
+    pub(super) fn began_by(&mut self, now: u64) {
+        if let Some(exponential) = &mut self.exponential {
+            exponential.began_by(now);
+        }
     }
 
     /// Counts a value, which is finite and not negative, in the bucket whose upper bound it does not exceed.

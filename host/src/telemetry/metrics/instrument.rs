@@ -56,6 +56,8 @@ pub(in crate::telemetry) struct Instrument {
     held: AtomicUsize,
     overflowed: AtomicU64,
     refused: AtomicU64,
+    /// No new series counts since an earlier moment, in nanoseconds since 1970.
+    earliest: AtomicU64,
 }
 
 /// What an owner had at a moment.
@@ -81,6 +83,15 @@ struct Owned {
     series: Vec<Series>,
 }
 
+impl Series {
+    fn began_by(&mut self, now: u64) {
+        self.start = self.start.min(now);
+        if let Value::Histogram(histogram) = &mut self.value {
+            histogram.began_by(now);
+        }
+    }
+}
+
 impl Instrument {
     /// Without any series.
     pub(super) fn new(definition: Definition, is_exponential: bool) -> Self {
@@ -92,6 +103,7 @@ impl Instrument {
             held: AtomicUsize::new(0),
             overflowed: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            earliest: AtomicU64::new(0),
         }
     }
 
@@ -215,6 +227,25 @@ impl Instrument {
         overflow.into_iter().collect()
     }
 
+    /// What a part of the owners has, and they themselves, began at this moment at the latest: the clock was set back.
+    /// A point that begins when it is taken is a reset for receivers, and nothing that was added since another point.
+    pub(super) fn began_by(&self, part: usize, now: u64) {
+        self.earliest.fetch_min(now, Ordering::Relaxed);
+        let Some(part) = self.parts.get(part) else {
+            let mut overflow = lock(&self.overflow);
+            return overflow.iter_mut().for_each(|series| series.began_by(now));
+        };
+        for owned in &mut lock(part).owners {
+            owned.owner.began_by(now);
+            owned.series.iter_mut().for_each(|series| series.began_by(now));
+        }
+    }
+
+    /// What was kept of it is not put back: what comes counts since then, however long its owners were there.
+    pub(super) fn starts_anew(&self, then: u64) {
+        self.earliest.store(then, Ordering::Relaxed);
+    }
+
     /// Puts back a series that was kept elsewhere. It replaces what is there.
     pub(super) fn restore(&self, owner: &Owner, kept: &Series) {
         self.update(owner, &kept.own, |series| {
@@ -266,7 +297,7 @@ impl Instrument {
         if self.held.fetch_add(1, Ordering::Relaxed) >= self.definition.limit {
             self.held.fetch_sub(1, Ordering::Relaxed);
             drop(part);
-            return self.overflow(owner.start(), change);
+            return self.overflow(self.start(owner), change);
         }
         let own = shared.get(own).cloned().unwrap_or_else(|| {
             let own: Arc<[KeyValue]> = own.into();
@@ -275,7 +306,7 @@ impl Instrument {
         });
         let mut series = Series {
             own,
-            start: owner.start(),
+            start: self.start(owner),
             value: self.nothing(),
             exemplar: None,
         };
@@ -283,6 +314,11 @@ impl Instrument {
         let owned = owners.entry(owner.hash(), is_owner, |owned| owned.owner.hash());
         let mut owned = owned.or_insert_with(|| Owned::new(owner));
         owned.get_mut().series.push(series);
+    }
+
+    /// Since when a new series of this owner counts.
+    fn start(&self, owner: &Owner) -> u64 {
+        owner.start().max(self.earliest.load(Ordering::Relaxed))
     }
 
     fn overflow(&self, start: u64, change: impl FnOnce(&mut Series)) {

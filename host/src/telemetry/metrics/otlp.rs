@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::catalogue::{Definition, Kind};
+use super::exponential::Before;
 use super::instrument::{ALL_PARTS, Copied};
 use super::{Exemplar, Histogram, Instrument, Series, Value};
 
@@ -53,6 +54,7 @@ impl Messages {
     fn points(&mut self, instrument: &Instrument, room: usize) -> Vec<Point> {
         let mut points = std::mem::take(&mut self.waiting);
         while points.len() < room && self.next.1 < ALL_PARTS {
+            instrument.began_by(self.next.1, self.now);
             for Copied { owner, series } in instrument.copied(self.next.1) {
                 let definition = instrument.definition();
                 points.extend(
@@ -173,12 +175,13 @@ fn histogram_point(
             ..HistogramDataPoint::default()
         });
     };
+    let before = exponential.before();
     Point::Exponential(ExponentialHistogramDataPoint {
         attributes,
-        start_time_unix_nano: series.start,
+        start_time_unix_nano: before.map_or(series.start, |before| before.end),
         time_unix_nano: now,
         count: exponential.count(),
-        sum: Some(histogram.sum()),
+        sum: Some(histogram.sum() - before.map_or(0.0, Before::sum)),
         scale: exponential.scale(),
         zero_count: exponential.zeros(),
         positive: Some(Buckets {

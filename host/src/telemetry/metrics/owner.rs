@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use opentelemetry::KeyValue;
@@ -18,7 +19,7 @@ struct Common {
     /// The attributes of all of its series.
     base: Box<[KeyValue]>,
     /// Since when its series count, in nanoseconds since 1970.
-    start: u64,
+    start: AtomicU64,
     /// Of the name: each metric looks it up for each report.
     hash: u64,
 }
@@ -31,7 +32,7 @@ impl Owner {
         Self(Arc::new(Common {
             name: name.into(),
             base: base.into(),
-            start,
+            start: AtomicU64::new(start),
             hash: HASHER.hash_one(name),
         }))
     }
@@ -58,7 +59,12 @@ impl Owner {
 
     /// Since when its series count, in nanoseconds since 1970.
     pub(in crate::telemetry) fn start(&self) -> u64 {
-        self.0.start
+        self.0.start.load(Ordering::Relaxed)
+    }
+
+    /// Its series count since this moment at the latest: the clock was set back.
+    pub(in crate::telemetry) fn began_by(&self, now: u64) {
+        self.0.start.fetch_min(now, Ordering::Relaxed);
     }
 
     /// The same for all owners of one name.
