@@ -385,3 +385,105 @@ fn attributes_are_those_of_the_catalogue() {
         });
     }
 }
+
+fn measured(check: &str, names: impl IntoIterator<Item = String>) -> Report {
+    let mut report = passing();
+    report.check = check.to_owned();
+    report.measurements = names
+        .into_iter()
+        .map(|name| measurement(&name, "1", 1.0))
+        .collect();
+    report
+}
+
+#[test]
+fn the_names_of_measurements_are_free_again_when_their_checks_are_gone() {
+    let metrics = metrics();
+    set_checks(&metrics, ["wild", "page"]);
+    metrics.record(&measured(
+        "wild",
+        (0..256).map(|number| format!("wild.n{number}")),
+    ));
+    let page = || measured("page", ["page.size".to_owned()]);
+    metrics.record(&page());
+    let shown = |metrics: &Meters| {
+        points(metrics)
+            .iter()
+            .any(|point| point.starts_with("measurement.page.size{"))
+    };
+    assert!(!shown(&metrics));
+    let instruments = metrics.instruments().len();
+    set_checks(&metrics, ["page"]);
+    metrics.record(&page());
+    assert!(shown(&metrics));
+    assert_eq!(metrics.instruments().len(), instruments - 255);
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_left_out_of_measurements_is_logged_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _subscribed = tracing::subscriber::set_default(subscriber.finish());
+    let metrics = metrics();
+    let mut report = passing();
+    report.measurements = vec![
+        measurement("http.size", "By", 1.0),
+        measurement("http.size", "kBy\u{1b}[2J", 2.0),
+    ];
+    metrics.record(&report);
+    metrics.record(&report);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(
+        log.matches("the measurement `http.size` has the unit `kBy")
+            .count(),
+        1,
+        "{log}"
+    );
+    assert!(!log.contains("\u{1b}[2J"), "{log:?}");
+}
+
+#[test]
+fn a_measurement_says_nothing_of_whose_it_is() {
+    let metrics = metrics();
+    let mut report = passing();
+    let forged = |key: &str| {
+        let mut measurement = measurement("imap.forged", "1", 1.0);
+        measurement.attributes = [(key.to_owned(), "evil".to_owned())].into();
+        measurement
+    };
+    let keys = [
+        "synthetic.check.name",
+        "synthetic_check_type",
+        "synthetic-check.name",
+        "otel.metric.overflow",
+        "otel_scope_name",
+    ];
+    report.measurements = keys.into_iter().map(forged).collect();
+    metrics.record(&report);
+    assert!(
+        !points(&metrics).iter().any(|point| point.contains("forged")),
+        "{:#?}",
+        points(&metrics)
+    );
+    let refused = metrics.refused_measurements();
+    assert_eq!(refused.len(), keys.len(), "{refused:#?}");
+    let wanted = "the measurement `imap.forged` has the attribute `synthetic.check.name`, whose beginning is the host's";
+    assert!(refused.contains(&wanted.to_owned()), "{refused:#?}");
+    report.measurements = vec![forged("synthetics")];
+    metrics.record(&report);
+    assert!(points(&metrics).iter().any(|point| point.contains("forged")));
+}

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::KeyValue;
 
+use super::exposition::label_name;
 use super::metrics::catalogue::{Definition, Kind};
 use super::metrics::{Instrument, Owner, Registry, Value};
 use super::names;
 use crate::outcome::Measurement;
+use crate::text;
 
 /// How many different names are exported: some 60 plugins with 4 measurements each.
 const MAX_INSTRUMENTS: usize = 256;
@@ -48,6 +50,14 @@ impl Measurements {
     /// Sets the gauges of what a run measured.
     pub(super) fn record(&self, owner: &Owner, measurements: &[Measurement], injected: Option<&KeyValue>) {
         for measurement in measurements {
+            if let Some(key) = measurement.attributes.keys().find(|key| is_ours(key)) {
+                let name = told(&measurement.name);
+                let key = told(key);
+                self.refuse(format!(
+                    "the measurement `{name}` has the attribute `{key}`, whose beginning is the host's"
+                ));
+                continue;
+            }
             let Some(gauge) = self.gauge(&measurement.name, &measurement.unit) else {
                 continue;
             };
@@ -58,11 +68,18 @@ impl Measurements {
         }
     }
 
-    /// Forgets what other checks than these measured.
+    /// Forgets what other checks than these measured. A name that nobody measures any more is free for another one. To
+    /// be called while nothing is recorded.
     pub(super) fn retain(&self, keep: &dyn Fn(&str) -> bool) {
-        for gauge in self.instruments() {
+        self.lock().by_name.retain(|_, gauge| {
             gauge.retain(keep);
-        }
+            // What is over the limit belongs to nobody, and how much that was is a counter.
+            let is_measured = gauge.held() > 0 || gauge.overflowed() > 0;
+            if !is_measured {
+                self.registry.remove(gauge);
+            }
+            is_measured
+        });
     }
 
     /// Those that there are.
@@ -75,26 +92,19 @@ impl Measurements {
         self.lock().refused.iter().cloned().collect()
     }
 
-    /// The gauge of a measurement; none when it cannot be exported.
+    /// The gauge of a measurement; none when it cannot be exported, which is said.
     pub(super) fn gauge(&self, name: &str, unit: &str) -> Option<Arc<Instrument>> {
+        let found = self.lock().gauge(name, unit, &self.registry);
+        found.map_err(|refusal| self.refuse(refusal)).ok()
+    }
+
+    /// Says why a measurement is left out, once.
+    fn refuse(&self, refusal: String) {
         let mut gauges = self.lock();
-        if let Some(gauge) = gauges.by_name.get(name) {
-            let known = &gauge.definition().unit;
-            if known == unit {
-                return Some(Arc::clone(gauge));
-            }
-            let refusal = format!("the measurement `{name}` has the unit `{unit}`, and had `{known}` before");
-            return gauges.refuse(refusal);
+        if gauges.refused.len() < MAX_INSTRUMENTS && gauges.refused.insert(refusal.clone()) {
+            drop(gauges);
+            tracing::warn!("not exported: {refusal}");
         }
-        if gauges.by_name.len() >= MAX_INSTRUMENTS {
-            return gauges.refuse(format!("measurements of more than {MAX_INSTRUMENTS} names"));
-        }
-        if !is_name(name) || !is_unit(unit) {
-            return gauges.refuse("a measurement whose name or unit a metric cannot have".to_owned());
-        }
-        let gauge = self.registry.make(&definition(name, unit));
-        gauges.by_name.insert(name.to_owned(), Arc::clone(&gauge));
-        Some(gauge)
     }
 
     fn lock(&self) -> MutexGuard<'_, Gauges> {
@@ -103,11 +113,27 @@ impl Measurements {
 }
 
 impl Gauges {
-    fn refuse(&mut self, refusal: String) -> Option<Arc<Instrument>> {
-        if self.refused.len() < MAX_INSTRUMENTS {
-            self.refused.insert(refusal);
+    /// The gauge of a measurement, made if need be; the error is why it is left out.
+    fn gauge(&mut self, name: &str, unit: &str, registry: &Registry) -> Result<Arc<Instrument>, String> {
+        if let Some(gauge) = self.by_name.get(name) {
+            let known = &gauge.definition().unit;
+            if known == unit {
+                return Ok(Arc::clone(gauge));
+            }
+            let unit = told(unit);
+            return Err(format!(
+                "the measurement `{name}` has the unit `{unit}`, and had `{known}` before"
+            ));
         }
-        None
+        if self.by_name.len() >= MAX_INSTRUMENTS {
+            return Err(format!("measurements of more than {MAX_INSTRUMENTS} names"));
+        }
+        if !is_name(name) || !is_unit(unit) {
+            return Err("a measurement whose name or unit a metric cannot have".to_owned());
+        }
+        let gauge = registry.make(&definition(name, unit));
+        self.by_name.insert(name.to_owned(), Arc::clone(&gauge));
+        Ok(gauge)
     }
 }
 
@@ -121,6 +147,18 @@ fn definition(name: &str, unit: &str) -> Definition {
         limit: MAX_SERIES,
         description: "Measured by a plugin.",
     }
+}
+
+/// Whether an attribute says what only we say, such as whose a measurement is. The text for Prometheus joins values
+/// under one label whose names are told apart by such characters only.
+fn is_ours(key: &str) -> bool {
+    let label = label_name(key);
+    ["synthetic_", "otel_"].iter().any(|ours| label.starts_with(ours))
+}
+
+/// A plugin's words, harmless in a line.
+fn told(words: &str) -> String {
+    text::told(words, MAX_NAME)
 }
 
 fn is_name(name: &str) -> bool {

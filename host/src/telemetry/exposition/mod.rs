@@ -13,6 +13,7 @@ use std::io;
 
 pub(super) use families::write_metrics;
 pub(crate) use translation::Kind;
+pub(super) use translation::label_name;
 
 use super::metrics::Exemplar;
 use crate::outcome::hexadecimal;

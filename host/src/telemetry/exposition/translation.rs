@@ -45,7 +45,7 @@ pub(super) fn family_name(name: &str, unit: &str, kind: Kind) -> (String, String
 }
 
 /// The name of a label. Those that begin with two underscores are Prometheus' own.
-pub(super) fn label_name(attribute: &str) -> String {
+pub(in crate::telemetry) fn label_name(attribute: &str) -> String {
     let name: String = attribute.chars().map(allowed_or_underscore).collect();
     if name.is_empty() || name.starts_with("__") || name.starts_with(|first: char| first.is_ascii_digit()) {
         return format!("key_{name}");

@@ -34,6 +34,12 @@ impl Registry {
         instrument
     }
 
+    /// Shows an instrument no more.
+    pub(in crate::telemetry) fn remove(&self, instrument: &Arc<Instrument>) {
+        let mut instruments = self.instruments.lock().unwrap_or_else(PoisonError::into_inner);
+        instruments.retain(|one| !Arc::ptr_eq(one, instrument));
+    }
+
     /// Has this called each time before somebody looks: it sets what is known elsewhere. It must not wait.
     pub(in crate::telemetry) fn observe(&self, observe: impl Fn() + Send + Sync + 'static) {
         let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
