@@ -376,6 +376,34 @@ fn a_plugin_that_crashes_gives_nothing_away() {
 }
 
 #[test]
+fn a_secret_of_several_lines_that_a_plugin_prints_and_panics_with_is_struck_out() {
+    let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n47+11/ZqFJ0cVYkK2t1x\n-----END KEY-----";
+    // As many lines as leave all of it, its beginning, and nothing of it in what is kept.
+    for count in [0, 100, 2000] {
+        let server = Script::new().send(format!("<{key}>\n")).hang_up().serve();
+        let settings = guest("print-answer-and-panic", server.port());
+        let settings = settings.replace("behaviour =", &format!("count = {count}, behaviour ="));
+        for format in FORMATS {
+            let finished = Program::new(["run", "bedcheck.toml", "--format", format])
+                .file(
+                    "bedcheck.toml",
+                    format!(
+                        "plugins.dir = \".\"\n[secrets]\nprobe = {{ file = \"key\" }}\n[[check]]\nname = \"a\"\n{settings}"
+                    ),
+                )
+                .file("key", key)
+                .file("guest.wasm", fs::read(guest_plugin()).expect("the guest is built"))
+                .finish();
+            assert_eq!(finished.code, Some(3), "{finished:#?}");
+            assert!(finished.mentions("<[redacted]>"), "{finished:#?}");
+            for line in key.lines() {
+                assert!(!finished.mentions(line), "{count}: `{line}` in {finished:#?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_missing_secret_is_told_without_the_others() {
     let finished = Program::run(&format!(
         "[[check]]\nname = \"a\"\n{}\n[[check]]\nname = \"b\"\n{}\n\

@@ -11,6 +11,8 @@ use crate::outcome::{Denial, DeniedCall};
 /// How much of each argument a recording keeps, in bytes: what the longest name and detail have. A guest may hand
 /// over megabytes in each of thousands of calls.
 const MAX_ARGUMENT: usize = 256;
+/// How many elements of a list a recording keeps: twice as many as any call takes.
+const MAX_ELEMENTS: usize = 16;
 
 impl RunState {
     /// The gate of calls that only report: the deadline does not concern them.
@@ -97,13 +99,19 @@ impl RunState {
     }
 }
 
+/// As much of an argument as is kept, in no more memory than that takes.
 fn shortened(argument: Value) -> Value {
     match argument {
         Value::String(mut text) => {
             text.truncate(text.floor_char_boundary(MAX_ARGUMENT));
+            text.shrink_to_fit();
             Value::String(text)
         }
-        Value::Array(values) => values.into_iter().map(shortened).collect(),
+        Value::Array(mut values) => {
+            values.truncate(MAX_ELEMENTS);
+            values.shrink_to_fit();
+            values.into_iter().map(shortened).collect()
+        }
         Value::Object(values) => values
             .into_iter()
             .map(|(name, value)| (name, shortened(value)))
@@ -124,5 +132,12 @@ mod tests {
         assert_eq!(kept["host"].as_str().map(str::len), Some(MAX_ARGUMENT));
         assert_eq!(kept["alpn"][0].as_str().map(str::len), Some(MAX_ARGUMENT));
         assert_eq!(kept["port"], 993);
+        let kept = shortened(json!({"alpn": vec!["h2"; 100_000]}));
+        assert_eq!(kept["alpn"].as_array().map(Vec::len), Some(MAX_ELEMENTS));
+        assert_eq!(kept["alpn"].as_array().map(Vec::capacity), Some(MAX_ELEMENTS));
+        let Value::String(kept) = shortened("x".repeat(1 << 20).into()) else {
+            panic!("a text is shortened to a text");
+        };
+        assert_eq!(kept.capacity(), MAX_ARGUMENT);
     }
 }

@@ -43,7 +43,6 @@ use crate::outcome::{DeniedCall, InjectedFault, LogLevel, LogLine, Measurement, 
 use crate::phase::Timeline;
 use crate::redactor::Redactor;
 use memory::MemoryMeter;
-use stdio::Printed;
 
 /// How many calls a guest may go on making after it was told that it has no more: enough to report,
 /// and the end of one that never listens.
@@ -236,7 +235,10 @@ impl RunState {
             denials: self.denials,
             complaints: self.complaints,
             memory_refused: self.memory.refusal(),
-            last_words: self.wasi.stderr().and_then(Printed::last_words),
+            last_words: self
+                .wasi
+                .stderr()
+                .and_then(|printed| printed.last_words(&self.redactor)),
             redactor: self.redactor,
         }
     }
@@ -248,7 +250,8 @@ impl RunState {
             (LogLevel::Warning, self.wasi.stderr()),
         ];
         for (level, printed) in printed {
-            let (lines, dropped) = printed.map(Printed::lines).unwrap_or_default();
+            let lines = printed.map(|printed| printed.lines(&self.redactor));
+            let (lines, dropped) = lines.unwrap_or_default();
             self.usage.log_lines_dropped += dropped;
             for line in lines {
                 if self.log.len() >= reporting::MAX_LOG_LINES {

@@ -80,17 +80,31 @@ impl Redactor {
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redact_from(text, 0)
+    }
+
+    /// The same of a text whose beginning was cut off, maybe in the middle of a secret: without as much of it as the rest
+    /// of one may take.
+    pub fn redact_behind_cut<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let forms = self.both().into_iter().flat_map(|forms| &forms.forms);
+        let longest = forms.map(|form| form.spelled().longest()).max().unwrap_or(0);
+        self.redact_from(text, text.ceil_char_boundary(longest))
+    }
+
+    fn redact_from<'t>(&self, text: &'t str, from: usize) -> Cow<'t, str> {
         let forms = self.both().into_iter().filter(|forms| forms.may_be_in(text));
         let mut found: Vec<Range<usize>> = forms
             .flat_map(|forms| &forms.forms)
             .flat_map(|form| occurrences(form, text))
+            .filter(|range| range.end > from)
+            .map(|range| range.start.max(from)..range.end)
             .collect();
         if found.is_empty() {
-            return Cow::Borrowed(text);
+            return Cow::Borrowed(&text[from..]);
         }
         found.sort_by_key(|range| range.start);
         let mut redacted = String::with_capacity(text.len());
-        let mut covered_to = 0;
+        let mut covered_to = from;
         for range in found {
             if range.start >= covered_to {
                 redacted.push_str(&text[covered_to..range.start]);

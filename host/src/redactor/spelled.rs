@@ -63,6 +63,11 @@ impl Spelled {
         &self.bytes
     }
 
+    /// How long a text may be at most that stands for all of them.
+    pub fn longest(&self) -> usize {
+        self.bytes.len() * (1 + MAX_REFERENCE)
+    }
+
     /// Whether a text that stands for the first of the bytes may begin with this one.
     pub fn may_begin_with(&self, byte: u8) -> bool {
         let first = self.bytes.first();

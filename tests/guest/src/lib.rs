@@ -134,6 +134,8 @@ enum Behaviour {
     PrintAndPanic,
     /// Ask for more memory than there is, do without it, and panic.
     RefusedMemoryAndPanic,
+    /// Print what a peer says, then `count` lines, and panic with what the peer said.
+    PrintAnswerAndPanic,
 }
 
 #[derive(serde::Deserialize)]
@@ -240,6 +242,7 @@ impl Check for Guest {
             Behaviour::NoTlsUnasked => Err(Failure::tls_not_offered("nobody asked")),
             Behaviour::PrintAndPanic => flooding::print_and_panic(settings.count),
             Behaviour::RefusedMemoryAndPanic => computing::refused_memory_and_panic(),
+            Behaviour::PrintAnswerAndPanic => lying::print_answer_and_panic(&settings),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Saying what is not so, and in ways that it should not be said.
 
+use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
@@ -102,6 +103,23 @@ pub(crate) fn confess_everywhere(settings: &Settings) -> Result<(), Failure> {
     let _ = phases::begin(secret, None);
     let _ = phase_of("first", secret, || Ok(()));
     own_type(&format!("guest.{secret}"), secret)
+}
+
+/// Prints what a peer says until it hangs up, then as many lines as the settings say, and panics with what the peer said.
+pub(crate) fn print_answer_and_panic(settings: &Settings) -> Result<(), Failure> {
+    let mut connection = Connection::open(&settings.host, settings.port)?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    for piece in answer.split_inclusive(char::is_whitespace) {
+        print!("{piece}");
+        eprint!("{piece}");
+    }
+    for number in 0..settings.count {
+        println!("line {number} of what goes to standard output");
+        eprintln!("line {number} of what goes to standard error");
+    }
+    panic!("found {answer}")
 }
 
 /// The first line that the peer says to a secret and its base64 form.
