@@ -404,6 +404,38 @@ fn a_secret_of_several_lines_that_a_plugin_prints_and_panics_with_is_struck_out(
 }
 
 #[test]
+fn a_token_in_the_host_of_a_redirect_is_struck_out_although_it_has_lost_its_case() {
+    let token = "Open-Sesame-4711";
+    let server = Script::new()
+        .expect_through("\r\n\r\n")
+        .send(format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{token}.idp.test/\r\nContent-Length: 0\r\n\r\n"
+        ))
+        .hang_up()
+        .serve();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let recording = folder.path().join("recording");
+    for format in FORMATS {
+        let check = http(server.port(), "bearer = { secret = \"probe\" }");
+        let configuration =
+            format!("[[check]]\nname = \"a\"\n{check}\n[secrets]\nprobe = {{ env = \"TOKEN\" }}\n");
+        let finished = Program::new(["run", "bedcheck.toml", "--format", format, "--record"])
+            .argument(&recording)
+            .file("bedcheck.toml", configuration)
+            .env("TOKEN", token)
+            .finish();
+        assert_eq!(finished.code, Some(3), "{finished:#?}");
+        assert!(finished.mentions("[redacted].idp.test"), "{finished:#?}");
+        let recorded = fs::read_to_string(&recording).expect("a recording is text");
+        for written in [token, &token.to_ascii_lowercase()] {
+            assert!(!finished.mentions(written), "{finished:#?}");
+            assert!(!recorded.contains(written), "{recorded}");
+        }
+    }
+    assert_received(server, token);
+}
+
+#[test]
 fn a_missing_secret_is_told_without_the_others() {
     let finished = Program::run(&format!(
         "[[check]]\nname = \"a\"\n{}\n[[check]]\nname = \"b\"\n{}\n\

@@ -38,6 +38,11 @@ impl Form {
         // What is no UTF-8 becomes another text when it is shown as one.
         let text = Zeroizing::new(String::from_utf8_lossy(sensitive).into_owned());
         let mut forms = vec![plain(sensitive), plain(text.as_bytes())];
+        if sensitive.len() >= MIN_BEGINNING {
+            // What names of hosts are turned into.
+            let lower = Zeroizing::new(sensitive.to_ascii_lowercase());
+            forms.push(plain(&lower));
+        }
         if sensitive.len() >= MIN_ENCODED {
             forms.extend(hexadecimal(sensitive).map(|text| plain(text.as_bytes())));
             forms.extend(base64(sensitive).map(|text| Self {

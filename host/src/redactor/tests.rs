@@ -48,6 +48,18 @@ fn a_secret_is_found_in_a_name_in_whatever_case() {
 }
 
 #[test]
+fn a_secret_is_found_in_the_name_of_a_host_which_has_lost_its_case() {
+    let redactor = Redactor::new([&b"CorrectHorse-Battery"[..]]);
+    assert_eq!(
+        redactor.redact("`correcthorse-battery.idp.test:80` is not granted"),
+        "`[redacted].idp.test:80` is not granted"
+    );
+    assert_eq!(redactor.redact("correcthorse.idp.test"), "[redacted].idp.test");
+    let short = Redactor::new([&b"Mail"[..]]);
+    assert_eq!(short.redact("mail.example.org"), "mail.example.org");
+}
+
+#[test]
 fn a_text_without_secrets_is_not_copied() {
     assert!(matches!(
         Redactor::new([&b"hunter2"[..]]).redact("nothing"),
