@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// How many entries a map has room for at least: those of a node of the standard library's.
+const SMALLEST_MAP: usize = 11;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +65,18 @@ pub struct Data {
 }
 
 impl Entry {
+    /// About how much memory it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::At(_) | Self::Awaited | Self::End { .. } | Self::Answer(Answer::DeadlineExceeded) => 0,
+                Self::Call { name, arguments } => name.len() + weight_of(arguments),
+                Self::Sent(data) | Self::Answer(Answer::Received(data)) => data.bytes.capacity(),
+                Self::Answer(Answer::Ok(value) | Answer::Err(value)) => weight_of(value),
+                Self::Fault(text) | Self::RetryDenied(text) => text.len(),
+            }
+    }
+
     pub(super) fn describe(&self) -> String {
         match self {
             Self::At(_) => "a reading of the clock".into(),
@@ -73,6 +88,23 @@ impl Entry {
             Self::RetryDenied(_) => "a retry that was left out".into(),
             Self::End { .. } => "the end of the attempt".into(),
         }
+    }
+}
+
+/// About how much memory a value takes beside itself, in bytes.
+fn weight_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.capacity(),
+        Value::Array(values) => {
+            let content = values.iter().map(weight_of);
+            values.capacity() * size_of::<Value>() + content.sum::<usize>()
+        }
+        Value::Object(values) => {
+            let room = values.len().max(SMALLEST_MAP) * size_of::<(String, Value)>();
+            let content = values.iter().map(|(name, value)| name.len() + weight_of(value));
+            room + content.sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 
@@ -135,6 +167,20 @@ impl<'de> Deserialize<'de> for Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_entry_holds_counts_as_its_weight() {
+        let weight = |value| Entry::Answer(Answer::Ok(value)).weight();
+        let nothing = weight(Value::Null);
+        assert_eq!(weight("x".repeat(1000).into()), nothing + 1000);
+        assert!(weight(vec![0; 1000].into()) >= nothing + 1000 * size_of::<Value>());
+        assert!(weight(serde_json::json!({ "host": "x".repeat(1000) })) >= nothing + 1000);
+        let sent = Entry::Sent(Data {
+            connection: 0,
+            bytes: vec![0; 1000],
+        });
+        assert!(sent.weight() >= 1000);
+    }
 
     #[test]
     fn bytes_are_written_as_text_where_they_are_text() {

@@ -6,6 +6,7 @@ mod entry;
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use tokio::sync::Notify;
 /// by default. Neither reading the clock nor a call that waited for bytes counts as one, so without a bound a guest, or a
 /// peer, could fill the machine's memory.
 const MOST_ENTRIES: usize = 500_000;
+/// How much memory they take, about, in bytes: several times what a run reads and writes by default. What a guest tries
+/// to send and what it is answered count here, whether they count as its bytes or not.
+const MOST_MEMORY: usize = 256 * 1024 * 1024;
 
 pub use entry::{Answer, Data, Entry};
 
@@ -27,6 +31,8 @@ pub struct Tape(Option<Arc<Inner>>);
 struct Inner {
     mode: Mode,
     entries: Mutex<VecDeque<Entry>>,
+    /// How much memory what was recorded takes, about, in bytes.
+    weight: AtomicUsize,
     departed: Mutex<Option<String>>,
     halted: Notify,
 }
@@ -57,6 +63,7 @@ impl Tape {
         Self(Some(Arc::new(Inner {
             mode,
             entries: Mutex::new(entries),
+            weight: AtomicUsize::new(0),
             departed: Mutex::new(None),
             halted: Notify::new(),
         })))
@@ -262,14 +269,20 @@ impl Inner {
     /// Adds an entry. A tape that is full is emptied, and the run is over.
     fn push(&self, entry: Entry) {
         let mut entries = self.entries();
-        if entries.len() < MOST_ENTRIES {
+        let own = entry.weight();
+        let weight = own + self.weight.fetch_add(own, Ordering::Relaxed);
+        if entries.len() < MOST_ENTRIES && weight <= MOST_MEMORY {
             entries.push_back(entry);
             return;
         }
         *entries = VecDeque::new();
         drop(entries);
-        self.depart(|| {
-            format!("found more than {MOST_ENTRIES} things to record of a run, which is too many")
+        self.depart(|| match weight <= MOST_MEMORY {
+            true => format!("found more than {MOST_ENTRIES} things to record of a run, which is too many"),
+            false => format!(
+                "found more than {} MiB to record of a run, which is too much",
+                MOST_MEMORY >> 20
+            ),
         });
     }
 
@@ -363,6 +376,21 @@ mod tests {
         tape.moment(|| Duration::ZERO);
         tape.halted().await;
         assert!(tape.departure().is_some_and(|reason| reason.contains("500000")));
+        assert_eq!(tape.take_entries().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_tape_that_takes_too_much_memory_ends_the_run_and_takes_no_more() {
+        let tape = Tape::recording();
+        let chunk = vec![0; 32 << 20];
+        for _ in 0..MOST_MEMORY / chunk.len() - 1 {
+            tape.sent(0, &chunk);
+        }
+        assert_eq!(tape.departure(), None);
+        tape.sent(0, &chunk);
+        tape.halted().await;
+        assert!(tape.departure().is_some_and(|reason| reason.contains("256 MiB")));
+        tape.moment(|| Duration::ZERO);
         assert_eq!(tape.take_entries().len(), 0);
     }
 }
