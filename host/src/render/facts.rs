@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::look::Look;
 use super::units;
 use crate::outcome::{AttributeValue, Attributes, ErrorType, LogLevel, Measurement, Report};
+use crate::phase::HostPhase;
 
 /// The most lines of measurements that are shown: enough for 20 mailboxes.
 const MOST_MEASUREMENT_LINES: usize = 6;
@@ -93,7 +94,12 @@ fn log(report: &Report, look: &Look, indent: usize) -> Vec<String> {
 /// The peers and their TLS, in the order in which they were met, each once.
 fn connections(report: &Report) -> String {
     let mut facts: Vec<String> = Vec::new();
-    for phase in report.phases() {
+    // What a plugin says of its own phases is its word.
+    let of_host = report
+        .phases()
+        .iter()
+        .filter(|phase| HostPhase::is_name(&phase.name));
+    for phase in of_host {
         let of_phase = [peer(&phase.attributes), tls(&phase.attributes, report.started)];
         for fact in of_phase.into_iter().flatten() {
             if !facts.contains(&fact) {

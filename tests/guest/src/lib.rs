@@ -94,6 +94,8 @@ enum Behaviour {
     LieAboutNetwork,
     /// Measure the largest and smallest numbers.
     OddNumbers,
+    /// Say that a phase talked to a peer which was not dialled.
+    InventPeer,
     /// Put a secret that a peer sent back wherever something can be said.
     ConfessEverywhere,
     /// Connect and never read.
@@ -212,6 +214,7 @@ impl Check for Guest {
             Behaviour::UndeclaredPhase => phase("fourth", || Ok(())),
             Behaviour::NoisyMessage => lying::noisy_message(),
             Behaviour::OddNumbers => lying::odd_numbers(),
+            Behaviour::InventPeer => lying::invent_peer(),
             Behaviour::Confess => lying::confess(&settings),
             Behaviour::ConfessEverywhere => lying::confess_everywhere(&settings),
             Behaviour::ReadThrice => reaching::read_thrice(&settings).into_result(),

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use bedcheck_sdk::bindings::bedcheck::plugin::phases;
-use bedcheck_sdk::{CallError, Connection, Failure, Piece, Planned, Reason, phase, phase_of};
+use bedcheck_sdk::{CallError, Connection, Fact, Failure, Piece, Planned, Reason, phase, phase_of};
 
 use crate::Settings;
 
@@ -82,6 +82,16 @@ pub(crate) fn odd_numbers() -> Result<(), Failure> {
         bedcheck_sdk::measure(name, value, "1", &[])?;
     }
     phase("first", || Ok(()))
+}
+
+/// Says that a phase talked to a peer which was not dialled.
+pub(crate) fn invent_peer() -> Result<(), Failure> {
+    phase("first", || {
+        bedcheck_sdk::describe(&[
+            ("network.peer.address", Fact::Text("203.0.113.7")),
+            ("network.peer.port", Fact::Integer(443)),
+        ])
+    })
 }
 
 /// Sends a secret and reports what the peer says to it.

@@ -54,6 +54,13 @@ fn a_secret_that_a_peer_sent_back_is_shown_nowhere() {
 }
 
 #[test]
+fn a_peer_that_was_not_dialled_is_not_shown_as_one() {
+    let finished = program(&configuration("invent-peer", "", ""), "text").finish();
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(!finished.mentions("203.0.113.7"), "{finished:?}");
+}
+
+#[test]
 fn a_network_that_was_not_used_is_not_to_blame() {
     assert_error(
         &contained("lie-about-network", "", ""),
