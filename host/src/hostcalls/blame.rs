@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::RunState;
+use crate::clock::Clock;
 use crate::fault::HostCall;
 use crate::outcome::{DeadlineHit, DeadlineWhile};
 use crate::phase::HostPhase;
@@ -19,10 +20,10 @@ pub struct Hit {
 }
 
 impl RunState {
-    /// The deadline passed while this call was waiting: for the name servers, or for the target. A guest that
-    /// slept longer in this attempt than it waited has itself to blame.
+    /// The deadline passed while this call was waiting: for the name servers, or for the target. A guest that slept
+    /// longer in this attempt than it waited, or spent most of it itself, has itself to blame.
     pub(super) fn cut_by_deadline(&mut self, call: HostCall) {
-        if self.slept > self.waited {
+        if self.slept > self.waited || self.mostly_spent_itself() {
             self.record_hit(call, DeadlineWhile::Computing);
             return;
         }
@@ -73,6 +74,22 @@ impl RunState {
             doing,
             is_first_error: self.timeline.first_error().is_none(),
         });
+    }
+
+    /// Whether the guest slept and computed for more than half of the attempt's time until the deadline. What it did not
+    /// wait may have been a wait for a turn at computing, so that its own computing is asked for.
+    fn mostly_spent_itself(&self) -> bool {
+        let took = self.deadline.limit().saturating_sub(self.begun);
+        if self.waited >= took / 2 {
+            return false;
+        }
+        let computed = self.deadline.tape().moment(|| match self.deadline.clock() {
+            Clock::Live(_) => (self.computing)(),
+            // Computing takes no virtual time.
+            Clock::Virtual(_) => Duration::ZERO,
+        });
+        let rest = took.saturating_sub(self.waited + self.slept);
+        self.slept + computed.min(rest) > took / 2
     }
 
     /// What took most of the attempt's time until the deadline, and is to blame for it.

@@ -68,6 +68,7 @@ pub struct RunState {
     begun: Duration,
     waited: Duration,
     slept: Duration,
+    computing: Computing,
     encoded_secrets: usize,
     connections: usize,
     dialled: u32,
@@ -83,6 +84,9 @@ pub struct RunState {
     wasi: wasi::Context,
     table: ResourceTable,
 }
+
+/// Tells how long the guest of an attempt has computed so far.
+pub type Computing = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// What an attempt comes upon besides its access and its limits.
 #[derive(Debug)]
@@ -187,6 +191,7 @@ impl RunState {
             begun: deadline.elapsed(),
             waited: Duration::ZERO,
             slept: Duration::ZERO,
+            computing: Box::new(|| Duration::ZERO),
             encoded_secrets: 0,
             connections: 0,
             dialled: 0,
@@ -204,6 +209,11 @@ impl RunState {
     /// Where the store's memory limits come from.
     pub fn memory(&mut self) -> &mut MemoryMeter {
         &mut self.memory
+    }
+
+    /// How to tell for how long the guest has computed, where that decides who is to blame.
+    pub fn measure_computing(&mut self, computing: Computing) {
+        self.computing = computing;
     }
 
     /// The run's deadline.

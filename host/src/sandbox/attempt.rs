@@ -75,11 +75,13 @@ pub fn run<'r>(
 ) -> impl Future<Output = Finished> + Send + use<'r> {
     let spent = circumstances.spent.usage.fuel;
     let cancellation = circumstances.cancellation.clone();
-    let state = RunState::new(access, deadline.clone(), limits, circumstances);
+    let turn = sandbox.turns.join();
+    let mut state = RunState::new(access, deadline.clone(), limits, circumstances);
+    let computing = turn.clone();
+    state.measure_computing(Box::new(move || computing.computed()));
     // What stopped the run that is played back was its clock; here, the fuel it had used by then does.
     let stop_to_come = deadline.tape().stop_to_come();
     let fuel = stop_to_come.unwrap_or(limits.fuel).saturating_sub(spent);
-    let turn = sandbox.turns.join();
     let ends = Ends {
         deadline: deadline.clone(),
         cancellation: cancellation.clone(),

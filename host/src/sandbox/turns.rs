@@ -69,6 +69,10 @@ pub(super) struct Turn {
 #[derive(Debug)]
 struct Slice {
     begun: Instant,
+    /// Whether it is under way.
+    is_open: bool,
+    /// How long the ones before took together.
+    computed: Duration,
     /// How many turns it had.
     had: u64,
     /// Holds the turn, if the guest needs one.
@@ -85,6 +89,8 @@ impl Turns {
     pub(super) fn join(&self) -> Turn {
         let slice = Slice {
             begun: Instant::now(),
+            is_open: false,
+            computed: Duration::ZERO,
             had: 0,
             permit: None,
         };
@@ -151,14 +157,21 @@ impl Turn {
     /// Runs a guest: what it does until it waits is a slice, and its turn ends with that.
     pub(super) async fn run<F: Future>(&self, mut guest: Pin<&mut F>) -> F::Output {
         poll_fn(|context| {
-            self.slice().begun = Instant::now();
+            self.slice().begin();
             let polled = guest.as_mut().poll(context);
             // Taken out first: giving it back is not to be done with the lock held.
-            let permit = self.slice().permit.take();
+            let permit = self.slice().end();
             drop(permit);
             polled
         })
         .await
+    }
+
+    /// How long the guest has computed so far, and the host for it: all but waiting, also for a turn.
+    pub(super) fn computed(&self) -> Duration {
+        let slice = self.slice();
+        let under_way = slice.is_open.then(|| slice.begun.elapsed());
+        slice.computed + under_way.unwrap_or_default()
     }
 
     /// Whether the guest has hardly begun to compute.
@@ -178,6 +191,20 @@ impl Turn {
 
     fn slice(&self) -> MutexGuard<'_, Slice> {
         self.slice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slice {
+    fn begin(&mut self) {
+        self.begun = Instant::now();
+        self.is_open = true;
+    }
+
+    /// Ends it, and has the turn that it was.
+    fn end(&mut self) -> Option<Permit> {
+        self.computed += self.begun.elapsed();
+        self.is_open = false;
+        self.permit.take()
     }
 }
 
@@ -203,6 +230,25 @@ mod tests {
         one.run(guest).await;
         other.run(pin!(other.clone().wait())).await;
         assert_eq!(turns.queue().free, 1);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_turn_is_no_computing() {
+        let turns = one_turn();
+        let turn = turns.join();
+        let held = turns.acquire(0).await;
+        let begun = Instant::now();
+        let guest = pin!(async {
+            while turn.computed() < JUST_BEGUN {}
+            turn.clone().wait().await;
+        });
+        let others = async {
+            tokio::time::sleep(JUST_BEGUN * 10).await;
+            drop(held);
+        };
+        tokio::join!(turn.run(guest), others);
+        let waited = begun.elapsed() - turn.computed();
+        assert!(waited >= JUST_BEGUN * 9, "{waited:?}");
     }
 
     #[tokio::test]

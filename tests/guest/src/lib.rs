@@ -70,6 +70,8 @@ enum Behaviour {
     PrintForEver,
     /// Sleep through most of the time, and wait for the peer for the rest.
     SleepThenRead,
+    /// The same with computing.
+    ComputeThenRead,
     /// Take `count` MiB and sleep on them.
     HoardAndSleep,
     /// End the process, as a success.
@@ -182,6 +184,7 @@ impl Check for Guest {
             Behaviour::PrintForEver => computing::print_for_ever(),
             Behaviour::Sleep => computing::sleep(&settings),
             Behaviour::SleepThenRead => computing::sleep_then_read(&settings),
+            Behaviour::ComputeThenRead => computing::compute_then_read(&settings),
             Behaviour::Oversleep => {
                 thread::sleep(Duration::from_secs(60));
                 Ok(())

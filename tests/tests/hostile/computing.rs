@@ -40,6 +40,15 @@ fn a_guest_that_slept_through_most_of_the_time_does_not_blame_a_slow_target() {
 }
 
 #[test]
+fn a_guest_that_computed_through_most_of_the_time_does_not_blame_a_slow_target() {
+    let peer = Script::new().stall().serve();
+    let (allow, settings) = reach(peer.port());
+    let report = contained("compute-then-read", &format!("{ENDLESS}\n{allow}"), &settings);
+    assert_error(&report, "plugin", "deadline_exceeded");
+    assert_eq!(report["deadline_hit"]["host_call"], "net.read");
+}
+
+#[test]
 fn a_guest_that_does_not_read_what_a_peer_sends_harms_nobody() {
     let peer = Script::new().send(vec![b'x'; 8 << 20]).stall().serve();
     let (allow, settings) = reach(peer.port());
