@@ -192,6 +192,20 @@ fn a_target_that_was_not_asked_is_not_to_blame() {
 }
 
 #[test]
+fn an_operator_who_was_asked_for_nothing_is_not_to_blame() {
+    for behaviour in ["not-granted-unasked", "disabled-unasked", "no-secret-unasked"] {
+        let report = only(behaviour, "");
+        assert_error(&report, "plugin", "plugin_invalid");
+        let message = report["error"]["message"].as_str().unwrap_or_default();
+        assert!(
+            message.contains("no call of it was refused for that"),
+            "{behaviour}: {message}"
+        );
+    }
+    assert_error(&only("no-secret", ""), "config", "secret_missing");
+}
+
+#[test]
 fn what_was_recorded_goes_before_what_the_guest_makes_of_it() {
     let report = only("dial-and-mumble", "");
     assert_error(&report, "config", "grant_denied");

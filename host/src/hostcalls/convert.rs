@@ -72,6 +72,36 @@ pub(super) fn error_type_of_call(error: &CallError, doing: DeadlineWhile) -> Err
     }
 }
 
+/// What the guest was refused in words that its operator is to blame for: it may say the same of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Refused {
+    grant: bool,
+    capability: bool,
+    secret: bool,
+}
+
+impl Refused {
+    /// Notes what the guest is told.
+    pub(super) fn note(&mut self, error: &CallError) {
+        match error {
+            CallError::GrantDenied(_) => self.grant = true,
+            CallError::CapabilityDisabled(_) => self.capability = true,
+            CallError::SecretMissing(_) => self.secret = true,
+            _ => {}
+        }
+    }
+
+    /// Whether nothing was refused so.
+    fn lacks(self, error: &CallError) -> bool {
+        match error {
+            CallError::GrantDenied(_) => !self.grant,
+            CallError::CapabilityDisabled(_) => !self.capability,
+            CallError::SecretMissing(_) => !self.secret,
+            _ => false,
+        }
+    }
+}
+
 /// What the host knows of an attempt, against which a plugin's words are held.
 pub struct Known<'k> {
     /// What the check may do.
@@ -80,6 +110,8 @@ pub struct Known<'k> {
     pub redactor: &'k Redactor,
     /// The phases so far.
     pub timeline: &'k Timeline,
+    /// What was refused to the plugin.
+    pub refused: Refused,
     /// What the run was doing when its deadline passed, if it has.
     pub hit: Option<DeadlineWhile>,
 }
@@ -139,6 +171,10 @@ impl Known<'_> {
                  letters, digits, `.` and `_` in all",
                 told(said.as_str(), MAX_QUOTED),
                 self.access.plugin
+            )),
+            Reason::Call(error) if self.refused.lacks(error) => Some(format!(
+                "the plugin says `{}`, and no call of it was refused for that",
+                said.as_str()
             )),
             reason if is_of_network(reason) && !self.timeline.has_reached_out() => Some(format!(
                 "the plugin says `{}`, and has not used the network",

@@ -43,7 +43,9 @@ impl RunState {
                 }
                 FaultKind::Error(error) => {
                     self.break_connection(opened, error);
-                    return Err(failure(error, call));
+                    let failed = failure(error, call);
+                    self.refused.note(&failed.error);
+                    return Err(failed);
                 }
                 FaultKind::MemoryPressure => self.memory.freeze(),
                 FaultKind::Drip(_) | FaultKind::ResetAfter(_) | FaultKind::Truncate(_) => {
@@ -59,7 +61,7 @@ impl RunState {
         for fault in self.faults_at(call, None) {
             match fault.kind {
                 FaultKind::Error(InjectedError::DeadlineExceeded) => self.deadline.expire(),
-                FaultKind::Error(error) => return Err(failure(error, call).error),
+                FaultKind::Error(error) => return Err(self.refuse(failure(error, call).error)),
                 FaultKind::MemoryPressure => self.memory.freeze(),
                 _ => {}
             }

@@ -54,7 +54,13 @@ impl RunState {
             return Ok(());
         }
         self.note_denial(Denial::Capability(capability));
-        Err(CallError::CapabilityDisabled(capability.as_str().into()))
+        Err(self.refuse(CallError::CapabilityDisabled(capability.as_str().into())))
+    }
+
+    /// An error of which the guest is told that something was refused to it.
+    pub(super) fn refuse(&mut self, error: CallError) -> CallError {
+        self.refused.note(&error);
+        error
     }
 
     /// Counts a call that was refused. Of each reason the first one is kept.

@@ -72,7 +72,7 @@ impl RunState {
         self.note_denial(Denial::Grant);
         let message = refusal.to_string();
         Failed {
-            error: CallError::GrantDenied(message.clone()),
+            error: self.refuse(CallError::GrantDenied(message.clone())),
             message,
         }
     }

@@ -31,7 +31,7 @@ use wasmtime::component::ResourceTable;
 
 pub use access::Access;
 pub use blame::Hit;
-pub use convert::Known;
+pub use convert::{Known, Refused};
 pub use linking::{Wasi, add_to_linker};
 pub use memory::MemoryRefusal;
 pub use names::{LookedUp, MAX_NAMES};
@@ -78,6 +78,7 @@ pub struct RunState {
     injector: Injector,
     faults: Vec<InjectedFault>,
     denials: Vec<DeniedCall>,
+    refused: Refused,
     complaints: Vec<String>,
     memory: MemoryMeter,
     started: SystemTime,
@@ -149,6 +150,8 @@ pub struct Remains {
     pub faults: Vec<InjectedFault>,
     /// The first call that was refused for each reason.
     pub denials: Vec<DeniedCall>,
+    /// What the guest was told of refusals.
+    pub refused: Refused,
     /// What did not go by the script, where peers are scripted.
     pub complaints: Vec<String>,
     /// What the guest was refused of memory, if it was.
@@ -200,6 +203,7 @@ impl RunState {
             injector: circumstances.injector,
             faults: Vec::new(),
             denials: Vec::new(),
+            refused: Refused::default(),
             complaints: Vec::new(),
             table,
             deadline,
@@ -243,6 +247,7 @@ impl RunState {
             log: self.log,
             faults: self.faults,
             denials: self.denials,
+            refused: self.refused,
             complaints: self.complaints,
             memory_refused: self.memory.refusal(),
             last_words: self

@@ -55,6 +55,7 @@ impl Host for RunState {
             access: &self.access,
             redactor: &self.redactor,
             timeline: &self.timeline,
+            refused: self.refused,
             hit: self.hit.as_ref().map(|hit| hit.doing),
         };
         let mut error = known.error_of(&failure);

@@ -109,7 +109,11 @@ impl capabilities::Host for RunState {
             return Ok(false);
         }
         let capability = name.parse::<Capability>().ok();
-        Ok(capability.is_some_and(|capability| self.access.has(capability)))
+        let is_enabled = capability.is_some_and(|capability| self.access.has(capability));
+        if !is_enabled {
+            self.refused.note(&CallError::CapabilityDisabled(name));
+        }
+        Ok(is_enabled)
     }
 }
 

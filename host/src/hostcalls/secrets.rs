@@ -33,9 +33,8 @@ impl HostSecret for RunState {
             Some(secret) => Ok(Ok(self.table.push(secret.clone())?)),
             None => {
                 let name = self.presentable(name, 64);
-                Ok(Err(CallError::SecretMissing(format!(
-                    "the check's settings mention no secret `{name}`"
-                ))))
+                let message = format!("the check's settings mention no secret `{name}`");
+                Ok(Err(self.refuse(CallError::SecretMissing(message))))
             }
         }
     }

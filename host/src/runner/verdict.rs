@@ -25,6 +25,7 @@ pub(super) fn judge(access: &Access, end: &End, remains: &Remains) -> Option<Err
                 access,
                 redactor: &remains.redactor,
                 timeline: &remains.timeline,
+                refused: remains.refused,
                 hit: remains.hit.as_ref().map(|hit| hit.doing),
             };
             Some(recorded(remains).unwrap_or_else(|| ErrorReport {

@@ -134,6 +134,14 @@ enum Behaviour {
     RejectedUnasked,
     /// The same of its not offering TLS.
     NoTlsUnasked,
+    /// Say, without having dialled, that it was not granted.
+    NotGrantedUnasked,
+    /// The same of a capability that is disabled.
+    DisabledUnasked,
+    /// The same of a secret that the settings do not mention.
+    NoSecretUnasked,
+    /// Ask for a secret that the settings do not mention, and say so.
+    NoSecret,
     /// Print `count` lines to both streams, and panic because two things are not equal.
     PrintAndPanic,
     /// Ask for more memory than there is, do without it, and panic.
@@ -246,6 +254,10 @@ impl Check for Guest {
             Behaviour::TooLargeUnasked => Err(Failure::too_large("nobody asked")),
             Behaviour::RejectedUnasked => Err(Failure::auth_rejected("nobody asked")),
             Behaviour::NoTlsUnasked => Err(Failure::tls_not_offered("nobody asked")),
+            Behaviour::NotGrantedUnasked => Err(CallError::GrantDenied("nobody asked".into()).into()),
+            Behaviour::DisabledUnasked => Err(CallError::CapabilityDisabled("net.tls".into()).into()),
+            Behaviour::NoSecretUnasked => Err(CallError::SecretMissing("nobody asked".into()).into()),
+            Behaviour::NoSecret => lying::no_secret(),
             Behaviour::PrintAndPanic => flooding::print_and_panic(settings.count),
             Behaviour::RefusedMemoryAndPanic => computing::refused_memory_and_panic(),
             Behaviour::PrintAnswerAndPanic => lying::print_answer_and_panic(&settings),

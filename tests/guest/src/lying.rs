@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use bedcheck_sdk::bindings::bedcheck::plugin::phases;
+use bedcheck_sdk::bindings::bedcheck::plugin::secrets::Secret;
 use bedcheck_sdk::{CallError, Connection, Fact, Failure, Piece, Planned, Reason, phase, phase_of};
 
 use crate::Settings;
@@ -29,6 +30,11 @@ pub(crate) fn lie_about_failure() -> Result<(), Failure> {
 /// Says that a peer refused the connection, without having dialled any.
 pub(crate) fn lie_about_network() -> Result<(), Failure> {
     Err(CallError::ConnectionRefused.into())
+}
+
+/// Asks for a secret that the settings do not mention.
+pub(crate) fn no_secret() -> Result<(), Failure> {
+    Ok(Secret::open("not-mentioned").map(drop)?)
 }
 
 /// Connects in a phase, and calls whatever fails there an unexpected response.
