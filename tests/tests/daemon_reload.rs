@@ -124,6 +124,28 @@ fn the_file_is_watched_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_watched_file_that_is_gone_is_told() {
+    let target = Target::start(Health::Up);
+    let head = format!("{LISTEN}serve.watch_config = true\n");
+    let mut daemon = Daemon::with(&format!("{head}{}", check("one", target.port(), ""))).start();
+    let (file, away) = (daemon.path("bedcheck.toml"), daemon.path("away.toml"));
+    std::fs::rename(&file, &away).expect("moved");
+    let gone = daemon.wait_until("it is told", |daemon| {
+        let says_so = |event: &Value| {
+            let message = event["message"].as_str().unwrap_or_default();
+            message.contains("bedcheck.toml` is gone")
+        };
+        daemon.events().into_iter().find(says_so)
+    });
+    assert_eq!(gone["level"], "WARN", "{gone}");
+    std::fs::rename(&away, &file).expect("moved");
+    daemon.wait_until("it is read again", |daemon| {
+        let mut events = daemon.events().into_iter();
+        events.find(|event| event["generation"] == 2)
+    });
+}
+
+#[test]
 fn many_reloads_under_load_lose_nothing() {
     let target = Target::start(Health::Up);
     let port = target.port();

@@ -24,6 +24,8 @@ const KEPT: usize = 4096;
 const KEPT_END: usize = 16 * 1024;
 /// What the line that begins a panic message of Rust's has in it.
 const PANICKED: &str = " panicked at ";
+/// What an interpreter's panic message says of an exception that nobody caught: what that was is in the line before.
+const UNCAUGHT: &str = "unexpected exception";
 
 /// A stream a guest prints to. Clones are the same stream.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +62,8 @@ impl Printed {
         (lines, kept.dropped)
     }
 
-    /// What it said last, without secrets: of a panic in Rust, its place and message; otherwise the last two lines.
+    /// What it said last, without secrets: of a panic in Rust, its place and message, behind the exception that it came
+    /// from if there is one; otherwise the last two lines.
     pub(super) fn last_words(&self, redactor: &Redactor) -> Option<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all = kept.without_secrets(redactor);
@@ -69,10 +72,12 @@ impl Printed {
             // The runtime's hints.
             .filter(|line| !line.is_empty() && !line.starts_with("note: "))
             .collect();
-        let from = said
-            .iter()
-            .rposition(|line| line.contains(PANICKED))
-            .unwrap_or(said.len().saturating_sub(2));
+        let panicked = said.iter().rposition(|line| line.contains(PANICKED));
+        let from = match panicked {
+            Some(at) if said[at..].iter().any(|line| line.contains(UNCAUGHT)) => at.saturating_sub(1),
+            Some(at) => at,
+            None => said.len().saturating_sub(2),
+        };
         (!said.is_empty()).then(|| said[from..].join(" "))
     }
 
@@ -231,6 +236,16 @@ mod tests {
         assert_eq!(last_words(&bytewise).as_deref(), Some(told));
         assert_eq!(last_words(&["one\ntwo\nthree\n"]).as_deref(), Some("two three"));
         assert_eq!(last_words(&[]), None);
+    }
+
+    #[test]
+    fn an_exception_that_nobody_caught_is_quoted_before_the_panic_that_it_ended_in() {
+        let printed = "Traceback (most recent call last):\n  File \"check.py\", line 3\nMemoryError: 80 MB\n\n\
+                       thread '<unnamed>' panicked at runtime/src/lib.rs:1280:25:\n\
+                       Python function threw an unexpected exception\n";
+        let told = "MemoryError: 80 MB thread '<unnamed>' panicked at runtime/src/lib.rs:1280:25: \
+                    Python function threw an unexpected exception";
+        assert_eq!(last_words(&[printed]).as_deref(), Some(told));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::file_watch::FileWatch;
+use super::file_watch::{FileWatch, Seen};
 use super::generation::{Generation, Lasting};
 use super::takeover::{Leftovers, Register, Takeover};
 use crate::outcome::Report;
@@ -113,8 +113,8 @@ impl Changes {
         let now = Instant::now();
         if now >= self.next_file {
             self.next_file = now + LOOK_EVERY;
-            if generation.config().serve.watch_config && self.file.has_changed() {
-                self.wish(Wish::Reload(None));
+            if generation.config().serve.watch_config {
+                self.look_at_file();
             }
         }
         if now >= self.next_plugins {
@@ -135,6 +135,18 @@ impl Changes {
             None => {}
         }
         false
+    }
+
+    fn look_at_file(&mut self) {
+        let seen = self.file.look();
+        let file = self.file.path().display();
+        match seen {
+            Seen::Same => {}
+            Seen::Changed => self.wish(Wish::Reload(None)),
+            Seen::Gone => {
+                tracing::warn!("the configuration file `{file}` is gone: what is loaded stays in force")
+            }
+        }
     }
 
     fn is_idle(&self) -> bool {

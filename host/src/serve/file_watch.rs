@@ -1,4 +1,4 @@
-//! Whether a file has changed since it was read, and lies still.
+//! Whether a file has changed since it was read, and lies still, or is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,17 @@ pub(super) struct FileWatch {
     seen: Option<Stamp>,
 }
 
+/// What a look at a file finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing to do.
+    Same,
+    /// Something to read.
+    Changed,
+    /// No file, since the last look but one.
+    Gone,
+}
+
 impl FileWatch {
     /// Watches a file that is being read now.
     pub(super) fn new(path: &Path) -> Self {
@@ -25,17 +36,24 @@ impl FileWatch {
         }
     }
 
-    /// Looks at the file; whether it has changed. A file that is gone has not: there is nothing to read.
-    pub(super) fn has_changed(&mut self) -> bool {
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks at the file. What is found twice counts: one that is replaced is not there for a moment.
+    pub(super) fn look(&mut self) -> Seen {
         let now = stamp(&self.path);
-        let lies_still = now.is_some() && now == self.seen;
-        let is_new = now != self.known;
+        let lies_still = now == self.seen;
         self.seen.clone_from(&now);
-        if lies_still && is_new {
-            self.known = now;
-            return true;
+        if !lies_still || now == self.known {
+            return Seen::Same;
         }
-        false
+        self.known = now;
+        match self.known {
+            Some(_) => Seen::Changed,
+            None => Seen::Gone,
+        }
     }
 }
 
@@ -49,17 +67,34 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "one").unwrap();
         let mut watch = FileWatch::new(&path);
-        assert!(!watch.has_changed());
+        assert_eq!(watch.look(), Seen::Same);
         std::fs::write(&path, "longer").unwrap();
-        assert!(!watch.has_changed(), "it may be half written");
+        assert_eq!(watch.look(), Seen::Same, "it may be half written");
         std::fs::write(&path, "longer still").unwrap();
-        assert!(!watch.has_changed());
-        assert!(watch.has_changed());
-        assert!(!watch.has_changed(), "it is known now");
+        assert_eq!(watch.look(), Seen::Same);
+        assert_eq!(watch.look(), Seen::Changed);
+        assert_eq!(watch.look(), Seen::Same, "it is known now");
+    }
+
+    #[test]
+    fn a_file_that_goes_and_comes_is_told_once_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "one").unwrap();
+        let mut watch = FileWatch::new(&path);
+        let mut looks = |number: usize| -> Vec<Seen> {
+            let seen = (0..number).map(|_| watch.look());
+            seen.filter(|seen| *seen != Seen::Same).collect()
+        };
+        let away = folder.path().join("away");
+        std::fs::rename(&path, &away).unwrap();
+        assert_eq!(looks(1), [], "it may be replaced");
+        assert_eq!(looks(3), [Seen::Gone]);
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(looks(4), [Seen::Changed]);
         std::fs::remove_file(&path).unwrap();
-        assert!(!watch.has_changed() && !watch.has_changed());
-        std::fs::write(&path, "back").unwrap();
-        assert!(!watch.has_changed());
-        assert!(watch.has_changed());
+        assert_eq!(looks(4), [Seen::Gone]);
+        std::fs::write(&path, "another").unwrap();
+        assert_eq!(looks(4), [Seen::Changed]);
     }
 }

@@ -245,7 +245,9 @@ impl Publisher {
                 self.refusals.remove(&new.name);
                 tracing::info!(plugin = new.name, "{event}");
             }
-            PluginEvent::Kept(_) | PluginEvent::Removed { .. } => tracing::warn!("{event}"),
+            PluginEvent::Kept(_) | PluginEvent::Removed { .. } | PluginEvent::FolderUnreadable(_) => {
+                tracing::warn!("{event}");
+            }
             PluginEvent::Added(_) | PluginEvent::Watched(_) | PluginEvent::Notice(_) => {
                 tracing::info!("{event}");
             }

@@ -40,6 +40,8 @@ pub enum PluginEvent {
     Kept(Box<Shadow>),
     /// Something an operator should know.
     Notice(String),
+    /// The plugin folder cannot be read: what is in use stays so.
+    FolderUnreadable(String),
 }
 
 impl Display for PluginEvent {
@@ -80,7 +82,7 @@ impl Display for PluginEvent {
                 shadow.old.name,
                 short(&shadow.old)
             ),
-            Self::Notice(notice) => formatter.write_str(notice),
+            Self::Notice(notice) | Self::FolderUnreadable(notice) => formatter.write_str(notice),
         }
     }
 }

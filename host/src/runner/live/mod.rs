@@ -159,7 +159,9 @@ impl LivePlugins {
                     self.folder.display()
                 );
                 if self.unreadable.as_ref() != Some(&notice) {
-                    progress.events.push(PluginEvent::Notice(notice.clone()));
+                    progress
+                        .events
+                        .push(PluginEvent::FolderUnreadable(notice.clone()));
                     self.unreadable = Some(notice);
                 }
             }
