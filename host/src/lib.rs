@@ -21,7 +21,7 @@
 //! hostcalls     secret        schedule
 //! bindings      connection    policy      redactor    fault
 //! deadline      grant         switches    budget      phase <-> outcome
-//! clock, tape   open      address       capability  text        units, words, name, open_files
+//! clock, tape   open      address       capability  text        units, words, name, files, open_files
 //! ```
 
 pub mod address;
@@ -35,6 +35,7 @@ pub mod connection;
 pub mod deadline;
 pub mod demo;
 pub mod fault;
+pub mod files;
 pub mod grant;
 pub mod hostcalls;
 pub mod http_url;

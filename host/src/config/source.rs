@@ -2,17 +2,16 @@
 //! under problems. The only I/O of the configuration is here.
 
 use std::fmt::Write;
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
 use unicode_width::UnicodeWidthStr;
 
 use super::problem::{Location, Position, Problem, Problems};
+use crate::files::open_at_once;
 
 /// The largest file that is read, in bytes: some tens of thousands of checks.
 pub const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -199,15 +198,6 @@ impl Source {
                     .take_while(|line| !line.starts_with('['))
                     .any(|line| key(line).starts_with("headers"))
     }
-}
-
-/// Opens a file without waiting for whoever is at the other end of a pipe.
-fn open_at_once(path: &Path) -> std::io::Result<(File, FileType)> {
-    // The flags are few bits.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let kind = file.metadata()?.file_type();
-    Ok((file, kind))
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {

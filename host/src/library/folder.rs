@@ -15,38 +15,16 @@
 //! A file that is gone must stay away for that time, so that one which is deleted and written anew is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use crate::files::Stamp;
 
 /// How long nothing may have happened to a file: who copies one pauses for milliseconds.
 pub const SETTLED: Duration = Duration::from_secs(1);
 
 /// How long ago the last write must be for a file to be worth a try: ten times as long as who copies one pauses.
 pub const PAUSE: Duration = Duration::from_millis(300);
-
-/// What changes when a file does: seconds and nanoseconds since 1970 for both times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl From<&Metadata> for Stamp {
-    fn from(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            written: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
 
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,13 +193,8 @@ pub fn names(folder: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
 pub fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
     let names = names(folder)?.into_iter();
     Ok(names
-        .filter_map(|path| stamp(&path).map(|stamp| (path, stamp)))
+        .filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp)))
         .collect())
-}
-
-/// The stamp of a file, if it is there.
-pub fn stamp(path: &Path) -> Option<Stamp> {
-    Some(Stamp::from(&std::fs::metadata(path).ok()?))
 }
 
 #[cfg(test)]

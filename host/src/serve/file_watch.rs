@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::library::folder::{Stamp, stamp};
+use crate::files::Stamp;
 
 /// Watches one file. It is looked at again and again; a change counts when the file is as it was at the last look,
 /// so that one which is being written is left alone.
@@ -28,7 +28,7 @@ pub(super) enum Seen {
 impl FileWatch {
     /// Watches a file that is being read now.
     pub(super) fn new(path: &Path) -> Self {
-        let now = stamp(path);
+        let now = Stamp::of(path);
         Self {
             path: path.to_owned(),
             known: now,
@@ -43,7 +43,7 @@ impl FileWatch {
 
     /// Looks at the file. What is found twice counts: one that is replaced is not there for a moment.
     pub(super) fn look(&mut self) -> Seen {
-        let now = stamp(&self.path);
+        let now = Stamp::of(&self.path);
         let lies_still = now == self.seen;
         self.seen.clone_from(&now);
         if !lies_still || now == self.known {

@@ -22,7 +22,8 @@ pub use trials::Beside;
 use self::trials::Trial;
 use super::Preparation;
 use crate::config::Config;
-use crate::library::folder::{self, Change, Sightings, Stamp};
+use crate::files::Stamp;
+use crate::library::folder::{self, Change, Sightings};
 
 /// How often the folder should be looked at when nothing happens in it: soon enough for who waits for it, and with
 /// 1,000 files some thousandths of a processor.

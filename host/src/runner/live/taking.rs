@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::shadow::Shadow;
 use super::trials::Trial;
 use super::{LivePlugins, PluginEvent, Progress, RefusedFile};
-use crate::library::folder::{self, Stamp};
+use crate::files::Stamp;
 use crate::library::{self, Held, Library, LibraryError, Origin};
 use crate::outcome::PluginIdentity;
 use crate::runner::{Preparation, Prepared};
@@ -46,7 +46,7 @@ impl LivePlugins {
         let bytes = read(file)
             .await
             .map_err(|error| Unusable::new(String::new(), None, error.to_string()))?;
-        if folder::stamp(file).as_ref() != files.get(file) {
+        if Stamp::of(file).as_ref() != files.get(file) {
             // What was read may be half of one file and half of another. A change from here on is left to the next
             // look, so that a file which is replaced again and again is taken up all the same.
             self.sightings.look_again(file, now);

@@ -37,7 +37,7 @@ impl Share {
         }
     }
 
-    /// Until when an answer that is asked for now waits.
+    /// Until when an answer waits that is asked for at this moment.
     pub(super) fn patience_ends(&self) -> Instant {
         Instant::now() + self.patience
     }

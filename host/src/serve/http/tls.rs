@@ -1,12 +1,10 @@
 //! The certificate of the endpoints, read again when its files change: a renewed one is shown from the next
 //! connection on.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
@@ -16,6 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::HttpTls;
+use crate::files::{Watched, open_at_once};
 use crate::units::show_duration;
 
 /// How often it is looked whether the files have changed, at most.
@@ -71,6 +70,7 @@ pub enum TlsError {
 #[derive(Debug)]
 pub(super) struct Certificate {
     files: HttpTls,
+    watched: Watched,
     current: Mutex<Current>,
     /// Whoever looks at the files holds it: a file that cannot be read to its end keeps one thread, and no more.
     looking: Arc<Semaphore>,
@@ -79,28 +79,29 @@ pub(super) struct Certificate {
 #[derive(Debug)]
 struct Current {
     looked: Instant,
-    stamp: Stamp,
     config: Arc<ServerConfig>,
 }
-
-type Stamp = [Option<(SystemTime, u64)>; 2];
 
 impl Certificate {
     /// Reads it.
     pub(super) async fn read(files: &HttpTls) -> Result<Arc<Self>, TlsError> {
         let slow = || TlsError::Slow { files: files.clone() };
         let read = files.clone();
-        let read = spawn_blocking(move || (stamp(&read), server_config(&read)));
+        let read = spawn_blocking(move || {
+            // Looked at first: what is changed in between is read once more.
+            let watched = Watched::new(vec![read.certificate.clone(), read.key.clone()]);
+            (watched, server_config(&read))
+        });
         // What panics is read no faster.
         let read = timeout(START_PATIENCE, read).await.ok().and_then(Result::ok);
-        let (stamp, config) = read.ok_or_else(slow)?;
+        let (watched, config) = read.ok_or_else(slow)?;
         let current = Current {
             looked: Instant::now(),
-            stamp,
             config: config?,
         };
         Ok(Arc::new(Self {
             files: files.clone(),
+            watched,
             current: Mutex::new(current),
             looking: Arc::new(Semaphore::new(1)),
         }))
@@ -131,13 +132,8 @@ impl Certificate {
 
     /// Reads the files if they have changed.
     fn look(&self) {
-        let stamp = stamp(&self.files);
-        let is_changed = {
-            let mut current = self.current();
-            current.looked = Instant::now();
-            std::mem::replace(&mut current.stamp, stamp) != stamp
-        };
-        if !is_changed {
+        self.current().looked = Instant::now();
+        if !self.watched.have_changed() {
             return;
         }
         match server_config(&self.files) {
@@ -153,14 +149,6 @@ impl Certificate {
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What changes when a file does; nothing for one that is not there.
-fn stamp(files: &HttpTls) -> Stamp {
-    [&files.certificate, &files.key].map(|path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    })
 }
 
 fn server_config(files: &HttpTls) -> Result<Arc<ServerConfig>, TlsError> {
@@ -193,10 +181,8 @@ fn server_config(files: &HttpTls) -> Result<Arc<ServerConfig>, TlsError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let read = || {
-        // Opening a pipe would otherwise wait for somebody who writes to it.
-        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
-        if !file.metadata()?.is_file() {
+        let (file, kind) = open_at_once(path)?;
+        if !kind.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
         let mut bytes = Vec::new();

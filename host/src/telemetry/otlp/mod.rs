@@ -5,7 +5,6 @@
 //! rejected, how long it wants to be left alone, and whether the same request can ever succeed.
 
 mod answer;
-mod files;
 mod grpc;
 mod handed;
 mod http;

@@ -51,8 +51,16 @@ pub enum StartError {
     Grpc(#[from] tonic::transport::Error),
 }
 
+/// The files that TLS to a destination is made of.
+pub(super) fn files(destination: &Destination) -> Vec<PathBuf> {
+    let client = destination.client.iter();
+    let client = client.flat_map(|client| [&client.certificate, &client.key]);
+    let paths = destination.ca_file.iter().chain(client);
+    paths.filter(|_| is_https(destination)).cloned().collect()
+}
+
 /// Whether TLS is spoken.
-pub(super) fn is_https(destination: &Destination) -> bool {
+fn is_https(destination: &Destination) -> bool {
     destination.url.scheme_str() == Some("https")
 }
 

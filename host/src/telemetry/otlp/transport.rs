@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::answer::{Answer, Teller};
-use super::files::Files;
 use super::handed::Handed;
 use super::tls::StartError;
-use super::{Payload, grpc, http};
+use super::{Payload, grpc, http, tls};
+use crate::files::Watched;
 use crate::telemetry::settings::{Destination, Protocol};
 
 /// What carries exports.
@@ -55,7 +55,7 @@ impl Transport {
 #[derive(Debug)]
 pub(super) struct Renewed {
     destination: Destination,
-    files: Files,
+    files: Watched,
     /// Shared with requests that are waited for after their timeout.
     current: Mutex<Arc<Transport>>,
     /// Held by who looks at the files: a disk that hangs keeps one thread, and no export.
@@ -70,7 +70,7 @@ impl Renewed {
     /// When a file of the settings cannot be used.
     pub(super) fn new(destination: &Destination) -> Result<Self, StartError> {
         // Looked at first: what is changed in between is read once more.
-        let files = Files::of(destination);
+        let files = Watched::new(tls::files(destination));
         Ok(Self {
             current: Mutex::new(Arc::new(Transport::new(destination)?)),
             files,
@@ -91,7 +91,7 @@ impl Renewed {
 
     /// With the files as they are now, as far as they can be used.
     pub(super) async fn renewed(self: &Arc<Self>) -> Arc<Transport> {
-        if !self.files.are_none()
+        if !self.files.is_empty()
             && let Ok(looking) = Arc::clone(&self.looking).try_lock_owned()
         {
             let renewed = Arc::clone(self);
