@@ -372,11 +372,9 @@ mod tests {
                     .command(&login("wrong"))
                     .contains("a NO [AUTHENTICATIONFAILED]")
             );
-            assert!(
-                started.elapsed() < Duration::from_millis(100),
-                "{:?}",
-                started.elapsed()
-            );
+            // Where nothing else is said, Dovecot waits for two seconds before it refuses.
+            let took = started.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
         }
     }
 

@@ -27,6 +27,7 @@ pub mod component;
 pub mod daemon;
 pub mod datagrams;
 pub mod dovecot;
+pub mod guarded;
 pub mod hook;
 pub mod names;
 pub mod nginx;

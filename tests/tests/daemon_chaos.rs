@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bedcheck_tests::component::Component;
 use bedcheck_tests::daemon::{Daemon, WITHIN, replace};
+use bedcheck_tests::guarded::Guarded;
 use bedcheck_tests::program;
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
@@ -59,13 +60,11 @@ fn errors(log: &[String]) -> Vec<Value> {
 
 #[test]
 fn a_compiler_ends_when_nobody_waits_for_its_code() {
-    let mut compiler = Command::new(program::executable())
-        .args(["plugin", "compile", "--reservation", "1048576"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("started");
+    let mut compiler = Command::new(program::executable());
+    compiler.args(["plugin", "compile", "--reservation", "1048576"]);
+    compiler.stdin(Stdio::piped());
+    compiler.stdout(Stdio::piped());
+    let mut compiler = Guarded::start(compiler.stderr(Stdio::null()));
     // Whoever started it is gone, and it does not come to write anything: its input does not end.
     let input = compiler.stdin.take().expect("its input");
     drop(compiler.stdout.take());
@@ -95,8 +94,9 @@ fn killed_at_any_moment_it_begins_again() {
             daemon.signal("HUP");
         }
         let asked = if round % 2 == 0 { "KILL" } else { "TERM" };
+        let is_ready = daemon.log_has("ready");
         let ended = daemon.end(asked);
-        if asked == "TERM" && moment > 100 {
+        if asked == "TERM" && is_ready {
             assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
         }
     }
@@ -155,13 +155,10 @@ fn a_log_that_cannot_be_written_stops_no_check() {
     written.expect("written");
     // A disk that is always full.
     let full = File::options().write(true).open("/dev/full").expect("opened");
-    let mut daemon = Command::new(program::executable())
-        .args(["serve", "bedcheck.toml"])
-        .current_dir(folder.path())
-        .env("XDG_STATE_HOME", folder.path())
-        .stderr(full)
-        .spawn()
-        .expect("started");
+    let mut daemon = Command::new(program::executable());
+    daemon.args(["serve", "bedcheck.toml"]).stderr(full);
+    daemon.current_dir(folder.path());
+    let mut daemon = Guarded::start(daemon.env("XDG_STATE_HOME", folder.path()));
     wait_until("many runs go on", || target.asked() > 200);
     assert!(daemon.try_wait().expect("a child").is_none());
     let id = daemon.id().to_string();

@@ -105,18 +105,24 @@ fn every_call_after_the_deadline_fails_at_once_and_every_phase_is_told() {
 
 #[test]
 fn the_phase_that_waited_has_the_budget_and_the_others_next_to_none() {
-    let report = run("read-thrice", "");
-    let phases = report["attempts"][0]["phases"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    for phase in phases {
-        let share = seconds(&phase["budget_share"]);
-        match phase["name"].as_str() {
-            Some("first") => assert!((0.9..1.1).contains(&share), "{phase:#}"),
-            _ => assert!(share < 0.1, "{phase:#}"),
+    let is_as_promised = |phase: &Value| match (phase["name"].as_str(), seconds(&phase["budget_share"])) {
+        (Some("first"), share) => (0.9..1.1).contains(&share),
+        (_, share) => share < 0.1,
+    };
+    // A machine that is busy with other tests keeps one of three waiting in another phase, and hardly all.
+    let mut phases = Vec::new();
+    for _ in 0..3 {
+        let report = run("read-thrice", "");
+        phases = report["attempts"][0]["phases"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        assert!(phases.len() >= 4, "{report:#}");
+        if phases.iter().all(is_as_promised) {
+            return;
         }
     }
+    panic!("{phases:#?}");
 }
 
 #[test]

@@ -62,7 +62,8 @@ fn an_answer_that_never_comes_is_waited_for_until_the_deadline() {
     // One question, however long there is no answer.
     assert_eq!(server.heard(), 1);
     let duration = Duration::from_secs_f64(report["duration_s"].as_f64().expect("a number"));
-    let limits = Duration::from_millis(500)..Duration::from_millis(600);
+    // Waiting once more would take twice as long.
+    let limits = Duration::from_millis(500)..Duration::from_secs(1);
     assert!(limits.contains(&duration), "{duration:?}");
 }
 

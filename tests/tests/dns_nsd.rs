@@ -1,7 +1,7 @@
 //! The promise: the DNS check asks a real name server over UDP, TCP and TLS, asks again over TCP for what does not fit
 //! into a datagram, and says phase by phase what came of it.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bedcheck_tests::Program;
 use bedcheck_tests::certificates::Certificates;
@@ -13,21 +13,28 @@ struct Server {
     nsd: Nsd,
 }
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let certificates = Certificates::new();
-    let nsd = Nsd::start(&certificates);
-    Server { certificates, nsd }
-});
+impl Server {
+    /// That of the tests that run now; it is ended with the last of them.
+    fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let certificates = Certificates::new();
+            let nsd = Nsd::start(&certificates);
+            let server = Arc::new(Self { certificates, nsd });
+            *running = Arc::downgrade(&server);
+            server
+        })
+    }
 
-/// The report of a check with these settings.
-fn run(settings: &str) -> Value {
-    let server = &*SERVER;
-    let port = match settings.contains("\"tls\"") {
-        true => server.nsd.tls_port(),
-        false => server.nsd.port(),
-    };
-    let configuration = format!(
-        "[[check]]
+    /// The report of a check with these settings.
+    fn run(&self, settings: &str) -> Value {
+        let port = match settings.contains("\"tls\"") {
+            true => self.nsd.tls_port(),
+            false => self.nsd.port(),
+        };
+        let configuration = format!(
+            "[[check]]
 name = \"names\"
 plugin = \"dns\"
 budget.deadline = \"5s\"
@@ -38,9 +45,15 @@ host = \"127.0.0.1\"
 port = {port}
 {settings}
 ",
-        server.certificates.authority_file().display()
-    );
-    Program::run(&configuration).finish().report()
+            self.certificates.authority_file().display()
+        );
+        Program::run(&configuration).finish().report()
+    }
+
+    #[track_caller]
+    fn assert_pass(&self, report: &Value) {
+        assert_eq!(report["outcome"], "pass", "{report:#}\n{}", self.nsd.log());
+    }
 }
 
 /// The phases of the last attempt, each with its detail and status.
@@ -71,20 +84,16 @@ fn measured(report: &Value, name: &str) -> Option<f64> {
     found?["value"].as_f64()
 }
 
-#[track_caller]
-fn assert_pass(report: &Value) {
-    assert_eq!(report["outcome"], "pass", "{report:#}\n{}", SERVER.nsd.log());
-}
-
 #[test]
 fn addresses_over_every_transport() {
+    let server = Server::shared();
     for (transport, tls) in [("udp", false), ("tcp", false), ("tls", true)] {
-        let report = run(&format!(
+        let report = server.run(&format!(
             "transport = \"{transport}\"
 query = {{ name = \"www.example.test\" }}
 expect = {{ exact_answers = [\"192.0.2.2\", \"192.0.2.1\"], authoritative = true, min_ttl = 300 }}"
         ));
-        assert_pass(&report);
+        server.assert_pass(&report);
         let mut wanted = vec!["resolve ok", "connect ok", "query ok", "validate ok"];
         if tls {
             wanted.insert(2, "tls ok");
@@ -98,6 +107,7 @@ expect = {{ exact_answers = [\"192.0.2.2\", \"192.0.2.1\"], authoritative = true
 
 #[test]
 fn records_of_many_types() {
+    let server = Server::shared();
     for (name, kind, answer) in [
         ("www.example.test", "AAAA", "2001:db8::1"),
         ("example.test.", "MX", "10 mail.example.test."),
@@ -105,24 +115,25 @@ fn records_of_many_types() {
         ("example.test", "TXT", "\\\"v=spf1 -all\\\""),
         ("alias.example.test", "CNAME", "www.example.test."),
     ] {
-        let report = run(&format!(
+        let report = server.run(&format!(
             "query = {{ name = \"{name}\", type = \"{kind}\" }}\nexpect = {{ exact_answers = [\"{answer}\"] }}"
         ));
-        assert_pass(&report);
+        server.assert_pass(&report);
     }
-    let report = run(
+    let report = server.run(
         "query = { name = \"example.test\", type = \"SOA\", recursion = false }
 [check.settings.expect.validate_answer]
 fail_if_not_matches_regexp = [\"^example\\\\.test\\\\.\\t300\\tIN\\tSOA\\tns\\\\.example\\\\.test\\\\. \"]",
     );
-    assert_pass(&report);
+    server.assert_pass(&report);
     assert_eq!(measured(&report, "dns.soa.serial"), Some(f64::from(SERIAL)));
 }
 
 #[test]
 fn what_does_not_fit_into_a_datagram_is_asked_for_again_over_tcp() {
-    let report = run("query = { name = \"large.example.test\", type = \"TXT\" }");
-    assert_pass(&report);
+    let server = Server::shared();
+    let report = server.run("query = { name = \"large.example.test\", type = \"TXT\" }");
+    server.assert_pass(&report);
     assert_eq!(
         phases(&report),
         [
@@ -141,12 +152,13 @@ fn what_does_not_fit_into_a_datagram_is_asked_for_again_over_tcp() {
 
 #[test]
 fn names_that_do_not_exist_and_zones_of_others() {
+    let server = Server::shared();
     for (name, code) in [
         ("missing.example.test", "NXDOMAIN"),
         ("example.invalid", "REFUSED"),
     ] {
         let query = format!("query = {{ name = \"{name}\" }}");
-        let report = run(&query);
+        let report = server.run(&query);
         assert_eq!(report["outcome"], "fail");
         let wanted = json!({
             "type": "assertion_failed", "phase": "validate",
@@ -155,14 +167,15 @@ fn names_that_do_not_exist_and_zones_of_others() {
         for key in ["type", "phase", "message"] {
             assert_eq!(report["error"][key], wanted[key], "{report:#}");
         }
-        let expected = run(&format!("{query}\nexpect = {{ rcodes = [\"{code}\"] }}"));
-        assert_pass(&expected);
+        let expected = server.run(&format!("{query}\nexpect = {{ rcodes = [\"{code}\"] }}"));
+        server.assert_pass(&expected);
     }
 }
 
 #[test]
 fn an_authority_that_is_not_trusted() {
-    let port = SERVER.nsd.tls_port();
+    let server = Server::shared();
+    let port = server.nsd.tls_port();
     let report = Program::run(&format!(
         "[[check]]
 name = \"names\"

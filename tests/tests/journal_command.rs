@@ -2,10 +2,11 @@
 //! across segments, finds damage, and sends reports again with the same identities.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use bedcheck_tests::collector::Collector;
 use bedcheck_tests::daemon::Daemon;
+use bedcheck_tests::guarded::Guarded;
 use bedcheck_tests::program::{Finished, Program, bedcheck, executable};
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
@@ -248,16 +249,6 @@ fn reports_are_sent_again_with_the_same_identities() {
     );
 }
 
-/// A program that is killed when it is dropped.
-struct Following(Child);
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn following_goes_on_across_segments_without_a_gap() {
     let target = Target::start(Health::Up);
@@ -272,15 +263,10 @@ fn following_goes_on_across_segments_without_a_gap() {
     let configuration = format!("http.listen = \"127.0.0.1:0\"\njournal.max_size = \"1MiB\"\n{checks}");
     let mut daemon = Daemon::with(&configuration).start();
     let dir = daemon.path("state/bedcheck/journal");
-    let mut following = Following(
-        Command::new(executable())
-            .args(["journal", "--follow", "--format", "json", "--dir"])
-            .arg(&dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started"),
-    );
-    let output = following.0.stdout.take().expect("an output");
+    let mut following = Command::new(executable());
+    following.args(["journal", "--follow", "--format", "json", "--dir"]);
+    let mut following = Guarded::start(following.arg(&dir).stdout(Stdio::piped()));
+    let output = following.stdout.take().expect("an output");
     let mut shown = BufReader::new(output).lines().map(|line| {
         let report: Value = serde_json::from_str(&line.expect("a line")).expect("a report");
         report["run_id"].as_str().expect("an id").to_owned()
