@@ -1,11 +1,12 @@
-//! Files that others write: whether they have changed since somebody looked, and opening one that may be no file. What is
-//! in them is known to those who read them.
+//! Files that others write: whether they have changed since something was made of them, and opening one that may be no
+//! file. What is in them is known to those who read them.
 
+use std::fmt::Display;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
 
@@ -43,18 +44,29 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// Files that belong together, as they were when somebody looked.
+/// Files that belong together, which something was made of.
 #[derive(Debug)]
 pub struct Watched {
     paths: Vec<PathBuf>,
-    seen: Mutex<Vec<Option<Stamp>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// As they were when something was made of them last.
+    made_of: Vec<Option<Stamp>>,
+    /// As they were when that failed last, and what was said of it.
+    refused: Option<(Vec<Option<Stamp>>, String)>,
 }
 
 impl Watched {
-    /// These, as they are now.
+    /// These, of which something is made as they are now.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        let seen = Mutex::new(stamps(&paths));
-        Self { paths, seen }
+        let state = Mutex::new(State {
+            made_of: stamps(&paths),
+            refused: None,
+        });
+        Self { paths, state }
     }
 
     /// Whether there are none.
@@ -62,11 +74,34 @@ impl Watched {
         self.paths.is_empty()
     }
 
-    /// Whether they are others than when somebody looked last.
-    pub fn have_changed(&self) -> bool {
+    /// What is made of the files, if they are others than those of which it was made last. What fails is tried again at
+    /// each look, because not all that it may have failed for shows in the files; the error is handed out once.
+    pub fn renewed<T, E: Display>(&self, make: impl FnOnce() -> Result<T, E>) -> Option<Result<T, E>> {
         let now = stamps(&self.paths);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *seen, now) != *seen
+        if self.state().made_of == now {
+            return None;
+        }
+        let made = make();
+        let mut state = self.state();
+        let error = match &made {
+            Ok(_) => {
+                *state = State {
+                    made_of: now,
+                    refused: None,
+                };
+                return Some(made);
+            }
+            Err(error) => error.to_string(),
+        };
+        let refused = Some((now, error));
+        let is_news = state.refused != refused;
+        state.refused = refused;
+        is_news.then_some(made)
+    }
+
+    /// Held for moments only.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,24 +126,54 @@ pub fn open_at_once(path: &Path) -> io::Result<(File, FileType)> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_have_changed_once_each_time_that_one_is_written_replaced_or_gone() {
+    /// Two files, and where a third may be made.
+    fn two() -> (tempfile::TempDir, [PathBuf; 2], PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["one", "other"].map(|name| folder.path().join(name));
         paths
             .iter()
             .for_each(|path| std::fs::write(path, "as it was").unwrap());
+        let third = folder.path().join("third");
+        (folder, paths, third)
+    }
+
+    #[test]
+    fn files_are_taken_once_each_time_that_one_is_written_replaced_or_gone() {
+        let (_folder, paths, third) = two();
         let watched = Watched::new(paths.to_vec());
-        let told = || [watched.have_changed(), watched.have_changed()];
-        assert_eq!(told(), [false, false]);
+        let taken = || [(); 2].map(|()| watched.renewed(|| Ok::<_, String>(())).is_some());
+        assert_eq!(taken(), [false, false]);
         std::fs::write(&paths[0], "longer than before").unwrap();
-        assert_eq!(told(), [true, false]);
-        // As long as it, and written no later.
-        let replacement = folder.path().join("replacement");
-        std::fs::write(&replacement, "as it IS!").unwrap();
-        std::fs::rename(&replacement, &paths[1]).unwrap();
-        assert_eq!(told(), [true, false]);
+        assert_eq!(taken(), [true, false]);
+        // As long as the one before, whenever it was written.
+        std::fs::write(&third, "as it IS!").unwrap();
+        std::fs::rename(&third, &paths[1]).unwrap();
+        assert_eq!(taken(), [true, false]);
         std::fs::remove_file(&paths[1]).unwrap();
-        assert_eq!(told(), [true, false]);
+        assert_eq!(taken(), [true, false]);
+    }
+
+    #[test]
+    fn what_fails_is_tried_until_it_succeeds_and_told_once() {
+        let (_folder, paths, _) = two();
+        let watched = Watched::new(paths.to_vec());
+        std::fs::write(&paths[0], "longer than before").unwrap();
+        let look = |made: Result<(), &str>| watched.renewed(|| made.map_err(str::to_owned));
+        assert_eq!(
+            look(Err("too many open files")),
+            Some(Err("too many open files".to_owned()))
+        );
+        assert_eq!(look(Err("too many open files")), None);
+        assert_eq!(
+            look(Err("no certificate")),
+            Some(Err("no certificate".to_owned()))
+        );
+        std::fs::write(&paths[0], "longer than all before").unwrap();
+        assert_eq!(
+            look(Err("no certificate")),
+            Some(Err("no certificate".to_owned()))
+        );
+        assert_eq!(look(Ok(())), Some(Ok(())));
+        assert_eq!(look(Ok(())), None);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::rehearse::quoted;
 use crate::sweep::Case;
-use crate::text::printable;
+use crate::text::{harmless_json, printable};
 
 /// A row for each host call, a column for each kind of failure.
 pub(super) fn matrix(cases: &[Case]) -> String {
@@ -94,7 +94,7 @@ pub(super) fn lines(cases: &[Case], wrong: usize) -> String {
             "error_type": case.report.error.as_ref().map(|error| error.error_type.as_str()),
             "problems": case.problems,
         });
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{}", harmless_json(&line.to_string()));
     }
     let _ = writeln!(text, "{}", json!({ "runs": cases.len(), "failures": wrong }));
     text

@@ -1,5 +1,9 @@
 //! What hostile guests say: lies, secrets, and characters that do something to whoever looks at them.
 
+use std::fs;
+
+use bedcheck_tests::Program;
+use bedcheck_tests::program::guest_plugin;
 use bedcheck_tests::script::Script;
 
 use super::computing::reach;
@@ -23,6 +27,29 @@ fn no_output_has_characters_that_steer_hide_or_turn_around() {
             );
         }
         assert!(finished.mentions("assertion_failed"), "{format}: {finished:?}");
+    }
+}
+
+#[test]
+fn nor_has_what_is_told_of_trying_a_plugin() {
+    for format in ["text", "json"] {
+        let finished = Program::new(["plugin", "test", "guest.wasm", "--settings", "settings.json"])
+            .file(
+                "guest.wasm",
+                fs::read(guest_plugin()).expect("the guest is built"),
+            )
+            .file("settings.json", r#"{ "behaviour": "noisy-message" }"#)
+            .file("server.toml", "")
+            .argument("--server=server.toml")
+            .argument(format!("--format={format}"))
+            .finish();
+        for character in DANGEROUS {
+            assert!(
+                !finished.mentions(&character.to_string()),
+                "{format}: {finished:?}"
+            );
+        }
+        assert!(finished.mentions("turned"), "{format}: {finished:?}");
     }
 }
 

@@ -240,6 +240,32 @@ async fn a_certificate_that_changes_is_shown_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_key_that_became_right_unseen_by_size_and_time_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = certify(folder.path());
+    let server = Server::start_with(router(), Bounds::default(), Some(files(folder.path()))).await;
+    let second = certify(folder.path());
+    let key = folder.path().join("k.pem");
+    let right = std::fs::read(&key).unwrap();
+    let write = |content: &[u8]| {
+        std::fs::write(&key, content).unwrap();
+        let file = std::fs::File::options().write(true).open(&key).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    write(&vec![b'x'; right.len()]);
+    // Looked at once a second at most: this is after the next look.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(over_tls(&server, &first).await.as_deref(), Ok("here"));
+    write(&right);
+    let shown = async {
+        while over_tls(&server, &second).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, shown).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_key_that_cannot_be_read_to_its_end_keeps_nobody_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let trusted = certify(folder.path());

@@ -133,15 +133,13 @@ impl Certificate {
     /// Reads the files if they have changed.
     fn look(&self) {
         self.current().looked = Instant::now();
-        if !self.watched.have_changed() {
-            return;
-        }
-        match server_config(&self.files) {
-            Ok(config) => {
+        match self.watched.renewed(|| server_config(&self.files)) {
+            None => {}
+            Some(Ok(config)) => {
                 self.current().config = config;
                 tracing::info!("http: the certificate was read again");
             }
-            Err(error) => tracing::warn!("http: the certificate stays as it was: {error}"),
+            Some(Err(error)) => tracing::warn!("http: the certificate stays as it was: {error}"),
         }
     }
 

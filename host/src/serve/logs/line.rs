@@ -11,9 +11,11 @@ use time::macros::format_description;
 
 use crate::text::{printable, push_harmless_json, told};
 
+/// The longest message, in bytes: a configuration may be refused for hundreds of reasons.
+const MAX_MESSAGE: usize = 64 * 1024;
 /// The longest value of a field, in bytes.
 const MAX_VALUE: usize = 4 * 1024;
-/// The most fields of a line; with the longest value, no line is longer than 128 KiB.
+/// The most fields of a line; with the longest values and message, no line is longer than 192 KiB and some.
 const MAX_FIELDS: usize = 32;
 /// Room for a line about a run, in bytes.
 const USUAL_LENGTH: usize = 512;
@@ -65,7 +67,7 @@ impl Line {
         if !self.target.starts_with("bedcheck") {
             let _ = write!(line, "{}: ", printable(self.target));
         }
-        line.push_str(&told(&self.message, MAX_VALUE));
+        line.push_str(&told(&self.message, MAX_MESSAGE));
         for (name, value) in self.fields.iter().take(MAX_FIELDS) {
             let _ = match value {
                 Value::String(text) if is_plain(text) => write!(line, " {name}={text}"),
@@ -94,7 +96,7 @@ impl Serialize for Flat<'_> {
             ("time", &*rfc3339(line.time)),
             ("level", line.level.as_str()),
             ("target", line.target),
-            ("message", &*shortened(&line.message)),
+            ("message", &*shortened(&line.message, MAX_MESSAGE)),
         ];
         let mut object = serializer.serialize_map(None)?;
         for (name, text) in own {
@@ -103,7 +105,7 @@ impl Serialize for Flat<'_> {
         for (name, value) in line.fields.iter().take(MAX_FIELDS) {
             match value {
                 _ if own.iter().any(|(known, _)| known == name) => {}
-                Value::String(text) => object.serialize_entry(name, &*shortened(text))?,
+                Value::String(text) => object.serialize_entry(name, &*shortened(text, MAX_VALUE))?,
                 other => object.serialize_entry(name, other)?,
             }
         }
@@ -111,8 +113,8 @@ impl Serialize for Flat<'_> {
     }
 }
 
-fn shortened(text: &str) -> Cow<'_, str> {
-    let kept = &text[..text.floor_char_boundary(MAX_VALUE)];
+fn shortened(text: &str, maximum: usize) -> Cow<'_, str> {
+    let kept = &text[..text.floor_char_boundary(maximum)];
     if kept.len() < text.len() {
         Cow::Owned(format!("{kept}…"))
     } else {
@@ -198,7 +200,7 @@ mod tests {
         let long = "日".repeat(100_000);
         let fields: Vec<(&'static str, Value)> =
             std::iter::repeat_n(("name", Value::from(&*long)), 100).collect();
-        assert!(line(&long, &fields).write(Form::Text).len() < 160 * 1024);
-        assert!(line(&long, &fields[..1]).write(Form::Json).len() < 10 * 1024);
+        assert!(line(&long, &fields).write(Form::Text).len() < 224 * 1024);
+        assert!(line(&long, &fields[..1]).write(Form::Json).len() < 74 * 1024);
     }
 }

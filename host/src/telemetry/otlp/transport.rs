@@ -106,16 +106,14 @@ impl Renewed {
     }
 
     fn renew(&self) {
-        if !self.files.have_changed() {
-            return;
-        }
         let url = &self.destination.url;
-        match Transport::new(&self.destination) {
-            Ok(transport) => {
+        match self.files.renewed(|| Transport::new(&self.destination)) {
+            None => {}
+            Some(Ok(transport)) => {
                 *self.lock() = Arc::new(transport);
                 tracing::info!("the certificates for `{url}` were read again: their files have changed");
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::warn!("the certificates for `{url}` stay those that were read before: {error}");
             }
         }
