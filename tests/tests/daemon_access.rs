@@ -63,6 +63,43 @@ fn with_a_token_nobody_else_is_answered() {
 }
 
 #[test]
+fn a_token_that_goes_with_the_address_stays_until_that_is_another() {
+    let token = "token = { secret = \"api\" }";
+    let daemon = Daemon::with(&configuration(token))
+        .env("API_TOKEN", TOKEN)
+        .start();
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    let reload = |configuration: &str| {
+        daemon.configure(configuration);
+        let answer = daemon.request("POST", "/-/reload", &bearer, "");
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    // Meant for an address that only this machine reaches, where nobody listens before the next start.
+    let elsewhere = configuration("").replace("127.0.0.1:0", "127.0.0.2:0");
+    for _ in 0..2 {
+        let said = reload(&elsewhere);
+        assert_eq!(daemon.get("/metrics").status, 401);
+        assert_eq!(daemon.post("/-/reload").status, 401);
+        let wanted = "what changed in `http.listen` and `http.token` takes effect with the next start";
+        assert!(said.contains(wanted), "{said}");
+    }
+    reload(
+        "[[check]]\nname = \"front\"\nplugin = \"http\"\nallow = [\"127.0.0.1:9\"]\n\
+            settings.url = \"http://127.0.0.1:9/\"\n",
+    );
+    assert_eq!(daemon.get("/metrics").status, 401, "without `[http]`");
+    let said = reload(&configuration(""));
+    assert!(!said.contains("next start"), "{said}");
+    assert_eq!(
+        daemon.get("/metrics").status,
+        200,
+        "as the file says of this address"
+    );
+}
+
+#[test]
 fn a_web_page_changes_nothing() {
     let daemon = Daemon::with(&configuration("")).start();
     let page = "Origin: http://page.example.org\r\nContent-Type: application/json\r\n";

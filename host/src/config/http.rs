@@ -37,6 +37,35 @@ impl Http {
     /// As blackbox_exporter, so that it can take its place.
     pub const TIMEOUT_OFFSET: Duration = Duration::from_millis(500);
 
+    /// What is in force once a reload wants this: it goes on to listen where it did, as it did. That nobody needs a
+    /// token any more is taken up only where it is meant for the same address: what is meant for another one, such as
+    /// loopback, would open this one to everybody.
+    pub fn reloaded(&self, wanted: Option<&Self>) -> Self {
+        let Some(wanted) = wanted else {
+            return self.clone();
+        };
+        let keeps_token = wanted.token.is_none() && wanted.listen != self.listen;
+        let token = if keeps_token { &self.token } else { &wanted.token };
+        Self {
+            listen: self.listen,
+            tls: self.tls.clone(),
+            token: token.clone(),
+            timeout_offset: wanted.timeout_offset,
+        }
+    }
+
+    /// The keys of which this has something else than `wanted`, as they are called in a file.
+    pub fn differing(&self, wanted: &Self) -> Vec<&'static str> {
+        let keys = [
+            ("`http.listen`", self.listen != wanted.listen),
+            ("`http.tls`", self.tls != wanted.tls),
+            ("`http.token`", self.token != wanted.token),
+        ];
+        keys.into_iter()
+            .filter_map(|(key, differs)| differs.then_some(key))
+            .collect()
+    }
+
     /// What is to be noted of addresses that others can reach while nothing keeps them out.
     pub fn note(&self) -> Option<String> {
         if self.listen.ip().to_canonical().is_loopback() {
@@ -59,9 +88,8 @@ impl Http {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_others_can_reach_is_noted_unless_it_is_kept_from_them() {
-        let http = |listen: &str, token: bool, tls: bool| Http {
+    fn http(listen: &str, token: bool, tls: bool) -> Http {
+        Http {
             listen: listen.parse().unwrap(),
             tls: tls.then(|| HttpTls {
                 certificate: "c.pem".into(),
@@ -69,7 +97,28 @@ mod tests {
             }),
             token: token.then(|| "token".parse().unwrap()),
             timeout_offset: Http::TIMEOUT_OFFSET,
-        };
+        }
+    }
+
+    #[test]
+    fn a_reload_opens_no_address_but_the_one_it_is_meant_for() {
+        let (here, there) = ("0.0.0.0:9315", "127.0.0.1:9315");
+        let guarded = http(here, true, false);
+        let after = |wanted: Http| guarded.reloaded(Some(&wanted));
+        assert_eq!(guarded.reloaded(None), guarded);
+        assert_eq!(after(http(here, false, false)), http(here, false, false));
+        assert_eq!(after(http(there, false, true)), guarded);
+        let open = http(here, false, false);
+        assert_eq!(open.reloaded(Some(&http(there, true, true))), guarded);
+        assert_eq!(
+            guarded.differing(&http(there, false, true)),
+            ["`http.listen`", "`http.tls`", "`http.token`"]
+        );
+        assert!(guarded.differing(&guarded).is_empty());
+    }
+
+    #[test]
+    fn what_others_can_reach_is_noted_unless_it_is_kept_from_them() {
         for loopback in ["127.0.0.1:0", "[::1]:9315", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(http(loopback, false, false).note(), None);
         }

@@ -20,7 +20,7 @@ use super::probe::Probes;
 use super::supervise::Supervisor;
 use super::takeover::Takeover;
 use super::watching;
-use crate::config::Serve;
+use crate::config::{Http, SecretName, Serve};
 use crate::journal::Journal;
 use crate::library::Origin;
 use crate::outcome::{Outcome, Report};
@@ -37,6 +37,8 @@ pub(super) struct Publisher {
     outlets: Outlets,
     /// Tells the runner's own heartbeat.
     keeper: Option<Keeper>,
+    /// Of the endpoints, what is in force.
+    http: Option<Http>,
     /// The last refusal of each plugin, by name.
     refusals: HashMap<String, Refusal>,
     /// The plugins whose loading was told, by name.
@@ -69,6 +71,7 @@ impl Publisher {
         Self {
             outlets,
             keeper: None,
+            http: None,
             refusals: HashMap::new(),
             loaded: HashMap::new(),
             status: String::new(),
@@ -312,17 +315,38 @@ impl Publisher {
             .incidents
             .configure(sentry, generation.preparation.redactor());
         self.keep_heartbeat(generation);
-        if let (Some(endpoints), Some(http)) = (&self.outlets.endpoints, &generation.config().http) {
-            let token = http.token.as_ref();
-            endpoints.set_token(
-                token
-                    .and_then(|name| generation.secrets.get(name.as_str()))
-                    .cloned(),
-            );
-        }
+        self.guard(generation);
         for notice in &generation.preparation.notices {
             tracing::warn!("{notice}");
         }
+    }
+
+    /// The endpoints as they are by now; none if there were none at the start.
+    pub(super) fn http(&self) -> Option<&Http> {
+        self.http.as_ref()
+    }
+
+    /// Has the endpoints ask for the token that is in force from now on.
+    fn guard(&mut self, generation: &Generation) {
+        let Some(endpoints) = &self.outlets.endpoints else {
+            return;
+        };
+        let wanted = generation.config().http.as_ref();
+        let before = self.http.as_ref().or(wanted);
+        let Some(http) = before.map(|before| before.reloaded(wanted)) else {
+            return;
+        };
+        let secret = |name: &SecretName| generation.secrets.get(name.as_str()).cloned();
+        match (&http.token, wanted.and_then(|wanted| wanted.token.as_ref())) {
+            (_, Some(name)) => endpoints.set_token(secret(name)),
+            (None, None) => endpoints.set_token(None),
+            // It goes on as it was read last.
+            (Some(_), None) => {}
+        }
+        if let Some(note) = http.note() {
+            tracing::warn!("{note}");
+        }
+        self.http = Some(http);
     }
 
     /// Has the runner's own heartbeat told from now on; one that stays the same goes on.

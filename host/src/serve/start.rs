@@ -150,12 +150,13 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Strin
     let probes = Arc::new(probes(&generation, &journal));
     let mut endpoints = None;
     if let (Some(http), Some(listener)) = (&config.http, listener) {
-        let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), None);
+        let token = http.token.as_ref();
+        let token = token
+            .and_then(|name| generation.secrets.get(name.as_str()))
+            .cloned();
+        let served = Endpoints::new(Arc::clone(&board), meters.clone(), Arc::new(control), token);
         served.show_journal(journal.clone());
         endpoints = Some(served.clone());
-        if let Some(note) = http.note() {
-            tracing::warn!("{note}");
-        }
         tracing::info!(address = %listener.address(), "listening");
         let (probed, stops) = (Arc::clone(&probes), stop_http.clone());
         supervisor.spawn("http", Restart::USUAL, move |pulse| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Daemon;
-use crate::config::Config;
+use crate::config::{Config, Http};
 use crate::serve::changes::{Answer, Exchange, Made};
 use crate::serve::takeover::{Leftovers, Takeover};
 
@@ -32,7 +32,7 @@ impl Daemon {
                 for event in generation.replaced_since(&self.generation) {
                     self.publisher.plugin(&event);
                 }
-                let restart = needs_restart(&self.at_start, generation.config());
+                let restart = needs_restart(&self.at_start, self.publisher.http(), generation.config());
                 self.take_up(&takeover);
                 let number = generation.number;
                 self.publisher.reloaded(Ok(number));
@@ -109,23 +109,25 @@ fn tell(asked: impl IntoIterator<Item = Answer>, answer: &Result<String, String>
     }
 }
 
-/// What of a configuration a reload cannot put in force, as a sentence; none if that is as it was at the start.
-fn needs_restart(at_start: &Config, now: &Config) -> Option<String> {
-    let listens = |config: &Config| {
-        let http = config.http.as_ref();
-        http.map(|http| (http.listen, http.tls.clone()))
-    };
+/// What of a configuration a reload cannot put in force, as a sentence; none if that is as it was at the start. `http` is
+/// what is in force of the endpoints.
+fn needs_restart(at_start: &Config, http: Option<&Http>, now: &Config) -> Option<String> {
     let journal = |config: &Config| config.journal.clone().unwrap_or_default();
-    let changed = [
-        ("`[http]`", listens(at_start) != listens(now)),
+    let mut changed = match (http, &now.http) {
+        (Some(http), Some(wanted)) => http.differing(wanted),
+        (None, None) => Vec::new(),
+        (Some(_), None) | (None, Some(_)) => vec!["`[http]`"],
+    };
+    let others = [
         ("`[otlp]`", at_start.otlp != now.otlp),
         ("`[journal]`", journal(at_start) != journal(now)),
         ("`log.format`", at_start.log.format != now.log.format),
     ];
-    let changed: Vec<_> = changed
-        .into_iter()
-        .filter_map(|(what, changed)| changed.then_some(what))
-        .collect();
+    changed.extend(
+        others
+            .into_iter()
+            .filter_map(|(what, changed)| changed.then_some(what)),
+    );
     let is_any = !changed.is_empty();
     is_any.then(|| {
         format!(
@@ -149,14 +151,18 @@ mod tests {
             Config::parse(&Source::new(Path::new("checks.toml"), &text)).unwrap()
         };
         let at_start = config("http.listen = \"127.0.0.1:1\"\n");
-        let said = |text: &str| needs_restart(&at_start, &config(text));
+        let said = |text: &str| needs_restart(&at_start, at_start.http.as_ref(), &config(text));
         assert_eq!(
             said("http.listen = \"127.0.0.1:2\"\njournal.max_age = \"1d\"\nlog.level = \"warn\"\n").unwrap(),
-            "what changed in `[http]` and `[journal]` takes effect with the next start"
+            "what changed in `http.listen` and `[journal]` takes effect with the next start"
         );
         assert_eq!(
             said("http.listen = \"127.0.0.1:1\"\njournal.max_age = \"7d\"\n"),
             None
+        );
+        assert_eq!(
+            said("log.level = \"warn\"\n").unwrap(),
+            "what changed in `[http]` takes effect with the next start"
         );
     }
 }
