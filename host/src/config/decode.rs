@@ -51,8 +51,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     let (defaults, has_deadline) = defaults.unwrap_or_default();
     let named = root.get("secrets").and_then(|value| {
         // What stands where the table should be may be a secret.
-        let value = if value.is_table() { value } else { value.conceal() };
-        value.table(secrets)
+        value.conceal_unless_table().table(secrets)
     });
     let Secrets {
         sources: secrets,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::check::Check;
 use super::decode_policy::{retry, state, thresholds};
 use super::decode_schedule::{breaker, jitter};
-use super::decode_watching::heartbeat_url;
+use super::decode_watching::heartbeat_of_check;
 use super::reader::{Table, Value};
 use super::settings::Settings;
 use super::settings_reader::{Reference, read_settings};
@@ -66,8 +66,8 @@ pub(super) fn check<'t>(table: &mut Table<'t>, defaults: &Limits) -> Option<(Che
     let trace_context = table.get("trace_context").and_then(|value| value.boolean());
     let (settings, mut references) = settings(table);
     let heartbeat = table
-        .table("heartbeat", |table| heartbeat_url(table, &mut references))
-        .flatten();
+        .get("heartbeat")
+        .and_then(|value| heartbeat_of_check(value, &mut references));
     let key_locations = PLACED
         .into_iter()
         .filter_map(|key| Some((key, table.get(key)?.location())))

@@ -30,11 +30,11 @@ pub(super) fn watching<'t>(root: &mut Table<'t>) -> (Watching, Vec<Reference<'t>
     let watching = Watching {
         log: root.table("log", log).unwrap_or_default(),
         sentry: root
-            .table("sentry", |table| sentry(table, &mut references))
-            .flatten(),
+            .get("sentry")
+            .and_then(|value| confidential_table(value, |table| sentry(table, &mut references))),
         heartbeat: root
-            .table("heartbeat", |table| heartbeat(table, &mut references))
-            .flatten(),
+            .get("heartbeat")
+            .and_then(|value| confidential_table(value, |table| heartbeat(table, &mut references))),
     };
     (watching, references)
 }
@@ -74,11 +74,21 @@ fn heartbeat<'t>(table: &mut Table<'t>, references: &mut Vec<Reference<'t>>) -> 
     })
 }
 
-/// The URL in a heartbeat's table.
-pub(super) fn heartbeat_url<'t>(
-    table: &mut Table<'t>,
+/// The heartbeat of a check.
+pub(super) fn heartbeat_of_check<'t>(
+    value: Value<'t>,
     references: &mut Vec<Reference<'t>>,
 ) -> Option<Confidential> {
+    confidential_table(value, |table| heartbeat_url(table, references))
+}
+
+/// A table with something confidential in it, which may stand in its place.
+fn confidential_table<'t, T>(value: Value<'t>, read: impl FnOnce(&mut Table<'t>) -> Option<T>) -> Option<T> {
+    value.conceal_unless_table().table(read).flatten()
+}
+
+/// The URL in a heartbeat's table.
+fn heartbeat_url<'t>(table: &mut Table<'t>, references: &mut Vec<Reference<'t>>) -> Option<Confidential> {
     confidential(table.require("url", URL_EXAMPLE)?, URL_WANTED, references)
 }
 
@@ -90,9 +100,11 @@ fn confidential<'t>(
 ) -> Option<Confidential> {
     if value.is_table() {
         let name = value.table(|table| {
-            table
-                .require("secret", "secret = \"NAME\"")?
-                .parsed::<SecretName>()
+            let name = table.require("secret", "secret = \"NAME\"")?.conceal();
+            match name.string()?.parse::<SecretName>() {
+                Ok(name) => Some(name),
+                Err(_) => name.refuse("found a text that is no name, wanted the name of a secret"),
+            }
         });
         let name = name.flatten()?;
         references.push((value, name.to_string()));

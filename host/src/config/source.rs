@@ -11,12 +11,18 @@ use std::sync::Arc;
 use unicode_width::UnicodeWidthStr;
 
 use super::problem::{Location, Position, Problem, Problems};
+use super::words::nearest;
 use crate::files::open_at_once;
 
 /// The largest file that is read, in bytes: some tens of thousands of checks.
 pub const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// The longest line that is shown under a problem, in characters.
 const MAX_LINE: usize = 240;
+
+/// The tables in which everything is confidential.
+const CONFIDENTIAL: [&str; 3] = ["secrets", "heartbeat", "sentry"];
+/// The longest word that may mean one of them, in bytes.
+const MAX_WORD: usize = 16;
 
 /// The text of a configuration file.
 #[derive(Debug, Clone)]
@@ -186,17 +192,15 @@ impl Source {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
-    /// Whether a line belongs to `[secrets]` or to the headers of `[otlp]`, going by what stands above it: where
-    /// the syntax is broken there is no table to ask.
+    /// Whether a line may hold what is confidential, going by what stands in it and above it: where the syntax is
+    /// broken there is no table to ask.
     fn line_may_hold_a_secret(&self, number: usize) -> bool {
-        let above = || (1..=number).rev().map(|line| self.line(line).trim_start());
-        let header = above().find(|line| line.starts_with('['));
-        let is_own = names_secrets(self.line(number)) || header.is_some_and(names_secrets);
-        is_own
-            || header.is_some_and(|header| key(header) == "otlp")
-                && above()
-                    .take_while(|line| !line.starts_with('['))
-                    .any(|line| key(line).starts_with("headers"))
+        let lines = || (1..=number).rev().map(|line| self.line(line).trim_start());
+        let table = lines().find(|line| line.starts_with('[')).map(key);
+        let table = table.unwrap_or_default();
+        let mut above = lines().skip(1).take_while(|line| !line.starts_with('['));
+        names_secrets(&table, self.line(number))
+            || above.any(|line| goes_on(line) && names_secrets(&table, line))
     }
 }
 
@@ -208,10 +212,28 @@ fn whole(path: &Path) -> Location {
     Location::File(path.display().to_string().into())
 }
 
-/// Whether a table's header, or a key at the top of a file, is of secrets or of headers that may be some.
-fn names_secrets(line: &str) -> bool {
-    let key = key(line);
-    key.starts_with("secrets") || key.starts_with("otlp.headers") || key == "otlp" && line.contains("headers")
+/// Whether a line of this table is of what is confidential: `[secrets]`, headers that may be some, URLs of heartbeats and
+/// of Sentry, the token. One that names such a thing where it does not belong, or nearly, is a mistake that may hold it
+/// all the same.
+fn names_secrets(table: &str, line: &str) -> bool {
+    let own = key(line);
+    let path = format!("{table}.{own}");
+    let begins = |secret: &&str| own.starts_with(secret) || path.starts_with(secret);
+    let holds = |word: &&str| table.contains(word) || line.contains(word);
+    let is_meant = |part: &str| part.len() <= MAX_WORD && nearest(part, CONFIDENTIAL).is_some();
+    ["secrets", "otlp.headers", "http.token"].iter().any(begins)
+        || own == "otlp" && line.contains("headers")
+        || own == "http" && line.contains("token")
+        || ["heartbeat", "sentry"].iter().any(holds)
+        || path.split('.').any(is_meant)
+}
+
+/// Whether what a line begins goes on in those below.
+fn goes_on(line: &str) -> bool {
+    let count = |bracket| line.matches(bracket).count();
+    line.trim_end().ends_with('=')
+        || count("{") > count("}")
+        || ["\"\"\"", "'''"].iter().any(|quotes| count(quotes) % 2 == 1)
 }
 
 /// The key that a line begins with, without quotes and spaces: that of a table, or of a value.

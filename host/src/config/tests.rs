@@ -334,6 +334,39 @@ fn an_inline_password_is_repeated_nowhere() {
     }
 }
 
+#[test]
+fn what_is_confidential_is_repeated_nowhere_whatever_is_wrong_beside_it() {
+    let url = "https://hc.example.org/hunter2";
+    let in_a_check = format!("[[check]]\nname = \"a\"\nplugin = \"http\"\nheartbeat = {{ url = \"{url}\"");
+    for text in [
+        format!("{in_a_check}, every = \"1m\" }}\n"),
+        format!("{in_a_check},\n  every = \"1m\" }}\n"),
+        in_a_check.replace("{ url", "{\n  ulr") + " }\n",
+        in_a_check.replace("{ url = ", "") + "\n",
+        in_a_check.replace("= { url = \"", ".url = ") + "\n",
+        format!("[heartbeat]\nurl = \"{url}\n"),
+        format!("[heartbeat]\nurl = {url}\n"),
+        format!("[heartbeat]\nurl = {{ secret = \"{url}\" }}\n"),
+        format!("heartbeat = \"{url}\"\n"),
+        format!("heartbeat.url = {url}\n"),
+        format!("sentry = {{ dsn = \"{url}\", environment = \"test\" }}\n"),
+        format!("sentry = \"{url}\"\n"),
+        format!("[sentry]\ndsn = {url}\n"),
+        in_a_check.replace("heartbeat", "hartbeat") + " }\n",
+        format!("[heartbeet]\nurl = {url}\n"),
+        "secrts.mail = \"hunter2\"\n".to_owned(),
+        "[[check]]\nname = \"a\"\nplugin = \"http\"\nsecrets.mail = \"hunter2\"\n".to_owned(),
+        "[http]\ntoken = hunter2\n".to_owned(),
+        "http = { token = hunter2 }\n".to_owned(),
+        "http.token = \"hunter2\n".to_owned(),
+    ] {
+        let source = Source::new(Path::new("checks.toml"), &text);
+        let problems = Config::parse(&source).unwrap_err();
+        let rendered = source.render(&problems);
+        assert!(!rendered.contains("hunter2"), "{text}{rendered}");
+    }
+}
+
 /// Broken files must be refused, whatever is broken, and never bring the program down.
 #[test]
 fn no_damage_to_a_file_causes_a_panic() {

@@ -52,6 +52,11 @@ impl<'t> Value<'t> {
         self
     }
 
+    /// The same unless it is a table, in which only some values are such.
+    pub(in crate::config) fn conceal_unless_table(self) -> Self {
+        if self.is_table() { self } else { self.conceal() }
+    }
+
     /// The text, if the value is one.
     pub(in crate::config) fn as_str(&self) -> Option<&'t str> {
         self.value.get_ref().as_str()
