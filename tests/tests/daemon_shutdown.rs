@@ -163,6 +163,43 @@ fn a_probe_under_way_is_answered_and_no_other_is_begun() {
 }
 
 #[test]
+fn a_probe_under_way_is_cancelled_after_the_drain_and_told() {
+    let silent = Target::start(Health::Silent);
+    let address = format!("127.0.0.1:{}", silent.port());
+    let collector = Collector::start();
+    let configuration = format!(
+        r#"
+        http.listen = "127.0.0.1:0"
+        serve.drain = "300ms"
+        otlp.endpoint = "{}"
+
+        [[module]]
+        name = "page"
+        plugin = "http"
+        targets = ["{address}"]
+        budget.deadline = "1h"
+        "#,
+        collector.http_endpoint()
+    );
+    let mut daemon = Daemon::with(&configuration).start();
+    let connection = daemon.connect().expect("a connection");
+    let path = format!("/probe?module=page&target=http://{address}/");
+    let asked = std::thread::spawn(move || exchange(connection, "GET", &path, "", ""));
+    daemon.wait_until("the probe hangs", |_| (silent.asked() == 1).then_some(()));
+    let ended = daemon.end("TERM");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert!(ended.took >= Duration::from_millis(300), "{:?}", ended.took);
+    let log = ended.log.join("\n");
+    let mut lines = ended.log.iter();
+    let told = lines.find(|line| line.contains("\"outcome\":\"skipped\"") && line.contains("\"cancelled\""));
+    assert!(told.is_some_and(|line| line.contains("page")), "{log}");
+    let received = collector.received_text();
+    assert!(received.contains("cancelled"), "{received} {log}");
+    let answer = asked.join().expect("it does not panic");
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status != 200));
+}
+
+#[test]
 fn while_it_drains_it_is_not_ready_and_starts_nothing() {
     let silent = Target::start(Health::Silent);
     let mut daemon = Daemon::with(&configuration(silent.port(), "100ms", "10m")).start();

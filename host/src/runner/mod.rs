@@ -173,21 +173,38 @@ impl Runner {
     }
 
     /// Runs a check once for somebody who asked at that moment and waits so long after it, and then for the grace.
-    /// `None` when no slot was free in time.
+    /// `None` when no slot was free in time. One that is cancelled is reported as `skipped`.
     pub async fn probe(
         &self,
         prepared: &Prepared,
         asked: Instant,
         deadline: Duration,
         grace: Duration,
+        cancellation: &CancellationToken,
     ) -> Option<Report> {
         let end = asked + deadline;
-        let _slot = tokio::time::timeout_at(end, self.slots.take()).await.ok()?;
+        let _slot = tokio::select! {
+            biased;
+            slot = tokio::time::timeout_at(end, self.slots.take()) => Some(slot.ok()?),
+            () = cancellation.cancelled() => None,
+        };
+        let course = Course {
+            cancellation: cancellation.clone(),
+            ..Course::live(asked.elapsed(), Tape::none())
+        };
+        if cancellation.is_cancelled() {
+            let cancelled = ErrorType::Cancelled;
+            return Some(Self::skipped(
+                prepared,
+                cancelled,
+                conclusion::NOT_BEGUN,
+                course.lag,
+            ));
+        }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;
         }
-        let course = Course::live(asked.elapsed(), Tape::none());
         // Boxed: by value, it would make every task that may probe larger, whatever it does.
         let within = Box::new(prepared.within(left, grace));
         Some(self.take(&within, &course).await.0)

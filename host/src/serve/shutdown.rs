@@ -2,6 +2,7 @@
 //! told is told, each step within a bound. A shutdown that drags on says what it waits for.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -65,19 +66,9 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
         None => tracing::info!(drain_s = drain.as_secs_f64(), "ending"),
         Some(reason) => tracing::error!("ending because of a failure: {reason}"),
     }
-    parts.probes.end();
-    parts.stage.send_replace(Stage::Draining);
     let drain = if failure.is_some() { Duration::ZERO } else { drain };
     let asked_again = async { while signals.next().await != Wish::End {} };
-    let mut is_over = drained(&mut parts.over, &parts.probes, drain, asked_again).await;
-    if !is_over {
-        tracing::warn!(
-            runs = open::everywhere().count(open::Kind::Run),
-            "cancelling the runs under way"
-        );
-        parts.stage.send_replace(Stage::Cancelling);
-        is_over = timeout(CANCELLING, &mut parts.over).await.is_ok();
-    }
+    let is_over = drained(&mut parts, drain, asked_again).await;
     let stop_http = parts.stop_http.clone();
     stop_http.send_replace(Some(Instant::now() + ANSWERING));
     // Whoever serves ends at that moment, unless the runtime does not get on.
@@ -103,27 +94,29 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
     failure.map_or(Ending::Asked, Ending::Failed)
 }
 
-/// Waits until no run is under way, for so long at most or until it is asked for again; whether that is so of checks.
-async fn drained(
-    over: &mut oneshot::Receiver<()>,
-    probes: &Probes,
-    drain: Duration,
-    asked_again: impl Future,
-) -> bool {
-    let mut is_over = false;
-    let both = async {
+/// Begins no run any more and waits for those under way, checks' and probes'. After so long, or when it is asked for
+/// again, they are cancelled. Whether they are over then.
+async fn drained(parts: &mut Parts, drain: Duration, asked_again: impl Future) -> bool {
+    parts.probes.end();
+    parts.stage.send_replace(Stage::Draining);
+    let mut over = pin!(async {
         // The daemon that is gone without having told has nothing under way either.
-        let _ = over.await;
-        is_over = true;
-        probes.ended().await;
-    };
+        let _ = (&mut parts.over).await;
+        parts.probes.ended().await;
+    });
     tokio::select! {
         biased;
-        () = both => {}
+        () = &mut over => return true,
         _ = asked_again => {}
         () = tokio::time::sleep(drain) => {}
     }
-    is_over
+    tracing::warn!(
+        runs = open::everywhere().count(open::Kind::Run),
+        "cancelling the runs under way"
+    );
+    parts.probes.cancel();
+    parts.stage.send_replace(Stage::Cancelling);
+    timeout(CANCELLING, over).await.is_ok()
 }
 
 /// Has everything written, sends the telemetry that is left and waits for the answers under way.

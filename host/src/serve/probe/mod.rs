@@ -32,8 +32,9 @@ pub use route::routes;
 
 use self::question::{Question, Refused, Time};
 use super::accept;
-use crate::outcome::Report;
-use crate::runner::{Modules, NotAimed, Prepared, PreparedModule, Runner};
+use crate::open::{self, Kind};
+use crate::outcome::{Outcome, Report};
+use crate::runner::{CancellationToken, Modules, NotAimed, Prepared, PreparedModule, Runner};
 
 /// Told of every report.
 pub type Observer = Box<dyn Fn(Arc<Report>) + Send + Sync>;
@@ -43,6 +44,7 @@ pub struct Probes {
     probed: RwLock<Arc<Probed>>,
     observer: Observer,
     is_ending: AtomicBool,
+    cancellation: CancellationToken,
     /// Each probe under way holds a receiver.
     under_way: watch::Sender<()>,
 }
@@ -69,6 +71,7 @@ impl Probes {
             })),
             observer,
             is_ending: AtomicBool::new(false),
+            cancellation: CancellationToken::new(),
             under_way: watch::Sender::new(()),
         }
     }
@@ -85,6 +88,11 @@ impl Probes {
     /// From now on every request is refused; those under way end as they began.
     pub fn end(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    /// Cancels the probes under way: each is reported, with what it did up to there.
+    pub fn cancel(&self) {
+        self.cancellation.cancel();
     }
 
     /// Waits until no probe is under way.
@@ -122,8 +130,13 @@ impl Probes {
             NotAimed::Unusable(sentence) => Refused::Unusable(sentence),
             NotAimed::NotAllowed(_) => Refused::NotAllowed(reason.to_string()),
         })?;
-        let report = Arc::new(probed.run(prepared, time, asked).await?);
+        let report = probed.run(prepared, time, asked, self.cancellation.clone());
+        let report = Arc::new(report.await?);
         (self.observer)(Arc::clone(&report));
+        if report.outcome == Outcome::Skipped {
+            // Metrics would say of the target what nobody has found out.
+            return Err(Refused::Ending);
+        }
         Ok(shown(&report, time, module, &question, request))
     }
 }
@@ -131,11 +144,21 @@ impl Probes {
 impl Probed {
     /// One run, the wait for its slot within its time. It is a task of its own, so that a panic is one of this run
     /// alone; that it is owned here ends it with whoever waits for it.
-    async fn run(&self, prepared: Arc<Prepared>, time: Time, asked: Instant) -> Result<Report, Refused> {
+    async fn run(
+        &self,
+        prepared: Arc<Prepared>,
+        time: Time,
+        asked: Instant,
+        cancellation: CancellationToken,
+    ) -> Result<Report, Refused> {
         let runner = Arc::clone(&self.runner);
         let kept = Arc::clone(&prepared);
         let mut task = JoinSet::new();
-        drop(task.spawn(async move { runner.probe(&kept, asked, time.deadline, time.grace).await }));
+        drop(task.spawn(async move {
+            let _open = open::everywhere().open(Kind::Run, kept.name.as_str());
+            let (deadline, grace) = (time.deadline, time.grace);
+            runner.probe(&kept, asked, deadline, grace, &cancellation).await
+        }));
         match task.join_next().await {
             Some(Ok(Some(report))) => Ok(report),
             Some(Ok(None)) => Err(Refused::NoSlot(time.deadline)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bedcheck::open::{self, Kind};
 use bedcheck::outcome::{Outcome, Report};
-use bedcheck::runner::{Prepared, Runner};
+use bedcheck::runner::{CancellationToken, Prepared, Runner};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -221,7 +221,10 @@ impl Scene {
             runs.spawn(async move {
                 match deadlines {
                     Deadlines::Own => Some(runner.run(&check).await),
-                    Deadlines::Common => runner.probe(&check, begun, DEADLINE, grace).await,
+                    Deadlines::Common => {
+                        let never = CancellationToken::new();
+                        runner.probe(&check, begun, DEADLINE, grace, &never).await
+                    }
                 }
             });
         }
