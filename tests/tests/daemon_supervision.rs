@@ -22,20 +22,23 @@ const CONFIGURATION: &str = r#"
 
 /// After how long a thread that is stopped is said, a look of the watcher included.
 const SAID_AFTER: Duration = Duration::from_secs(6);
-/// After how long the process ends for it, and how long it may take to do so.
-const ENDS_AFTER: Duration = Duration::from_secs(30 + 1 + 10);
+/// For how long a runtime may stand still.
+const STANDS_STILL: Duration = Duration::from_secs(30);
+/// After how long the process ends for it, a look of the watcher and the end itself included.
+const ENDS_AFTER: Duration = STANDS_STILL.saturating_add(Duration::from_secs(1 + 10));
 /// What a busy machine may add to each.
 const BUSY: Duration = Duration::from_secs(15);
 
-/// A thread of the daemon's runtime.
-fn worker(daemon: &Daemon) -> Option<u32> {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.process())).ok()?;
-    let mut threads = threads.flatten();
-    threads.find_map(|thread| {
+/// The threads of the daemon's runtime.
+fn workers(daemon: &Daemon) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.process()));
+    let threads = threads.into_iter().flatten().flatten();
+    let worker = |thread: fs::DirEntry| {
         let name = fs::read_to_string(thread.path().join("comm")).ok()?;
         let id = thread.file_name().to_str()?.parse().ok()?;
         name.starts_with("tokio").then_some(id)
-    })
+    };
+    threads.filter_map(worker).collect()
 }
 
 #[test]
@@ -44,7 +47,7 @@ fn a_thread_that_is_stopped_is_said_and_ends_the_process() {
         .file("plugins/odd.wasm", Component::new().build())
         .start();
     daemon.wait_until("it runs", |daemon| daemon.run_lines("odd").pop());
-    let worker = daemon.wait_until("it has a worker", worker);
+    let worker = daemon.wait_until("it has a worker", |daemon| workers(daemon).first().copied());
     stop_thread(worker);
     let stopped = Instant::now();
     let is_told = |event: &Value| {
@@ -61,6 +64,34 @@ fn a_thread_that_is_stopped_is_said_and_ends_the_process() {
     assert!(after < ENDS_AFTER + BUSY, "{after:?}");
     let last = ended.log.join("\n");
     assert!(last.contains("the process ends"), "{last}");
+}
+
+#[test]
+fn a_runtime_that_is_stopped_as_a_whole_has_its_time_and_is_what_is_blamed() {
+    // Nothing is under way that could be blamed instead.
+    let daemon = Daemon::with(&CONFIGURATION.replace("100ms", "7d"))
+        .file("plugins/odd.wasm", Component::new().build())
+        .start();
+    for worker in workers(&daemon) {
+        stop_thread(worker);
+    }
+    let stopped = Instant::now();
+    let ended = daemon.wait();
+    let after = stopped.elapsed();
+    assert_eq!(ended.code, Some(70), "{:#?}", ended.log);
+    assert!(after >= STANDS_STILL, "{after:?}: {:#?}", ended.log);
+    let blamed: Vec<&String> = ended
+        .log
+        .iter()
+        .filter(|line| line.contains("the process ends"))
+        .collect();
+    assert!(!blamed.is_empty(), "{:#?}", ended.log);
+    assert!(
+        !blamed
+            .iter()
+            .any(|line| line.contains("the task `") || line.contains("task `journal`")),
+        "{blamed:#?}"
+    );
 }
 
 #[test]
