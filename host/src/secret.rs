@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -76,6 +76,38 @@ impl fmt::Debug for Command {
     }
 }
 
+/// The secrets that could not be read: a sentence for each, which shows no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", sentences.join("\n"))]
+pub struct Unread {
+    sentences: Vec<String>,
+    /// Whether all of them may be there later though nobody mends anything: a program, or what it asks, did not do its
+    /// work this time.
+    pub may_pass: bool,
+}
+
+/// Why one could not be read.
+struct Failure {
+    reason: String,
+    may_pass: bool,
+}
+
+impl Failure {
+    fn lasting(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            may_pass: false,
+        }
+    }
+
+    fn passing(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            may_pass: true,
+        }
+    }
+}
+
 /// The secrets that were read, by name.
 #[derive(Debug, Clone, Default)]
 pub struct SecretStore(BTreeMap<SecretName, Secret>);
@@ -86,11 +118,11 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// A sentence for each that could not be read, in the order of their names. None shows a value.
+    /// A sentence for each that could not be read, in the order of their names.
     pub async fn read(
         sources: &BTreeMap<SecretName, SecretSource>,
         needed: &BTreeSet<SecretName>,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, Unread> {
         Self::read_within(READ_TIMEOUT, sources, needed).await
     }
 
@@ -98,26 +130,35 @@ impl SecretStore {
         limit: Duration,
         sources: &BTreeMap<SecretName, SecretSource>,
         needed: &BTreeSet<SecretName>,
-    ) -> Result<Self, Vec<String>> {
+    ) -> Result<Self, Unread> {
         let read = needed.iter().map(async |name| {
             let value = match sources.get(name) {
                 Some(source) => read_source(source, limit).await,
-                None => Err("it is not in `[secrets]`".to_owned()),
+                None => Err(Failure::lasting("it is not in `[secrets]`")),
             };
             (name, value)
         });
         let mut secrets = BTreeMap::new();
-        let mut missing = Vec::new();
+        let mut unread = Unread {
+            sentences: Vec::new(),
+            may_pass: true,
+        };
         for (name, value) in futures_util::future::join_all(read).await {
             match value {
                 Ok(secret) => drop(secrets.insert(name.clone(), secret)),
-                Err(reason) => missing.push(format!("the secret `{name}` could not be read: {reason}")),
+                Err(failure) => {
+                    let reason = failure.reason;
+                    unread.may_pass &= failure.may_pass;
+                    unread
+                        .sentences
+                        .push(format!("the secret `{name}` could not be read: {reason}"));
+                }
             }
         }
-        if missing.is_empty() {
+        if unread.sentences.is_empty() {
             Ok(Self(secrets))
         } else {
-            Err(missing)
+            Err(unread)
         }
     }
 
@@ -137,7 +178,7 @@ impl SecretStore {
     }
 }
 
-async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, String> {
+async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, Failure> {
     let (bytes, place) = match source {
         SecretSource::Env(variable) => (
             read_variable(variable)?,
@@ -153,32 +194,39 @@ async fn read_source(source: &SecretSource, limit: Duration) -> Result<Secret, S
         ),
     };
     match bytes.len() {
-        0 => Err(format!("{place} is empty")),
-        length if length > MAX_SECRET => Err(format!("{place} is longer than 64 KiB")),
+        0 => Err(Failure {
+            reason: format!("{place} is empty"),
+            may_pass: matches!(source, SecretSource::Command(_)),
+        }),
+        length if length > MAX_SECRET => Err(Failure::lasting(format!("{place} is longer than 64 KiB"))),
         _ => Ok(Secret(Arc::new(bytes))),
     }
 }
 
-fn read_variable(variable: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+fn read_variable(variable: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     match std::env::var_os(variable) {
         Some(value) => Ok(Zeroizing::new(value.into_vec())),
-        None => Err(format!("the environment variable `{variable}` is not set")),
+        None => Err(Failure::lasting(format!(
+            "the environment variable `{variable}` is not set"
+        ))),
     }
 }
 
 /// On a thread that may block, as a file may be a pipe that nobody writes to.
-async fn read_file_within(limit: Duration, path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+async fn read_file_within(limit: Duration, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display().to_string();
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_file(&path));
     match tokio::time::timeout(limit, read).await {
         Ok(Ok(Ok(bytes))) => Ok(without_line_breaks(bytes)),
-        Ok(Ok(Err(error))) => Err(format!("the file `{shown}` cannot be read: {error}")),
-        Ok(Err(_)) => Err(format!("the file `{shown}` cannot be read")),
-        Err(_) => Err(format!(
+        Ok(Ok(Err(error))) => Err(Failure::lasting(format!(
+            "the file `{shown}` cannot be read: {error}"
+        ))),
+        Ok(Err(_)) => Err(Failure::passing(format!("the file `{shown}` cannot be read"))),
+        Err(_) => Err(Failure::passing(format!(
             "the file `{shown}` took longer than {} to read",
             show_duration(limit)
-        )),
+        ))),
     }
 }
 
@@ -192,7 +240,7 @@ fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 
 /// Runs a program without a shell, with no input; what it says on standard error is not shown, since it
 /// may repeat the secret.
-async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroizing<Vec<u8>>, String> {
+async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let program = &command.program;
     let mut child = tokio::process::Command::new(program)
         .args(&command.arguments)
@@ -201,15 +249,21 @@ async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroi
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+        .map_err(|error| Failure {
+            reason: format!("`{program}` cannot be started: {error}"),
+            // Otherwise the system is short of something.
+            may_pass: ![ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()),
+        })?;
     match tokio::time::timeout(limit, printed(&mut child)).await {
-        Ok(Ok((_, Some(status)))) if !status.success() => Err(format!("`{program}` ended with {status}")),
+        Ok(Ok((_, Some(status)))) if !status.success() => {
+            Err(Failure::passing(format!("`{program}` ended with {status}")))
+        }
         Ok(Ok((bytes, _))) => Ok(without_line_breaks(bytes)),
-        Ok(Err(error)) => Err(format!("`{program}` cannot be read: {error}")),
-        Err(_) => Err(format!(
+        Ok(Err(error)) => Err(Failure::passing(format!("`{program}` cannot be read: {error}"))),
+        Err(_) => Err(Failure::passing(format!(
             "`{program}` took longer than {} and was stopped",
             show_duration(limit)
-        )),
+        ))),
     }
 }
 

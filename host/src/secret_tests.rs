@@ -28,7 +28,8 @@ async fn read_within(
         .map(|(text, source)| (name(text), source.clone()))
         .collect();
     let needed = needed.iter().map(|text| name(text)).collect();
-    SecretStore::read_within(limit, &sources, &needed).await
+    let read = SecretStore::read_within(limit, &sources, &needed).await;
+    read.map_err(|unread| unread.sentences)
 }
 
 fn file(content: &[u8]) -> (tempfile::NamedTempFile, SecretSource) {
@@ -159,4 +160,21 @@ fn debug_shows_nothing() {
         "SecretStore({SecretName(\"mail\"): Secret([redacted])})"
     );
     assert!(!format!("{:?}", store.redactor()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn what_a_program_fails_at_may_pass_and_nothing_else() {
+    let (_empty, empty) = file(b"");
+    let may_pass = async |source: SecretSource| {
+        let sources = BTreeMap::from([(name("one"), source)]);
+        let needed = sources.keys().cloned().collect();
+        let read = SecretStore::read_within(READ_TIMEOUT, &sources, &needed).await;
+        read.unwrap_err().may_pass
+    };
+    assert!(may_pass(command(&["false"])).await);
+    assert!(may_pass(command(&["true"])).await, "it printed nothing");
+    assert!(!may_pass(command(&["no-such-program"])).await);
+    assert!(!may_pass(empty).await);
+    assert!(!may_pass(SecretSource::File("no-such-file".into())).await);
+    assert!(!may_pass(SecretSource::Env("NO_SUCH_VARIABLE".into())).await);
 }

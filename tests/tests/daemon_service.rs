@@ -1,6 +1,6 @@
 //! The promise: whoever supervises the daemon learns how it is. systemd is told when it is ready, lives, reloads and
 //! stops; a service elsewhere hears the heartbeats of checks and of the daemon itself; the log has the form that is
-//! asked for; a daemon that cannot begin ends with 64 and says all that is wrong.
+//! asked for; a daemon that cannot begin ends with 64 and says all that is wrong, or with 70 where that may pass.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
@@ -210,4 +210,28 @@ fn a_bad_configuration_ends_it_with_64_and_everything_that_is_wrong() {
         assert!(log.contains(part), "{part}: {log}");
     }
     assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
+}
+
+#[test]
+fn what_may_pass_is_no_bad_configuration() {
+    let target = Target::start(Health::Up);
+    let check = check(&target, "");
+    let asking = check.replace(" }", ", headers.authorization = { secret = \"given\" } }");
+    let bad = check.replace("front", "back").replace("budget", "budgt");
+    let given = "secrets.given.command = [\"false\"]\n";
+    let misspelt = given.replace("false", "no-such-program");
+    let own = "heartbeat.url = { secret = \"given\" }\n";
+    for (code, configuration) in [
+        (70, format!("{given}{own}{check}")),
+        (70, format!("{given}{asking}")),
+        (64, format!("{misspelt}{own}{check}")),
+        (64, format!("{misspelt}{asking}")),
+        (64, format!("{given}{asking}{bad}")),
+    ] {
+        let ended = Daemon::with(&format!("{LISTEN}{configuration}")).launch().wait();
+        let log = ended.log.join("\n");
+        assert_eq!(ended.code, Some(code), "{configuration}{log}");
+        assert!(log.contains("`given` could not be read: `"), "{log}");
+    }
+    assert_eq!(target.asked(), 0, "nothing runs");
 }

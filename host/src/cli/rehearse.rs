@@ -172,7 +172,7 @@ async fn read_secrets(sources: &mut Sources) -> Result<BTreeMap<String, Secret>,
     let needed = sources.keys().cloned().collect();
     let store = SecretStore::read(sources, &needed)
         .await
-        .map_err(|sentences| sentences.join("\n"))?;
+        .map_err(|unread| unread.to_string())?;
     let read = sources.keys().filter_map(|name| {
         let secret = store.get(name.as_str())?;
         Some((name.as_str().to_owned(), secret.clone()))

@@ -61,6 +61,8 @@ pub struct Problem {
     pub message: String,
     /// Whether the line may hold a secret and must not be shown.
     pub(super) concealed: bool,
+    /// Whether it may be over later though nobody mends anything.
+    pub(super) may_pass: bool,
 }
 
 impl Problem {
@@ -70,6 +72,7 @@ impl Problem {
             location,
             message: told(&message.into(), MAX_MESSAGE),
             concealed: false,
+            may_pass: false,
         }
     }
 
@@ -79,7 +82,14 @@ impl Problem {
             location,
             message: told(&message.into(), MAX_MESSAGE),
             concealed: true,
+            may_pass: false,
         }
+    }
+
+    /// The same, of what may be over later though nobody mends anything.
+    pub(crate) fn that_may_pass(mut self, may_pass: bool) -> Self {
+        self.may_pass = may_pass;
+        self
     }
 }
 
@@ -117,6 +127,11 @@ impl Problems {
     /// The problems in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.0.iter()
+    }
+
+    /// Whether all of them may be over later though nobody mends anything.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.0.iter().all(|problem| problem.may_pass)
     }
 
     /// The problems, to be joined with others.

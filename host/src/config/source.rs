@@ -311,6 +311,7 @@ mod tests {
                 location,
                 message: "no".into(),
                 concealed,
+                may_pass: false,
             };
             let problems = Problems::check(vec![problem, other]).unwrap_err();
             assert!(!source.render(&problems).contains("hunter"), "{needle}");

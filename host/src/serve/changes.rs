@@ -229,6 +229,7 @@ impl Changes {
         self.prepare(|plugins| async move {
             let loaded = Generation::load(&lasting, Some(&before)).await;
             let takeover = loaded.map(|generation| register.takeover(generation, &before));
+            let takeover = takeover.map_err(|hindrance| hindrance.sentences);
             (Made::Loaded(takeover, Vec::new()), plugins)
         });
     }

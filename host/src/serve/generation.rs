@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Hindrance;
 use super::board::CheckFacts;
 use super::heartbeat::{Heartbeat, Heartbeats};
 use super::watching::ConfiguredHeartbeats;
@@ -14,7 +15,7 @@ use crate::policy::state::StateSettings;
 use crate::runner::{DefaultGrant, Orphan, PluginEvent, Preparation, Prepared, Runner};
 use crate::sandbox::Compiling;
 use crate::schedule::{Limits, Plan, Scheduled};
-use crate::secret::SecretStore;
+use crate::secret::{SecretStore, Unread};
 
 /// A configuration that can be served.
 pub(super) struct Generation {
@@ -75,7 +76,7 @@ impl Generation {
     /// # Errors
     ///
     /// Everything that is wrong, with its places, as `validate` tells it.
-    pub(super) async fn load(lasting: &Lasting, before: Option<&Self>) -> Result<Self, String> {
+    pub(super) async fn load(lasting: &Lasting, before: Option<&Self>) -> Result<Self, Hindrance> {
         let source = match before {
             Some(_) => Source::read_regular(&lasting.file),
             // What serves from then on can come through a pipe; nobody waits for it yet.
@@ -93,7 +94,10 @@ impl Generation {
             }
             None => Preparation::of(Arc::clone(&config), problems, DefaultGrant::Nothing, compiling).await,
         };
-        let preparation = prepared.map_err(|problems| source.render(&problems))?;
+        let preparation = prepared.map_err(|problems| Hindrance {
+            sentences: source.render(&problems),
+            may_pass: problems.may_pass(),
+        })?;
         let (secrets, heartbeats) = own(&config, &lasting.heartbeats).await?;
         let new = Self {
             number: before.map_or(1, |before| before.number + 1),
@@ -239,12 +243,14 @@ fn runner(preparation: &Preparation, before: Option<&Generation>) -> Arc<Runner>
 /// # Errors
 ///
 /// A line for each that cannot be read or is no URL.
-pub(super) async fn own(
+async fn own(
     config: &Config,
     heartbeats: &Heartbeats,
-) -> Result<(SecretStore, ConfiguredHeartbeats), String> {
-    let secrets = own_secrets(config).await;
-    let secrets = secrets.map_err(|sentences| sentences.join("\n"))?;
+) -> Result<(SecretStore, ConfiguredHeartbeats), Hindrance> {
+    let secrets = own_secrets(config).await.map_err(|unread| Hindrance {
+        sentences: unread.to_string(),
+        may_pass: unread.may_pass,
+    })?;
     let heartbeats = ConfiguredHeartbeats::new(config, &secrets, heartbeats);
     let heartbeats = heartbeats.map_err(|sentences| sentences.join("\n"))?;
     Ok((secrets, heartbeats))
@@ -255,7 +261,7 @@ pub(super) async fn own(
 /// # Errors
 ///
 /// A sentence for each that cannot be read.
-pub(super) async fn own_secrets(config: &Config) -> Result<SecretStore, Vec<String>> {
+pub(super) async fn own_secrets(config: &Config) -> Result<SecretStore, Unread> {
     let mut names = config.watching_secrets();
     names.extend(config.http.as_ref().and_then(|http| http.token.clone()));
     SecretStore::read(&config.secrets, &names).await

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Hindrance;
 use super::changes;
 use super::supervise::{Restart, Supervisor};
 use crate::config;
-use crate::journal::{Journal, Settings};
+use crate::journal::{Journal, OpenError, Settings};
 use crate::telemetry::Meters;
 
 /// How long the last reports may take to be written when the daemon ends: a disk takes milliseconds, one that hangs is
@@ -29,14 +30,17 @@ pub(super) fn settings(table: Option<&config::Journal>) -> Settings {
 }
 
 /// Opens the journal, or says why it cannot be used.
-pub(super) async fn open(settings: Settings, meters: &Meters) -> Result<Journal, String> {
+pub(super) async fn open(settings: Settings, meters: &Meters) -> Result<Journal, Hindrance> {
     let observer = Box::new(meters.clone());
     let dir = settings.dir.clone();
     let opening = changes::aside(async move { Journal::open(settings, vec![observer]) });
     let opened = opening
         .await
-        .map_err(|_| "opening the journal crashed".to_owned())?;
-    let (journal, opened) = opened.map_err(|error| error.to_string())?;
+        .map_err(|_| Hindrance::passing("opening the journal crashed"))?;
+    let (journal, opened) = opened.map_err(|error| Hindrance {
+        sentences: error.to_string(),
+        may_pass: matches!(error, OpenError::Thread(_)),
+    })?;
     for problem in &opened.problems {
         tracing::error!("journal: {problem}");
     }
@@ -67,11 +71,11 @@ pub(super) fn watch(journal: &Journal, supervisor: &Supervisor) {
     supervisor.spawn("journal", Restart::EndProcess, move |pulse| {
         let journal = journal.clone();
         async move {
+            // All that it waits for is the runtime's timer, which is watched itself, and has its own time to stand still.
+            pulse.waiting("looking after the writer of the journal");
             let mut progress = Progress::since(journal.beats());
             loop {
                 let looked = Instant::now();
-            // All that it waits for is the runtime's timer, which is watched itself, and has its own time to stand still.
-            pulse.waiting("looking after the writer of the journal");
                 tokio::time::sleep(LOOK_EVERY).await;
                 if journal.has_ended() {
                     return Err("the writer of the journal has ended".to_owned());

@@ -50,8 +50,36 @@ pub use supervise::EXIT_FAILED;
 pub enum Ending {
     /// It was asked to, by TERM or INT.
     Asked,
-    /// It never began, because of its configuration or of what that asks for: everything that is wrong.
-    Refused(String),
+    /// It never began.
+    Refused(Hindrance),
     /// Something of its own failed: what.
     Failed(String),
+}
+
+/// What keeps a daemon from beginning, or a configuration from being taken up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hindrance {
+    /// Everything that is wrong.
+    pub sentences: String,
+    /// Whether it may be over later though nobody mends anything: that is no bad configuration.
+    pub may_pass: bool,
+}
+
+impl Hindrance {
+    fn passing(sentence: impl Into<String>) -> Self {
+        Self {
+            sentences: sentence.into(),
+            may_pass: true,
+        }
+    }
+}
+
+impl From<String> for Hindrance {
+    /// What is wrong with the configuration, or with what it asks for.
+    fn from(sentences: String) -> Self {
+        Self {
+            sentences,
+            may_pass: false,
+        }
+    }
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Ending;
 use super::board::{Board, Keep, Readiness};
 use super::changes::{self, Changes, Wish};
 use super::control::{Control, MAX_WISHES};
@@ -29,6 +28,7 @@ use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
 use super::takeover::Register;
 use super::watching::{self, ConfiguredHeartbeats};
+use super::{Ending, Hindrance};
 use crate::config::{Config, Http};
 use crate::connection::read_system_roots;
 use crate::journal::Journal;
@@ -44,7 +44,9 @@ pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
     let outbound = Outbound::start().map_err(|error| format!("no thread can be started: {error}"));
     let (mut signals, outbound) = match (signals, outbound) {
         (Ok(signals), Ok(outbound)) => (signals, outbound),
-        (Err(sentence), _) | (_, Err(sentence)) => return Ending::Refused(sentence),
+        (Err(sentence), _) | (_, Err(sentence)) => {
+            return Ending::Refused(Hindrance::passing(sentence));
+        }
     };
     let lasting = Arc::new(Lasting {
         file,
@@ -63,7 +65,7 @@ pub async fn serve(file: PathBuf, compiling: Compiling) -> Ending {
             }
             begun.live(signals).await
         }
-        Err(sentences) => Ending::Refused(sentences),
+        Err(hindrance) => Ending::Refused(hindrance),
     }
 }
 
@@ -90,7 +92,7 @@ pub async fn verify(config: &Config) -> Result<(), String> {
             let environment = |name: &str| std::env::var(name).ok();
             wrong.extend(watching::sentry(config, &secrets, &environment, &outbound).err());
         }
-        Err(sentences) => wrong.extend(sentences),
+        Err(unread) => wrong.push(unread.to_string()),
     }
     if let Some(http) = &config.http {
         wrong.extend(Listener::verify(http).await.err().map(|error| error.to_string()));
@@ -103,13 +105,13 @@ pub async fn verify(config: &Config) -> Result<(), String> {
 }
 
 /// Begins everything, or says what keeps it from beginning.
-async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, String> {
+async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Hindrance> {
     // A change while the file is being read is one to come.
     let file = FileWatch::new(&lasting.file);
     let loading = Arc::clone(&lasting);
     // The end may be asked for meanwhile, and many thousand checks take a while.
     let loaded = changes::aside(async move { Generation::load(&loading, None).await }).await;
-    let generation = loaded.map_err(|_| "preparing the checks crashed".to_owned())??;
+    let generation = loaded.map_err(|_| Hindrance::passing("preparing the checks crashed"))??;
     let config = generation.config();
     let logs = Arc::new(Logs::start(config.log)?);
     let environment = |name: &str| std::env::var(name).ok();
@@ -296,7 +298,7 @@ fn supervisor(
     outbound: &Outbound,
     logs: &Arc<Logs>,
     meters: &Meters,
-) -> Result<Supervisor, String> {
+) -> Result<Supervisor, Hindrance> {
     let usual = Closeness::default();
     let closeness = Closeness {
         look_every: notifier.look_every(usual.look_every),
@@ -311,7 +313,7 @@ fn supervisor(
         move |task| meters.task_restarted(task),
     );
     let supervisor = Supervisor::start(closeness, hooks, Handle::current());
-    supervisor.map_err(|error| format!("no thread can be started: {error}"))
+    supervisor.map_err(|error| Hindrance::passing(format!("no thread can be started: {error}")))
 }
 
 /// Has the daemon run under supervision. It has state that nobody else has, so that the process ends with it.

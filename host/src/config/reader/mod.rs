@@ -180,6 +180,7 @@ impl<'t> Table<'t> {
     }
 
     fn finish(self) {
+            may_pass: false,
         for (key, _) in self.entries {
             if !self.any_known && !self.known.contains(&&**key.get_ref()) {
                 let advice = unknown_key(key.get_ref(), &self.known, self.advice);

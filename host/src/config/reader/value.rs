@@ -123,6 +123,7 @@ impl<'t> Value<'t> {
             location,
             message,
             concealed: self.concealed,
+            may_pass: false,
         };
         self.context.problems.borrow_mut().push(problem);
     }

@@ -109,9 +109,9 @@ pub(in crate::runner) async fn read_secrets(config: &Config, problems: &mut Vec<
                     .get(name.as_str())
                     .map(|secret| (name.clone(), secret.clone())),
             ),
-            Err(sentences) => {
-                let problem = |text| Problem::new(config.secret_location(name), text);
-                problems.extend(sentences.into_iter().map(problem));
+            Err(unread) => {
+                let problem = Problem::new(config.secret_location(name), unread.to_string());
+                problems.push(problem.that_may_pass(unread.may_pass));
             }
         }
     }
