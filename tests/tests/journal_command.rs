@@ -75,6 +75,44 @@ fn what_a_run_showed_is_what_the_journal_shows() {
 }
 
 #[test]
+fn a_mistake_in_where_reports_are_kept_or_sent_is_refused() {
+    let (folder, _) = ran();
+    let file = folder.path().join("bedcheck.toml");
+    let sound = std::fs::read_to_string(&file).expect("the configuration");
+    let wrongs = [
+        ("`journal.dirr`", sound.replace("journal.dir ", "journal.dirr ")),
+        ("`jurnal`", sound.replace("journal.dir ", "jurnal.dir ")),
+        (
+            "`otlp.headers",
+            format!(
+                "otlp = {{ endpoint = \"http://127.0.0.1:9\", headers = {{ authorization = 5 }} }}\n{sound}"
+            ),
+        ),
+        (
+            "`otlp.protocl`",
+            format!("otlp = {{ endpoint = \"http://127.0.0.1:9\", protocl = \"grpc\" }}\n{sound}"),
+        ),
+    ];
+    let export = || bedcheck(["journal", "export", &file.display().to_string()]);
+    for (place, wrong) in wrongs {
+        std::fs::write(&file, wrong).expect("written");
+        for refused in [journal(&folder, &[]), journal(&folder, &["--verify"]), export()] {
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(64), ""), "{place}");
+            assert!(refused.stderr.contains(place), "{place}: {}", refused.stderr);
+        }
+    }
+    let elsewhere = sound.replace("name = \"sick\"", "name = \"sick\"\nplugn = 1");
+    std::fs::write(&file, elsewhere).expect("written");
+    let shown = journal(&folder, &[]);
+    assert_eq!(
+        (shown.code, shown.stdout.lines().count()),
+        (Some(0), 2),
+        "{}",
+        shown.stderr
+    );
+}
+
+#[test]
 fn reports_are_found_by_check_outcome_and_time() {
     let (folder, reports) = ran();
     let started = reports[1]["started"].as_str().expect("a time");

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::{Format, journal_export, output, read, refuse};
-use crate::config::Config;
+use super::{Format, journal_export, output, refuse};
+use crate::config::{Config, Source};
 use crate::journal::{Next, Reader, Selection, Sequence, Settings, is_journal, parse_moment};
 use crate::outcome::{Outcome, Report};
 use crate::text::told;
@@ -85,11 +85,11 @@ Examples:
   bedcheck journal export checks.toml --since 2h
 
 Exit codes: 0 shown, or nothing is wrong; 2 something is damaged; 3 the standard output cannot be written; 64 bad \
-command line, or no journal.";
+command line or configuration, or no journal.";
 
 const EXPORT_HELP: &str = "\
 Exit codes: 0 the collector took all; 1 it refused or rejected something, or something is damaged; 3 it does not answer; \
-64 bad command line, no journal, or nowhere to send to.";
+64 bad command line or configuration, no journal, or nowhere to send to.";
 
 /// How reports are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -179,9 +179,11 @@ fn held(dir: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-/// A configuration, as far as it can be understood: what is wrong with its checks is of no interest here.
+/// A configuration, as far as it says where reports are kept and sent: what is wrong with its checks is of no interest
+/// here.
 pub(super) fn configuration(file: &Path) -> Result<Config, String> {
-    read(file).map(|(config, _, _)| config)
+    let source = Source::read(file).map_err(|problems| problems.to_string())?;
+    Config::parse_kept(&source).map_err(|problems| source.render(&problems).trim_end().to_owned())
 }
 
 fn selection(arguments: &Wanted) -> Result<Selection, String> {

@@ -19,7 +19,9 @@ use super::problem::Location;
 use super::reader::{Table, Value};
 use super::settings_reader::Reference;
 use super::words::{nearest, quoted};
-use super::{Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Otlp, OtlpProtocol, Resolver};
+use super::{
+    Command, Config, DEFAULT_CONCURRENCY, DEFAULT_PER_TARGET, Journal, Otlp, OtlpProtocol, Resolver,
+};
 use super::{SecretSource, decode_schedule};
 use crate::budget::Limits;
 use crate::http_url::{self, Unusable};
@@ -30,8 +32,26 @@ const NAME_SERVER_PORT: u16 = 53;
 
 /// The root table.
 pub(super) fn config(root: &mut Table<'_>) -> Config {
-    let otlp = root.table("otlp", otlp).flatten();
-    let journal = root.table("journal", journal);
+    let kept = kept(root);
+    others(root, kept)
+}
+
+/// Where reports are kept and sent.
+pub(super) struct Kept {
+    otlp: Option<Otlp>,
+    journal: Option<Journal>,
+}
+
+/// Where reports are kept and sent, as the root table says it.
+pub(super) fn kept(root: &mut Table<'_>) -> Kept {
+    Kept {
+        otlp: root.table("otlp", otlp).flatten(),
+        journal: root.table("journal", journal),
+    }
+}
+
+/// What else the root table says.
+pub(super) fn others(root: &mut Table<'_>, Kept { otlp, journal: kept }: Kept) -> Config {
     let serve = root.table("serve", serve).unwrap_or_default();
     let (plugins_dir, plugin_changes) = root.table("plugins", plugins).unwrap_or_default();
     let (watching, references) = watching(root);
@@ -71,7 +91,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Config {
     Config {
         otlp,
         http,
-        journal,
+        journal: kept,
         log: watching.log,
         sentry: watching.sentry,
         heartbeat: watching.heartbeat,

@@ -160,6 +160,29 @@ impl Config {
         }
         Ok((root.result, root.problems))
     }
+
+    /// Reads a configuration file's text for where reports are kept and sent. What is wrong with a check, or with any
+    /// other table, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the tables `[journal]` and `[otlp]`, with the names of tables, or with the syntax: then it
+    /// cannot be told which journal is meant.
+    pub fn parse_kept(source: &Source) -> Result<Self, Problems> {
+        let mut others = 0..0;
+        let mut root = reader::read_root(source, |root| {
+            let kept = decode::kept(root);
+            others.start = root.problem_count();
+            let config = decode::others(root, kept);
+            others.end = root.problem_count();
+            config
+        });
+        if !root.damaged {
+            root.problems.drain(others);
+        }
+        Problems::check(root.problems)?;
+        Ok(root.result)
+    }
 }
 
 /// An OTLP receiver (`[otlp]`).

@@ -119,6 +119,11 @@ impl<'t> Table<'t> {
         self.get(key)?.table(read)
     }
 
+    /// How many problems have been found in the text so far.
+    pub(in crate::config) fn problem_count(&self) -> usize {
+        self.context.problems.borrow().len()
+    }
+
     /// Says where an unknown key may belong.
     pub(in crate::config) fn advise(&mut self, advice: &'static str) {
         self.advice = advice;
@@ -175,12 +180,12 @@ impl<'t> Table<'t> {
             location,
             message,
             concealed: self.concealed,
+            may_pass: false,
         };
         self.context.problems.borrow_mut().push(problem);
     }
 
     fn finish(self) {
-            may_pass: false,
         for (key, _) in self.entries {
             if !self.any_known && !self.known.contains(&&**key.get_ref()) {
                 let advice = unknown_key(key.get_ref(), &self.known, self.advice);
