@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,6 +22,8 @@ use crate::connection::system_roots;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, so that the connection can be used again; it is of no interest.
 const MAX_ANSWER: usize = 16 * 1024;
+/// How long the rest of an answer may take after its head, for the same: what is small comes with it.
+const REST: Duration = Duration::from_secs(1);
 
 /// Sends requests. Clones are the same.
 #[derive(Clone)]
@@ -135,24 +138,11 @@ impl Outbound {
         let request = request
             .body(Full::new(body))
             .map_err(|error| OutboundError::Unreachable(error.to_string()))?;
-        let answered = tokio::time::timeout(TIMEOUT, self.answer(request));
-        answered.await.unwrap_or(Err(OutboundError::TimedOut))
-    }
-
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(), OutboundError> {
-        let client = match self.0.client.get() {
-            Some(client) => client,
-            None => {
-                let made = client().map_err(|error| OutboundError::Unreachable(error.to_string()))?;
-                self.0.client.get_or_init(|| made)
-            }
-        };
-        let answer = client.request(request).await;
-        let (head, body) = answer
-            .map_err(|error| OutboundError::Unreachable(innermost(&error)))?
-            .into_parts();
+        let head = tokio::time::timeout(TIMEOUT, self.answer(request)).await;
+        let (head, body) = head.unwrap_or(Err(OutboundError::TimedOut))?.into_parts();
         // Whatever becomes of the rest, the status is the answer.
-        let _ = Limited::new(body, MAX_ANSWER).collect().await;
+        let rest = Limited::new(body, MAX_ANSWER).collect();
+        let _ = tokio::time::timeout(REST, rest).await;
         if head.status.is_success() {
             return Ok(());
         }
@@ -164,6 +154,18 @@ impl Outbound {
             status: head.status,
             retry_after: seconds.map(Duration::from_secs),
         })
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, OutboundError> {
+        let client = match self.0.client.get() {
+            Some(client) => client,
+            None => {
+                let made = client().map_err(|error| OutboundError::Unreachable(error.to_string()))?;
+                self.0.client.get_or_init(|| made)
+            }
+        };
+        let answer = client.request(request).await;
+        answer.map_err(|error| OutboundError::Unreachable(innermost(&error)))
     }
 
     /// Waits until all that was to be delivered is, or was given up, for `bound` at most; whether it is. Blocks

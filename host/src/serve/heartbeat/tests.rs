@@ -1,5 +1,6 @@
 //! Heartbeats against a server of a few lines on loopback.
 
+use std::io::Write;
 use std::time::Instant;
 
 use super::*;
@@ -63,6 +64,25 @@ fn what_fails_is_tried_again_and_what_is_refused_is_not() {
     assert_eq!(server.heard().len(), 7);
     let counts = heartbeats.counts();
     assert_eq!((counts.delivered, counts.failed), (1, 2));
+}
+
+#[test]
+fn the_status_is_the_answer_whatever_becomes_of_the_rest() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let begun = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nO");
+            kept.push((stream, begun));
+        }
+    });
+    let (outbound, heartbeats) = heartbeats(2);
+    let heartbeat = heartbeats.at("mail", &url).unwrap();
+    heartbeat.succeeded(None);
+    assert!(outbound.flush(BOUND), "it waits for the rest");
+    let counts = heartbeats.counts();
+    assert_eq!((counts.delivered, counts.failed), (1, 0));
 }
 
 #[test]
