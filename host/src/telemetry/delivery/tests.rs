@@ -774,23 +774,25 @@ async fn an_outage_after_a_refusal_is_said() {
 
 #[tokio::test]
 async fn a_page_of_something_else_is_no_delivery() {
-    let script = |_, _: &_| Reply::Http(200, "content-type: text/html\r\n", b"<p>Log in</p>".to_vec());
-    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let settings = Settings {
-        metrics: Some(collector.destination()),
-        ..spans_to(collector.destination())
-    };
-    let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
-    exporter.record(&passing());
-    let losses = exporter.shutdown(FLUSH_BOUND).await;
-    assert_eq!(losses.len(), 2, "{losses:?}");
-    let wanted = "status 200 with a body of `text/html`, which is no answer to an export";
-    assert!(
-        losses
-            .iter()
-            .all(|loss| loss.contains("did not reach") && loss.ends_with(wanted)),
-        "{losses:?}"
-    );
+    for protocol in PROTOCOLS {
+        let script = |_, _: &_| Reply::Http(200, "content-type: text/html\r\n", b"<p>Log in</p>".to_vec());
+        let collector = Scripted::start(protocol, script).await;
+        let settings = Settings {
+            metrics: Some(collector.destination()),
+            ..spans_to(collector.destination())
+        };
+        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+        exporter.record(&passing());
+        let losses = exporter.shutdown(FLUSH_BOUND).await;
+        assert_eq!(losses.len(), 2, "{protocol:?}: {losses:?}");
+        let wanted = "status 200 with a body of `text/html`, which is no answer to an export";
+        assert!(
+            losses
+                .iter()
+                .all(|loss| loss.contains("did not reach") && loss.ends_with(wanted)),
+            "{protocol:?}: {losses:?}"
+        );
+    }
 }
 
 #[tokio::test]

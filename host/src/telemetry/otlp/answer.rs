@@ -122,6 +122,29 @@ impl Answer {
         if head.status.is_success() {
             return Self::of_http_success(signal, head, body, teller);
         }
+        Self::of_http_failure(head, body, now, teller)
+    }
+
+    /// What an answer over HTTP means where one over gRPC was wanted: something before the collector gives it, or
+    /// instead of it.
+    pub(super) fn of_no_grpc(
+        head: &http::response::Parts,
+        body: Option<&[u8]>,
+        now: SystemTime,
+        teller: &Teller,
+    ) -> Self {
+        if head.status.is_success() {
+            return Self::of_something_else(head, teller);
+        }
+        Self::of_http_failure(head, body, now, teller)
+    }
+
+    fn of_http_failure(
+        head: &http::response::Parts,
+        body: Option<&[u8]>,
+        now: SystemTime,
+        teller: &Teller,
+    ) -> Self {
         let code = head.status.as_u16();
         let message = body.map(|body| message(&head.headers, body)).unwrap_or_default();
         let reason = match teller.told(&message) {
@@ -162,16 +185,23 @@ impl Answer {
         match said {
             Some((rejected, message)) => Self::of_success(rejected, &message, teller),
             // A login page, another server at this port: nothing says that it was taken, or that it was not.
-            None if PAGES.contains(&&*kind) => Self::none(format!(
-                "status {} with a body of `{kind}`, which is no answer to an export",
-                head.status.as_u16(),
-            )),
+            None if PAGES.contains(&&*kind) => Self::of_something_else(head, teller),
             // There are receivers that take it and say `OK`: sent again, it would be there without end.
             None => Self::Partial {
                 rejected: 0,
                 message: UNREADABLE.to_owned(),
             },
         }
+    }
+
+    /// A success that nobody gives who takes exports.
+    fn of_something_else(head: &http::response::Parts, teller: &Teller) -> Self {
+        let body = match teller.told(&content_type(&head.headers)) {
+            kind if kind.is_empty() => String::new(),
+            kind => format!(" with a body of `{kind}`"),
+        };
+        let code = head.status.as_u16();
+        Self::none(format!("status {code}{body}, which is no answer to an export"))
     }
 
     /// What a gRPC status that is no success means, whether the collector said it or tonic for want of an answer.
@@ -200,8 +230,6 @@ impl Answer {
         match status.code() {
             Code::ResourceExhausted if after.is_none() => Self::TooLarge { reason },
             Code::OutOfRange if is_too_long => Self::TooLarge { reason },
-            // A proxy before the collector, which speaks HTTP.
-            Code::Unknown if status.message().ends_with("HTTP status code 413") => Self::TooLarge { reason },
             Code::Cancelled
             | Code::DeadlineExceeded
             | Code::ResourceExhausted
@@ -282,6 +310,13 @@ fn partial_success_in_json(signal: Signal, body: &[u8]) -> Option<(i64, String)>
         rejected.unwrap_or_default(),
         message.unwrap_or_default().to_owned(),
     ))
+}
+
+/// Whether an answer is one of gRPC ("PROTOCOL-HTTP2", section "Responses"): by its type, or because it has gRPC's status,
+/// which goes before that of HTTP.
+pub(super) fn is_grpc(status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_of_grpc = status == StatusCode::OK && content_type(headers).starts_with("application/grpc");
+    is_of_grpc || headers.contains_key("grpc-status")
 }
 
 /// The type of a body without its parameters, in lower case; empty where none is said.

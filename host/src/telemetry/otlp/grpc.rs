@@ -1,6 +1,9 @@
 //! OTLP over gRPC: tonic's channel and client, given requests that are written already.
 
+use std::error::Error;
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use bytes::{BufMut, Bytes};
 use http::uri::PathAndQuery;
@@ -14,8 +17,9 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
-use super::answer::{Answer, Teller};
+use super::answer::{Answer, Teller, innermost, is_grpc};
 use super::handed::Handed;
+use super::http::{BoxError, read};
 use super::kept::Kept;
 use super::tls::{self, StartError};
 use super::{MAX_ANSWER, MAX_HEAD, Payload};
@@ -53,9 +57,12 @@ impl Sender {
 
     /// Sends this, and tells when it is handed over.
     pub(super) async fn export(&self, payload: Payload, handed: &Handed, teller: &Teller) -> Answer {
-        let answer = match self.send(payload, handed).await {
+        let answer = match self.send(payload, handed, teller).await {
             Ok((rejected, message)) => Answer::of_success(rejected, &message, teller),
-            Err(status) => Answer::of_status(&status, teller),
+            Err(status) => match status.source().and_then(<dyn Error>::downcast_ref) {
+                Some(NoGrpc(answer)) => answer.clone(),
+                None => Answer::of_status(&status, teller),
+            },
         };
         if matches!(answer, Answer::Retry { .. }) {
             self.forget_connection();
@@ -69,10 +76,16 @@ impl Sender {
     }
 
     /// What of the request was rejected, and what is said about it.
-    async fn send(&self, payload: Payload, handed: &Handed) -> Result<(i64, String), Status> {
+    async fn send(
+        &self,
+        payload: Payload,
+        handed: &Handed,
+        teller: &Teller,
+    ) -> Result<(i64, String), Status> {
         let channel = WatchedChannel {
             channel: self.channel.get_or(|| self.endpoint.connect_lazy()),
             handed: handed.clone(),
+            teller: teller.clone(),
         };
         // Some answer in the form in which they were asked.
         let mut client = Grpc::new(channel)
@@ -144,24 +157,48 @@ impl Decoder for Written {
     }
 }
 
-/// A channel for one request, whose end is noticed.
+/// A channel for one request, whose end is noticed, and whose answer is held back where it is not gRPC's: tonic would take
+/// a proxy's page for a broken message, and not look at its status.
 #[derive(Debug)]
 struct WatchedChannel {
     channel: Channel,
     handed: Handed,
+    teller: Teller,
 }
 
 impl Service<http::Request<Body>> for WatchedChannel {
     type Response = http::Response<Body>;
-    type Error = <Channel as Service<http::Request<Body>>>::Error;
-    type Future = <Channel as Service<http::Request<Body>>>::Future;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(context)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.channel.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let request = request.map(|body| Body::new(self.handed.watch(body)));
-        self.channel.call(request)
+        let (answering, teller) = (self.channel.call(request), self.teller.clone());
+        Box::pin(async move {
+            let answer = answering.await?;
+            if is_grpc(answer.status(), answer.headers()) {
+                return Ok(answer);
+            }
+            let (head, body) = answer.into_parts();
+            Err(NoGrpc::new(&head, body, &teller).await.into())
+        })
+    }
+}
+
+/// What an answer means that is not gRPC's.
+#[derive(Debug, thiserror::Error)]
+#[error("an answer that is not gRPC's")]
+struct NoGrpc(Answer);
+
+impl NoGrpc {
+    async fn new(head: &http::response::Parts, body: Body, teller: &Teller) -> Self {
+        Self(match read(body).await {
+            Ok(body) => Answer::of_no_grpc(head, body.as_deref(), SystemTime::now(), teller),
+            Err(error) => Answer::none(teller.told(&innermost(error.as_ref()))),
+        })
     }
 }

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -26,6 +27,8 @@ pub(super) const USER_AGENT: &str = concat!("bedcheck/", env!("CARGO_PKG_VERSION
 /// Header fields of an answer that are read.
 const MAX_FIELDS: usize = 64;
 
+/// An error of whatever kind.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type HttpClient = legacy::Client<HttpsConnector<HttpConnector>, Watched<Pieces>>;
 
 /// Sends exports over kept connections.
@@ -81,14 +84,13 @@ impl Sender {
             Ok(answer) => answer.into_parts(),
             Err(error) => return self.unanswered(&error, teller),
         };
-        let body = match Limited::new(body, MAX_ANSWER).collect().await {
-            Ok(body) => Some(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                self.forget_connection();
-                None
-            }
+        let body = match read(body).await {
+            Ok(body) => body,
             Err(error) => return self.unanswered(error.as_ref(), teller),
         };
+        if body.is_none() {
+            self.forget_connection();
+        }
         Answer::of_http(signal, &head, body.as_deref(), SystemTime::now(), teller)
     }
 
@@ -100,6 +102,19 @@ impl Sender {
     fn unanswered(&self, error: &(dyn std::error::Error + 'static), teller: &Teller) -> Answer {
         self.forget_connection();
         Answer::none(teller.told(&innermost(error)))
+    }
+}
+
+/// The body of an answer; none where it is longer than what is read.
+pub(super) async fn read<B>(body: B) -> Result<Option<Bytes>, BoxError>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    match Limited::new(body, MAX_ANSWER).collect().await {
+        Ok(body) => Ok(Some(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -18,7 +18,7 @@ use crate::telemetry::settings::{Destination, Headers, Protocol};
 /// What it does with a request.
 #[derive(Debug, Clone)]
 pub(in crate::telemetry) enum Reply {
-    /// Over HTTP: a status, header fields (a line each, with its end) and a body.
+    /// A status, header fields (a line each, with its end) and a body; over gRPC that is what something else answers.
     Http(u16, &'static str, Vec<u8>),
     /// Over HTTP: these bytes, then the connection ends.
     Raw(Vec<u8>),
@@ -249,13 +249,26 @@ impl Serving {
             };
             let result = match reply {
                 Reply::Grpc(result) => result,
+                Reply::Http(status, headers, body) => {
+                    let mut answer = http::Response::builder().status(status);
+                    for (name, value) in fields(headers.split("\r\n")) {
+                        answer = answer.header(name, value);
+                    }
+                    let mut send = respond
+                        .send_response(answer.body(()).unwrap(), body.is_empty())
+                        .unwrap();
+                    if !body.is_empty() {
+                        send.send_data(body.into(), true).unwrap();
+                    }
+                    continue;
+                }
                 Reply::Silent => {
                     let _held = respond;
                     let _ = std::future::poll_fn(|context| requests.poll_closed(context)).await;
                     return;
                 }
                 Reply::Cut => return,
-                Reply::Http(..) | Reply::Raw(_) | Reply::AfterNext(_) => panic!("no reply over gRPC"),
+                Reply::Raw(_) | Reply::AfterNext(_) => panic!("no reply over gRPC"),
             };
             let mut answer = http::Response::new(());
             let kind = HeaderValue::from_static("application/grpc");
@@ -291,10 +304,7 @@ async fn read_request(stream: &mut dyn Stream, connection: usize, largest: usize
     let head = String::from_utf8(head).ok()?;
     let mut lines = head.split("\r\n");
     let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let headers: HeaderMap = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-        .collect();
+    let headers: HeaderMap = fields(lines).collect();
     let length = headers
         .get("content-length")
         .map_or("0", |length| length.to_str().unwrap());
@@ -307,6 +317,12 @@ async fn read_request(stream: &mut dyn Stream, connection: usize, largest: usize
         body: Bytes::from(body).to_vec(),
         connection,
     })
+}
+
+/// The header fields in these lines.
+fn fields<'l>(lines: impl Iterator<Item = &'l str>) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let pairs = lines.filter_map(|line| line.split_once(": "));
+    pairs.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

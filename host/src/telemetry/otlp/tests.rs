@@ -146,6 +146,51 @@ async fn a_collector_that_wants_to_be_left_alone_says_for_how_long() {
 }
 
 #[tokio::test]
+async fn what_a_proxy_says_for_the_collector_means_the_same_over_both_protocols() {
+    const PAGE: &str = "content-type: text/html\r\n";
+    for (status, fields, body) in [
+        (
+            429,
+            "content-type: text/plain\r\nretry-after: 7\r\n",
+            "too many requests",
+        ),
+        (502, PAGE, "<html>"),
+        (502, "", ""),
+        (503, "content-type: text/plain\r\nretry-after: 7\r\n", "x"),
+        (504, PAGE, "<html>"),
+        (413, PAGE, "<html>"),
+        (413, "", ""),
+        (403, "content-type: text/plain\r\n", "Bearer hunter2 is not known"),
+        (200, PAGE, "<html>"),
+    ] {
+        let reply = Reply::Http(status, fields, body.into());
+        let of_http = export(Protocol::HttpProtobuf, reply.clone()).await;
+        assert_eq!(export(Protocol::Grpc, reply).await, of_http, "{status} {body}");
+    }
+    let other = "content-type: application/json\r\n";
+    let answer = export(Protocol::Grpc, Reply::Http(200, other, b"{}".to_vec())).await;
+    let reason = "status 200 with a body of `application/json`, which is no answer to an export";
+    assert_eq!(answer, Answer::none(reason.to_owned()));
+    let answer = export(Protocol::Grpc, Reply::Http(204, "", Vec::new())).await;
+    let reason = "status 204, which is no answer to an export";
+    assert_eq!(answer, Answer::none(reason.to_owned()));
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_grpc_is_believed_whatever_the_status_of_http() {
+    let fields = "content-type: application/grpc\r\ngrpc-status: 14\r\ngrpc-message: starting\r\n";
+    for status in [200, 204, 502] {
+        let answer = export(Protocol::Grpc, Reply::Http(status, fields, Vec::new())).await;
+        let wanted = Answer::Retry {
+            after: None,
+            reason: "gRPC status UNAVAILABLE: starting".to_owned(),
+            arrived: Arrived::Nothing,
+        };
+        assert_eq!(answer, wanted, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_is_no_answer_and_is_not_used_again() {
     for protocol in PROTOCOLS {
         let reply = success(protocol, &ExportTraceServiceResponse::default());
