@@ -204,6 +204,14 @@ impl Feed {
         self.shared.wake();
     }
 
+    /// How many reports were gone before they could be delivered, of those that no batch has told of: while what is given
+    /// cannot be delivered, none is asked for.
+    pub fn take_untold(&mut self) -> u64 {
+        let mut state = self.shared.lock();
+        let feed = state.feeds.get_mut(self.signal);
+        feed.map_or(0, |feed| std::mem::take(&mut feed.untold))
+    }
+
     /// How many reports wait to be delivered, those included that are given; and how old the oldest of them is,
     /// counted from the end of its run, if that is known.
     pub fn waiting(&self) -> (u64, Option<Duration>) {

@@ -67,11 +67,13 @@ impl Delivery {
             }
             let mut tried = self.try_once(&mut stop).await;
             while let Try::Later(length) = tried {
+                self.note_skipped();
                 tried = self.wait(pause(length, &mut stop)).await;
             }
         }
         self.finish(&mut stop).await;
         self.give_up();
+        self.note_skipped();
         self.losses.sentences(self.feed.waiting().0, &self.way)
     }
 
@@ -104,6 +106,11 @@ impl Delivery {
                 return;
             }
         }
+    }
+
+    /// Says what is gone while what was taken from the feed waits for its delivery.
+    fn note_skipped(&mut self) {
+        self.losses.skipped(self.feed.take_untold(), &self.way);
     }
 
     /// Waits for this, unless the request without an answer has one before.

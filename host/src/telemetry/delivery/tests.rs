@@ -796,6 +796,45 @@ async fn a_page_of_something_else_is_no_delivery() {
 }
 
 #[tokio::test]
+async fn reports_that_are_dropped_during_an_outage_are_said() {
+    let (log, _subscribed) = logged();
+    let collector = Scripted::start(Protocol::Grpc, |_, _| Reply::Http(503, "", Vec::new())).await;
+    let settings = crate::journal::Settings {
+        memory: 4,
+        ..crate::journal::Settings::default()
+    };
+    let (journal, _) = Journal::open(settings, Vec::new()).unwrap();
+    let (settings, meters) = (spans_to(collector.destination()), Meters::new(&BTreeMap::new()));
+    let exporter = Exporter::start_with(&settings, &meters, Some(&journal), &Handle::current()).unwrap();
+    let dropped = || journal.status().feeds[0].dropped;
+    journal.append(passing());
+    until("sent", || !collector.received().is_empty()).await;
+    for report in reports(8) {
+        journal.append(report);
+        journal.flush(AT_LAST).await.unwrap();
+    }
+    until("said", || {
+        String::from_utf8_lossy(&log.0.lock().unwrap()).contains("were dropped before they could be sent")
+    })
+    .await;
+    for report in reports(8) {
+        journal.append(report);
+        journal.flush(AT_LAST).await.unwrap();
+    }
+    let losses = exporter.shutdown(FLUSH_BOUND).await;
+    let wanted = format!(
+        "the spans of {} runs were dropped before they could be sent",
+        dropped()
+    );
+    assert!(
+        dropped() >= 8 && losses.contains(&wanted),
+        "{} {losses:?}",
+        dropped()
+    );
+    assert_eq!(figures(&exporter).dropped, dropped());
+}
+
+#[tokio::test]
 async fn what_a_collector_says_of_what_it_took_is_said_at_the_end() {
     let response = ExportTraceServiceResponse {
         partial_success: Some(ExportTracePartialSuccess {
