@@ -1,6 +1,7 @@
-//! The delivery of metrics: all of them at every interval and once more at the end. They are cumulative, so that an
-//! export which failed needs no repeating: the next one tells everything. One that was too large is repeated at once, in
-//! smaller requests.
+//! The delivery of metrics: all of them at every interval and once more at the end. A request that may be taken later is
+//! sent again while its interval lasts. After that nothing of it needs repeating, because they are cumulative; but the next
+//! export begins where this one failed, so that a collector which limits requests gets all of them in turn. A request that
+//! was too large is repeated at once, in smaller ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub(in crate::telemetry) async fn deliver_metrics(
     let mut delivery = Delivery {
         way,
         source,
+        page: 0,
         largest: MAX_REQUEST,
         failure: None,
         rejected: (0, String::new()),
@@ -39,12 +41,15 @@ pub(in crate::telemetry) async fn deliver_metrics(
     };
     let mut wait = interval;
     while pause(wait, &mut stop).await {
-        let asked_for = delivery.export(&mut stop).await.err().flatten();
-        wait = interval.max(asked_for.unwrap_or_default());
+        let until = Instant::now() + interval;
+        let asked_for = delivery.export(until, &mut stop).await.err().flatten();
+        let rest = until.saturating_duration_since(Instant::now());
+        wait = rest.max(asked_for.unwrap_or_default());
     }
     delivery.way.ends();
+    delivery.page = 0;
     let mut pauses = FINAL_PAUSES.into_iter();
-    while let Err(asked_for) = delivery.export(&mut stop).await {
+    while let Err(asked_for) = delivery.export(Instant::now(), &mut stop).await {
         let next = pauses
             .next()
             .map(|length| length.max(asked_for.unwrap_or_default()));
@@ -63,6 +68,8 @@ pub(in crate::telemetry) async fn deliver_metrics(
 struct Delivery {
     way: Way,
     source: Source,
+    /// The page that the next export begins with: the one that failed in the last one.
+    page: usize,
     /// What a request may have, in bytes: less after one that was too large, and slowly more again.
     largest: usize,
     /// Why the last export failed, if it did.
@@ -81,30 +88,40 @@ enum Undone {
 }
 
 impl Delivery {
-    /// Exports everything, in as many requests as it takes. The error is what the collector asks for.
-    async fn export(&mut self, stop: &mut Stop) -> Result<(), Option<Duration>> {
-        loop {
-            match self.export_once(stop).await {
-                Ok(()) => {
-                    self.largest = (self.largest + self.largest / 8).min(MAX_REQUEST);
-                    return Ok(());
-                }
+    /// Exports everything from the page on that failed last, in as many requests as it takes, with other tries before
+    /// `until`. The error is what the collector asks for.
+    async fn export(&mut self, until: Instant, stop: &mut Stop) -> Result<(), Option<Duration>> {
+        let is_all = self.page == 0;
+        let exported = loop {
+            match self.export_once(until, stop).await {
+                Ok(()) => break Ok(()),
                 Err(Undone::TooLarge) => {}
-                Err(Undone::Failed(asked_for)) => return Err(asked_for),
+                Err(Undone::Failed(asked_for)) => break Err(asked_for),
             }
+        };
+        match &self.failure {
+            // One that the end of the process cuts short is made once more, and says nothing yet.
+            Some(reason) if stop.borrow().is_none() => self.way.fails(reason.clone()),
+            None if is_all => self.way.works(),
+            _ => {}
         }
+        if exported.is_ok() {
+            self.largest = (self.largest + self.largest / 8).min(MAX_REQUEST);
+        }
+        exported
     }
 
-    /// Exports everything in requests as large as they may be at the moment.
-    async fn export_once(&mut self, stop: &mut Stop) -> Result<(), Undone> {
+    /// Exports everything from that page on in requests as large as they may be at the moment.
+    async fn export_once(&mut self, until: Instant, stop: &mut Stop) -> Result<(), Undone> {
         self.failure = None;
         let source = Arc::clone(&self.source);
         let mut pages: Option<Pages> = None;
         loop {
             let (source, largest, before) = (Arc::clone(&source), self.largest, pages.take());
+            let first = self.page;
             // With many checks this takes a while, in which nobody else could use this thread of the runtime.
             let collecting = tokio::task::spawn_blocking(move || {
-                let mut pages = before.unwrap_or_else(|| source());
+                let mut pages = before.unwrap_or_else(|| Box::new(source().skip(first)));
                 let page = pages.next();
                 let requests = page.map(|metrics| points::requests(metrics, largest));
                 let payload = |request| Payload::of(Signal::Metrics, &request);
@@ -120,19 +137,21 @@ impl Delivery {
             };
             let (rest, requests) = collected.map_err(|reason| self.fail(reason, None))?;
             let Some(requests) = requests else { break };
-            self.send(requests, stop).await?;
+            self.send(requests, until, stop).await?;
+            self.page += 1;
             pages = Some(rest);
         }
+        self.page = 0;
         match self.failure {
             Some(_) => Err(Undone::Failed(None)),
             None => Ok(()),
         }
     }
 
-    async fn send(&mut self, requests: Vec<Payload>, stop: &mut Stop) -> Result<(), Undone> {
+    async fn send(&mut self, requests: Vec<Payload>, until: Instant, stop: &mut Stop) -> Result<(), Undone> {
         for request in requests {
             let size = request.size();
-            match self.way.export(request, stop).await {
+            match self.answer(request, until, stop).await {
                 Answer::Delivered => {}
                 Answer::Partial { rejected, message } => self.note_rejected(rejected, message),
                 Answer::Retry {
@@ -151,7 +170,6 @@ impl Delivery {
                     }
                     let reason =
                         format!("{reason}; this request had {size} bytes, and none are made smaller");
-                    self.way.fails(reason.clone());
                     return Err(self.fail(reason, None));
                 }
                 // The others may be taken: what is refused here is refused by what it is.
@@ -159,6 +177,21 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    /// What is answered to a request, which is sent again before `until` where it may be taken later as it is.
+    async fn answer(&mut self, request: Payload, until: Instant, stop: &mut Stop) -> Answer {
+        loop {
+            let answer = self.way.export(request.clone(), stop).await;
+            let after = match answer {
+                Answer::Retry { arrived, after, .. } if arrived != Arrived::Part => after,
+                _ => return answer,
+            };
+            let length = self.way.pause_after_failure(after);
+            if Instant::now() + length >= until || !pause(length, stop).await {
+                return answer;
+            }
+        }
     }
 
     /// From now on requests are half as large as this one, unless that is less than there can be.

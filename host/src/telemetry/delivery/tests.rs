@@ -834,6 +834,63 @@ async fn reports_that_are_dropped_during_an_outage_are_said() {
     assert_eq!(figures(&exporter).dropped, dropped());
 }
 
+/// Metrics of so many checks that they take two requests, at this interval, and their names.
+fn many_metrics(collector: &Scripted, interval: Duration) -> (Exporter, BTreeSet<String>) {
+    let settings = Settings {
+        metric_interval: interval,
+        ..metrics_to(collector.destination())
+    };
+    let meters = Meters::new(&BTreeMap::new());
+    for number in 0..500 {
+        let mut report = passing();
+        report.check = format!("check-{number}");
+        meters.record(&report);
+    }
+    let scopes = meters.export(std::time::SystemTime::now());
+    let names = scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name);
+    let names = names.collect();
+    let exporter = Exporter::start_with(&settings, &meters, None, &Handle::current()).unwrap();
+    (exporter, names)
+}
+
+#[tokio::test]
+async fn a_collector_that_limits_requests_gets_all_metrics() {
+    // Whether there is time for another try before the next export, and how often it is said that they do not arrive.
+    for (interval, said) in [(Duration::from_secs(5), 0), (Duration::from_millis(10), 1)] {
+        let (log, _subscribed) = logged();
+        let script = |number, _: &_| match number % 2 {
+            0 => success(Protocol::HttpProtobuf),
+            _ => Reply::Http(429, "", Vec::new()),
+        };
+        let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+        let (_exporter, names) = many_metrics(&collector, interval);
+        until("all have arrived", || {
+            let received = collector.received();
+            let taken: BTreeSet<String> = received.iter().step_by(2).flat_map(metric_names).collect();
+            received.len() > 4 && taken.is_superset(&names)
+        })
+        .await;
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.matches("metrics do not reach `").count(), said, "{log}");
+        assert_eq!(log.matches("metrics reach `").count(), 0, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn that_some_of_the_metrics_are_refused_is_said_once() {
+    let (log, _subscribed) = logged();
+    let script = |number, _: &_| match number % 2 {
+        0 => success(Protocol::HttpProtobuf),
+        _ => Reply::Http(400, "", Vec::new()),
+    };
+    let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
+    let (_exporter, _) = many_metrics(&collector, Duration::from_millis(10));
+    until("exported again and again", || collector.received().len() > 8).await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("metrics do not reach `").count(), 1, "{log}");
+    assert_eq!(log.matches("metrics reach `").count(), 0, "{log}");
+}
+
 #[tokio::test]
 async fn what_a_collector_says_of_what_it_took_is_said_at_the_end() {
     let response = ExportTraceServiceResponse {

@@ -131,7 +131,7 @@ impl Way {
         format!("did not reach `{}`: {reason}", self.url())
     }
 
-    /// Remembers how an export went, and logs what is new about it.
+    /// Remembers how an export went, and logs what is new about it, unless it is of metrics.
     pub(super) fn note(&mut self, answer: &Answer, took: Duration) {
         let result = match answer {
             Answer::Delivered => ExportResult::Success,
@@ -143,14 +143,18 @@ impl Way {
         self.statistics
             .exported(self.signal, result, took, SystemTime::now());
         match answer {
+            Answer::Delivered | Answer::Partial { .. } => self.backoff.reset(),
+            _ => {}
+        }
+        match answer {
+            // One request is a part of all metrics: who makes them says whether they arrive.
+            _ if self.signal == Signal::Metrics => {}
             Answer::Delivered | Answer::Partial { .. } => self.works(),
             // It says nothing about parts of it, which are sent next, or what is not sent is said by who knows it.
             Answer::TooLarge { .. } => {}
             // What is refused for good is said by who knows which runs it is of.
-            Answer::Refused { reason } if self.signal != Signal::Metrics => {
-                self.outage.is_told(reason.clone())
-            }
-            Answer::Refused { reason } | Answer::Retry { reason, .. } => self.fails(reason.clone()),
+            Answer::Refused { reason } => self.outage.is_told(reason.clone()),
+            Answer::Retry { reason, .. } => self.fails(reason.clone()),
         }
     }
 
@@ -164,8 +168,8 @@ impl Way {
         }
     }
 
-    fn works(&mut self) {
-        self.backoff.reset();
+    /// What goes this way arrives.
+    pub(super) fn works(&mut self) {
         if self.outage.ends() && !self.is_last {
             tracing::info!("{} reach `{}` again", self.what(), self.url());
         }
