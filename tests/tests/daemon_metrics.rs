@@ -197,3 +197,50 @@ fn counters_go_on_where_they_were_after_the_daemon_is_killed() {
         );
     }
 }
+
+#[test]
+fn a_check_that_gets_another_plugin_leaves_no_series_of_the_one_before() {
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let configuration = |plugin: &str, settings: &str| {
+        format!(
+            r#"
+            http.listen = "127.0.0.1:0"
+            [[check]]
+            name = "front"
+            plugin = "{plugin}"
+            every = "100ms"
+            budget.deadline = "10s"
+            allow = ["127.0.0.1:{port}"]
+            settings = {{ {settings} }}
+            "#
+        )
+    };
+    let series = |daemon: &Daemon, plugin: &str| -> Vec<String> {
+        let (check, kind) = (
+            "synthetic_check_name=\"front\"",
+            format!("synthetic_check_type=\"{plugin}\""),
+        );
+        let page = daemon.get("/metrics").body;
+        let lines = page
+            .lines()
+            .filter(|line| line.contains(check) && line.contains(&kind));
+        lines.map(str::to_owned).collect()
+    };
+    let has_run = |daemon: &Daemon, plugin: &str| {
+        let runs = |line: &String| line.starts_with("synthetic_check_runs_total{");
+        series(daemon, plugin).iter().any(runs).then_some(())
+    };
+    let url = format!("url = \"http://127.0.0.1:{port}/\"");
+    let mut daemon = Daemon::with(&configuration("http", &url)).start();
+    daemon.wait_until("it has run", |daemon| has_run(daemon, "http"));
+    let measured = |line: &String| line.starts_with("synthetic_check_measurement_");
+    assert!(series(&daemon, "http").iter().any(measured));
+    daemon.configure(&configuration(
+        "tcp",
+        &format!("host = \"127.0.0.1\", port = {port}"),
+    ));
+    assert_eq!(daemon.post("/-/reload").status, 200);
+    daemon.wait_until("it has run", |daemon| has_run(daemon, "tcp"));
+    assert_eq!(series(&daemon, "http"), [""; 0]);
+}

@@ -84,12 +84,12 @@ impl Leftovers {
 }
 
 impl Register {
-    /// How this generation takes over from the one before. Until it has, runs of the checks of both are counted.
+    /// How this generation takes over from the one before. Until it has, runs of the checks of both are counted; of a
+    /// check that gets another plugin, those with the new one.
     pub(super) fn takeover(&self, generation: Generation, before: &Generation) -> Box<Takeover> {
         let takeover = Takeover::new(generation, Some(before));
         if takeover.changes_checks() {
-            self.meters
-                .set_checks(labels(before).chain(labels(&takeover.generation)));
+            self.meters.add_checks(labels(&takeover.generation));
         }
         Box::new(takeover)
     }

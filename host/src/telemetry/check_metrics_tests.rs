@@ -289,6 +289,52 @@ fn a_check_of_another_plugin_is_another_check() {
 }
 
 #[test]
+fn while_one_generation_takes_over_from_another_unchanged_checks_go_on_and_those_of_another_plugin_begin() {
+    let metrics = metrics();
+    set_checks(&metrics, ["mail-login", "page", "gone"]);
+    let page = Report {
+        check: "page".into(),
+        ..passing()
+    };
+    metrics.record(&passing());
+    metrics.record(&page);
+    let before = points(&metrics);
+    let later = [("mail-login", "tcp"), ("page", "imap"), ("new", "imap")];
+    let later = later.map(|(name, plugin)| CheckLabels { name, plugin });
+    let start = |name: &str| metrics.start_of(name);
+    let starts = [start("page"), start("gone")];
+    metrics.add_checks(later);
+    let of_page = before.into_iter().filter(|point| point.contains("name=page"));
+    let of_page: Vec<_> = of_page.collect();
+    assert_eq!(points(&metrics), of_page);
+    assert_eq!([start("page"), start("gone")], starts);
+    assert!(start("mail-login") > starts[0]);
+    // A run that was under way with the plugin before.
+    metrics.record(&passing());
+    metrics.set_checks(later);
+    assert_eq!(points(&metrics), of_page);
+    assert_eq!((start("page"), start("gone")), (starts[0], None));
+}
+
+#[test]
+fn checks_of_two_generations_are_not_too_many_for_histograms() {
+    let metrics = metrics();
+    metrics.record(&passing());
+    let names = |numbers: std::ops::Range<usize>| -> Vec<String> {
+        let numbers = numbers.map(|number| number.to_string());
+        numbers.chain(["mail-login".to_owned()]).collect()
+    };
+    let labels = |names: &[String]| set_checks(&metrics, names.iter().map(String::as_str));
+    labels(&names(1..MOST_WITH_HISTOGRAMS));
+    metrics.record(&passing());
+    let before = points(&metrics);
+    let later = names(20..MOST_WITH_HISTOGRAMS + 19);
+    metrics.add_checks(later.iter().map(|name| CheckLabels { name, plugin: "imap" }));
+    labels(&later);
+    assert_eq!(points(&metrics), before);
+}
+
+#[test]
 fn with_very_many_checks_histograms_are_of_each_plugin_and_back() {
     let metrics = metrics();
     metrics.record(&passing());

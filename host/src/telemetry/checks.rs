@@ -141,6 +141,31 @@ impl Checks {
         known.each_check = each_check;
     }
 
+    /// Says which checks there are besides from this moment on, each with its plugin. `forget` is given who is kept: not
+    /// a check that has another plugin now.
+    pub(super) fn add<'a>(
+        &self,
+        checks: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: u64,
+        forget: impl FnOnce(&dyn Fn(&str) -> bool),
+    ) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = HashSet::new();
+        for (name, plugin) in checks {
+            let last = known.get(name);
+            if last.is_some_and(|check| *check.plugin == *plugin) {
+                continue;
+            }
+            if last.is_some() {
+                changed.insert(name);
+            }
+            known.by_name.insert(name.into(), Check::new(name, plugin, now));
+        }
+        if !changed.is_empty() {
+            forget(&|name| !changed.contains(name));
+        }
+    }
+
     /// Says which checks there are at this moment, each with its plugin, and has what is not there any more be
     /// forgotten before any other report is taken. `forget` is given who is kept, and whether histograms are now of
     /// something else than they were.

@@ -90,12 +90,21 @@ impl Meters {
     pub fn set_checks<'a>(&self, checks: impl IntoIterator<Item = CheckLabels<'a>>) {
         let checks = checks.into_iter().map(|check| (check.name, check.plugin));
         let now = nanoseconds(SystemTime::now());
-        self.0.checks.checks().set(checks, now, |keep, each_check| {
-            self.0.checks.forget(keep, each_check);
-            if let Some(runner) = &self.0.runner {
-                runner.forget(keep);
-            }
-        });
+        self.0
+            .checks
+            .checks()
+            .set(checks, now, |keep, each_check| self.forget(keep, each_check));
+    }
+
+    /// Says which checks there are besides from now on. What was counted of one that has another plugin now is
+    /// forgotten; with all the others it goes on, and their histograms are of what they were.
+    pub fn add_checks<'a>(&self, checks: impl IntoIterator<Item = CheckLabels<'a>>) {
+        let checks = checks.into_iter().map(|check| (check.name, check.plugin));
+        let now = nanoseconds(SystemTime::now());
+        self.0
+            .checks
+            .checks()
+            .add(checks, now, |keep| self.forget(keep, None));
     }
 
     /// Adds a report, that of a skipped run as well: `synthetic.check.runs` has its reason as `error.type`.
@@ -282,6 +291,20 @@ impl Meters {
     #[cfg(test)]
     pub(super) fn instruments(&self) -> Vec<Arc<Instrument>> {
         self.0.registry.collected()
+    }
+
+    fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>) {
+        self.0.checks.forget(keep, each_check);
+        if let Some(runner) = &self.0.runner {
+            runner.forget(keep);
+        }
+    }
+
+    /// Since when a check counts, if it is there.
+    #[cfg(test)]
+    pub(super) fn start_of(&self, name: &str) -> Option<u64> {
+        let known = self.0.checks.checks().known();
+        known.get(name).map(|check| check.owner().start())
     }
 
     fn of_check(&self, check: &str, plugin: &str, change: impl FnOnce(&RunnerMetrics, &Owner)) {
