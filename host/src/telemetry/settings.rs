@@ -279,7 +279,7 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
     let shown = if text.contains('@') {
         "a text with an `@`"
     } else {
-        &format!("`{text}`")
+        &format!("`{}`", without_query(&text))
     };
     let url: Uri = text
         .parse()
@@ -308,6 +308,14 @@ fn found_endpoint(text: &str, protocol: Option<Protocol>, insecure: bool) -> Res
         ));
     }
     Ok((url, protocol))
+}
+
+/// A text up to its query or fragment, which may carry a token.
+fn without_query(text: &str) -> String {
+    match text.find(['?', '#']) {
+        Some(end) => format!("{}…", &text[..=end]),
+        None => text.to_owned(),
+    }
 }
 
 /// What is between the scheme and the path, where user and password are, of any text.

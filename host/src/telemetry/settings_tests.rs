@@ -321,6 +321,14 @@ fn tokens_appear_in_neither_debug_output_nor_complaints() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2%0A"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@c:4317"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2/1@c:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c/otlp?api_key=hunter2"),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "https://c/otlp?api_key=hunter2",
+        ),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "c:99999?hunter2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:99999/#hunter2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://c/a b?hunter2"),
     ] {
         let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")];
         variables.push((variable, value));
