@@ -2,7 +2,7 @@
 //! what we found out by ourselves. Reading is apart from concluding, which is pure.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -44,10 +44,14 @@ pub fn name_instance(attributes: &mut BTreeMap<String, String>, journal: &Path) 
 }
 
 /// The `service.instance.id` of the daemon that keeps its journal in this folder. It is the same after a restart, so
-/// that counters which go on after it go on as the same series; and no two processes have it at a time, because one
-/// at a time writes a journal.
+/// that counters which go on after it go on as the same series. On a machine no two processes have it at a time, because
+/// one at a time writes a journal; containers that share the names of their host and have a folder each, under one path,
+/// have to be told apart by what the file or the environment says.
 fn instance_of_journal(directory: &Path) -> String {
     let machine = Machine::read();
+    // However it was written: a path without its parts that say nothing, from the root.
+    let absolute = std::path::absolute(directory);
+    let directory: PathBuf = absolute.as_deref().unwrap_or(directory).components().collect();
     let digest = Sha256::new()
         .chain_update(machine.id.unwrap_or_default())
         .chain_update([0])
@@ -159,6 +163,20 @@ mod tests {
         assert_eq!(of("/var/lib/a"), of("/var/lib/a"));
         assert_ne!(of("/var/lib/a"), of("/var/lib/b"));
         assert_eq!(of("/var/lib/a").as_bytes()[14], b'8');
+    }
+
+    #[test]
+    fn a_folder_is_the_same_however_it_is_written_and_another_one_elsewhere() {
+        let here = std::env::current_dir().unwrap();
+        for written in ["j", "./j", "j/", "./j/."] {
+            let of_relative = instance_of_journal(Path::new(written));
+            assert_eq!(of_relative, instance_of_journal(&here.join("j")), "{written}");
+            assert_ne!(
+                of_relative,
+                instance_of_journal(&here.join("elsewhere/j")),
+                "{written}"
+            );
+        }
     }
 
     #[test]
