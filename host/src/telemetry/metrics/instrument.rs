@@ -248,6 +248,11 @@ impl Instrument {
 
     /// Puts back a series that was kept elsewhere. It replaces what is there.
     pub(super) fn restore(&self, owner: &Owner, kept: &Series) {
+        // Found again only where it is by itself: as one of many it would be there a second time after the next overflow.
+        if owner.is_nobody() && *kept.own == overflow_attributes() {
+            *lock(&self.overflow) = Some(kept.clone());
+            return;
+        }
         self.update(owner, &kept.own, |series| {
             series.start = kept.start;
             series.value = kept.value.clone();
@@ -325,7 +330,7 @@ impl Instrument {
         self.overflowed.fetch_add(1, Ordering::Relaxed);
         let mut overflow = lock(&self.overflow);
         change(overflow.get_or_insert_with(|| Series {
-            own: [KeyValue::new(OVERFLOW, true)].into(),
+            own: overflow_attributes().into(),
             start,
             value: self.nothing(),
             exemplar: None,
@@ -347,6 +352,10 @@ impl Owned {
             series: Vec::with_capacity(1),
         }
     }
+}
+
+fn overflow_attributes() -> [KeyValue; 1] {
+    [KeyValue::new(OVERFLOW, true)]
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -157,3 +157,25 @@ fn there_is_room_for_each_state_of_as_many_checks_as_there_may_be() {
     assert_eq!(catalogue::UP.limit, catalogue::OF_CHECKS);
     assert_eq!(catalogue::CHECK_STATES.limit, 4 * catalogue::OF_CHECKS);
 }
+
+#[test]
+fn what_was_over_the_limit_goes_on_as_the_one_series_of_that() {
+    let (before, after) = (of(Kind::Counter, 1), of(Kind::Counter, 1));
+    for one in 0..3 {
+        before.add(&owner("page", "page"), &number(one), 1);
+    }
+    // Of a check that is gone nothing is put back: there is room for another one.
+    before.each(|owner, series| {
+        if owner.is_nobody() {
+            after.restore(owner, series);
+        }
+    });
+    for one in 0..3 {
+        after.add(&owner("mail", "mail"), &number(one), 1);
+    }
+    let wanted = ["check=mail,number=0 1", "otel.metric.overflow=true 4"];
+    assert_eq!(
+        (shown(&after), after.held()),
+        (wanted.map(str::to_owned).to_vec(), 1)
+    );
+}
