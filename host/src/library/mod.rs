@@ -69,6 +69,16 @@ pub enum Origin {
     File(PathBuf),
 }
 
+impl Origin {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn => None,
+            Self::File(file) => Some(file),
+        }
+    }
+}
+
 impl Held {
     /// A plugin that is in use from now on.
     pub fn new(plugin: SharedPlugin, origin: Origin) -> Self {
@@ -207,16 +217,14 @@ impl Library {
 
     /// The files from which plugins were loaded.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.plugins.values().filter_map(|held| match &held.origin {
-            Origin::File(file) => Some(file.as_path()),
-            Origin::BuiltIn => None,
-        })
+        self.plugins.values().filter_map(|held| held.origin.file())
     }
 
     /// The plugin that was loaded from this file.
     pub fn from_file(&self, file: &Path) -> Option<&Held> {
-        let is_it = |held: &&Held| matches!(&held.origin, Origin::File(origin) if origin == file);
-        self.plugins.values().find(is_it)
+        self.plugins
+            .values()
+            .find(|held| held.origin.file() == Some(file))
     }
 
     /// The plugin of that name, if it was loaded.

@@ -5,6 +5,7 @@
 //! end on the plugin that they began with.
 
 mod event;
+mod gone;
 mod shadow;
 mod taking;
 #[cfg(test)]
@@ -134,7 +135,10 @@ impl LivePlugins {
                     let in_use = preparation.library.files().filter(of_folder);
                     self.sightings.expect(in_use, now);
                 }
-                for change in self.sightings.look(&files, now, SystemTime::now()) {
+                let mut changes = self.sightings.look(&files, now, SystemTime::now());
+                // What is there goes before what is gone, whose place it may take.
+                changes.sort_unstable();
+                for change in changes {
                     match change {
                         Change::Whole(file) => {
                             let refused = self.take(&file, &files, now, &mut progress).await.err();
@@ -146,7 +150,7 @@ impl LivePlugins {
                         Change::Paused(file) => {
                             let _ = self.take(&file, &files, now, &mut progress).await;
                         }
-                        Change::Gone(file) => self.gone(&file, &mut progress).await,
+                        Change::Gone(file) => self.gone(&file, &files, now, &mut progress).await,
                     }
                 }
                 // One that went while a configuration was loaded is not known to be gone.

@@ -1,5 +1,5 @@
-//! What becomes of a file in the plugin folder that has changed: taken into use, watched beside what is in use, refused,
-//! or given up.
+//! What becomes of a file in the plugin folder that has changed: taken into use, watched beside what is in use, or
+//! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::shadow::Shadow;
 use super::trials::Trial;
 use super::{LivePlugins, PluginEvent, Progress, RefusedFile};
 use crate::files::Stamp;
-use crate::library::{self, Held, Library, LibraryError, Origin};
+use crate::library::{self, Held, LibraryError, Origin};
 use crate::outcome::PluginIdentity;
 use crate::runner::{Preparation, Prepared};
 use crate::sandbox::SharedPlugin;
@@ -31,6 +31,11 @@ impl Unusable {
             plugin,
             sentence,
         }
+    }
+
+    /// A plugin that was loaded and cannot be used.
+    pub(super) fn of(plugin: &PluginIdentity, sentence: String) -> Self {
+        Self::new(plugin.sha256.clone(), Some(plugin.clone()), sentence)
     }
 }
 
@@ -64,11 +69,13 @@ impl LivePlugins {
             self.trials.retain(|_, trial| trial.file != file);
             return Ok(());
         }
-        let known = self
-            .trials
-            .values()
-            .any(|trial| trial.held.plugin.identity().sha256 == sha256);
-        if known {
+        let mut trials = self.trials.values_mut();
+        let same = trials.find(|trial| trial.held.plugin.identity().sha256 == sha256);
+        if let Some(trial) = same.filter(|trial| trial.file == file || !files.contains_key(&trial.file)) {
+            // What is watched already: put back, or under another name.
+            trial.held.origin = Origin::File(file.to_owned());
+            file.clone_into(&mut trial.file);
+            self.refused.remove(file);
             return Ok(());
         }
         let loaded = library::load_bytes(&preparation.sandbox, &bytes, file).await;
@@ -79,7 +86,7 @@ impl LivePlugins {
         self.trials.retain(|_, trial| trial.file != file);
         self.fit(&plugin, file, before.as_ref(), files, now, progress)
             .await
-            .map_err(|sentence| Unusable::new(sha256, Some(plugin.identity().clone()), sentence))?;
+            .map_err(|sentence| Unusable::of(plugin.identity(), sentence))?;
         self.refused.remove(file);
         Ok(())
     }
@@ -99,10 +106,10 @@ impl LivePlugins {
         let name = new.name.as_str();
         let held = Held::new(Arc::clone(plugin), Origin::File(file.to_owned()));
         let replaced = preparation.library.find(name);
-        if let Some(Origin::File(other)) = replaced.map(|held| &held.origin)
-            && other != file
-            && files.contains_key(other)
-        {
+        let in_use = replaced.and_then(|held| held.origin.file());
+        let watched = self.trials.get(name).map(|trial| trial.file.as_path());
+        let is_another = |other: &&Path| *other != file && files.contains_key(*other);
+        if let Some(other) = in_use.filter(is_another).or(watched.filter(is_another)) {
             return Err(format!(
                 "the plugin calls itself `{name}`, and so does `{}`, which stays in use",
                 other.display()
@@ -184,47 +191,6 @@ impl LivePlugins {
         Ok(())
     }
 
-    /// A file that is gone.
-    pub(super) async fn gone(&mut self, file: &Path, progress: &mut Progress<'_>) {
-        self.refused.remove(file);
-        self.trials.retain(|_, trial| trial.file != file);
-        let preparation = progress.now();
-        let Some(held) = preparation.library.from_file(file) else {
-            return;
-        };
-        let old = held.plugin.identity().clone();
-        match without(preparation, &old.name).await {
-            Ok(next) => {
-                let new = next
-                    .library
-                    .find(&old.name)
-                    .map(|held| held.plugin.identity().clone());
-                progress.events.push(match new {
-                    Some(new) => PluginEvent::Replaced { old, new },
-                    None => {
-                        let of_it = next.orphans.iter();
-                        let of_it = of_it.filter(|orphan| orphan.last.access.plugin == old.name);
-                        let orphans = of_it.map(|orphan| orphan.name().to_owned()).collect();
-                        PluginEvent::Removed { old, orphans }
-                    }
-                });
-                progress.changed = Some(next);
-            }
-            Err(sentence) => {
-                let sentence = format!(
-                    "it is gone, but the built-in plugin `{}` cannot take its place: {sentence}; \
-                     what was loaded from it stays in use",
-                    old.name
-                );
-                progress.events.push(PluginEvent::Refused {
-                    file: file.to_owned(),
-                    plugin: Some(old.name),
-                    sentence,
-                });
-            }
-        }
-    }
-
     /// Tells once why a file is not used.
     pub(super) fn refuse(&mut self, file: &Path, unusable: Unusable, progress: &mut Progress<'_>) {
         let Unusable {
@@ -257,17 +223,6 @@ impl LivePlugins {
         };
         self.refused.insert(file.to_owned(), refused);
     }
-}
-
-/// The same without the plugin of that name: with the built-in one instead, if there is one and checks need it.
-async fn without(preparation: &Preparation, name: &str) -> Result<Preparation, String> {
-    let mut library: Library = preparation.library.without(name);
-    let is_used = preparation.config.checks.iter().any(|check| check.plugin == name);
-    if is_used && library::is_built_in(name) {
-        let built_in = library::hold_built_in(&preparation.sandbox, name, None).await;
-        library = library.with(built_in.map_err(|error| error.to_string())?);
-    }
-    preparation.with_library(library, &BTreeSet::from([name])).await
 }
 
 fn checks_of(preparation: &Preparation, plugin: &str) -> BTreeMap<String, Arc<Prepared>> {

@@ -59,6 +59,15 @@ impl Test {
         put(self.folder.path(), name, bytes);
     }
 
+    fn rename(&self, name: &str, new: &str) {
+        let folder = self.folder.path();
+        fs::rename(folder.join(name), folder.join(new)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.path().join(name)).unwrap();
+    }
+
     /// What a look a second later finds; with it the checks go on.
     async fn look(&mut self) -> Vec<String> {
         self.now += LOOK_EVERY;
@@ -76,6 +85,14 @@ impl Test {
     fn summary(&self) -> String {
         let plugin = self.preparation.library.get("odd").unwrap();
         plugin.description().summary.clone()
+    }
+
+    /// Whether the check runs, with a plugin from this file.
+    fn is_served_by(&self, file: &str) -> bool {
+        let held = self.preparation.library.find("odd");
+        let file = Origin::File(self.folder.path().join(file));
+        let checks = (self.preparation.checks.len(), self.preparation.orphans.len());
+        held.is_some_and(|held| held.origin == file) && checks == (1, 0)
     }
 
     async fn run(&self, prepared: &Prepared) -> Report {
@@ -142,17 +159,13 @@ async fn a_file_is_taken_up_exchanged_and_given_up() {
     assert_eq!(test.summary(), "second");
     assert_eq!(test.run(&test.preparation.checks[0]).await.outcome, Outcome::Pass);
     // Another file with the same in it, and the first one away: nothing for a check to notice.
-    fs::rename(
-        test.folder.path().join("odd.wasm"),
-        test.folder.path().join("other.wasm"),
-    )
-    .unwrap();
+    test.rename("odd.wasm", "other.wasm");
     assert_eq!(test.look().await, [""; 0]);
     assert_eq!(test.look().await, [""; 0]);
     test.put("new.wasm", Component::new().name("new").build());
     assert_eq!(without_digests(&test.look().await), ["plugin `new` 1.0.0 is new"]);
-    fs::remove_file(test.folder.path().join("new.wasm")).unwrap();
-    fs::remove_file(test.folder.path().join("other.wasm")).unwrap();
+    test.remove("new.wasm");
+    test.remove("other.wasm");
     assert_eq!(test.look().await, [""; 0], "they may come back");
     assert_eq!(
         without_digests(&test.look().await),
@@ -427,6 +440,134 @@ async fn a_version_that_judges_differently_is_not_promoted_but_by_hand() {
     let promoted = test.live.promote("odd", &test.preparation).await.unwrap();
     test.preparation = promoted.preparation.unwrap();
     assert_eq!(test.summary(), "failing");
+}
+
+#[tokio::test]
+async fn a_version_under_another_name_takes_over_when_the_file_in_use_goes() {
+    let mut test = Test::new(CHECK).await;
+    test.put("b.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1, "it is refused");
+    test.remove("odd.wasm");
+    assert_eq!(test.look().await, [""; 0], "it may come back");
+    let replaced = ["plugin `odd`: 1.0.0 replaces 1.0.0"];
+    assert_eq!(without_digests(&test.look().await), replaced);
+    assert_eq!(
+        (test.summary().as_str(), test.live.refused().count()),
+        ("second", 0)
+    );
+    assert!(test.is_served_by("b.wasm"));
+    // Of those that wait, one that cannot be used is none.
+    let strict = version("strict").schema("{\"required\": [\"a\"]}");
+    test.put("a.wasm", strict.build());
+    test.put("c.wasm", version("third").build());
+    assert_eq!(test.look().await.len(), 2);
+    test.remove("b.wasm");
+    test.look().await;
+    let events = without_digests(&test.look().await);
+    assert_eq!((events.len(), events[0].as_str()), (2, replaced[0]));
+    assert!(events[1].contains("check `a` cannot use it"), "{events:?}");
+    assert!(test.is_served_by("c.wasm"));
+    test.remove("c.wasm");
+    test.look().await;
+    let events = test.look().await;
+    assert!(events[0].contains("these checks cannot run"), "{events:?}");
+    let (_, refused) = test.live.refused().next().unwrap();
+    assert!(!refused.sentence.contains("stays in use"), "{}", refused.sentence);
+}
+
+#[tokio::test]
+async fn a_version_under_another_name_runs_beside_the_old_one_though_its_file_goes() {
+    let watched = ["plugin `odd`: 1.0.0 runs beside 1.0.0 from now on"];
+    for is_there_before in [true, false] {
+        let mut test = Test::new(&format!("plugins.shadow = \"5s\"\n{CHECK}")).await;
+        if is_there_before {
+            test.put("b.wasm", version("second").build());
+            assert_eq!(test.look().await.len(), 1, "it is refused");
+        }
+        test.remove("odd.wasm");
+        let mut events = test.look().await;
+        if !is_there_before {
+            test.put("b.wasm", version("second").build());
+        }
+        for _ in 0..3 {
+            events.extend(test.look().await);
+        }
+        assert_eq!(without_digests(&events), watched);
+        assert_eq!(
+            (test.summary().as_str(), test.live.refused().count()),
+            ("first", 0)
+        );
+        assert!(test.is_served_by("b.wasm"));
+        run_both(&mut test).await;
+        test.now += Duration::from_secs(5);
+        assert_eq!(
+            without_digests(&test.look().await),
+            ["plugin `odd`: 1.0.0 replaces 1.0.0"]
+        );
+        assert!(test.is_served_by("b.wasm"));
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_whose_file_is_renamed_goes_on_beside_the_old_one() {
+    let mut test = Test::new(&format!("plugins.shadow = \"9s\"\n{CHECK}")).await;
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1);
+    test.rename("odd.wasm", "b.wasm");
+    for _ in 0..3 {
+        assert_eq!(test.look().await, [""; 0]);
+    }
+    assert!(test.is_served_by("b.wasm"));
+    run_both(&mut test).await;
+    // A copy is one too many, and takes nothing along when it goes.
+    let second = version("second").build();
+    test.put("c.wasm", &second);
+    assert_eq!(test.look().await.len(), 1);
+    test.remove("c.wasm");
+    for _ in 0..2 {
+        assert_eq!(test.look().await, [""; 0]);
+    }
+    assert_eq!(test.live.refused().count(), 0);
+    run_both(&mut test).await;
+    test.remove("b.wasm");
+    test.look().await;
+    assert_eq!(test.look().await.len(), 1);
+    assert!(test.live.shadow_of("a").is_none());
+    assert_eq!(test.preparation.orphans.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_version_that_is_put_back_is_refused_no_more() {
+    let mut test = Test::new(&format!("plugins.shadow = \"5s\"\n{CHECK}")).await;
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1);
+    test.put("odd.wasm", "garbage");
+    assert_eq!(test.look().await.len(), 1);
+    assert_eq!(test.live.refused().count(), 1);
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(test.look().await, [""; 0]);
+    assert_eq!(test.live.refused().count(), 0);
+    run_both(&mut test).await;
+}
+
+#[tokio::test]
+async fn a_new_version_that_fits_no_more_when_its_time_is_over_is_refused() {
+    let with_a = format!("{CHECK}settings.a = 1\n");
+    let mut test = Test::new(&format!("plugins.shadow = \"2s\"\n{with_a}")).await;
+    test.put(
+        "odd.wasm",
+        version("strict").schema("{\"required\": [\"a\"]}").build(),
+    );
+    assert_eq!(test.look().await.len(), 1);
+    run_both(&mut test).await;
+    assert_eq!(test.look().await, [""; 0]);
+    test.preparation.config = config(test.folder.path(), CHECK);
+    let said = test.look().await;
+    assert!(said[0].contains("check `a` cannot use it"), "{said:?}");
+    assert_eq!(test.look().await, [""; 0], "it is told once");
+    let refused: Vec<_> = test.live.refused().map(|(file, _)| file.to_owned()).collect();
+    assert_eq!(refused, [test.folder.path().join("odd.wasm")]);
+    assert_eq!(test.summary(), "first");
 }
 
 #[tokio::test]

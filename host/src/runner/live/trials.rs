@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::shadow::{Shadow, Verdict};
+use super::taking::Unusable;
 use super::{LivePlugins, PluginEvent, Progress, Refreshed};
 use crate::library::Held;
 use crate::outcome::Report;
@@ -68,10 +69,10 @@ impl LivePlugins {
     ///
     /// # Errors
     ///
-    /// When there is none, or it does not fit the checks any more; a sentence.
+    /// When there is none, or it does not fit the checks any more, and waits on; a sentence.
     pub async fn promote(&mut self, name: &str, preparation: &Preparation) -> Result<Refreshed, String> {
         let none = || format!("there is no new version of the plugin `{}`", name.escape_debug());
-        let trial = self.trials.remove(name).ok_or_else(none)?;
+        let trial = self.trials.get(name).ok_or_else(none)?;
         let mut progress = Progress {
             first: preparation,
             changed: None,
@@ -81,9 +82,10 @@ impl LivePlugins {
         let changed = BTreeSet::from([name]);
         progress.changed = Some(preparation.with_library(library, &changed).await?);
         progress.events.push(PluginEvent::Replaced {
-            old: trial.shadow.old,
-            new: trial.shadow.new,
+            old: trial.shadow.old.clone(),
+            new: trial.shadow.new.clone(),
         });
+        self.trials.remove(name);
         Ok(Refreshed {
             events: progress.events,
             preparation: progress.changed,
@@ -109,22 +111,18 @@ impl LivePlugins {
                             .push(PluginEvent::Kept(Box::new(trial.shadow.clone())));
                     }
                 }
-                Verdict::Promote => {
-                    let Some(file) = self.trials.get(&name).map(|trial| trial.file.clone()) else {
-                        continue;
-                    };
-                    match self.promote(&name, progress.now()).await {
-                        Ok(promoted) => {
-                            progress.events.extend(promoted.events);
-                            progress.changed = promoted.preparation;
-                        }
-                        Err(sentence) => progress.events.push(PluginEvent::Refused {
-                            file,
-                            plugin: Some(name),
-                            sentence,
-                        }),
+                Verdict::Promote => match self.promote(&name, progress.now()).await {
+                    Ok(promoted) => {
+                        progress.events.extend(promoted.events);
+                        progress.changed = promoted.preparation;
                     }
-                }
+                    Err(sentence) => {
+                        if let Some(trial) = self.trials.remove(&name) {
+                            let unusable = Unusable::of(trial.held.plugin.identity(), sentence);
+                            self.refuse(&trial.file, unusable, progress);
+                        }
+                    }
+                },
             }
         }
     }
