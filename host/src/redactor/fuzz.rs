@@ -30,8 +30,32 @@ fn form(kind: usize, secret: &[u8], before: &[u8], after: &[u8]) -> Option<Strin
         11 if is_long => STANDARD_NO_PAD.encode(around),
         12 => secret.escape_ascii().to_string(),
         13 => text.chars().map(|character| written(character, before)).collect(),
+        14 => secret.iter().map(|byte| in_c(*byte)).collect(),
+        15 => text.chars().map(in_python).collect(),
         _ => return None,
     })
+}
+
+/// As a byte stands in a string of C.
+fn in_c(byte: u8) -> String {
+    match byte {
+        b'\n' => "\\n".to_owned(),
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    }
+}
+
+/// As Python's `ascii` writes a character.
+fn in_python(character: char) -> String {
+    let number = u32::from(character);
+    match character {
+        '\n' | '\r' | '\t' | '\\' => character.escape_default().to_string(),
+        ' '..='~' => character.to_string(),
+        '\0'..='\u{ff}' => format!("\\x{number:02x}"),
+        '\0'..='\u{ffff}' => format!("\\u{number:04x}"),
+        _ => format!("\\U{number:08x}"),
+    }
 }
 
 /// A character in a way that the choices make up, each time another.
@@ -72,7 +96,7 @@ fn property(input: &[u8]) {
     let mut text = String::new();
     let mut forms = Vec::new();
     while !bytes.is_empty() {
-        let kind = bytes.below(16);
+        let kind = bytes.below(18);
         let secret = *bytes.pick(&secrets);
         let (before, after) = (bytes.below(4), bytes.below(4));
         let (before, after) = (bytes.take(before), bytes.take(after));
@@ -101,6 +125,6 @@ fn property(input: &[u8]) {
 #[test]
 fn redactor() {
     let secret = b"\x00\x07hunter2\x00\x00\x00\x00\x05text ";
-    let kinds = (0..14).map(|kind| [secret, &[kind, 0, 2, 1, b'a', b'b', b'c'][..]].concat());
+    let kinds = (0..16).map(|kind| [secret, &[kind, 0, 2, 1, b'a', b'b', b'c'][..]].concat());
     Fuzz::new("redactor").seeds(kinds).max_length(512).run(property);
 }

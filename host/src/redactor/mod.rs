@@ -26,12 +26,12 @@ pub const REDACTED_NAME: &str = "redacted";
 
 /// Knows what must not be shown and strikes it out.
 ///
-/// Looked for are the bytes, each of them as it is, behind a backslash as JSON, Rust (`Debug`, `escape_ascii`) and C
-/// write it, percent-encoded (RFC 3986 section 2.1, also `+` for a space), or as a character reference of HTML; from 4
-/// bytes on, all of them in hexadecimal and base64 (RFC 4648 sections 4 and 5), alone or in the middle of a longer base64
-/// text, which is struck out whole; and, from 8 bytes on, in lower case, as names of hosts are. Of a secret that was cut
-/// off, 8 bytes are struck out anywhere, and 3 right before `…`, `...` or the end of the text; texts are redacted before
-/// we shorten them.
+/// Looked for are the bytes, each of them as it is, behind a backslash as JSON, Rust (`Debug`, `escape_ascii`), C and
+/// Python (`repr`, `ascii`) write it, percent-encoded (RFC 3986 section 2.1, also `+` for a space), or as a character
+/// reference of HTML, by number or as one of `amp`, `lt`, `gt`, `quot`, `apos`; from 4 bytes on, all of them in
+/// hexadecimal and base64 (RFC 4648 sections 4 and 5), alone or in the middle of a longer base64 text, which is struck
+/// out whole; and, from 8 bytes on, in lower case, as names of hosts are. Of a secret that was cut off, 8 bytes are struck
+/// out anywhere, and 3 right before `…`, `...` or the end of the text; texts are redacted before we shorten them.
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// What it was made of; clones share it.

@@ -1,5 +1,6 @@
 //! What stands for some bytes in a text that may have escaped them: as JSON, Rust, C and Python do it behind backslashes,
-//! percent-encoded, as character references of HTML, each byte in a way of its own. Pure.
+//! percent-encoded, as character references of HTML by number or of the five that XML has, each byte in a way of its own.
+//! Pure.
 
 use std::iter::Sum;
 
@@ -17,9 +18,17 @@ pub struct Spelled {
     readings: Vec<Reading>,
 }
 
-/// For each mark, whether the mark itself stands for itself. Some escape what cannot be shown and leave backslashes as
-/// they are, others escape those as well, and one cannot tell from a text which it was.
-type Reading = [bool; MARKS.len()];
+/// How a text is read where that cannot be told from the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Reading {
+    /// For each mark, whether the mark itself stands for itself. Some escape what cannot be shown and leave backslashes as
+    /// they are, others escape those as well.
+    plain: [bool; MARKS.len()],
+    /// Whether `\xc3` is rather the byte, as in C, than the character, as in texts of Python.
+    bytes: bool,
+    /// Whether `\00` is rather NUL and a zero, as in Rust, than NUL, as in C.
+    rust: bool,
+}
 
 /// A piece of a text that stands for some of the bytes: how many those are, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -42,15 +51,25 @@ impl Sum for Piece {
 impl Spelled {
     /// These bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        let mut readings = vec![[false; MARKS.len()]];
+        let mut readings = vec![Reading::default()];
+        let mut or = |change: &dyn Fn(&mut Reading)| {
+            let others = readings.clone().into_iter().map(|mut reading| {
+                change(&mut reading);
+                reading
+            });
+            readings.extend(others.collect::<Vec<_>>());
+        };
         for (place, mark) in MARKS.iter().enumerate() {
             if bytes.contains(mark) {
-                let plain = readings.clone().into_iter().map(|mut reading| {
-                    reading[place] = true;
-                    reading
-                });
-                readings.extend(plain.collect::<Vec<_>>());
+                or(&|reading| reading.plain[place] = true);
             }
+        }
+        // The one character that has the number of the byte it begins with.
+        if bytes.windows(2).any(|pair| pair == "\u{c3}".as_bytes()) {
+            or(&|reading| reading.bytes = true);
+        }
+        if bytes.windows(2).any(|pair| pair == b"\x000") {
+            or(&|reading| reading.rust = true);
         }
         Self {
             bytes: Zeroizing::new(bytes.to_vec()),
@@ -121,20 +140,24 @@ pub(super) fn broken_escape(text: &[u8]) -> usize {
 fn piece(wanted: &[u8], text: &[u8], reading: Reading) -> Option<Piece> {
     let (&first, &written) = (wanted.first()?, text.first()?);
     let mark = MARKS.iter().position(|mark| *mark == written);
-    let is_plain = mark.is_none_or(|place| reading[place] && first == written);
+    let is_plain = mark.is_none_or(|place| reading.plain[place] && first == written);
     if is_plain {
         return stands_for(written, first).then_some(Piece {
             wanted: 1,
             written: 1,
         });
     }
-    let (escaped, length) = escape(text)?;
     let mut buffer = [0; 4];
-    let bytes = escaped.bytes(&mut buffer);
-    wanted.starts_with(bytes).then_some(Piece {
-        wanted: bytes.len(),
-        written: length,
-    })
+    escapes(text, reading)
+        .into_iter()
+        .flatten()
+        .find_map(|(escaped, length)| {
+            let bytes = escaped.bytes(&mut buffer);
+            wanted.starts_with(bytes).then_some(Piece {
+                wanted: bytes.len(),
+                written: length,
+            })
+        })
 }
 
 /// Whether a byte of a text stands for this one: also `+` for a space, as in forms of the web
@@ -162,14 +185,43 @@ impl Escaped {
     }
 }
 
-/// The escape that a text begins with, and its length.
-fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
+/// An escape, and how long it is.
+type Escape = (Escaped, usize);
+
+/// What the escape that a text begins with may be, the likelier first.
+fn escapes(text: &[u8], reading: Reading) -> [Option<Escape>; 3] {
+    match text {
+        [b'\\', b'x', digits @ ..] => {
+            let number = byte(digits);
+            let byte = number.map(|byte| (Escaped::Byte(byte), 4));
+            let character = number.map(|byte| (Escaped::Character(char::from(byte)), 4));
+            match reading.bytes {
+                true => [byte, character, None],
+                false => [character, byte, None],
+            }
+        }
+        [b'\\', digits @ ..] if digits.first().is_some_and(u8::is_ascii_digit) => {
+            let mut lengths = [3, 2, 1];
+            if reading.rust {
+                lengths.reverse();
+            }
+            lengths.map(|length| octal(digits.get(..length)?))
+        }
+        _ => [escape(text), None, None],
+    }
+}
+
+/// The escape that a text begins with, of those that can be but one.
+fn escape(text: &[u8]) -> Option<Escape> {
     match text {
         [b'%', digits @ ..] => Some((Escaped::Byte(byte(digits)?), 3)),
         [b'&', rest @ ..] => {
             reference(rest).map(|(character, length)| (Escaped::Character(character), length + 1))
         }
-        [b'\\', b'x', digits @ ..] => Some((Escaped::Byte(byte(digits)?), 4)),
+        [b'\\', b'U', digits @ ..] => {
+            let character = char::from_u32(number(digits.get(..8)?, 16)?)?;
+            Some((Escaped::Character(character), 10))
+        }
         [b'\\', b'u', b'{', rest @ ..] => {
             let length = rest.iter().take(7).position(|byte| *byte == b'}')?;
             let character = char::from_u32(number(&rest[..length], 16)?)?;
@@ -183,10 +235,15 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
     }
 }
 
+/// A byte of up to three octal digits.
+fn octal(digits: &[u8]) -> Option<Escape> {
+    let byte = u8::try_from(number(digits, 8)?).ok()?;
+    Some((Escaped::Byte(byte), digits.len() + 1))
+}
+
 /// What a backslash makes of the character behind it.
 fn named(letter: u8) -> Option<u8> {
     Some(match letter {
-        b'0' => 0,
         b'a' => 0x07,
         b'b' => 0x08,
         b't' => b'\t',
@@ -240,73 +297,5 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How much of the bytes the text stands for, and how much of the text that is.
-    fn beginning(bytes: &[u8], text: &str) -> (usize, usize) {
-        let Piece { wanted, written } = Spelled::new(bytes).beginning(text.as_bytes());
-        (wanted, written)
-    }
-
-    #[test]
-    fn every_byte_may_be_written_in_its_own_way() {
-        let secret = "a\t\"\\%&é\u{1f600} z".as_bytes();
-        for text in [
-            "a\t\"\\%&é\u{1f600} z",
-            r#"a\t\"\\%&é😀 z"#,
-            r#"a\t"\%&é😀 z"#,
-            r"a\x09\x22\x5c\x25\x26\xc3\xa9\xf0\x9f\x98\x80\x20z",
-            r"\u0061\u0009\u0022\u005C\u0025\u0026\u00e9\ud83d\ude00 z",
-            r"a\u{9}\u{22}\u{5c}\u{25}\u{26}\u{e9}\u{1f600}\u{20}z",
-            "a%09%22%5C%25%26%C3%a9%F0%9f%98%80+z",
-            "a&#9;&quot;\\%&amp;é&#x1F600; z",
-            "a&#x9;\\\"%5c%25&amp;\\xc3\\xa9\\u{1f600}%20z",
-        ] {
-            assert_eq!(beginning(secret, text), (secret.len(), text.len()), "{text}");
-        }
-    }
-
-    #[test]
-    fn it_goes_as_far_as_the_text_agrees() {
-        for (bytes, text, expected) in [
-            (&b"abc"[..], "abd", (2, 2)),
-            (b"abc", "", (0, 0)),
-            (b"abc", r"a\x62\x6", (2, 5)),
-            (b"a\nb", r"a\nc", (2, 3)),
-            (b"a\\nb", r"a\nb", (4, 4)),
-            (b"a\\nb", r"a\\nb", (4, 5)),
-            (b"\0\x010", r"\0\x010", (3, 7)),
-            ("é".as_bytes(), r"\xc3", (1, 4)),
-            (b"\xff\xfe", r"\xff%FE", (2, 7)),
-            (b"%41", "%41", (3, 3)),
-            (b"&amp;", "&amp;", (5, 5)),
-            (b"&amp;", "&amp;amp;", (5, 9)),
-        ] {
-            assert_eq!(beginning(bytes, text), expected, "{bytes:?} in {text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_escape_stands_for_nothing_else() {
-        for text in [
-            r"\",
-            r"\q",
-            r"\x4",
-            r"\xg1",
-            r"\u{}",
-            r"\u{110000}",
-            r"\u12",
-            r"\ud83d",
-            "%",
-            "%4",
-            "&;",
-            "&#;",
-            "&#x;",
-            "&lt",
-        ] {
-            assert_eq!(beginning(b"A", text), (0, 0), "{text}");
-            assert_eq!(escape(text.as_bytes()).map(|(_, length)| length), None, "{text}");
-        }
-    }
-}
+#[path = "spelled_tests.rs"]
+mod tests;
