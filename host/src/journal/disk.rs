@@ -80,8 +80,7 @@ impl Disk {
     pub(super) fn facts(&self) -> DiskFacts {
         let mut facts = self.facts.clone();
         if let Some(store) = &self.store {
-            (facts.segments, facts.bytes) = store.size();
-            facts.first = store.first();
+            facts.take_in(store);
         }
         facts.written = self.written;
         facts.write_error = self.trouble.as_ref().map(|trouble| trouble.sentence.clone());
@@ -146,22 +145,24 @@ impl Disk {
         while let Some(store) = &mut self.store
             && let Some(up_to) = store.excess(to_come, now)
         {
-            let (given, before) = shared.lock().removing(up_to.min(self.written));
-            let after: Vec<Sequence> = given.iter().map(|(_, given)| *given).collect();
-            let removed = match store.remove_oldest(&after, before) {
-                Ok(removed) => removed,
-                Err(error) => return self.fail(&error),
-            };
+            let up_to = up_to.min(self.written);
+            let reports = store.oldest_reports().unwrap_or_else(|(first, error)| {
+                tracing::error!(
+                    "the reports of a segment that is to be removed are counted by their numbers: {error}"
+                );
+                vec![first.0..=up_to.0]
+            });
+            let lacking = shared.lock().removed(up_to, &reports);
+            if let Err(error) = store.remove_oldest() {
+                return self.fail(&error);
+            }
             self.facts.removed_segments += 1;
-            for ((signal, _), reports) in given.iter().zip(removed) {
-                let reports = shared.lock().removed(signal, before, reports);
-                if reports > 0 {
-                    tracing::error!(
-                        signal,
-                        reports,
-                        "the journal has come to its bound: {reports} reports were removed before they were delivered as {signal}"
-                    );
-                }
+            for (signal, reports) in lacking.into_iter().filter(|(_, reports)| *reports > 0) {
+                tracing::error!(
+                    signal,
+                    reports,
+                    "the journal has come to its bound: {reports} reports were removed before they were delivered as {signal}"
+                );
             }
         }
     }
@@ -212,7 +213,7 @@ impl Disk {
             return;
         };
         self.fail(&error);
-        let lost = shared.lock().folder_is_gone(self.written);
+        let lost = shared.lock().removed(self.written, &[0..=self.written.0]);
         for (signal, reports) in lost.into_iter().filter(|(_, reports)| *reports > 0) {
             tracing::error!(
                 signal,
@@ -256,7 +257,10 @@ impl Disk {
 
     /// Gives up the folder for a while.
     fn fail(&mut self, error: &StoreError) {
-        self.store = None;
+        if let Some(store) = self.store.take() {
+            // Most of it is still there.
+            self.facts.take_in(&store);
+        }
         self.trouble_with(error.to_string());
     }
 
@@ -282,5 +286,13 @@ impl Disk {
             retry_at: now + pause,
             pause,
         });
+    }
+}
+
+impl DiskFacts {
+    /// What there is on disk.
+    fn take_in(&mut self, store: &Store) {
+        (self.segments, self.bytes) = store.size();
+        self.first = store.first();
     }
 }

@@ -196,6 +196,7 @@ async fn a_feed_tells_of_a_damaged_record_and_goes_on() {
     let (journal, _) = open(settings(dir.path()));
     let batch = journal.feed("traces").next(9, Duration::ZERO).await;
     assert_eq!((given(&batch), batch.skipped), (vec![1, 3], 1));
+    append(&journal, 1).await;
     let status = journal.status();
     assert_eq!((status.damaged, status.feeds[0].dropped), (1, 1));
 }
@@ -277,6 +278,87 @@ async fn what_is_removed_before_a_restart_reads_it_is_counted() {
     assert_eq!(skipped, dropped);
     assert!(numbers.into_iter().eq(dropped + 1..=100));
     assert_eq!(feed.waiting().0, 0);
+}
+
+/// Puts something in the place of a segment that nobody can open, and anybody can remove.
+fn make_unreadable(segment: &Path) {
+    std::fs::remove_file(segment).unwrap();
+    std::os::unix::fs::symlink(segment, segment).unwrap();
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_costs_a_feed_what_is_in_it_and_no_more() {
+    // What can be opened and not read, what cannot be opened, and what leads nowhere.
+    let ways: [fn(&Path); 3] = [
+        |segment| {
+            std::fs::remove_file(segment).unwrap();
+            std::fs::create_dir(segment).unwrap();
+        },
+        make_unreadable,
+        |segment| {
+            std::fs::remove_file(segment).unwrap();
+            std::os::unix::fs::symlink("nowhere", segment).unwrap();
+        },
+    ];
+    for way in ways {
+        let dir = tempfile::tempdir().unwrap();
+        let small = of_small_segments(dir.path(), 10);
+        let (journal, _) = open(small.clone());
+        drop(journal.feed("traces"));
+        for _ in 0..4 {
+            append(&journal, 10).await;
+        }
+        journal.close(BOUND).await.unwrap();
+        drop(journal);
+        let (journal, _) = open(small);
+        let unreadable = segments_of(dir.path());
+        way(&unreadable[1]);
+        let mut feed = journal.feed("traces");
+        let mut numbers = Vec::new();
+        let mut skipped = 0;
+        while numbers.last() != Some(&40) {
+            let next = tokio::time::timeout(BOUND, feed.next(7, Duration::ZERO));
+            let batch = next.await.expect("it goes on behind the segment");
+            numbers.extend(given(&batch));
+            skipped += batch.skipped;
+            feed.delivered(batch.last());
+        }
+        assert!(numbers.into_iter().eq((1..=10).chain(21..=40)));
+        let status = journal.status();
+        assert_eq!((skipped, status.damaged, status.feeds[0].dropped), (10, 1, 10));
+        assert_eq!(feed.waiting().0, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_is_removed_all_the_same_and_counted_by_its_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = of_small_segments(dir.path(), 10);
+    let (journal, _) = open(small.clone());
+    drop(journal.feed("traces"));
+    for _ in 0..8 {
+        append(&journal, 10).await;
+    }
+    journal.close(BOUND).await.unwrap();
+    let (journal, _) = open(small);
+    let mut feed = journal.feed("traces");
+    make_unreadable(&segments_of(dir.path())[0]);
+    for _ in 0..2 {
+        append(&journal, 10).await;
+    }
+    let status = journal.status();
+    assert_eq!(
+        (status.write_errors, status.written),
+        (0, Sequence(100)),
+        "{status:?}"
+    );
+    let dropped = status.feeds[0].dropped;
+    assert!(dropped >= 20, "{dropped}");
+    let batch = feed.next(100, Duration::ZERO).await;
+    assert_eq!(
+        (batch.skipped, given(&batch).first()),
+        (dropped, Some(&(dropped + 1)))
+    );
 }
 
 #[tokio::test]
@@ -577,6 +659,12 @@ async fn a_full_disk_costs_the_stored_reports_no_more_than_is_written() {
         assert!(journal.flush(BOUND).await.is_err());
         let status = journal.status();
         assert_eq!(status.removed_segments, 0);
+        let segments = segments_of(dir.path());
+        let bytes = segments.iter().map(|segment| segment.metadata().unwrap().len());
+        assert_eq!(
+            (status.segments, status.bytes, status.first),
+            (segments.len() as u64, bytes.sum(), Some(Sequence(1)))
+        );
         assert!(on_disk(dir.path()).0.into_iter().eq(1..=status.written.0));
     }
     small_disk::set_room(dir.path(), u64::MAX);

@@ -1,5 +1,6 @@
 //! Reading the reports in order, for the delivery of one signal, with a cursor that says how far it is.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Sequence;
 use super::reader::{Next, Reader};
+use super::record::Damage;
 use super::shared::{Progress, Shared};
 use super::state::{FeedState, Source, age_of, end_of};
 use crate::outcome::Report;
@@ -126,7 +128,7 @@ impl Feed {
         match reading.await {
             Ok((reader, Ok(read))) => {
                 self.reader = Some(reader);
-                return self.give(read, up_to);
+                return self.give(read);
             }
             Ok((_, Err(error))) => {
                 tracing::error!(signal = self.signal, "the journal cannot be read: {error}")
@@ -138,15 +140,12 @@ impl Feed {
     }
 
     /// Notes what was read as given, without what was counted as dropped meanwhile.
-    fn give(&self, read: Read, up_to: Sequence) -> Option<Batch> {
+    fn give(&self, read: Read) -> Option<Batch> {
         let mut state = self.shared.lock();
-        state.disk.damaged += read.damaged;
+        state.damaged += read.damaged;
         let feed = state.feeds.get_mut(self.signal)?;
-        feed.drop_reports(read.damaged);
-        feed.given = match read.reports.last() {
-            Some((last, _)) if !read.is_all => *last,
-            _ => up_to,
-        };
+        feed.drop_reports(read.records + feed.lacking_of(&read.unreadable, Sequence(u64::MAX)));
+        feed.given = read.up_to;
         let removed = feed.removed;
         let kept = read
             .reports
@@ -223,44 +222,56 @@ impl Feed {
 /// What was read from the disk.
 struct Read {
     reports: Vec<(Sequence, Arc<Report>)>,
-    /// How many records were damaged.
+    /// How often something was damaged.
     damaged: u64,
-    /// Whether there is no more of what was asked for.
-    is_all: bool,
+    /// How many records were damaged.
+    records: u64,
+    /// The reports in segments that could not be read.
+    unreadable: Vec<RangeInclusive<u64>>,
+    /// Up to which report there is nothing more.
+    up_to: Sequence,
 }
 
-/// Reads reports up to this one, `at_most` so many.
+/// Reads reports up to this one, `at_most` so many. What fails after some were read is told the next time.
 fn read(reader: &mut Reader, up_to: Sequence, at_most: usize) -> std::io::Result<Read> {
     let mut read = Read {
         reports: Vec::new(),
         damaged: 0,
-        is_all: false,
+        records: 0,
+        unreadable: Vec::new(),
+        up_to,
     };
-    while read.reports.len() < at_most && !read.is_all {
-        let damage = match reader.read_next()? {
-            Next::End => {
-                read.is_all = true;
-                continue;
-            }
+    while read.reports.len() < at_most {
+        let (place, damage) = match reader.read_next() {
+            Err(error) if read.reports.is_empty() && read.damaged == 0 => return Err(error),
+            Err(_) => break,
+            Ok(Next::End) => return Ok(read),
             // It is in memory, and is taken from there.
-            Next::Record(sequence) if sequence > up_to => {
-                read.is_all = true;
-                continue;
-            }
-            Next::Record(sequence) => match reader.report() {
+            Ok(Next::Record(sequence)) if sequence > up_to => return Ok(read),
+            Ok(Next::Record(sequence)) => match reader.report() {
                 Ok(report) => {
                     read.reports.push((sequence, Arc::new(report)));
-                    read.is_all = sequence == up_to;
-                    continue;
+                    match sequence < up_to {
+                        true => continue,
+                        // The reader stays where the next reading begins.
+                        false => return Ok(read),
+                    }
                 }
                 Err(damage) => (format!("report {sequence}"), damage),
             },
-            Next::Damaged(place, damage) => (place.to_string(), damage),
+            Ok(Next::Damaged(place, damage)) => (place.to_string(), damage),
         };
-        read.damaged += 1;
-        let (place, damage) = damage;
         tracing::error!("the journal is damaged, {place}: {damage}");
+        read.damaged += 1;
+        match damage {
+            Damage::Unreadable { from, to, .. } => {
+                let to = to.map_or(up_to, |to| to.min(up_to));
+                read.unreadable.push(from.0..=to.0);
+            }
+            _ => read.records += 1,
+        }
     }
+    read.up_to = reader.position().min(up_to);
     Ok(read)
 }
 

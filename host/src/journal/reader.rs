@@ -1,10 +1,12 @@
 //! Reading a journal from its files, in order, while it is being written: no lock is needed. A line that is not whole
-//! yet is read again later; one that is damaged is told of and passed over.
+//! yet is read again later; one that is damaged is told of and passed over, and so is a segment that cannot be read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::io::Errno;
 
 use super::record::{self, Damage, MAX_RECORD};
 use super::{Sequence, segments};
@@ -16,8 +18,10 @@ pub struct Reader {
     dir: PathBuf,
     after: Sequence,
     open: Option<OpenSegment>,
-    /// Whether nothing after that segment is read.
+    /// Whether nothing after that segment is read, and it is not passed over.
     is_confined: bool,
+    /// The last segment that was passed over, as it cannot be read.
+    passed: Option<Sequence>,
     line: Vec<u8>,
 }
 
@@ -58,6 +62,12 @@ struct OpenSegment {
     is_closed: bool,
 }
 
+/// Why nothing could be read.
+enum Failed {
+    Folder(io::Error),
+    Segment(Sequence, Place, io::Error),
+}
+
 /// How a line ended.
 enum LineEnd {
     Break,
@@ -73,6 +83,7 @@ impl Reader {
             after,
             open: None,
             is_confined: false,
+            passed: None,
             line: Vec::new(),
         }
     }
@@ -98,8 +109,9 @@ impl Reader {
     /// Reads one segment; what is not whole at its end is not told of.
     pub(super) fn of_segment(dir: &Path, first: Sequence) -> io::Result<Self> {
         let mut reader = Self::new(dir, Sequence::NONE);
-        reader.open = reader.open_segment(|segments| segments.contains(&first).then_some(first))?;
         reader.is_confined = true;
+        let open = reader.open_segment(|segments| segments.contains(&first).then_some(first));
+        reader.open = open.map_err(|failed| reader.error(failed))?;
         Ok(reader)
     }
 
@@ -122,8 +134,20 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read. It can be tried again.
+    /// When something cannot be read, and may be the next time.
     pub fn read_next(&mut self) -> io::Result<Next> {
+        match self.try_next() {
+            Ok(next) => Ok(next),
+            Err(Failed::Segment(first, place, error)) if !self.is_confined && is_lasting(&error) => {
+                let (from, to) = self.pass_over(first)?;
+                let reason = error.to_string();
+                Ok(Next::Damaged(place, Damage::Unreadable { reason, from, to }))
+            }
+            Err(failed) => Err(self.error(failed)),
+        }
+    }
+
+    fn try_next(&mut self) -> Result<Next, Failed> {
         loop {
             let Some(open) = &mut self.open else {
                 if self.is_confined {
@@ -136,7 +160,8 @@ impl Reader {
                 }
             };
             let place = open.place();
-            match open.read_line(&mut self.line)? {
+            let line = open.read_line(&mut self.line);
+            match line.map_err(|error| Failed::Segment(open.first, place.clone(), error))? {
                 LineEnd::Break => match record::check(&self.line) {
                     Ok(sequence) if sequence <= self.after => {}
                     Ok(sequence) => {
@@ -176,36 +201,55 @@ impl Reader {
         record::report(&self.line)
     }
 
+    /// Goes on behind a segment; from and to which report there may be any in it that were not read.
+    fn pass_over(&mut self, first: Sequence) -> io::Result<(Sequence, Option<Sequence>)> {
+        let segments = segments::list(&self.dir)?;
+        let from = self.after.next().max(first);
+        let next = segments.into_iter().find(|next| *next > first);
+        let to = next.map(|next| Sequence(next.0.saturating_sub(1)));
+        self.after = self.after.max(to.unwrap_or_default());
+        self.passed = Some(first);
+        self.open = None;
+        self.line.clear();
+        Ok((from, to))
+    }
+
     /// The segment in which the next report is, if there is one.
-    fn first_segment(&self) -> io::Result<Option<OpenSegment>> {
+    fn first_segment(&self) -> Result<Option<OpenSegment>, Failed> {
         let wanted = self.after.next();
         let choose = |segments: &[Sequence]| {
+            let passed = segments.partition_point(|first| Some(*first) <= self.passed);
+            let segments = &segments[passed..];
             let before = segments.iter().rev().find(|first| **first <= wanted);
             before.or(segments.first()).copied()
         };
         self.open_segment(choose)
     }
 
-    fn segment_after(&self, previous: Sequence) -> io::Result<Option<OpenSegment>> {
+    fn segment_after(&self, previous: Sequence) -> Result<Option<OpenSegment>, Failed> {
         self.open_segment(|segments| segments.iter().find(|first| **first > previous).copied())
     }
 
     fn open_segment(
         &self,
         choose: impl Fn(&[Sequence]) -> Option<Sequence>,
-    ) -> io::Result<Option<OpenSegment>> {
+    ) -> Result<Option<OpenSegment>, Failed> {
+        let mut missing = None;
         loop {
-            let Some(first) = choose(&segments::list(&self.dir)?) else {
+            let Some(first) = choose(&segments::list(&self.dir).map_err(Failed::Folder)?) else {
                 return Ok(None);
             };
             let file = segments::path(&self.dir, first);
             match File::open(&file) {
-                // It was removed meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                opened => {
+                // It was removed meanwhile; unless it is still there, and leads nowhere.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && missing != Some(first) => {
+                    missing = Some(first);
+                }
+                Err(error) => return Err(Failed::Segment(first, Place { file, offset: 0 }, error)),
+                Ok(opened) => {
                     return Ok(Some(OpenSegment {
                         first,
-                        lines: BufReader::with_capacity(64 << 10, opened?),
+                        lines: BufReader::with_capacity(64 << 10, opened),
                         file,
                         offset: 0,
                         is_closed: false,
@@ -214,6 +258,32 @@ impl Reader {
             }
         }
     }
+
+    /// The error; with the file, unless whoever reads has named it.
+    fn error(&self, failed: Failed) -> io::Error {
+        match failed {
+            Failed::Segment(_, place, error) if !self.is_confined => {
+                io::Error::new(error.kind(), format!("{place}: {error}"))
+            }
+            Failed::Segment(.., error) | Failed::Folder(error) => error,
+        }
+    }
+}
+
+/// Whether it will be the same the next time: a bad sector, somebody else's file, what is no file. Others, such as too
+/// many open files, are worth another try.
+fn is_lasting(error: &io::Error) -> bool {
+    const LASTING: [Errno; 8] = [
+        Errno::IO,
+        Errno::BADMSG,
+        Errno::NXIO,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::ISDIR,
+        Errno::LOOP,
+        Errno::NOENT,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| LASTING.contains(&errno))
 }
 
 impl OpenSegment {
@@ -233,7 +303,11 @@ impl OpenSegment {
         loop {
             let available = match self.lines.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                available => available?,
+                Err(error) => {
+                    self.lines.seek(SeekFrom::Start(self.offset))?;
+                    return Err(error);
+                }
+                Ok(available) => available,
             };
             if available.is_empty() {
                 self.lines.seek(SeekFrom::Start(self.offset))?;

@@ -42,6 +42,16 @@ pub enum Damage {
     /// It is what was written, and no report of this version.
     #[error("no report that this version reads: {0}")]
     Report(String),
+    /// It is all of a segment from there on.
+    #[error("the rest of this file cannot be read, and is passed over: {reason}")]
+    Unreadable {
+        /// Why.
+        reason: String,
+        /// The first report that may be there.
+        from: Sequence,
+        /// The last one; unknown of the newest segment.
+        to: Option<Sequence>,
+    },
 }
 
 /// Why a report cannot be written.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Observer;
 use super::beside::Checkpoint;
 use super::reader::{Next, Reader};
+use super::record::Damage;
 
 /// Restores the observers; how many reports were told to them again. Those that had no checkpoint begin anew.
 pub(super) fn restore(
@@ -36,6 +37,9 @@ pub(super) fn restore(
                     observer.recorded(sequence, &report);
                 }
                 replayed += 1;
+            }
+            Ok(Next::Damaged(place, damage @ Damage::Unreadable { .. })) => {
+                tracing::error!("the counters lack reports of the journal, {place}: {damage}");
             }
             Ok(Next::Damaged(..)) => {}
             Ok(Next::End) => return replayed,

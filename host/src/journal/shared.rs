@@ -82,6 +82,7 @@ impl Shared {
                 flush_wanted: 0,
                 end_wanted: false,
                 lost: 0,
+                damaged: 0,
                 dir: settings.dir.clone(),
                 removed: Sequence::NONE,
                 cursors,

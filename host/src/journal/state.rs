@@ -2,6 +2,7 @@
 //! knows no lock, no thread and no file.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -23,8 +24,10 @@ pub(super) struct State {
     pub(super) flush_wanted: u64,
     pub(super) end_wanted: bool,
     pub(super) lost: u64,
+    /// How many pieces the feeds found damaged.
+    pub(super) damaged: u64,
     pub(super) dir: Option<PathBuf>,
-    /// Reports up to this one are on disk no more.
+    /// Reports up to this one are on disk no more, or about to be.
     pub(super) removed: Sequence,
     /// How far the signals were when the journal was opened.
     pub(super) cursors: BTreeMap<String, Sequence>,
@@ -44,7 +47,6 @@ pub(super) struct DiskFacts {
     pub(super) write_errors: u64,
     pub(super) write_error: Option<String>,
     pub(super) removed_segments: u64,
-    pub(super) damaged: u64,
 }
 
 /// A report that is to be recorded.
@@ -70,7 +72,7 @@ pub(super) struct FeedState {
     pub(super) dropped: u64,
     /// How many of these the delivery has not been told of.
     pub(super) untold: u64,
-    /// Those up to this one that are on disk no more are counted as dropped.
+    /// Those up to this one that are on disk no more, or about to be, are counted as dropped.
     pub(super) removed: Sequence,
     /// Whether `delivered` is to be kept on disk.
     pub(super) has_moved: bool,
@@ -142,50 +144,29 @@ impl State {
         feeds.map(|(signal, feed)| (*signal, feed.delivered)).collect()
     }
 
-    /// What is on disk up to this report is about to be removed: what of it is in memory stays there. What each signal
-    /// was given, and what is in memory from when on.
-    pub(super) fn removing(&mut self, up_to: Sequence) -> (Vec<(&'static str, Sequence)>, Sequence) {
+    /// What is on disk up to this report is gone, or about to be: these reports. What of it is in memory stays there. How
+    /// many each signal lacks by that, which are counted as dropped, and not given even by who has just read them.
+    pub(super) fn removed(
+        &mut self,
+        up_to: Sequence,
+        reports: &[RangeInclusive<u64>],
+    ) -> Vec<(&'static str, u64)> {
         self.removed = self.removed.max(up_to);
-        let feeds = self.feeds.iter();
-        let given = feeds.map(|(signal, feed)| (*signal, feed.given.max(feed.removed)));
-        (
-            given.collect(),
-            self.first_in_memory().unwrap_or(Sequence(u64::MAX)),
-        )
-    }
-
-    /// So many reports, all before this one, were removed from the disk that the signal had not been given; how many
-    /// it does lack, as it may have been given them meanwhile.
-    pub(super) fn removed(&mut self, signal: &str, before: Sequence, reports: u64) -> u64 {
-        let up_to = self.removed.min(Sequence(before.0.saturating_sub(1)));
-        match self.feeds.get_mut(signal) {
-            Some(feed) if feed.given < up_to => {
-                feed.removed = feed.removed.max(up_to);
-                feed.drop_reports(reports);
-                reports
-            }
-            _ => 0,
-        }
-    }
-
-    fn first_in_memory(&self) -> Option<Sequence> {
-        let mut in_memory = self.ring.after(Sequence::NONE);
-        in_memory.next().map(|(first, _)| *first)
-    }
-
-    /// The disk has nothing any more up to this report; how many reports each signal lacks by that.
-    pub(super) fn folder_is_gone(&mut self, written: Sequence) -> Vec<(&'static str, u64)> {
-        self.removed = self.removed.max(written);
         let first = self.first_in_memory();
-        let up_to = first.map_or(written, |first| written.min(Sequence(first.0.saturating_sub(1))));
+        let up_to = first.map_or(up_to, |first| up_to.min(Sequence(first.0.saturating_sub(1))));
         let mut lacking = Vec::new();
         for (signal, feed) in &mut self.feeds {
-            let reports = up_to.0.saturating_sub(feed.given.max(feed.removed).0);
+            let reports = feed.lacking_of(reports, up_to);
             feed.removed = feed.removed.max(up_to);
             feed.drop_reports(reports);
             lacking.push((*signal, reports));
         }
         lacking
+    }
+
+    fn first_in_memory(&self) -> Option<Sequence> {
+        let mut in_memory = self.ring.after(Sequence::NONE);
+        in_memory.next().map(|(first, _)| *first)
     }
 
     /// Where the next reports for this feed are.
@@ -268,7 +249,7 @@ impl State {
             write_error: disk.write_error.clone(),
             lost: self.lost,
             removed_segments: disk.removed_segments,
-            damaged: disk.damaged,
+            damaged: self.damaged,
             feeds: feeds.collect(),
         }
     }
@@ -288,6 +269,16 @@ impl State {
 }
 
 impl FeedState {
+    /// How many of these reports, up to this one, were neither given nor counted as dropped when they were removed.
+    pub(super) fn lacking_of(&self, reports: &[RangeInclusive<u64>], up_to: Sequence) -> u64 {
+        let after = self.given.max(self.removed);
+        let runs = reports.iter().map(|run| {
+            let (first, last) = (after.next().0.max(*run.start()), up_to.0.min(*run.end()));
+            last.saturating_add(1).saturating_sub(first)
+        });
+        runs.sum()
+    }
+
     /// Counts reports that are gone before they could be given.
     pub(super) fn drop_reports(&mut self, reports: u64) {
         self.dropped += reports;
@@ -303,4 +294,31 @@ pub(super) fn end_of(report: &Report) -> SystemTime {
 /// How long ago that was; nothing if the clock says that it is to come.
 pub(super) fn age_of(moment: SystemTime) -> Duration {
     moment.elapsed().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::super::shared::Shared;
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_not_dropped_and_what_was_dropped_is_not_given() {
+        let settings = Settings {
+            dir: Some("journal".into()),
+            ..Settings::default()
+        };
+        let shared = Shared::new(&settings, Sequence(20), Sequence(20), BTreeMap::new());
+        let mut state = shared.lock();
+        state.feeds.insert("traces", FeedState::default());
+        let reports = [1..=3, 6..=10];
+        // They are counted without the lock, and given meanwhile.
+        state.feeds.get_mut("traces").unwrap().given = Sequence(2);
+        assert_eq!(state.removed(Sequence(10), &reports), [("traces", 6)]);
+        let feed = &state.feeds["traces"];
+        assert_eq!((feed.dropped, feed.removed), (6, Sequence(10)));
+        // Whoever has read them before gives none, and nothing is counted twice.
+        assert_eq!(feed.lacking_of(&[3..=12], Sequence(u64::MAX)), 2);
+        assert_eq!(state.removed(Sequence(10), &reports), [("traces", 0)]);
+    }
 }

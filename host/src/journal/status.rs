@@ -12,7 +12,7 @@ use super::Sequence;
 pub struct Status {
     /// The folder on disk; none when reports are kept in memory only.
     pub dir: Option<PathBuf>,
-    /// How many segments there are on disk.
+    /// How many segments there are on disk, as far as is known when it cannot be used.
     pub segments: u64,
     /// How many bytes these have.
     pub bytes: u64,

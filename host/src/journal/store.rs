@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -304,39 +305,43 @@ impl Store {
         is_too_much.then(up_to)
     }
 
-    /// Removes the oldest segment; how many reports it had after each of these, and before that one.
-    pub(super) fn remove_oldest(
-        &mut self,
-        after: &[Sequence],
-        before: Sequence,
-    ) -> Result<Vec<u64>, StoreError> {
+    /// The numbers of the reports in the oldest segment, as runs; or its first one, and why the others are not known.
+    pub(super) fn oldest_reports(&self) -> Result<Vec<RangeInclusive<u64>>, (Sequence, StoreError)> {
         let Some(oldest) = self.segments.first() else {
             return Ok(Vec::new());
         };
         let file = segments::path(&self.dir, oldest.first);
-        let reports = self.count(oldest.first, after, before).map_err(at(&file))?;
+        self.reports_of(oldest.first)
+            .map_err(|error| (oldest.first, at(&file)(error)))
+    }
+
+    fn reports_of(&self, segment: Sequence) -> io::Result<Vec<RangeInclusive<u64>>> {
+        let mut runs: Vec<RangeInclusive<u64>> = Vec::new();
+        let mut reader = Reader::of_segment(&self.dir, segment)?;
+        loop {
+            match reader.read_next()? {
+                Next::Record(Sequence(number)) => match runs.last_mut() {
+                    Some(run) if *run.end() == number - 1 => *run = *run.start()..=number,
+                    _ => runs.push(number..=number),
+                },
+                Next::Damaged(..) => {}
+                Next::End => return Ok(runs),
+            }
+        }
+    }
+
+    /// Removes the oldest segment, whether it can be read or not.
+    pub(super) fn remove_oldest(&mut self) -> Result<(), StoreError> {
+        let Some(oldest) = self.segments.first() else {
+            return Ok(());
+        };
+        let file = segments::path(&self.dir, oldest.first);
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&file)(error)),
             _ => {}
         }
         self.segments.remove(0);
-        Ok(reports)
-    }
-
-    fn count(&self, segment: Sequence, after: &[Sequence], before: Sequence) -> io::Result<Vec<u64>> {
-        let mut counts = vec![0; after.len()];
-        let mut reader = Reader::of_segment(&self.dir, segment)?;
-        loop {
-            match reader.read_next()? {
-                Next::Record(sequence) => {
-                    for (count, after) in counts.iter_mut().zip(after) {
-                        *count += u64::from(sequence > *after && sequence < before);
-                    }
-                }
-                Next::Damaged(..) => {}
-                Next::End => return Ok(counts),
-            }
-        }
+        Ok(())
     }
 
     /// How many segments there are, and how many bytes these have.
