@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use zeroize::Zeroizing;
@@ -242,19 +243,26 @@ fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 /// may repeat the secret.
 async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let program = &command.program;
-    let mut child = tokio::process::Command::new(program)
+    let mut starting = tokio::process::Command::new(program);
+    starting
         .args(&command.arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
+        .kill_on_drop(true);
+    let is_alone = !has_terminal();
+    if is_alone {
+        starting.process_group(0);
+    }
+    let mut running = starting
         .spawn()
+        .map(|child| Running { child, is_alone })
         .map_err(|error| Failure {
             reason: format!("`{program}` cannot be started: {error}"),
             // Otherwise the system is short of something.
             may_pass: ![ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()),
         })?;
-    match tokio::time::timeout(limit, printed(&mut child)).await {
+    match tokio::time::timeout(limit, printed(&mut running.child)).await {
         Ok(Ok((_, Some(status)))) if !status.success() => {
             Err(Failure::passing(format!("`{program}` ended with {status}")))
         }
@@ -264,6 +272,30 @@ async fn read_command_within(limit: Duration, command: &Command) -> Result<Zeroi
             "`{program}` took longer than {} and was stopped",
             show_duration(limit)
         ))),
+    }
+}
+
+/// Whether there is a terminal on which a program may ask a person. It may not from a process group of its own, and an
+/// interrupt from there would not reach it.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// A program that is stopped if it has not ended when this is dropped; with all that it has started, if it is alone in its
+/// process group.
+struct Running {
+    child: Child,
+    is_alone: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Once it has ended its number may be another's.
+        let id = self.child.id().filter(|_| self.is_alone);
+        let group = id.and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = group.and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
 

@@ -152,6 +152,42 @@ async fn a_program_that_hangs_is_stopped() {
     );
 }
 
+#[tokio::test]
+async fn what_a_program_that_hangs_has_started_is_stopped_too() {
+    if has_terminal() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let mut reader = std::os::unix::fs::OpenOptionsExt::custom_flags(
+        File::options().read(true),
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    )
+    .open(&pipe)
+    .unwrap();
+    // What is started holds the pipe open until it ends, and has said that it does.
+    let script = "(echo begun; sleep 600) > \"$0\"; echo x";
+    let sources = [("slow", command(&["sh", "-c", script, pipe.to_str().unwrap()]))];
+    let missing = read_within(Duration::from_secs(1), &sources, &["slow"]).await;
+    assert!(missing.unwrap_err()[0].contains("was stopped"));
+    let ended = async {
+        while reader.read(&mut [0; 64]).ok() != Some(0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .expect("nothing of it goes on");
+}
+
 #[test]
 fn debug_shows_nothing() {
     let store = SecretStore::new([(name("mail"), Secret::new(b"hunter2".to_vec()))]);
