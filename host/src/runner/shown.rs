@@ -14,7 +14,7 @@ impl PreparedModule {
         let limits = check.limits;
         let patterns: Vec<_> = self.targets.iter().map(ToString::to_string).collect();
         let mut settings = Value::Object(check.settings.values().clone());
-        hide_credentials(&mut settings);
+        hide_credentials(&mut settings, false);
         json!({
             "name": self.name(),
             "plugin": check.plugin,
@@ -45,20 +45,44 @@ impl PreparedModule {
 /// Parts of keys under which people write credentials although they could refer to a secret.
 const CREDENTIALS: [&str; 7] = ["auth", "cookie", "key", "passw", "secret", "token", "session"];
 
-fn hide_credentials(value: &mut Value) {
+/// Hides the texts under such keys however deep they stand there, and in `all` of it.
+fn hide_credentials(value: &mut Value, all: bool) {
     match value {
+        Value::String(text) if all => "[hidden]".clone_into(text),
+        Value::Array(array) => {
+            array.iter_mut().for_each(|value| hide_credentials(value, all));
+        }
         Value::Object(object) => {
             let refers = object.len() == 1 && object.get("secret").is_some_and(Value::is_string);
             for (key, value) in object.iter_mut().filter(|_| !refers) {
                 let key = key.to_ascii_lowercase();
-                if value.is_string() && CREDENTIALS.iter().any(|part| key.contains(part)) {
-                    *value = "[hidden]".into();
-                } else {
-                    hide_credentials(value);
-                }
+                let is_credential = CREDENTIALS.iter().any(|part| key.contains(part));
+                hide_credentials(value, all || is_credential);
             }
         }
-        Value::Array(array) => array.iter_mut().for_each(hide_credentials),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_texts_under_the_key_of_a_credential_are_hidden_and_references_are_not() {
+        let mut settings = json!({
+            "tokens": ["hunter2", { "value": "hunter2" }, { "secret": "mail" }],
+            "auth": { "value": "hunter2", "attempts": 2, "more": { "list": ["hunter2"] } },
+            "headers": [{ "name": "accept", "cookie": "hunter2" }],
+        });
+        hide_credentials(&mut settings, false);
+        assert_eq!(
+            settings,
+            json!({
+                "tokens": ["[hidden]", { "value": "[hidden]" }, { "secret": "mail" }],
+                "auth": { "value": "[hidden]", "attempts": 2, "more": { "list": ["[hidden]"] } },
+                "headers": [{ "name": "accept", "cookie": "[hidden]" }],
+            })
+        );
     }
 }
