@@ -80,7 +80,7 @@ fn numbers(folder: &Path) -> Vec<u64> {
 }
 
 #[test]
-fn killed_at_any_moment_it_has_every_run_that_it_told_of_and_goes_on() {
+fn killed_at_any_moment_it_has_every_run_but_those_of_the_last_moment_and_goes_on() {
     let target = Target::start(Health::Up);
     let mut starting = Daemon::with(&configuration(target.port(), 20, "100ms"));
     let mut told = BTreeSet::new();
