@@ -149,7 +149,13 @@ fn a_guest_that_never_listens_is_stopped_and_the_target_keeps_the_blame() {
 
 #[test]
 fn a_guest_that_computes_past_the_deadline_has_exceeded_it_whatever_it_says() {
-    for behaviour in ["overrun", "overrun-unasked", "overrun-and-tell"] {
+    for behaviour in [
+        "overrun",
+        "overrun-unasked",
+        "overrun-and-tell",
+        "overrun-unasked-and-tell",
+        "overrun-and-mumble",
+    ] {
         let report = run(
             behaviour,
             "budget.fuel = 1_000_000_000_000\nbudget.host_calls = 1_000_000_000\nbudget.grace = \"10s\"",

@@ -45,7 +45,7 @@ impl RunState {
     }
 
     /// The guest comes upon the deadline outside of all calls that know it: it asks, and is told that it has passed, or
-    /// it returns after it.
+    /// it says how a phase failed, or returns, after it.
     pub(super) fn notice_deadline(&mut self, now: Duration) {
         if self.deadline.has_passed_by(now) {
             self.record_hit_at(None, self.mostly_did(), now);

@@ -51,6 +51,8 @@ impl Host for RunState {
         if let Err(error) = self.report_call(HostCall::PhasesFail)? {
             return Ok(Err(error));
         }
+        let now = self.deadline.moment();
+        self.notice_deadline(now);
         let known = Known {
             access: &self.access,
             redactor: &self.redactor,
@@ -60,7 +62,6 @@ impl Host for RunState {
         };
         let mut error = known.error_of(&failure);
         error.message = self.presentable(error.message, MAX_MESSAGE);
-        let now = self.deadline.moment();
         Ok(self.timeline.end(Some(error), now).map_err(CallError::from))
     }
 }

@@ -169,7 +169,9 @@ impl poll::Host for Waits<'_> {
 
 impl poll::HostPollable for Waits<'_> {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
-        if self.0.deadline.has_passed() {
+        let now = self.0.deadline.elapsed();
+        if self.0.deadline.has_passed_by(now) {
+            self.0.notice_deadline(now);
             return Ok(true);
         }
         let tape = self.0.deadline.tape().clone();

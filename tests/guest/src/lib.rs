@@ -116,6 +116,10 @@ enum Behaviour {
     OverrunUnasked,
     /// As `Overrun`, and say that the deadline was hit.
     OverrunAndTell,
+    /// The same without asking.
+    OverrunUnaskedAndTell,
+    /// Connect, compute in a phase until the deadline has passed, and say that the peer rejected the credentials.
+    OverrunAndMumble,
     /// Connect in a phase, and call whatever fails there an unexpected response.
     DialAndMumble,
     /// Sleep through the deadline in a phase, read, and call what fails an unexpected response.
@@ -243,6 +247,11 @@ impl Check for Guest {
                 computing::overrun()?;
                 Err(CallError::DeadlineExceeded.into())
             }),
+            Behaviour::OverrunUnaskedAndTell => phase("first", || {
+                computing::overrun_unasked()?;
+                Err(CallError::DeadlineExceeded.into())
+            }),
+            Behaviour::OverrunAndMumble => lying::overrun_and_mumble(&settings),
             Behaviour::DialAndMumble => lying::dial_and_mumble(&settings),
             Behaviour::SleepAndMumble => lying::sleep_and_mumble(&settings),
             Behaviour::SleepForEver => loop {

@@ -8,7 +8,7 @@ use bedcheck_sdk::bindings::bedcheck::plugin::phases;
 use bedcheck_sdk::bindings::bedcheck::plugin::secrets::Secret;
 use bedcheck_sdk::{CallError, Connection, Fact, Failure, Piece, Planned, Reason, phase, phase_of};
 
-use crate::Settings;
+use crate::{Settings, computing};
 
 /// Plans a phase and never begins it.
 pub(crate) fn skip_planned() -> Result<(), Failure> {
@@ -44,6 +44,15 @@ pub(crate) fn dial_and_mumble(settings: &Settings) -> Result<(), Failure> {
         opened
             .map(drop)
             .map_err(|_| Failure::unexpected_response("no greeting"))
+    })
+}
+
+/// Computes through the deadline in a phase, and says that the peer rejected the credentials.
+pub(crate) fn overrun_and_mumble(settings: &Settings) -> Result<(), Failure> {
+    let _connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || {
+        computing::overrun_unasked()?;
+        Err(Failure::auth_rejected("nobody asked"))
     })
 }
 
