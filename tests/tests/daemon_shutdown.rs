@@ -3,12 +3,15 @@
 //! nothing behind that keeps the next one from starting.
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use bedcheck_tests::collector::Collector;
 use bedcheck_tests::daemon::{Daemon, Ended, exchange};
+use bedcheck_tests::names::{Answer, NameServer};
+use bedcheck_tests::script::Script;
 use bedcheck_tests::target::{Health, Target};
+use serde_json::Value;
 
 /// The promise for a daemon in which nothing runs.
 const IDLE: Duration = Duration::from_millis(100);
@@ -122,6 +125,57 @@ fn an_end_that_drags_on_says_what_it_waits_for() {
         ended.log.iter().any(|line| line.contains("\"level\":\"INFO\"")),
         "{log}"
     );
+}
+
+#[test]
+fn what_is_open_is_told_without_the_secret_in_the_name_of_a_host() {
+    let token = "tok-s3cr3tvalue77";
+    let names = NameServer::start(Answer::Address(Ipv4Addr::LOCALHOST.into()), Answer::NoData);
+    let silent = Target::start(Health::Silent);
+    let port = silent.port();
+    let redirecting = Script::new()
+        .expect_through("\r\n\r\n")
+        .send(format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{token}.idp.test:{port}/\r\nContent-Length: 0\r\n\r\n"
+        ))
+        .hang_up()
+        .serve();
+    let first = redirecting.port();
+    let configuration = format!(
+        r#"
+        serve = {{ report_after = "1s", drain = "10m" }}
+        resolver.servers = ["{}"]
+        secrets.token = {{ env = "TOKEN" }}
+
+        [[check]]
+        name = "front"
+        plugin = "http"
+        every = "100ms"
+        budget.deadline = "1h"
+        allow = ["127.0.0.1:{first}", "*.idp.test:{port}", "127.0.0.1:{port}"]
+        settings = {{ url = "http://127.0.0.1:{first}/", bearer = {{ secret = "token" }} }}
+        "#,
+        names.address()
+    );
+    let mut daemon = Daemon::with(&configuration).env("TOKEN", token).launch();
+    daemon.wait_until("the run hangs", |_| (silent.asked() == 1).then_some(()));
+    daemon.signal("TERM");
+    daemon.wait_until("it says what is open", |daemon| {
+        let says = |event: &Value| {
+            event["message"]
+                .as_str()
+                .is_some_and(|said| said.starts_with("open: connection "))
+        };
+        daemon.events().iter().any(says).then_some(())
+    });
+    let ended = daemon.end("INT");
+    assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    let log = ended.log.join("\n");
+    assert!(
+        log.contains(&format!("open: connection `127.0.0.1:{port}`")),
+        "{log}"
+    );
+    assert!(!log.contains(token), "{log}");
 }
 
 #[test]

@@ -72,7 +72,8 @@ impl Connection {
     #[track_caller]
     pub fn new(stream: TcpStream, host: &str, number: u32) -> Result<Self, Error> {
         let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
-        let opened = open::everywhere().open(Kind::Connection, format!("{host} at {peer}"));
+        // Without the host, in whose name there may be a secret: what is open is told in the log as it stands.
+        let opened = open::everywhere().open(Kind::Connection, peer.to_string());
         let mut connection = Self::over(Transport::Plain(stream), host, peer, number);
         connection.opened = Some(opened);
         Ok(connection)
@@ -286,7 +287,7 @@ mod tests {
         let stream = TcpStream::connect(peer).await.unwrap();
         let line = line!() + 1;
         let mut connection = Connection::new(stream, "localhost", 0).unwrap();
-        let name = format!("connection `localhost at {peer}`");
+        let name = format!("connection `{peer}`");
         // Other tests open connections too.
         let listed = || {
             let lines = open::everywhere().lines(usize::MAX);
