@@ -328,6 +328,29 @@ fn a_plugin_that_does_not_follow_the_script_is_told_and_nothing_is_swept() {
 }
 
 #[test]
+fn a_plugin_that_closes_or_forgets_its_connection_is_held_to_the_script_all_the_same() {
+    let script = "[[connection]]\nsteps = [{ expect = \"EHLO me\\r\\n\" }, { send = \"250 ok\\r\\n\" }, \
+                  { expect = \"QUIT\\r\\n\" }, { send = \"221 goodbye\\r\\n\" }]\n";
+    for behaviour in ["leave-and-close", "leave-and-forget"] {
+        let settings = format!("behaviour = \"{behaviour}\"\nhost = \"192.0.2.1\"\nport = 25\n");
+        let shown = test(&guest_plugin().to_string_lossy(), "settings.toml")
+            .file("settings.toml", settings)
+            .argument("--server")
+            .argument("server.toml")
+            .file("server.toml", script)
+            .finish();
+        assert_eq!(shown.code, Some(2), "{behaviour}: {shown:#?}");
+        assert!(
+            shown.stderr.contains(
+                "off the script: step 1 of connection 1: found `QUIT\\r\\n`, wanted `EHLO me\\r\\n`"
+            ),
+            "{behaviour}: {}",
+            shown.stderr
+        );
+    }
+}
+
+#[test]
 fn a_secret_that_was_written_off_the_script_is_not_told() {
     let login = login();
     let script = fs::read_to_string(&login.script).expect("the script is in the tree");

@@ -58,6 +58,7 @@ pub struct Connection {
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Stays until the connection is dropped, because of what it has to say of the script then.
     Scripted(Box<Scripted>),
     /// Closed, or a handshake that failed or was abandoned half-way.
     Unusable,
@@ -145,6 +146,11 @@ impl Connection {
         alpn: Vec<Vec<u8>>,
     ) -> Result<TlsInfo, Error> {
         self.impairment.check()?;
+        if let Transport::Scripted(scripted) = &mut self.transport {
+            let info = scripted.start_tls().await;
+            self.certificate = scripted.certificate().cloned();
+            return info;
+        }
         match std::mem::replace(&mut self.transport, Transport::Unusable) {
             Transport::Plain(stream) => {
                 refuse_early_plaintext(&stream)?;
@@ -159,15 +165,7 @@ impl Connection {
                 self.transport = Transport::Tls(stream);
                 Err(HAS_TLS)
             }
-            Transport::Scripted(mut scripted) => {
-                let info = scripted.start_tls().await;
-                self.certificate = scripted.certificate().cloned();
-                if info.is_ok() {
-                    self.transport = Transport::Scripted(scripted);
-                }
-                info
-            }
-            Transport::Unusable => Err(UNUSABLE),
+            Transport::Scripted(_) | Transport::Unusable => Err(UNUSABLE),
         }
     }
 
@@ -231,14 +229,13 @@ impl Connection {
     /// Errors of the network while telling the peer; a peer that is gone already is none.
     pub async fn close(&mut self) -> Result<(), Error> {
         self.impairment.check()?;
+        if let Transport::Scripted(scripted) = &mut self.transport {
+            return scripted.close();
+        }
         let told = match std::mem::replace(&mut self.transport, Transport::Unusable) {
             Transport::Plain(mut stream) => stream.shutdown().await,
             Transport::Tls(mut stream) => stream.shutdown().await,
-            Transport::Scripted(mut scripted) => {
-                scripted.close();
-                Ok(())
-            }
-            Transport::Unusable => return Err(UNUSABLE),
+            Transport::Scripted(_) | Transport::Unusable => return Err(UNUSABLE),
         };
         self.opened = None;
         match told.map_err(|error| Error::from(&error)) {
@@ -297,5 +294,44 @@ mod tests {
         assert!(listed().unwrap().contains(&place), "{:?}", listed());
         connection.close().await.unwrap();
         assert_eq!(listed(), None);
+    }
+
+    fn scripted(steps: Vec<script::Step>) -> Connection {
+        let peer = SocketAddr::from(([192, 0, 2, 1], 25));
+        let script = script::Script::from_dialogues([], [Ok(steps)]);
+        let dialogue = script.dial(0, peer).unwrap();
+        let scripted = Scripted::new(
+            dialogue,
+            crate::clock::Clock::virtual_time(),
+            std::time::Duration::ZERO,
+        );
+        Connection::scripted(scripted, "service.example", peer, 0)
+    }
+
+    #[tokio::test]
+    async fn what_went_off_the_script_is_known_after_a_handshake_that_failed_or_was_given_up() {
+        use futures_util::FutureExt;
+        use script::{Pattern, Step};
+        let expect = |text| Step::Expect(Pattern::parse(text).unwrap());
+        let client = TlsClient::trusting_nobody();
+        for after in [Step::HangUp, Step::Silence] {
+            let mut connection = scripted(vec![expect("EHLO\n"), expect("STARTTLS\n"), after]);
+            connection.write(b"STARTTLS\n").await.unwrap();
+            let shaken = connection.start_tls(&client, None, Vec::new()).now_or_never();
+            assert!(!matches!(shaken, Some(Ok(_))), "{shaken:?}");
+            assert_eq!(
+                connection.complaint(),
+                Some("step 1 of connection 1: found `STARTTLS\\n`, wanted `EHLO\\n`")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_to_a_scripted_peer_that_was_closed_is_of_no_use() {
+        let mut connection = scripted(vec![script::Step::Send(b"hello".to_vec())]);
+        assert_eq!(connection.close().await, Ok(()));
+        assert_eq!(connection.read(9).await, Err(UNUSABLE));
+        assert_eq!(connection.write(b"a").await, Err(UNUSABLE));
+        assert_eq!(connection.close().await, Err(UNUSABLE));
     }
 }

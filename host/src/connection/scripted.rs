@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::script::{Arrival, Dialogue, Exchange, Next};
-use super::{Certificate, Error, TlsInfo};
+use super::{Certificate, Error, TlsInfo, UNUSABLE};
 use crate::clock::Clock;
 
 /// One end of a dialogue with a scripted peer.
@@ -42,6 +42,7 @@ impl Scripted {
 
     /// Bytes; none at the end of the stream.
     pub(super) async fn read(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
+        self.check()?;
         loop {
             match self.dialogue.next(maximum) {
                 Next::Bytes(bytes) => {
@@ -60,8 +61,17 @@ impl Scripted {
         self.dialogue.written(bytes)
     }
 
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        self.check()?;
         self.dialogue.close();
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.dialogue.is_unusable() {
+            true => Err(UNUSABLE),
+            false => Ok(()),
+        }
     }
 
     /// What did not go by the script.

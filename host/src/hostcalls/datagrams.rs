@@ -8,7 +8,6 @@ use wasmtime::component::Resource;
 use super::RunState;
 use super::ask::{ask, ask_for_bytes};
 use super::disturb::Opened;
-use super::phases::MAX_MESSAGE;
 use crate::bindings::bedcheck::plugin::net::HostDatagramSocket;
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
@@ -109,11 +108,7 @@ impl HostDatagramSocket for RunState {
 
     fn drop(&mut self, socket: Resource<DatagramSocket>) -> wasmtime::Result<()> {
         let socket = self.table.delete(socket)?;
-        // It repeats what the guest sent.
-        let complaint = socket
-            .complaint()
-            .map(|complaint| self.presentable(complaint, MAX_MESSAGE));
-        self.complaints.extend(complaint);
+        self.note_complaint(socket.complaint());
         self.connections = self.connections.saturating_sub(1);
         Ok(())
     }

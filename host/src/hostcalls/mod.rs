@@ -4,6 +4,7 @@
 mod access;
 mod ask;
 mod blame;
+mod complaints;
 mod convert;
 mod datagrams;
 mod dialling;
@@ -234,6 +235,7 @@ impl RunState {
         }
         self.timeline.finish(end);
         self.log_printed(end);
+        self.note_complaints_of_open();
         self.usage.memory_bytes = self.usage.memory_bytes.max(self.memory.peak());
         Remains {
             timeline: self.timeline,

@@ -215,11 +215,7 @@ impl HostConnection for RunState {
 
     fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
-        // It repeats what the guest wrote, secrets among it.
-        let complaint = connection
-            .complaint()
-            .map(|complaint| self.presentable(complaint, MAX_MESSAGE));
-        self.complaints.extend(complaint);
+        self.note_complaint(connection.complaint());
         self.connections = self.connections.saturating_sub(1);
         Ok(())
     }

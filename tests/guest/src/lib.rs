@@ -106,6 +106,10 @@ enum Behaviour {
     ReadForEver,
     /// Connect and close.
     Close,
+    /// Take leave of a peer without having greeted it, and close the connection.
+    LeaveAndClose,
+    /// The same, but forget the connection.
+    LeaveAndForget,
     /// Dial `count` names.
     DialMany,
     /// Look for files, variables, sockets.
@@ -238,6 +242,11 @@ impl Check for Guest {
             Behaviour::ReadForEver => reaching::read_for_ever(&settings),
             Behaviour::Dial => Connection::open(&settings.host, settings.port).map(drop),
             Behaviour::Close => reaching::close(&settings),
+            Behaviour::LeaveAndClose => reaching::leave(&settings, Connection::close),
+            Behaviour::LeaveAndForget => reaching::leave(&settings, |connection| {
+                std::mem::forget(connection);
+                Ok(())
+            }),
             Behaviour::DialMany => reaching::dial_many(&settings, settings.count),
             Behaviour::Probe => reaching::probe(),
             Behaviour::Ask => reaching::ask(),

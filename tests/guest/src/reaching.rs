@@ -31,6 +31,19 @@ pub(crate) fn close(settings: &Settings) -> Result<(), Failure> {
     phase("first", || connection.close())
 }
 
+/// Takes leave of a peer without having greeted it, and parts with the connection as `part` does.
+pub(crate) fn leave(
+    settings: &Settings,
+    part: impl FnOnce(Connection) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || {
+        connection.write_all(b"QUIT\r\n")?;
+        connection.read_line_limited(1024).map(drop)
+    })?;
+    phase("second", || part(connection))
+}
+
 /// As `read_thrice`, and then asks the network for more without end.
 pub(crate) fn never_listen(settings: &Settings) -> ! {
     let _failures = read_thrice(settings);

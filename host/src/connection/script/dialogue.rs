@@ -172,6 +172,11 @@ impl Dialogue {
         self.certificate.as_ref()
     }
 
+    /// Whether the plugin has closed the connection, or a handshake has failed.
+    pub fn is_unusable(&self) -> bool {
+        self.standing == Standing::Unusable
+    }
+
     /// Closes the connection from the plugin's side. A peer that still waited for something complains.
     pub fn close(&mut self) {
         if self.standing == Standing::Open {
