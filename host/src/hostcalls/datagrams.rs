@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
 use super::RunState;
@@ -76,7 +76,9 @@ impl HostDatagramSocket for RunState {
         socket: Resource<DatagramSocket>,
     ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let call = HostCall::NetReceiveDatagram;
-        if let Err(error) = self.enter(call, Capability::NetDatagram, || Value::Null)? {
+        let number = self.table.get(&socket)?.number();
+        let arguments = || json!({ "connection": number });
+        if let Err(error) = self.enter(call, Capability::NetDatagram, arguments)? {
             return Ok(Err(error));
         }
         let left = self.bytes_left();
@@ -89,7 +91,6 @@ impl HostDatagramSocket for RunState {
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(&socket)?;
-        let number = opened.number();
         let received = ask_for_bytes(&deadline, number, pin!(opened.receive())).await;
         let received = self.settle_received(call, begun, received);
         let length = received.as_ref().map_or(0, |datagram| datagram.len() as u64);

@@ -127,7 +127,8 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         maximum: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
-        let arguments = || json!({ "maximum": maximum });
+        let number = self.table.get(&connection)?.number();
+        let arguments = || json!({ "connection": number, "maximum": maximum });
         if let Err(error) = self.enter(HostCall::NetRead, Capability::NetConnect, arguments)? {
             return Ok(Err(error));
         }
@@ -147,7 +148,7 @@ impl HostConnection for RunState {
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
         let connection = self.table.get_mut(&connection)?;
-        let (number, room) = (connection.number(), usize::try_from(room)?);
+        let room = usize::try_from(room)?;
         let dripping = async {
             if let Some(pause) = connection.impairment().pause() {
                 deadline.clock().sleep_until(deadline.clock().now() + pause).await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::RecordedRun;
 use crate::connection::script::{Script, Step, TlsAnswer, Transport};
 use crate::connection::{Certificate, Error, TlsInfo};
-use crate::fault::HostCall;
+use crate::fault::{Fault, FaultKind, HostCall};
 use crate::tape::{Answer, Entry};
 
 impl RecordedRun {
@@ -35,6 +35,8 @@ struct Reader {
     connections: Vec<(Transport, Result<Vec<Step>, Error>)>,
     /// What the next answer is to.
     asked: Asked,
+    /// How many answers come before it that are the ends of pauses, which faults made.
+    pauses: usize,
 }
 
 #[derive(Default)]
@@ -44,13 +46,25 @@ enum Asked {
     Addresses(String, Transport),
     Connection(Transport),
     Tls(usize),
+    /// Bytes of that connection's.
+    Bytes(u32),
+    /// That bytes are sent to that connection.
+    Sending(u32),
 }
 
 impl Reader {
     fn read(&mut self, entry: &Entry) {
         match entry {
-            Entry::Call { name, arguments } => self.asked = asked(name, arguments),
-            Entry::Sent(data) => self.push(data.connection, Step::Heard(data.bytes.len().max(1))),
+            Entry::Call { name, arguments } => {
+                self.asked = asked(name, arguments);
+                self.pauses = 0;
+            }
+            Entry::Fault(fault) => self.pauses += usize::from(is_delay(fault)),
+            Entry::Answer(_) if self.pauses > 0 => self.pauses -= 1,
+            Entry::Sent(data) => {
+                self.push(data.connection, Step::Heard(data.bytes.len().max(1)));
+                self.asked = Asked::Sending(data.connection);
+            }
             Entry::Answer(Answer::Received(data))
                 if data.bytes.is_empty() && self.transport(data.connection) == Some(Transport::Tcp) =>
             {
@@ -60,7 +74,7 @@ impl Reader {
                 self.push(data.connection, Step::Send(data.bytes.clone()));
             }
             Entry::Answer(answer) => self.answer(answer),
-            Entry::At(_) | Entry::Awaited | Entry::Fault(_) | Entry::RetryDenied(_) | Entry::End { .. } => {}
+            Entry::At(_) | Entry::Awaited | Entry::RetryDenied(_) | Entry::End { .. } => {}
         }
     }
 
@@ -87,6 +101,18 @@ impl Reader {
                     self.push(number, Step::StartTls(Box::new(answer)));
                 }
             }
+            Asked::Bytes(connection) => {
+                if let Some(end) = end(answer) {
+                    self.push(connection, end);
+                }
+            }
+            Asked::Sending(connection) => {
+                if let Some(end) = end(answer) {
+                    let heard = |step: &mut Step| matches!(step, Step::Heard(_));
+                    self.steps(connection).and_then(|steps| steps.pop_if(heard));
+                    self.push(connection, end);
+                }
+            }
         }
     }
 
@@ -97,14 +123,16 @@ impl Reader {
     }
 
     fn push(&mut self, connection: u32, step: Step) {
-        let steps = usize::try_from(connection)
-            .ok()
-            .and_then(|connection| self.connections.get_mut(connection));
-        if let Some((_, Ok(steps))) = steps
-            && !matches!(steps.last(), Some(Step::HangUp))
+        if let Some(steps) = self.steps(connection)
+            && !matches!(steps.last(), Some(Step::HangUp | Step::Reset))
         {
             steps.push(step);
         }
+    }
+
+    fn steps(&mut self, connection: u32) -> Option<&mut Vec<Step>> {
+        let connection = usize::try_from(connection).ok()?;
+        self.connections.get_mut(connection)?.1.as_mut().ok()
     }
 }
 
@@ -125,7 +153,28 @@ fn asked(call: &str, arguments: &Value) -> Asked {
             let number = number.and_then(|number| usize::try_from(number).ok());
             number.map_or(Asked::Nothing, Asked::Tls)
         }
+        Ok(HostCall::NetRead | HostCall::NetReceiveDatagram) => {
+            let number = arguments.get("connection").and_then(Value::as_u64);
+            let number = number.and_then(|number| u32::try_from(number).ok());
+            number.map_or(Asked::Nothing, Asked::Bytes)
+        }
         _ => Asked::Nothing,
+    }
+}
+
+/// Whether a fault, as it is recorded, makes a pause, whose end is recorded as an answer.
+fn is_delay(fault: &str) -> bool {
+    fault
+        .parse()
+        .is_ok_and(|fault: Fault| matches!(fault.kind, FaultKind::Delay(_)))
+}
+
+/// How a peer has ended its connection, if that was the answer.
+fn end(answer: &Answer) -> Option<Step> {
+    match value_or_error::<Value>(answer)? {
+        Err(Error::Reset) => Some(Step::Reset),
+        Err(Error::Closed) => Some(Step::HangUp),
+        _ => None,
     }
 }
 
