@@ -77,6 +77,11 @@ impl Deadline {
         self.0.limit
     }
 
+    /// When it passes, from the start of the run: after the time that it was given, or earlier by a fault.
+    pub fn passes_at(&self) -> Duration {
+        Duration::from_nanos(self.0.passes_at.load(Ordering::Relaxed))
+    }
+
     /// Time until the deadline; zero once it has passed.
     pub fn remaining(&self) -> Duration {
         self.remaining_at(self.elapsed())
@@ -145,10 +150,6 @@ impl Deadline {
             // Both ends of the wait are ends: whether the deadline has passed is asked by whoever comes next.
             let _ = self.guard(clock.sleep_until(clock.now() + pause)).await;
         }
-    }
-
-    fn passes_at(&self) -> Duration {
-        Duration::from_nanos(self.0.passes_at.load(Ordering::Relaxed))
     }
 
     fn stop_at(&self) -> Duration {

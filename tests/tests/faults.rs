@@ -686,6 +686,27 @@ fn a_deadline_that_is_made_to_pass_while_reporting_stops_the_next_network_call()
 }
 
 #[test]
+fn a_deadline_that_is_made_to_pass_is_blamed_by_the_time_until_then() {
+    let script = "[[connection]]\nsteps = [{ expect = \"?\" }, { stall = \"400ms\" }, { send = \"!\" }]\n";
+    let settings = "behaviour = \"read-thrice\"\nhost = \"192.0.2.1\"\nport = 25\n";
+    let ran = Program::new(["plugin", "test", "--once", "--format=json"])
+        .argument(guest_plugin())
+        .argument("--settings=settings.toml")
+        .file("settings.toml", settings)
+        .argument("--server=server.toml")
+        .file("server.toml", script)
+        .argument("--fault=phases.begin#2=deadline-exceeded")
+        .finish();
+    let report = ran.report();
+    assert_eq!(
+        verdict(&report),
+        "fail target deadline_exceeded second",
+        "{report:#}"
+    );
+    assert_eq!(report["deadline_s"], 10.0, "{report:#}");
+}
+
+#[test]
 fn a_fault_that_happens_once_is_survived_by_another_attempt() {
     let retry = "retry = { attempts = 2, backoff = \"1ms\" }";
     let ran = run(

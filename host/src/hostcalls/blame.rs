@@ -77,7 +77,8 @@ impl RunState {
     }
 
     /// Whether the guest slept and computed for more than half of the attempt's time until the deadline. What it did not
-    /// wait may have been a wait for a turn at computing, so that its own computing is asked for.
+    /// wait may have been a wait for a turn at computing, so that its own computing is asked for. A call in which a fault
+    /// makes the deadline pass stands for one that waited for the rest of the time.
     fn mostly_spent_itself(&self) -> bool {
         let took = self.deadline.limit().saturating_sub(self.begun);
         if self.waited >= took / 2 {
@@ -92,9 +93,9 @@ impl RunState {
         self.slept + computed.min(rest) > took / 2
     }
 
-    /// What took most of the attempt's time until the deadline, and is to blame for it.
+    /// What took most of the attempt's time until the deadline passed, and is to blame for it.
     fn mostly_did(&self) -> DeadlineWhile {
-        let took = self.deadline.limit().saturating_sub(self.begun);
+        let took = self.deadline.passes_at().saturating_sub(self.begun);
         let mostly_waited = !self.waited.is_zero() && self.waited >= took / 2;
         if mostly_waited {
             DeadlineWhile::Waiting
