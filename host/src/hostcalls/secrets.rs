@@ -15,7 +15,7 @@ const MAX_SEND: usize = 4 * 1024 * 1024;
 /// The longest base64 text with a secret in it: the longest line of authentication there is (RFC 4954
 /// section 4).
 const MAX_ENCODED: usize = 12_288;
-/// How many times a run may send base64 text with a secret in it: once for each login of a long dialogue. Each
+/// How many times an attempt may send base64 text with a secret in it: once for each login of a long dialogue. Each
 /// is looked for in all texts from then on.
 const MAX_ENCODED_SECRETS: usize = 32;
 
