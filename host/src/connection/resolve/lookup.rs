@@ -1,119 +1,64 @@
-//! Names to addresses. Asynchronous throughout, so that a look-up can be abandoned at the deadline
-//! at no cost; nothing is cached, because the time a look-up takes is part of what is measured.
+//! Asking for both families of one name's addresses at once.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::LazyLock;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::lookup::Lookup as Answer;
 use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Error;
+use super::Resolution;
+use crate::connection::Error;
 
 /// How long the second address family is waited for once the first has answered: RFC 8305 section 3
 /// recommends 50 ms.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-/// Finds addresses.
-#[derive(Debug)]
-pub struct Resolver(LazyLock<SetUp, Box<dyn FnOnce() -> SetUp + Send>>);
-
-/// What asks the name servers, or why there is none.
-type SetUp = Result<TokioResolver, String>;
-
-/// The addresses of a name.
-#[derive(Debug)]
-pub struct Resolution {
-    /// The addresses known now, at least one.
-    pub addresses: Vec<IpAddr>,
-    /// The other family's look-up, if it is still under way.
-    pub pending: Option<Lookup>,
-}
-
 /// A look-up of one address family that goes on by itself; dropping it abandons it.
 #[derive(Debug)]
 pub struct Lookup(JoinHandle<Result<Vec<IpAddr>, NetError>>);
 
-impl Resolver {
-    /// The system's resolver: `/etc/resolv.conf` and `/etc/hosts`, read when a name is first looked up, which a check of
-    /// an address never does. Where it cannot be set up, every look-up of a name says why.
-    pub fn system() -> Self {
-        Self(LazyLock::new(Box::new(|| {
-            let built = TokioResolver::builder_tokio().and_then(without_cache);
-            built.map_err(|error| format!("the system's name servers are unknown: {error}"))
-        })))
-    }
-
-    /// A resolver that asks these servers, over UDP and for large answers over TCP. `/etc/hosts` is
-    /// still read first.
-    pub fn with_servers(servers: &[SocketAddr]) -> Self {
-        let servers = servers.iter().map(name_server).collect();
-        Self(LazyLock::new(Box::new(|| {
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-            without_cache(builder).map_err(|error| error.to_string())
-        })))
-    }
-
-    /// Looks both families of a name up at once. An address stands for itself.
-    ///
-    /// # Errors
-    ///
-    /// When the name does not exist or has no address, the name servers fail, or the name is none.
-    pub async fn resolve(&self, host: &str) -> Result<Resolution, Error> {
-        if let Ok(address) = host.parse() {
-            return Ok(Resolution {
-                addresses: vec![address],
-                pending: None,
-            });
-        }
-        // As it stands: what a name in another script is in ASCII has been decided before, and `_` is no letter of the
-        // names that IDNA knows.
-        let name = Name::from_ascii(host)
-            .map_err(|error| Error::InvalidUse(format!("`{host}` is not a name in DNS: {error}").into()))?;
-        let resolver = LazyLock::force(&self.0)
-            .as_ref()
-            .map_err(|reason| Error::NameServerFailure(reason.clone()))?;
-        let mut v6 = Lookup::start(resolver, &name, RecordType::AAAA);
-        let mut v4 = Lookup::start(resolver, &name, RecordType::A);
-        tokio::select! {
-            first = v6.answer() => combine(host, first, v4).await,
-            first = v4.answer() => combine(host, first, v6).await,
-        }
+/// Looks both families of a name up at once.
+///
+/// # Errors
+///
+/// When neither has an address.
+pub(super) async fn look_up(resolver: &TokioResolver, name: &Name) -> Result<Resolution, Error> {
+    let host = name.to_ascii();
+    let host = host.trim_end_matches('.');
+    let mut v6 = Lookup::start(resolver, name, RecordType::AAAA);
+    let mut v4 = Lookup::start(resolver, name, RecordType::A);
+    tokio::select! {
+        first = v6.answer() => combine(host, first, v4).await,
+        first = v4.answer() => combine(host, first, v6).await,
     }
 }
 
-impl Resolution {
-    /// These addresses, and no look-up under way.
-    pub fn of(addresses: Vec<IpAddr>) -> Self {
-        Self {
-            addresses,
-            pending: None,
-        }
-    }
+/// The addresses among the records of an answer.
+pub(super) fn addresses(answer: &Answer) -> Vec<IpAddr> {
+    let records = answer.answers().iter();
+    records
+        .filter_map(|record| match &record.data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        })
+        .collect()
 }
 
 impl Lookup {
     fn start(resolver: &TokioResolver, name: &Name, record_type: RecordType) -> Self {
         let (resolver, name) = (resolver.clone(), name.clone());
         Self(tokio::spawn(async move {
-            let lookup = resolver.lookup(name, record_type).await?;
-            let address = |record: &hickory_resolver::proto::rr::Record| match &record.data {
-                RData::A(address) => Some(IpAddr::V4(address.0)),
-                RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                _ => None,
-            };
-            Ok(lookup.answers().iter().filter_map(address).collect())
+            Ok(addresses(&resolver.lookup(name, record_type).await?))
         }))
     }
 
     /// Waits for the answer. Cancel safe.
-    pub(super) async fn answer(&mut self) -> Result<Vec<IpAddr>, NetError> {
+    pub(in crate::connection) async fn answer(&mut self) -> Result<Vec<IpAddr>, NetError> {
         match (&mut self.0).await {
             Ok(answer) => answer,
             Err(stopped) => Err(NetError::Msg(stopped.to_string())),
@@ -165,20 +110,6 @@ fn without_address(host: &str, errors: [Option<NetError>; 2]) -> Error {
         return Error::NameNotFound(host.to_owned());
     }
     Error::NoAddress(host.to_owned())
-}
-
-fn without_cache(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, NetError> {
-    builder.options_mut().cache_size = 0;
-    builder.build()
-}
-
-fn name_server(server: &SocketAddr) -> NameServerConfig {
-    let on_port = |mut connection: ConnectionConfig| {
-        connection.port = server.port();
-        connection
-    };
-    let connections = vec![on_port(ConnectionConfig::udp()), on_port(ConnectionConfig::tcp())];
-    NameServerConfig::new(server.ip(), true, connections)
 }
 
 #[cfg(test)]
