@@ -2,7 +2,7 @@
 //! are told apart; a family of addresses that leads nowhere does not eat the budget; and a name cannot lead
 //! where the check does not grant.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use bedcheck_tests::Program;
@@ -40,6 +40,12 @@ fn fetch(server: &NameServer, url: &str, allow: &str, deadline: &str) -> Value {
 /// Grants the name, and loopback by its addresses.
 fn loopback(port: u16) -> String {
     format!(r#""web.test:{port}", "127.0.0.1:{port}", "[::1]:{port}""#)
+}
+
+/// A port at which nobody listens.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
+    listener.local_addr().expect("bound").port()
 }
 
 fn web_server() -> Peer {
@@ -158,6 +164,15 @@ fn one_family_whose_look_up_is_never_answered_does_not_hold_the_other_up() {
         assert_eq!(report["outcome"], "pass", "{v6:?}: {report:#}");
         assert!(duration(&report) < Duration::from_secs(1), "{v6:?}: {report:#}");
     }
+}
+
+#[test]
+fn a_refusal_is_told_though_the_other_familys_look_up_is_never_answered() {
+    let port = free_port();
+    let server = NameServer::start(V4, Answer::Silence);
+    let report = run(&server, port, &loopback(port), "8s");
+    assert_eq!(report["error"]["type"], "connection_refused", "{report:#}");
+    assert_eq!(report["blame"], "target");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-use super::dial::interleaved;
+use super::dial::{LATE_FAMILY, interleaved};
 use super::scripted::ScriptedDatagrams;
 use super::{Error, Impairment, Resolution, UNUSABLE};
 
@@ -40,7 +41,7 @@ impl DatagramSocket {
     ///
     /// # Errors
     ///
-    /// When there is a route to none of them: the error of the first.
+    /// When there is a route to none of them: the error that tells most of the target.
     pub(super) async fn open(
         resolution: Resolution,
         port: u16,
@@ -49,18 +50,19 @@ impl DatagramSocket {
     ) -> Result<Self, Error> {
         let mut addresses = resolution.addresses;
         let mut late = resolution.pending;
-        let mut first_error = None;
+        let mut failure = None;
         loop {
             for address in interleaved(addresses) {
                 match connected(SocketAddr::new(address, port)).await {
                     Ok((socket, peer)) => return Ok(Self::over(Transport::Live(socket), peer, number)),
-                    Err(error) => drop(first_error.get_or_insert(error)),
+                    Err(error) => error.keep_if_telling(&mut failure),
                 }
             }
             let Some(mut lookup) = late.take() else {
-                return Err(first_error.unwrap_or(Error::Closed));
+                return Err(failure.unwrap_or(Error::Closed));
             };
-            addresses = lookup.answer().await.unwrap_or_default();
+            let answer = timeout(LATE_FAMILY, lookup.answer()).await;
+            addresses = answer.ok().and_then(Result::ok).unwrap_or_default();
             addresses.retain(|&address| allowed(address));
         }
     }
@@ -189,6 +191,7 @@ fn refusal(socket: &UdpSocket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::resolve::Lookup;
     use super::*;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -222,6 +225,18 @@ mod tests {
             assert_eq!(socket.receive().await.expect("an answer"), answer);
         }
         assert_eq!(socket.peer().port(), port);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_told_when_the_other_familys_look_up_is_never_answered() {
+        let resolution = Resolution {
+            // No machine reaches an address of a link without being told which link.
+            addresses: vec!["fe80::1".parse().expect("an address")],
+            pending: Some(Lookup::unanswered()),
+        };
+        let opened = DatagramSocket::open(resolution, 53, 0, |_| true);
+        let opened = timeout(LATE_FAMILY * 20, opened).await.expect("it ends");
+        assert!(matches!(opened, Err(Error::Other(_))), "{opened:?}");
     }
 
     #[tokio::test]

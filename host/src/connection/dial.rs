@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::resolve::Lookup;
 use super::{Error, Resolution};
@@ -17,6 +17,12 @@ use super::{Error, Resolution};
 /// How long an attempt has before the next one starts beside it: RFC 8305 section 5 recommends
 /// 250 ms.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// How many addresses of each family are dialled: whoever runs a name's DNS decides how many there are, and each that does
+/// not answer costs a socket until the end. Few names have more.
+const MAX_OF_FAMILY: usize = 8;
+/// How long the other family is waited for once everything else has failed: name servers that answer seldom take longer, and
+/// with some that do not, what is known already would be lost to the deadline.
+pub(super) const LATE_FAMILY: Duration = Duration::from_secs(1);
 
 /// Connects to the first address that answers, families taken in turns, IPv6 first.
 ///
@@ -24,7 +30,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 ///
-/// When no address could be connected to: the error of the first one that failed.
+/// When no address could be connected to: the error that tells most of the target.
 pub(super) async fn dial(
     resolution: Resolution,
     port: u16,
@@ -35,7 +41,7 @@ pub(super) async fn dial(
     // Not tasks of their own: those would be woken on other threads.
     let mut attempts = FuturesUnordered::new();
     let mut next_attempt = Instant::now();
-    let mut first_error = None;
+    let mut failure = None;
     loop {
         let may_start = !waiting.is_empty() && (attempts.is_empty() || next_attempt <= Instant::now());
         if may_start && let Some(address) = waiting.pop_front() {
@@ -43,16 +49,18 @@ pub(super) async fn dial(
             next_attempt = Instant::now() + ATTEMPT_DELAY;
         }
         if attempts.is_empty() && late.is_none() {
-            return Err(first_error.unwrap_or(Error::Closed));
+            return Err(failure.unwrap_or(Error::Closed));
         }
         tokio::select! {
             Some(done) = attempts.next() => match done {
                 Ok(stream) => return Ok(stream),
-                Err(error) => drop(first_error.get_or_insert(error)),
+                Err(error) => error.keep_if_telling(&mut failure),
             },
             addresses = late_addresses(&mut late) => {
                 waiting.extend(addresses.into_iter().filter(|&address| allowed(address)));
+                waiting = interleaved(waiting.into()).into();
             }
+            () = sleep(LATE_FAMILY), if attempts.is_empty() => late = None,
             () = sleep_until(next_attempt), if !waiting.is_empty() => {}
         }
     }
@@ -79,10 +87,10 @@ async fn late_addresses(late: &mut Option<Lookup>) -> Vec<IpAddr> {
     }
 }
 
-/// Families in turns, IPv6 first, each in the order of the answer (RFC 8305 section 4).
+/// The first of each family in turns, IPv6 first, in the order of the answer (RFC 8305 section 4).
 pub(super) fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
-    let longest = v6.len().max(v4.len());
+    let longest = v6.len().max(v4.len()).min(MAX_OF_FAMILY);
     (0..longest)
         .flat_map(|at| [v6.get(at).copied(), v4.get(at).copied()])
         .flatten()
@@ -91,6 +99,8 @@ pub(super) fn interleaved(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use tokio::net::TcpListener;
 
@@ -110,14 +120,36 @@ mod tests {
         );
     }
 
+    #[test]
+    fn of_each_family_so_many_take_part_and_no_more() {
+        let all: Vec<IpAddr> = (1..=60)
+            .flat_map(|number| [format!("192.0.2.{number}"), format!("2001:db8::{number}")])
+            .map(|text| text.parse().expect("an address"))
+            .collect();
+        let v4: Vec<IpAddr> = all.iter().copied().filter(IpAddr::is_ipv4).collect();
+        assert_eq!(interleaved(v4.clone()), v4[..MAX_OF_FAMILY]);
+        assert_eq!(interleaved(all).len(), 2 * MAX_OF_FAMILY);
+    }
+
+    #[tokio::test]
+    async fn of_many_addresses_the_first_are_dialled() {
+        let many: Vec<IpAddr> = (1..=60)
+            .map(|number| Ipv4Addr::new(127, 0, 7, number).into())
+            .collect();
+        let dialled = async |nth: usize| {
+            let listener = TcpListener::bind((many[nth - 1], 0)).await.expect("loopback");
+            let port = listener.local_addr().expect("bound").port();
+            dial(Resolution::of(many.clone()), port, |_| true).await
+        };
+        assert!(dialled(MAX_OF_FAMILY).await.is_ok());
+        assert!(matches!(dialled(MAX_OF_FAMILY + 1).await, Err(Error::Refused(_))));
+    }
+
     #[tokio::test]
     async fn an_address_that_refuses_does_not_hide_one_that_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
-        let resolution = Resolution {
-            addresses: addresses(&["127.0.0.2", "127.0.0.1"]),
-            pending: None,
-        };
+        let resolution = Resolution::of(addresses(&["127.0.0.2", "127.0.0.1"]));
         let stream = dial(resolution, port, |_| true).await.expect("127.0.0.1 answers");
         assert_eq!(
             stream.peer_addr().expect("connected").ip(),
@@ -126,17 +158,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_error_is_told_when_nobody_answers() {
-        let resolution = Resolution {
-            addresses: addresses(&["127.0.0.1"]),
-            pending: None,
-        };
+    async fn a_refusal_is_told_and_not_that_this_machine_cannot_dial_the_other_family() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
         drop(listener);
-        let error = dial(resolution, port, |_| true)
-            .await
-            .expect_err("nobody listens");
-        assert_eq!(error, Error::Refused(format!("127.0.0.1:{port}")));
+        // No machine dials an address of a link without saying which link, and IPv6 goes first.
+        for texts in [&["127.0.0.1"][..], &["fe80::1", "127.0.0.1"]] {
+            let error = dial(Resolution::of(addresses(texts)), port, |_| true)
+                .await
+                .expect_err("nobody listens");
+            assert_eq!(error, Error::Refused(format!("127.0.0.1:{port}")));
+        }
     }
 }

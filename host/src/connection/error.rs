@@ -69,6 +69,23 @@ impl Error {
         }
     }
 
+    /// Takes its place where it tells more of the target than what came of other addresses before.
+    pub(super) fn keep_if_telling(self, kept: &mut Option<Self>) {
+        if kept.as_ref().is_none_or(|kept| self.telling() > kept.telling()) {
+            *kept = Some(self);
+        }
+    }
+
+    /// How much an error of dialling tells of the target: it answered; it was looked for; it was not even looked for.
+    fn telling(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::Reset | Self::Closed => 3,
+            Self::HostUnreachable(_) => 2,
+            Self::NetworkUnreachable(_) => 1,
+            _ => 0,
+        }
+    }
+
     /// The error of a handshake in which the peer showed this certificate. That it ends without a word from the peer is
     /// a failed handshake, not a closed connection.
     pub(super) fn of_handshake(error: &io::Error, shown: Option<&Certificate>) -> Self {
@@ -133,5 +150,35 @@ impl TlsProblem {
             rustls::Error::NoCertificatesPresented => Self::CertificateInvalid,
             _ => Self::Handshake,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_addresses_the_error_that_tells_most_is_kept_and_the_first_of_equals() {
+        let ranked = [
+            Error::Refused("a".into()),
+            Error::HostUnreachable("a".into()),
+            Error::NetworkUnreachable("a".into()),
+            Error::Other("cannot assign the address".into()),
+        ];
+        let kept = |errors: [&Error; 2]| {
+            let mut kept = None;
+            for error in errors {
+                error.clone().keep_if_telling(&mut kept);
+            }
+            kept.expect("there were errors")
+        };
+        for (at, more) in ranked.iter().enumerate() {
+            for less in &ranked[at..] {
+                assert_eq!(kept([more, less]), *more);
+                assert_eq!(kept([less, more]), *more);
+            }
+        }
+        assert_eq!(kept([&Error::Reset, &ranked[0]]), Error::Reset);
+        assert_eq!(kept([&ranked[0], &Error::Reset]), ranked[0]);
     }
 }

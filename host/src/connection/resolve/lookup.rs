@@ -66,6 +66,14 @@ impl Lookup {
     }
 }
 
+#[cfg(test)]
+impl Lookup {
+    /// One that is never answered.
+    pub(in crate::connection) fn unanswered() -> Self {
+        Self(tokio::spawn(std::future::pending()))
+    }
+}
+
 impl Drop for Lookup {
     fn drop(&mut self) {
         self.0.abort();
