@@ -117,6 +117,9 @@ pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<A
         ),
         ("network.protocol.version", Fact::Text(version)),
     ])?;
+    if may_have_body(&request.method, answer.status) {
+        refuse_transfer_codings(&answer)?;
+    }
     Ok(answer)
 }
 
@@ -248,16 +251,19 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
         let mut is_worth_parsing = is_ended
             || is_too_long
             || before <= PARSED_EAGERLY
-            || has_empty_line(&received[..end], before.min(end));
+            || end_of_head(&received[..end], before.min(end)).is_some();
         while is_worth_parsing {
             let whole = consumed + head::straighten(&mut received[consumed..end]);
             let parsed = if is_ended || is_too_long { end } else { whole };
-            let (used, response) = call
-                .try_response(&received[consumed..parsed], false)
-                .map_err(|error| no_http(&error, &received))?;
+            let head = &received[consumed..parsed];
+            let (used, response) = match call.try_response(head, false) {
+                // The library wants no fields in a response with the status 100; RFC 9110 section 15.2 does not say so.
+                Err(ureq_proto::Error::HeadersWith100) => (end_of_head(head, 0).unwrap_or(head.len()), None),
+                parsed => parsed.map_err(|error| no_http(&error, &received))?,
+            };
             if let Some(response) = response {
                 received.drain(..consumed + used);
-                return answer(call, response, received);
+                return Ok(answer(call, response, received));
             }
             consumed += used;
             // An informational response was skipped; the final one may be right behind.
@@ -274,37 +280,52 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
     }
 }
 
-/// Whether an empty line ends at or after `from`.
-fn has_empty_line(bytes: &[u8], from: usize) -> bool {
-    let bytes = &bytes[from.saturating_sub(3)..];
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|triple| triple == b"\n\r\n")
+/// Where the first empty line ends that ends at or after `from`.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let from = from.saturating_sub(3);
+    let begins = |rest: &[u8]| rest.starts_with(b"\n\n") || rest.starts_with(b"\n\r\n");
+    let line_end = (from..bytes.len()).find(|&at| begins(&bytes[at..]))?;
+    let length = if bytes[line_end + 1] == b'\n' { 2 } else { 3 };
+    Some(line_end + length)
 }
 
-fn answer(call: Call<RecvResponse>, response: http::Response<()>, rest: Vec<u8>) -> Result<Answer, Failure> {
+fn answer(call: Call<RecvResponse>, response: http::Response<()>, rest: Vec<u8>) -> Answer {
     let (parts, ()) = response.into_parts();
-    if let Some(coding) = foreign_transfer_coding(&parts.headers) {
-        return Err(Failure::unexpected_response(format!(
-            "the transfer coding is {}, wanted `chunked` or none",
-            quote(coding.as_bytes())
-        )));
-    }
-    if parts.version == Version::HTTP_10 && parts.headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Failure::unexpected_response(
-            "the response is HTTP/1.0 and has a transfer coding, which HTTP/1.0 does not know: nobody can tell where \
-             it ends",
-        ));
-    }
     let body = match call.proceed() {
         Some(RecvResponseResult::RecvBody(call)) => call.body_mode(),
         Some(RecvResponseResult::Redirect(_) | RecvResponseResult::Cleanup(_)) | None => BodyMode::NoBody,
     };
-    Ok(Answer {
+    Answer {
         status: parts.status,
         version: parts.version,
         headers: parts.headers,
         rest,
         body,
-    })
+    }
+}
+
+/// Whether a response has a body unless its fields say otherwise (RFC 9112 section 6.3). They say nothing about one that
+/// has none.
+fn may_have_body(request: &Method, status: StatusCode) -> bool {
+    let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    *request != Method::HEAD && !status.is_informational() && !has_none
+}
+
+/// What keeps us from finding the end of a body.
+fn refuse_transfer_codings(answer: &Answer) -> Result<(), Failure> {
+    if let Some(coding) = foreign_transfer_coding(&answer.headers) {
+        return Err(Failure::unexpected_response(format!(
+            "the transfer coding is {}, wanted `chunked` or none",
+            quote(coding.as_bytes())
+        )));
+    }
+    if answer.version == Version::HTTP_10 && answer.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Failure::unexpected_response(
+            "the response is HTTP/1.0 and has a transfer coding, which HTTP/1.0 does not know: nobody can tell where \
+             it ends",
+        ));
+    }
+    Ok(())
 }
 
 /// A transfer coding that no client has to understand without having asked for it (RFC 9112 section 7).

@@ -40,7 +40,7 @@ const WORDS: [&[u8]; 47] = [
     b"\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n",
     b"HTTP/1.0 200 OK\r\n",
-    b"HTTP/1.1 100 \r\n\r\n",
+    b"HTTP/1.1 100 \r\n",
     b"HTTP/1.1 204 \r\n",
     b"HTTP/1.1 302 Found\r\n",
     b"HTTP/1.1 308 \r\n",

@@ -223,15 +223,19 @@ fn bodies_end_as_the_head_says() {
         )),
         "ok"
     );
-    for status in [204, 304] {
-        assert_eq!(
-            body(format!("HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n")),
-            ""
-        );
-    }
     let head = json!({ "url": "http://example.org/", "method": "HEAD" });
-    let response = receive_as(&head, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").expect("a response");
-    assert_eq!(response.received, 0);
+    for fields in [
+        "1 {} x\r\nContent-Length: 5",
+        "1 {} x\r\nTransfer-Encoding: gzip, chunked",
+        "0 {} x\r\nTransfer-Encoding: chunked",
+    ] {
+        let answer = |status| format!("HTTP/1.{}\r\n\r\n", fields.replace("{}", status));
+        for status in ["204", "304"] {
+            assert_eq!(body(answer(status)), "");
+        }
+        let response = receive_as(&head, answer("200")).expect("a response");
+        assert_eq!(response.received, 0);
+    }
 }
 
 #[test]
@@ -242,7 +246,9 @@ fn old_and_informational_responses_are_understood() {
         (Version::HTTP_10, b"old".as_slice())
     );
     let response = receive(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
+         HTTP/1.1 100 Continue\r\nServer: x\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )
     .expect("a response");
     assert_eq!(
@@ -431,6 +437,10 @@ fn other_protocols_and_broken_http_are_unexpected() {
         ),
         (
             b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "the response is HTTP/1.0 and has a transfer coding",
+        ),
+        (
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
             "the response is HTTP/1.0 and has a transfer coding",
         ),
     ] {
