@@ -44,6 +44,7 @@ enum Step {
     StartTls(Arc<ServerConfig>),
     Stall,
     HangUp,
+    Cut,
     Reset,
 }
 
@@ -95,6 +96,12 @@ impl Script {
     #[must_use]
     pub fn hang_up(self) -> Self {
         self.then(Step::HangUp)
+    }
+
+    /// Closes the connection in good order but for the closing alert of TLS, and reads until the client leaves.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        self.then(Step::Cut)
     }
 
     /// Closes the connection with a reset (RFC 9293, section 3.5.2), which the client sees as an error.

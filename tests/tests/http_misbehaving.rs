@@ -190,6 +190,38 @@ fn a_response_that_ends_too_early_says_where() {
 }
 
 #[test]
+fn a_page_that_ends_with_its_connection_is_whole_if_tls_says_so() {
+    let certificates = Certificates::new();
+    let trust = format!("tls.ca_file = '{}'", certificates.authority_file().display());
+    let answers = |head: &str| {
+        let tls = Script::new().start_tls(certificates.valid().server_config());
+        tls.expect_through("\r\n\r\n")
+            .send(format!("HTTP/1.1 200 OK\r\n{head}\r\nhalf a page"))
+    };
+    let visited = |script: Script| {
+        let peer = script.serve();
+        let url = format!("https://127.0.0.1:{}/", peer.port());
+        finish(&url, &[peer.port()], &trust, "").report()
+    };
+    let report = visited(answers("").cut());
+    assert_eq!(
+        verdict(&report),
+        "fail target connection_closed transfer",
+        "{report:#}"
+    );
+    assert_eq!(
+        message(&report),
+        "the server closed the connection after 11 bytes of the body without the closing alert of TLS, and nothing else \
+         says that the body is whole"
+    );
+    let report = visited(answers("").hang_up());
+    assert_eq!(verdict(&report), "pass", "{report:#}");
+    // Many servers close so, and where the body says itself where it ends, nothing is missing.
+    let report = visited(answers("Content-Length: 11\r\n").cut());
+    assert_eq!(verdict(&report), "pass", "{report:#}");
+}
+
+#[test]
 fn a_reset_is_told_from_an_end() {
     let report = run(asked().reset(), "", "");
     assert_eq!(

@@ -50,6 +50,8 @@ pub struct Connection {
     number: u32,
     certificate: Option<Certificate>,
     impairment: Impairment,
+    /// Whether the peer has ended the stream, and not the session of TLS.
+    is_cut: bool,
     /// Has it listed as long as it is open.
     opened: Option<Opened>,
 }
@@ -97,6 +99,7 @@ impl Connection {
             number,
             certificate: None,
             impairment: Impairment::default(),
+            is_cut: false,
             opened: None,
         }
     }
@@ -173,7 +176,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Errors of the network.
+    /// Errors of the network; [`Error::Closed`] behind an end without the closing alert of TLS, where bytes may be missing.
     pub async fn read(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
         let maximum = match self.impairment.room_to_read(maximum)? {
             Room::UpTo(maximum) => maximum,
@@ -187,9 +190,13 @@ impl Connection {
     async fn receive(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
         let read = match &mut self.transport {
             Transport::Plain(stream) => what_is_there(stream, maximum).await,
+            Transport::Tls(_) if self.is_cut => return Err(Error::Closed),
             Transport::Tls(stream) => match what_is_there(stream.as_mut(), maximum).await {
-                // Many servers end without TLS's own farewell; what was read is authenticated.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Vec::new()),
+                // Many servers end without TLS's own farewell; what was read is authenticated, and who reads on is told.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.is_cut = true;
+                    Ok(Vec::new())
+                }
                 read => read,
             },
             Transport::Scripted(scripted) => return scripted.read(maximum).await,

@@ -94,9 +94,18 @@ fn receive_to_the_end(
             return Err(too_large("is longer", limit));
         }
         make_room(&mut body, READ, limit);
-        if transport.receive(&mut body)? == 0 {
-            return Ok(body);
+        if transport.receive(&mut body)? > 0 {
+            continue;
         }
+        // Anybody on the way can end a connection, but nobody else the session (RFC 9112 section 9.8).
+        if !transport.is_end_sound()? {
+            let received = body.len();
+            return Err(Failure::connection_closed(format!(
+                "the server closed the connection after {received} bytes of the body without the closing alert of TLS, \
+                 and nothing else says that the body is whole"
+            )));
+        }
+        return Ok(body);
     }
 }
 

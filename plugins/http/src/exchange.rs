@@ -50,6 +50,9 @@ pub(crate) trait Transport {
     /// Appends bytes as soon as there are some, and says how many: none at the end of the stream.
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure>;
 
+    /// Whether the end of the stream that was received is the server's own word. Without TLS nobody can tell.
+    fn is_end_sound(&mut self) -> Result<bool, Failure>;
+
     /// What the server may be told of the trace, if anything.
     fn trace_parent(&mut self) -> Option<String>;
 

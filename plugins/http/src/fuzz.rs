@@ -160,6 +160,10 @@ impl Transport for Visited {
         self.peer.receive(into)
     }
 
+    fn is_end_sound(&mut self) -> Result<bool, Failure> {
+        self.peer.is_end_sound()
+    }
+
     fn trace_parent(&mut self) -> Option<String> {
         self.peer.trace_parent()
     }

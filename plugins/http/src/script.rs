@@ -22,6 +22,8 @@ pub(crate) struct Peer {
     pub(crate) facts: Vec<String>,
     /// What sending to it fails with.
     pub(crate) refuses: Option<CallError>,
+    /// Whether it hangs up without TLS's farewell.
+    pub(crate) is_cut: bool,
 }
 
 impl Peer {
@@ -34,6 +36,7 @@ impl Peer {
             trace_parent: None,
             facts: Vec::new(),
             refuses: None,
+            is_cut: false,
         }
     }
 }
@@ -54,6 +57,10 @@ impl Transport for Peer {
         let amount = self.portion.min(self.says.len());
         into.extend(self.says.drain(..amount));
         Ok(amount)
+    }
+
+    fn is_end_sound(&mut self) -> Result<bool, Failure> {
+        Ok(!self.is_cut)
     }
 
     fn trace_parent(&mut self) -> Option<String> {
@@ -146,6 +153,10 @@ impl Transport for Visited {
 
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {
         self.peer.receive(into)
+    }
+
+    fn is_end_sound(&mut self) -> Result<bool, Failure> {
+        self.peer.is_end_sound()
     }
 
     fn trace_parent(&mut self) -> Option<String> {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
-use bedcheck_sdk::{Connection, Fact, Failure, Piece, Secret, SecretName, TlsInfo, TlsOptions};
+use bedcheck_sdk::{
+    CallError, Connection, Fact, Failure, Piece, Reason, Secret, SecretName, TlsInfo, TlsOptions,
+};
 
 use crate::exchange::{Fragment, Transport};
 use crate::fetch::Network;
@@ -53,6 +55,7 @@ impl<'a> Network for Host<'a> {
         Ok((
             Wire {
                 connection,
+                is_encrypted: tls.is_some(),
                 secrets: self.secrets,
             },
             tls,
@@ -79,6 +82,7 @@ impl<'a> Network for Host<'a> {
 /// A connection that knows the secrets by name.
 pub(crate) struct Wire<'a> {
     connection: Connection,
+    is_encrypted: bool,
     secrets: &'a Secrets,
 }
 
@@ -108,6 +112,20 @@ impl Transport for Wire<'_> {
         into.extend_from_slice(available);
         self.connection.consume(amount);
         Ok(amount)
+    }
+
+    fn is_end_sound(&mut self) -> Result<bool, Failure> {
+        if !self.is_encrypted {
+            return Ok(true);
+        }
+        // The host tells the end first, and how it came about to those who ask on.
+        match self.connection.fill_buf().map_err(Failure::from) {
+            Ok(_) => Ok(true),
+            Err(failure) if matches!(failure.reason(), Reason::Call(CallError::ConnectionClosed)) => {
+                Ok(false)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     fn trace_parent(&mut self) -> Option<String> {

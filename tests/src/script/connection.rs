@@ -105,6 +105,10 @@ impl Connection {
                 self.hang_up();
                 return Ok(Done::Script);
             }
+            Step::Cut => {
+                self.end();
+                return Ok(Done::Script);
+            }
             Step::Reset => {
                 // Fails when the client has left, and then there is nothing to reset.
                 let _ = SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO));
@@ -158,12 +162,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes in good order. Reads until the client leaves, because a connection that is closed with something
-    /// unread in it is reset.
+    /// Closes in good order.
     fn hang_up(&mut self) {
         if let Stream::Tls(tls) = &mut self.stream {
             tls.conn.send_close_notify();
         }
+        self.end();
+    }
+
+    /// Ends what is sent. Reads until the client leaves, because a connection that is closed with something unread in it
+    /// is reset.
+    fn end(&mut self) {
         // Both fail when the client has left already.
         let _ = self.stream.flush();
         let _ = self.tcp().shutdown(Shutdown::Write);

@@ -392,6 +392,29 @@ fn an_early_end_is_a_closed_connection() {
 }
 
 #[test]
+fn an_end_that_is_not_the_servers_own_ends_no_body_by_itself() {
+    let receive = |bytes: &str| {
+        let mut peer = Peer::new(bytes, usize::MAX);
+        peer.is_cut = true;
+        let answer = ask(&mut peer, &request(&json!({ "url": "https://example.org/" })));
+        answer.and_then(|answer| answer.finish(&mut peer, LIMIT))
+    };
+    let failure = receive("HTTP/1.1 200 OK\r\n\r\nhalf a page").expect_err("half a page");
+    assert!(is_closed(&failure), "{failure:?}");
+    assert!(
+        failure.message().contains("after 11 bytes of the body"),
+        "{failure}"
+    );
+    for whole in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        let response = receive(&format!("HTTP/1.1 200 OK\r\n{whole}"));
+        assert_eq!(response.expect("a response").body, b"hello");
+    }
+}
+
+#[test]
 fn other_protocols_and_broken_http_are_unexpected() {
     for (bytes, message) in [
         (
