@@ -255,12 +255,13 @@ fn first<'t>(texts: &'t [String], regexps: &'t [Regex], wanted: bool) -> Option<
 }
 
 /// Data in the one form of all that are the same: fields that any white space divides, names in lower case without the dot
-/// at their end (RFC 4343), addresses as they are usually written, numbers for what has a number and a name. A key or a
-/// digest may have white space in it, and what says where a service is may be in quotes or not, in any order.
+/// at their end (RFC 4343), addresses as they are usually written, texts with no more escapes than they need, numbers for
+/// what has a number and a name. A key or a digest may have white space in it, and what says where a service is may be in
+/// any order.
 fn canonical(record_type: RecordType, text: &str) -> Vec<String> {
     use RecordType::{HTTPS, SVCB};
-    if let Ok(address) = text.trim().parse::<IpAddr>() {
-        return vec![address.to_string()];
+    if let Some(address) = address(text.trim()) {
+        return vec![address];
     }
     let mut fields = divided(text);
     let blob = blob(record_type).filter(|(at, _)| *at < fields.len());
@@ -268,18 +269,54 @@ fn canonical(record_type: RecordType, text: &str) -> Vec<String> {
         let whole = fields.split_off(at).concat();
         fields.push(whole);
     }
-    if matches!(record_type, SVCB | HTTPS) {
-        let unquote = |field: &mut String| field.retain(|character| character != '"');
-        fields.iter_mut().for_each(unquote);
-        fields.get_mut(2..).unwrap_or_default().sort_unstable();
-    }
-    let has_case = |index| blob == Some((index, Blob::Base64));
-    let canonical = |(index, field): (usize, String)| match field.starts_with('"') || has_case(index) {
-        true => field,
-        false => numbered(record_type, index, &field)
-            .unwrap_or_else(|| field.strip_suffix('.').unwrap_or(&field).to_ascii_lowercase()),
+    let first_parameter = match record_type {
+        SVCB | HTTPS => fields.len().min(2),
+        _ => fields.len(),
     };
-    fields.into_iter().enumerate().map(canonical).collect()
+    let parameters = fields.split_off(first_parameter);
+    let mut parameters: Vec<String> = parameters.iter().map(|field| parameter(field)).collect();
+    parameters.sort_unstable();
+    let has_case = |index| blob == Some((index, Blob::Base64));
+    let canonical = |(index, field): (usize, String)| {
+        if field.starts_with('"') {
+            return presentation::unquoted(&field).map_or(field, |text| presentation::quoted(&text));
+        }
+        if has_case(index) {
+            return field;
+        }
+        numbered(record_type, index, &field)
+            .unwrap_or_else(|| field.strip_suffix('.').unwrap_or(&field).to_ascii_lowercase())
+    };
+    fields
+        .into_iter()
+        .enumerate()
+        .map(canonical)
+        .chain(parameters)
+        .collect()
+}
+
+/// A parameter of a service in the one form of all that are the same. Its value may be in quotes or not, and has case
+/// unless it is made of names of parameters or of addresses (RFC 9460 section 2.1).
+fn parameter(field: &str) -> String {
+    let (key, value) = field.split_once('=').unwrap_or((field, ""));
+    let key = key.to_ascii_lowercase();
+    let value =
+        presentation::unquoted(value).map_or_else(|| value.to_owned(), |text| presentation::quoted(&text));
+    let value = match key.as_str() {
+        "mandatory" => value.to_ascii_lowercase(),
+        "ipv4hint" | "ipv6hint" => {
+            let addresses = value.trim_matches('"').split(',');
+            let addresses = addresses.map(|text| address(text).unwrap_or_else(|| text.to_owned()));
+            addresses.collect::<Vec<_>>().join(",")
+        }
+        _ => value,
+    };
+    format!("{key}={value}")
+}
+
+/// An address as it is usually written.
+fn address(text: &str) -> Option<String> {
+    text.parse::<IpAddr>().ok().map(|address| address.to_string())
 }
 
 /// How a key or a digest is written.
@@ -352,7 +389,7 @@ mod tests {
 
     #[test]
     fn data_is_the_same_however_it_is_written() {
-        use RecordType::{AAAA, CAA, CERT, CNAME, DNSKEY, DS, HTTPS, MX, OPENPGPKEY, SSHFP, TXT};
+        use RecordType::{AAAA, CAA, CERT, CNAME, DNSKEY, DS, HTTPS, MX, OPENPGPKEY, SSHFP, SVCB, TXT};
         for (record_type, found, wanted, expected) in [
             (AAAA, "2001:db8::1", "2001:0DB8:0:0::1", true),
             (AAAA, "2001:db8::1", "2001:db8::2", false),
@@ -364,6 +401,12 @@ mod tests {
             (TXT, "\"a  b\"", "\"a b\"", false),
             (TXT, "\"a\"", "\"A\"", false),
             (TXT, "\"a\\\" b\"", "\"a\\\"  b\"", false),
+            (TXT, r#""v=DMARC1; p=none""#, r#""v=DMARC1\; p=none""#, true),
+            (TXT, r#""a\"b\\" "\195\188""#, r#""\097\034b\092" "ü""#, true),
+            (TXT, r#""a\\b""#, r#""a\b""#, false),
+            (TXT, r#""a""#, r#""a\""#, false),
+            (TXT, r#""a" "b""#, r#""a""b""#, false),
+            (TXT, r#""\256""#, r#""256""#, false),
             (CAA, "0 issue \"ca.example\"", "0  ISSUE \"ca.example\"", true),
             (DS, "370 13 2 BE74359954", "370 13 2 be743 59954", true),
             (DNSKEY, "257 3 13 mdsswUyr", "257 3 13 mdss wUyr", true),
@@ -389,6 +432,22 @@ mod tests {
                 true,
             ),
             (HTTPS, "1 . alpn=\"h2\"", "1 . alpn=\"h3\"", false),
+            (HTTPS, "1 . alpn=\"h2\"", "1 . ALPN=h2", true),
+            (HTTPS, "1 . alpn=\"h2\"", "1 . alpn=H2", false),
+            (HTTPS, "1 . ech=AAEC", "1 . ech=aaec", false),
+            (HTTPS, "1 . ech=AAEC", "1 . ech=\"AAEC\"", true),
+            (
+                SVCB,
+                "1 Pool.example. key667=\"a;b\"",
+                r"1 pool.example KEY667=a\;b",
+                true,
+            ),
+            (
+                SVCB,
+                "1 . mandatory=port no-default-alpn ipv6hint=2001:db8::1,2001:db8::2",
+                "1 . ipv6hint=2001:DB8:0::1,2001:db8::2 No-Default-ALPN mandatory=PORT",
+                true,
+            ),
         ] {
             let is_same = canonical(record_type, found) == canonical(record_type, wanted);
             assert_eq!(is_same, expected, "{found}: {wanted}");

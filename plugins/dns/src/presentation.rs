@@ -149,7 +149,7 @@ fn key_name(key: SvcParamKey) -> String {
 }
 
 /// A character string in quotes; what is not printable ASCII is written `\DDD`.
-fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {
         match byte {
@@ -160,6 +160,33 @@ fn quoted(bytes: &[u8]) -> String {
     }
     text.push('"');
     text
+}
+
+/// The bytes of a character string, in quotes or not: `\DDD` is the byte of that number, and `\X` is `X` (RFC 1035 section
+/// 5.1). None of what is no character string, or more than one.
+pub(crate) fn unquoted(text: &str) -> Option<Vec<u8>> {
+    let inner = text
+        .strip_prefix('"')
+        .map_or(Some(text), |rest| rest.strip_suffix('"'))?;
+    let (mut string, mut bytes) = (Vec::with_capacity(inner.len()), inner.bytes());
+    while let Some(byte) = bytes.next() {
+        string.push(match byte {
+            b'"' => return None,
+            b'\\' => escaped(&mut bytes)?,
+            plain => plain,
+        });
+    }
+    Some(string)
+}
+
+/// The byte that stands behind a backslash.
+fn escaped(bytes: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let first = bytes.next()?;
+    if !first.is_ascii_digit() {
+        return Some(first);
+    }
+    let digits = [first, bytes.next()?, bytes.next()?];
+    str::from_utf8(&digits).ok()?.parse().ok()
 }
 
 /// Data of a type that is not known here (RFC 3597 section 5).
