@@ -137,7 +137,10 @@ impl Message {
         let mut decoder = BinDecoder::new(bytes);
         let (Header { mut metadata, counts }, questions) = begin(&mut decoder)?;
         let mut section = |count: u16, is_additional| {
-            op::Message::read_records(&mut decoder, count.into(), is_additional, OpCode::Update)
+            let mut section =
+                op::Message::read_records(&mut decoder, count.into(), is_additional, OpCode::Update)?;
+            section.0.iter_mut().for_each(bound_ttl);
+            Ok::<_, DecodeError>(section)
         };
         let (answers, ..) = section(counts.answers, false)?;
         let (authorities, ..) = section(counts.authorities, false)?;
@@ -158,6 +161,13 @@ impl Message {
     fn records(&self) -> impl Iterator<Item = &Record> {
         let sections = [&self.answers, &self.authorities, &self.additionals];
         sections.into_iter().flatten()
+    }
+}
+
+/// A time to live with its top bit set is none (RFC 2181 section 8).
+fn bound_ttl(record: &mut Record) {
+    if record.ttl > i32::MAX as u32 {
+        record.ttl = 0;
     }
 }
 

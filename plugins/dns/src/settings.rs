@@ -117,12 +117,11 @@ impl TryFrom<Written> for Settings {
 /// A type that can be asked for.
 fn record_type(text: &str) -> Result<RecordType, String> {
     let found = mnemonics::record_type(&text.to_ascii_uppercase())
-        // There is no question for these: they are part of messages, or of how zones are sent.
+        // There is no question for these: they are part of messages, or of how zones are sent. `SIG` is what `RRSIG` was
+        // once, and today signs messages only (RFC 3755 section 3).
         .filter(|found| {
-            !matches!(
-                found,
-                RecordType::OPT | RecordType::ZERO | RecordType::AXFR | RecordType::IXFR | RecordType::TSIG
-            )
+            use RecordType::{AXFR, IXFR, OPT, SIG, TSIG, ZERO};
+            !matches!(found, OPT | ZERO | AXFR | IXFR | TSIG | SIG)
         });
     found.ok_or_else(|| {
         format!("query.type: found `{text}`, wanted a type of records, such as `A`, `MX` or `TYPE257`")
@@ -167,6 +166,12 @@ mod tests {
             (r#""name": "bücher.example""#, "{}", "wanted a name in ASCII"),
             (r#""name": "a", "type": "B""#, "{}", "query.type: found `B`"),
             (r#""name": "a", "type": "AXFR""#, "{}", "query.type: found `AXFR`"),
+            (r#""name": "a", "type": "SIG""#, "{}", "query.type: found `SIG`"),
+            (
+                r#""name": "a", "type": "TYPE24""#,
+                "{}",
+                "query.type: found `TYPE24`",
+            ),
             (r#""name": "a", "class": "XX""#, "{}", "query.class: found `XX`"),
             (r#""name": "a", "typ": "A""#, "{}", "unknown field `typ`"),
             (

@@ -464,3 +464,28 @@ fn each_expectation_fails_with_its_own_words() {
         assert!(result.is_ok(), "{expect}: {result:?}");
     }
 }
+
+#[test]
+fn a_time_to_live_with_its_top_bit_set_is_none() {
+    let settings = settings(r#", "expect": {"min_ttl": 1}"#);
+    let (result, record) = run(&settings, &[|question| vec![kept_for(question, 0x7fff_ffff)]]);
+    assert!(result.is_ok(), "{result:?}");
+    assert!(
+        record.contains(&"dns.answer.min_ttl 2147483647 s".to_owned()),
+        "{record:?}"
+    );
+    let (result, record) = run(&settings, &[|question| vec![kept_for(question, 0x8000_0001)]]);
+    assert!(reason(result).1.contains("may be kept for 0 s"));
+    assert!(
+        record.contains(&"dns.answer.min_ttl 0 s".to_owned()),
+        "{record:?}"
+    );
+}
+
+fn kept_for(question: &[u8], ttl: u32) -> Vec<u8> {
+    let mut record = address(1);
+    record.ttl = ttl;
+    answer(question, |message| {
+        message.add_answer(record);
+    })
+}
