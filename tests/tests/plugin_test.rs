@@ -117,6 +117,23 @@ fn built_in_plugins_come_through_every_failure_at_every_host_call() {
 }
 
 #[test]
+fn the_dialogue_of_the_documentation_is_one_that_a_mail_server_takes_part_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/configuration.md")).expect("the page is there");
+    let settings = page
+        .split("[check.settings]\n")
+        .filter_map(|rest| rest.split("\n[secrets]").next())
+        .find(|settings| settings.contains("EHLO"))
+        .expect("there is an example with a mail server");
+    let swept = test("tcp", "settings.toml")
+        .file("settings.toml", settings)
+        .argument("--server")
+        .argument(root.join("plugins/tcp/peers/smtp.toml"))
+        .finish();
+    assert_eq!(swept.code, Some(0), "{swept:#?}");
+}
+
+#[test]
 fn the_matrix_has_a_cell_for_every_run() {
     for peers in built_in_peers() {
         let swept = peers.test().finish();
