@@ -87,7 +87,7 @@ def read_head(connection):
         if not more:
             raise Err(Failure(Reason_UnexpectedResponse(), "the response ended within its head"))
         head += more
-        if len(head) > MOST_HEAD:
+        if b"\r\n\r\n" not in head and len(head) > MOST_HEAD:
             raise Err(Failure(Reason_TooLarge(), f"the head of the response has more than {MOST_HEAD} bytes"))
     return head
 

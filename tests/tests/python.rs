@@ -173,6 +173,29 @@ fn what_goes_wrong_is_told_where_it_does() {
 }
 
 #[test]
+fn a_long_body_behind_a_head_in_pieces_is_no_long_head() {
+    let head = "HTTP/1.1 200 OK\r\nX-Padding: ";
+    let rest = format!("{}\r\n\r\n{}", "x".repeat(2000), "y".repeat(64 * 1024));
+    let asked = Script::new().expect_through("\r\n\r\n");
+    // Byte by byte, so that the head is there before the rest of it is.
+    let peer = asked
+        .drip(head, Duration::from_millis(1))
+        .send(rest)
+        .hang_up()
+        .serve();
+    let report = run(&peer, "", "");
+    assert_eq!(verdict(&report), "pass", "{report:#}");
+
+    let endless = format!("{head}{}", "x".repeat(64 * 1024));
+    let report = run(&answering(&endless).serve(), "", "");
+    assert_eq!(
+        verdict(&report),
+        "fail target protocol.too_large response",
+        "{report:#}"
+    );
+}
+
+#[test]
 fn its_deadline_holds() {
     let silent = Script::new().stall().serve();
     let budget = "budget = { deadline = \"500ms\", grace = \"100ms\" }";
