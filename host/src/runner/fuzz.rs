@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{DefaultGrant, Preparation, Prepared, Runner};
 use crate::config::{Config, Source};
 use crate::demo::Servers;
-use crate::outcome::{Outcome, Report};
+use crate::outcome::{AttributeValue, Outcome, Report};
 use crate::phase::PhaseStatus;
 use crate::render::{Charset, Look, Palette, json, nagios, waterfall};
 
@@ -195,6 +195,7 @@ fn configuration(ports: &[u16]) -> String {
          plugin = \"interpreter\"\n\
          allow = [{granted}, \"name.invalid:80\"]\n\
          tls.ca_file = \"ca.pem\"\n\
+         trace_context = true\n\
          budget = {{ deadline = \"{deadline}ms\", grace = \"{grace}ms\", fuel = 20_000_000, memory = \"16MiB\", \
          host_calls = {HOST_CALLS}, bytes = \"64KiB\" }}\n\
          settings = {{ a = {{ secret = \"{odd}\" }}, b = {{ secret = \"{dotted}\" }} }}\n\
@@ -319,9 +320,18 @@ fn gather(value: &Value, texts: &mut Vec<String>) {
 #[test]
 fn host_calls() {
     let world = World::new();
-    let sound =
-        world.run(&serde_json::json!({"program": [{"begin": ["first", null]}, "succeed"], "end": "pass"}));
+    let describe = serde_json::json!({"describe": [["url.full", {"text": "@read"}]]});
+    let sound = world.run(&serde_json::json!({
+        "program": [{"begin": ["first", null]}, "trace-parent", describe, "succeed"], "end": "pass",
+    }));
     assert_eq!(sound.outcome, Outcome::Pass, "{sound:#?}");
+    let mut facts = sound.phases().iter().flat_map(|phase| &phase.attributes);
+    let is_parent =
+        |value: &AttributeValue| matches!(value, AttributeValue::Text(text) if text.starts_with("00-"));
+    assert!(
+        facts.any(|(name, value)| *name == "url.full" && is_parent(value)),
+        "{sound:#?}"
+    );
     Fuzz::new("host_calls")
         .generator(program::some)
         .seeds(program::seeds())

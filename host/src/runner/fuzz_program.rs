@@ -36,6 +36,13 @@ const HOSTS: [&str; 8] = [
     "LOCALHOST.",
 ];
 const NUMBERS: [&str; 7] = ["1", "-0.5", "NaN", "inf", "1e308", "9007199254740993", "0"];
+const FACTS: [&str; 5] = [
+    "url.full",
+    "http.request.method",
+    "http.response.status_code",
+    "server.address",
+    "error.type",
+];
 const CAPABILITIES: [&str; 5] = ["net.tls", "net.connect", "net.datagram", "secrets", "@read"];
 
 /// The program of an input; `ports` are those of the peers.
@@ -85,7 +92,7 @@ pub(super) fn some(random: &mut Random) -> Vec<u8> {
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     // Ends with: pass; a failure whose message is what was read last.
     let ends: [&[u8]; 2] = [&[0], &[2, 1, 0, 0]];
-    let dialogues: [&[u8]; 5] = [
+    let dialogues: [&[u8]; 6] = [
         // Connect to the echo, open both secrets, send them, read, log, begin, measure.
         &[
             4, 0, 0, 9, 0, 9, 1, 8, 0, 2, 1, 0, 1, 1, 6, 0, 255, 15, 0, 0, 1, 0, 1, 0, 2, 12, 8, 0, 9, 0,
@@ -96,6 +103,11 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         &[4, 0, 5, 5, 0, 0, 1, 11, 6, 0, 255, 15, 1, 0],
         // Datagrams with the echo.
         &[20, 0, 7, 21, 0, 2, 0, 1, 22, 5, 0, 15, 0, 0],
+        // What was read as a fact of a phase, and the trace that may be told.
+        &[
+            1, 0, 0, 4, 0, 0, 9, 0, 8, 0, 1, 1, 0, 6, 0, 255, 23, 2, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 200,
+            19, 4, 2,
+        ],
         // Sleeping past the deadline, then a call.
         &[18, 90, 4, 0, 1, 6, 0, 255, 3, 0, 0],
     ];
@@ -116,7 +128,7 @@ fn end(bytes: &mut Bytes<'_>) -> Value {
 }
 
 fn step(kind: u8, bytes: &mut Bytes<'_>, ports: &[u16]) -> Value {
-    match kind % 24 {
+    match kind % 25 {
         0 => {
             let planned: Vec<Value> = (0..bytes.below(5))
                 .map(|_| json!([phase(bytes), optional(bytes)]))
@@ -152,10 +164,11 @@ fn step(kind: u8, bytes: &mut Bytes<'_>, ports: &[u16]) -> Value {
         16 => json!({"print": [bytes.flag(), text(bytes)]}),
         17 => json!({"enabled": *bytes.pick(&CAPABILITIES)}),
         18 => json!({"sleep": bytes.byte() / 2}),
-        19 => match bytes.below(4) {
+        19 => match bytes.below(5) {
             0 => json!("remaining"),
             1 => json!("deadline-exceeded"),
             2 => json!({"length": bytes.below(8)}),
+            4 => json!("trace-parent"),
             _ => json!({"drop-secret": bytes.below(8)}),
         },
         20 => json!({"connect-datagram": [*bytes.pick(&HOSTS), *bytes.pick(ports)]}),
@@ -165,11 +178,32 @@ fn step(kind: u8, bytes: &mut Bytes<'_>, ports: &[u16]) -> Value {
             1 => json!({"drop-datagram": bytes.below(8)}),
             _ => json!({"receive-datagram": bytes.below(8)}),
         },
+        23 => {
+            let facts: Vec<Value> = (0..bytes.below(5))
+                .map(|_| json!([name(bytes), fact(bytes)]))
+                .collect();
+            json!({"describe": facts})
+        }
         _ => {
             let times = bytes.short() % 2000;
-            let kind = bytes.byte() % 23;
+            let kind = bytes.byte() % 24;
             json!({"repeat": [times, step(kind, bytes, ports)]})
         }
+    }
+}
+
+/// The name of a fact: mostly one that a guest may use.
+fn name(bytes: &mut Bytes<'_>) -> String {
+    match bytes.below(6) {
+        known if known < FACTS.len() => FACTS[known].to_owned(),
+        _ => text(bytes),
+    }
+}
+
+fn fact(bytes: &mut Bytes<'_>) -> Value {
+    match bytes.flag() {
+        true => json!({"integer": bytes.long().cast_signed()}),
+        false => json!({"text": text(bytes)}),
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bedcheck_sdk::bindings::bedcheck::plugin::log::Level;
 use bedcheck_sdk::bindings::bedcheck::plugin::net::{Connection, DatagramSocket};
 use bedcheck_sdk::bindings::bedcheck::plugin::secrets::{Part, Secret, Sendable};
-use bedcheck_sdk::bindings::bedcheck::plugin::{budget, capabilities, log, measurements, net, phases, types};
+use bedcheck_sdk::bindings::bedcheck::plugin::{
+    budget, capabilities, log, measurements, net, phases, trace, types,
+};
 use bedcheck_sdk::{CallError, Check, Description, Failure, Reason, TlsOptions};
 use serde::Deserialize;
 
@@ -48,6 +50,9 @@ enum Step {
     DropSecret(usize),
     /// The value as a text, so that it can be no number.
     Put(String, String, String, Vec<(String, String)>),
+    /// Facts of the open phase.
+    Describe(Vec<(String, Fact)>),
+    TraceParent,
     Log(u8, String),
     Remaining,
     DeadlineExceeded,
@@ -58,6 +63,13 @@ enum Step {
     Print(bool, String),
     /// A step, so many times.
     Repeat(u32, Box<Step>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Fact {
+    Text(String),
+    Integer(i64),
 }
 
 #[derive(Deserialize)]
@@ -186,6 +198,13 @@ impl Machine {
                 let value = value.parse().unwrap_or(f64::NAN);
                 measurements::put(&self.text(name), value, &self.text(unit), &attributes)
             }
+            Step::Describe(facts) => {
+                let facts: Vec<_> = facts
+                    .iter()
+                    .map(|(name, fact)| (self.text(name), self.fact(fact)))
+                    .collect();
+                trace::describe(&facts)
+            }
             Step::Repeat(times, step) => {
                 (0..*times).for_each(|_| self.step(step));
                 Ok(())
@@ -298,6 +317,7 @@ impl Machine {
                 };
                 log::write(level, &self.text(words));
             }
+            Step::TraceParent => self.read = trace::parent().unwrap_or_default(),
             Step::Remaining => {
                 std::hint::black_box(budget::remaining());
             }
@@ -339,6 +359,13 @@ impl Machine {
         }
     }
 
+    fn fact(&self, fact: &Fact) -> trace::Fact {
+        match fact {
+            Fact::Text(text) => trace::Fact::Text(self.text(text)),
+            Fact::Integer(number) => trace::Fact::Integer(*number),
+        }
+    }
+
     fn reason(&self, why: &Why) -> types::Reason {
         match why {
             Why::Last => types::Reason::Call(self.last.clone().unwrap_or(CallError::DeadlineExceeded)),
@@ -375,7 +402,7 @@ fn take<H>(handles: &mut [Option<H>], index: usize) {
 }
 
 fn invented(which: u8, words: String) -> CallError {
-    match which % 12 {
+    match which % 16 {
         0 => CallError::DeadlineExceeded,
         1 => CallError::OverQuota(words),
         2 => CallError::CapabilityDisabled(words),
@@ -387,6 +414,13 @@ fn invented(which: u8, words: String) -> CallError {
         8 => CallError::ConnectionReset,
         9 => CallError::Invalid(words),
         10 => CallError::SecretMissing(words),
+        11 => CallError::NetworkUnreachable,
+        12 => CallError::HostUnreachable,
+        13 => CallError::ConnectionClosed,
+        14 => CallError::Tls(types::TlsFailure {
+            problem: types::TlsProblem::Handshake,
+            message: words,
+        }),
         _ => CallError::Other(words),
     }
 }
