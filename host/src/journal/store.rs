@@ -321,7 +321,7 @@ impl Store {
         loop {
             match reader.read_next()? {
                 Next::Record(Sequence(number)) => match runs.last_mut() {
-                    Some(run) if *run.end() == number - 1 => *run = *run.start()..=number,
+                    Some(run) if run.end().checked_add(1) == Some(number) => *run = *run.start()..=number,
                     _ => runs.push(number..=number),
                 },
                 Next::Damaged(..) => {}
