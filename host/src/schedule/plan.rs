@@ -79,6 +79,11 @@ impl Plan {
         }
     }
 
+    /// Whether there is no check.
+    pub(super) fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
     pub(super) fn sharing(&self, circuit: &Circuit) -> Option<&Sharing> {
         self.circuits.get(circuit)
     }
