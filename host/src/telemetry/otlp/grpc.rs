@@ -95,7 +95,7 @@ impl Sender {
             client = client.send_compressed(CompressionEncoding::Gzip);
         }
         let ready = client.ready().await;
-        ready.map_err(|error| Status::unknown(format!("the service is not ready: {error}")))?;
+        ready.map_err(|error| Status::unavailable(format!("the service is not ready: {error}")))?;
         let mut request = Request::new(payload.request);
         *request.metadata_mut() = self.metadata.clone();
         let answer = client.unary(request, path(payload.signal), Written).await;
