@@ -249,17 +249,22 @@ async fn the_size_is_kept_and_what_was_not_delivered_is_counted_for_each_signal(
     assert_eq!(batch.skipped + batch.reports.len() as u64, 100);
 }
 
-#[tokio::test]
-async fn what_is_removed_before_a_restart_reads_it_is_counted() {
-    let dir = tempfile::tempdir().unwrap();
-    let small = of_small_segments(dir.path(), 10);
+/// A journal of small segments that another process wrote eighty reports to, and gave none to its feed of traces.
+async fn reopened_with_eighty(dir: &Path) -> Journal {
+    let small = of_small_segments(dir, 10);
     let (journal, _) = open(small.clone());
     drop(journal.feed("traces"));
     for _ in 0..8 {
         append(&journal, 10).await;
     }
     journal.close(BOUND).await.unwrap();
-    let (journal, _) = open(small);
+    open(small).0
+}
+
+#[tokio::test]
+async fn what_is_removed_before_a_restart_reads_it_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = reopened_with_eighty(dir.path()).await;
     let mut feed = journal.feed("traces");
     assert_eq!(feed.waiting().0, 80);
     for _ in 0..2 {
@@ -333,14 +338,7 @@ async fn a_segment_that_cannot_be_read_costs_a_feed_what_is_in_it_and_no_more() 
 #[tokio::test]
 async fn a_segment_that_cannot_be_read_is_removed_all_the_same_and_counted_by_its_numbers() {
     let dir = tempfile::tempdir().unwrap();
-    let small = of_small_segments(dir.path(), 10);
-    let (journal, _) = open(small.clone());
-    drop(journal.feed("traces"));
-    for _ in 0..8 {
-        append(&journal, 10).await;
-    }
-    journal.close(BOUND).await.unwrap();
-    let (journal, _) = open(small);
+    let journal = reopened_with_eighty(dir.path()).await;
     let mut feed = journal.feed("traces");
     make_unreadable(&segments_of(dir.path())[0]);
     for _ in 0..2 {

@@ -41,6 +41,14 @@ fn spans_to(destination: Destination) -> Settings {
     }
 }
 
+fn of_spans_and_metrics(collector: &Scripted) -> Exporter {
+    let settings = Settings {
+        metrics: Some(collector.destination()),
+        ..spans_to(collector.destination())
+    };
+    Exporter::start(&settings, None, &Handle::current()).unwrap()
+}
+
 fn success(protocol: Protocol) -> Reply {
     let message = ExportTraceServiceResponse::default().encode_to_vec();
     match protocol {

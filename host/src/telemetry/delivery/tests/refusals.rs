@@ -166,11 +166,7 @@ async fn a_page_of_something_else_is_no_delivery() {
     for protocol in PROTOCOLS {
         let script = |_, _: &_| Reply::Http(200, "content-type: text/html\r\n", b"<p>Log in</p>".to_vec());
         let collector = Scripted::start(protocol, script).await;
-        let settings = Settings {
-            metrics: Some(collector.destination()),
-            ..spans_to(collector.destination())
-        };
-        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+        let exporter = of_spans_and_metrics(&collector);
         exporter.record(&passing());
         let losses = exporter.shutdown(FLUSH_BOUND).await;
         assert_eq!(losses.len(), 2, "{protocol:?}: {losses:?}");

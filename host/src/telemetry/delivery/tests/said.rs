@@ -86,11 +86,7 @@ async fn what_a_collector_says_of_what_it_took_is_said_at_the_end() {
     };
     let script = move |_, _: &_| Reply::Http(200, "", response.encode_to_vec());
     let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-    let settings = Settings {
-        metrics: Some(collector.destination()),
-        ..spans_to(collector.destination())
-    };
-    let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+    let exporter = of_spans_and_metrics(&collector);
     exporter.record(&passing());
     let losses = exporter.shutdown(FLUSH_BOUND).await;
     assert_eq!(losses.len(), 2, "{losses:?}");

@@ -238,11 +238,7 @@ async fn a_collector_that_wants_an_hour_or_all_eternity_does_not_hold_up_the_end
     for fields in ["retry-after: 3600\r\n", "retry-after: 18446744073709551615\r\n"] {
         let script = move |_, _: &_| Reply::Http(429, fields, Vec::new());
         let collector = Scripted::start(Protocol::HttpProtobuf, script).await;
-        let settings = Settings {
-            metrics: Some(collector.destination()),
-            ..spans_to(collector.destination())
-        };
-        let exporter = Exporter::start(&settings, None, &Handle::current()).unwrap();
+        let exporter = of_spans_and_metrics(&collector);
         exporter.record(&passing());
         let began = Instant::now();
         let losses = exporter.shutdown(FLUSH_BOUND).await;
