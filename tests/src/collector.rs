@@ -164,7 +164,7 @@ fn configuration(directory: &Path, grpc: SocketAddr, http: SocketAddr, tls: Opti
         "exporters": { "lines": { "path": directory.join(RECEIVED) } },
         "service": {
             "pipelines": { "traces": pipeline, "metrics": pipeline, "logs": pipeline },
-            "telemetry": { "logs": { "level": "warn" }, "metrics": { "level": "none" } },
+            "telemetry": { "logs": { "level": "info" }, "metrics": { "level": "none" } },
         },
     })
     .to_string()

@@ -2,7 +2,7 @@
 //! killed, frozen, started again. What it is configured to do with what arrives is not known here.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long the collector may take to open its ports: far more than it needs on a busy machine.
+/// How long the collector may take to be ready: far more than it needs on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// How often it is looked at until then.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// What it logs once all its parts run. Its ports are open before: what it takes until then may be lost, for the queues of
+/// its exporters are set up last.
+const READY: &str = "Everything is ready";
 /// How often it is started anew because another process took its port between choosing and binding it.
 const STARTS: usize = 5;
 
@@ -21,6 +24,8 @@ const STARTS: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
+    /// How often it was started, with one log.
+    starts: usize,
     directory: TempDir,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -44,6 +49,7 @@ impl Running {
             let child = spawn(directory.path());
             let mut running = Self {
                 child,
+                starts: 1,
                 directory,
                 grpc,
                 http,
@@ -78,6 +84,7 @@ impl Running {
     /// When it does not start, with what it logged.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.directory.path());
+        self.starts += 1;
         assert!(
             self.is_ready_in_time(),
             "the collector did not start again; it logged:\n{}",
@@ -110,14 +117,10 @@ impl Running {
     fn is_ready_in_time(&mut self) -> bool {
         let give_up = Instant::now() + READY_WITHIN;
         while Instant::now() < give_up {
-            let ready = [self.grpc, self.http]
-                .iter()
-                .all(|address| TcpStream::connect(address).is_ok());
-            // A port may have been taken by a stranger who answers; ours has ended then.
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return false;
             }
-            if ready {
+            if self.log().matches(READY).count() >= self.starts {
                 return true;
             }
             thread::sleep(LOOK_EVERY);
