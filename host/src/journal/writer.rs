@@ -136,8 +136,9 @@ impl Writer {
     fn catch_up(&mut self, must: bool) {
         let Some(disk) = &mut self.disk else { return };
         if disk.recover(must) {
-            // The folder may be another one than before.
-            disk.keep_cursors(self.shared.lock().delivered());
+            // The folder may be another one than before. The lock is not held while it is written.
+            let delivered = self.shared.lock().delivered();
+            disk.keep_cursors(delivered);
             self.checkpoint = CheckpointTimes::default();
         }
         while disk.is_ready() && disk.written() < self.observed {

@@ -147,3 +147,38 @@ async fn an_older_journal_that_turns_up_late_is_left_alone_and_nothing_is_taken_
     assert!(error.contains("from elsewhere, up to 5"), "{error}");
     assert_eq!(on_disk(&blocked.join("journal")), (vec![1, 2, 3, 4, 5], 0));
 }
+
+/// Until the writer has not got on for longer than it waits for anything but a disk.
+async fn hanging(journal: &Journal) {
+    let mut beats = journal.beats();
+    loop {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        match journal.beats() {
+            same if same == beats => return,
+            other => beats = other,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_when_it_is_there_again_holds_up_nobody_but_the_writer() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("journal");
+    let (journal, _) = open(settings(&dir));
+    let _feed = journal.feed("traces");
+    append(&journal, 2).await;
+    std::fs::rename(&dir, dir.with_extension("old")).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    // Opening it waits until somebody reads from it.
+    let hangs = dir.join(format!("{}.new", beside::cursor_file("traces")));
+    mknodat(CWD, &hangs, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    tokio::time::timeout(BOUND, hanging(&journal)).await.unwrap();
+    let appending = journal.clone();
+    let (told, appended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.send(appending.append(samples::pass())));
+    assert_eq!(appended.recv_timeout(BOUND), Ok(Sequence(3)));
+    assert_eq!(journal.status().last, Sequence(3));
+    let _reads = std::fs::File::open(&hangs).unwrap();
+    journal.flush(BOUND).await.unwrap();
+}
