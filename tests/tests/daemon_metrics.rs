@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bedcheck_tests::daemon::Daemon;
-use bedcheck_tests::program::bedcheck;
+use bedcheck_tests::program::{Program, bedcheck};
 use bedcheck_tests::target::{Health, Target};
 
 fn configuration(port: u16, every: &str) -> String {
@@ -196,6 +196,30 @@ fn counters_go_on_where_they_were_after_the_daemon_is_killed() {
             "{now} are counted, {on_disk} and then {on_disk_now} are kept"
         );
     }
+}
+
+#[test]
+fn a_run_by_hand_between_two_daemons_is_counted_and_takes_nothing_from_the_counters() {
+    let target = Target::start(Health::Up);
+    let configuration = configuration(target.port(), "100ms");
+    let mut daemon = Daemon::with(&format!("journal.enabled = true\n{configuration}")).start();
+    daemon.wait_until("it has run", |daemon| (counted(daemon) >= 30).then_some(()));
+    let starting = daemon.again_after("TERM");
+    let folder = starting.path("state/bedcheck/journal");
+    let before = kept(&folder);
+    let file = starting.path("bedcheck.toml").display().to_string();
+    let ran = Program::new(["run", &file, "--check", "front"]).env("XDG_STATE_HOME", starting.path("state"));
+    let ran = ran.finish();
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let on_disk = kept(&folder);
+    assert_eq!(on_disk, before + 1);
+    let daemon = starting.start();
+    let now = counted(&daemon);
+    let on_disk_now = kept(&folder);
+    assert!(
+        (on_disk..=on_disk_now).contains(&now),
+        "{now} are counted, {on_disk} and then {on_disk_now} are kept"
+    );
 }
 
 #[test]

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::beside::{self, Checkpoint};
+use super::beside;
+use super::checkpoints::Checkpoints;
 use super::part::Part;
 use super::shared::Shared;
 use super::state::{DiskFacts, Incoming};
 use super::store::{Store, StoreError};
-use super::{Sequence, Settings};
+use super::{Observer, Sequence, Settings};
 
 /// The pause after a failure, and the longest. A full disk is seldom free again in a second, and nobody wants to wait
 /// for minutes once it is.
@@ -29,6 +30,7 @@ pub(super) struct Disk {
     left: Sequence,
     /// How far the signals are, as far as that is not kept yet.
     cursors: BTreeMap<&'static str, Sequence>,
+    checkpoints: Checkpoints,
     facts: DiskFacts,
     synced: Instant,
 }
@@ -47,6 +49,7 @@ impl Disk {
         settings: Settings,
         written: Sequence,
         store: Result<Store, StoreError>,
+        checkpoints: Checkpoints,
     ) -> Self {
         let mut disk = Self {
             dir,
@@ -56,6 +59,7 @@ impl Disk {
             written,
             left: Sequence::NONE,
             cursors: BTreeMap::new(),
+            checkpoints,
             facts: DiskFacts::default(),
             synced: Instant::now(),
         };
@@ -179,11 +183,17 @@ impl Disk {
         }
     }
 
-    /// Keeps what the observers know.
-    pub(super) fn keep_checkpoint(&mut self, checkpoint: &Checkpoint) {
-        let Some(store) = &self.store else { return };
-        if let Err(error) = store.replace(beside::CHECKPOINT, &beside::checkpoint(checkpoint), true) {
-            self.fail(&error);
+    /// Keeps what the observers know after this report, if it is time to.
+    pub(super) fn keep_checkpoint(
+        &mut self,
+        newest: Sequence,
+        observers: &[Box<dyn Observer>],
+        is_end: bool,
+    ) {
+        if let Some(store) = &self.store
+            && self.checkpoints.is_due(newest, store, is_end)
+        {
+            self.checkpoints.keep(newest, observers, store);
         }
     }
 
@@ -260,6 +270,7 @@ impl Disk {
         if let Some(store) = self.store.take() {
             // Most of it is still there.
             self.facts.take_in(&store);
+            self.checkpoints.forget(&store);
         }
         self.trouble_with(error.to_string());
     }

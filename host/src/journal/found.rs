@@ -12,6 +12,8 @@ pub(super) struct Found {
     pub(super) opened: Opened,
     /// The newest report on disk.
     pub(super) written: Sequence,
+    /// The newest report that observers may have been told of.
+    pub(super) told: Sequence,
     pub(super) beside: Beside,
     /// The folder, held; none where there is to be none.
     pub(super) store: Option<Result<Store, StoreError>>,
@@ -29,14 +31,16 @@ impl Found {
         // A signal may have been delivered beyond what is on disk, while it could not be written.
         let reached = beside.cursors.values().copied();
         let reached = reached.chain(beside.checkpoint.iter().map(|checkpoint| checkpoint.sequence));
+        let last = reached.fold(scan.last, Sequence::max);
         Ok(Self {
             opened: Opened {
-                last: reached.fold(scan.last, Sequence::max),
+                last,
                 torn: scan.torn,
                 replayed: 0,
                 problems: beside.problems.clone(),
             },
             written: scan.last,
+            told: last.max(Sequence(scan.last.0.saturating_add(scan.damaged))),
             beside,
             store: Some(store),
         })

@@ -6,6 +6,7 @@
 //! the same to it.
 
 mod beside;
+mod checkpoints;
 mod disk;
 #[cfg(test)]
 mod disk_tests;
@@ -50,10 +51,12 @@ pub use status::{FeedStatus, Status};
 pub use store::StoreError;
 
 use crate::outcome::Report;
+use checkpoints::Checkpoints;
 use disk::Disk;
 use found::Found;
+use replay::Kept;
 use shared::{Progress, Shared};
-use writer::{CheckpointTimes, Writer};
+use writer::Writer;
 
 /// Whether a folder is that of a journal, empty or not.
 ///
@@ -134,17 +137,29 @@ impl Journal {
             found = Found::in_folder(dir, &settings)?;
         }
         let mut opened = found.opened;
-        opened.replayed = replay::restore(&mut observers, found.beside.checkpoint, settings.dir.as_deref());
+        let kept = Kept {
+            checkpoint: found.beside.checkpoint,
+            dir: settings.dir.as_deref(),
+            told: found.told,
+            trouble: found
+                .store
+                .as_ref()
+                .and_then(|store| Some(store.as_ref().err()?.to_string())),
+        };
+        match replay::restore(&mut observers, kept) {
+            Ok(replayed) => opened.replayed = replayed,
+            Err(sentence) => opened.problems.push(sentence),
+        }
         let shared = Shared::new(&settings, opened.last, found.written, found.beside.cursors);
         let shared = Arc::new(shared);
         let disk = settings.dir.clone().zip(found.store);
-        let disk = disk.map(|(dir, store)| Disk::new(dir, settings, found.written, store));
+        let checkpoints = Checkpoints::new(!observers.is_empty());
+        let disk = disk.map(|(dir, store)| Disk::new(dir, settings, found.written, store, checkpoints));
         let writer = Writer {
             shared: Arc::clone(&shared),
             observers,
             disk,
             observed: opened.last,
-            checkpoint: CheckpointTimes::default(),
         };
         std::thread::Builder::new()
             .name("bedcheck-journal".to_owned())

@@ -91,6 +91,8 @@ pub(super) struct Scan {
     pub(super) torn: u64,
     /// How many bytes of the newest segment are before them.
     whole: u64,
+    /// How many whole lines at the end are damaged.
+    pub(super) damaged: u64,
 }
 
 /// Finds the newest report of a folder. Changes nothing.
@@ -100,20 +102,16 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, StoreError> {
     for (index, first) in listed.iter().enumerate().rev() {
         let file = segments::path(dir, *first);
         let size = std::fs::metadata(&file).map_err(at(&file))?.len();
-        let mut reader = Reader::of_segment(dir, *first).map_err(at(&file))?;
-        let mut whole = 0;
-        loop {
-            match reader.read_next().map_err(at(&file))? {
-                Next::Record(sequence) => {
-                    scan.last = scan.last.max(sequence);
-                    whole = reader.offset();
+        let is_newest = index + 1 == listed.len();
+        match scan_segment(dir, *first) {
+            Ok(segment) => {
+                scan.last = segment.last;
+                if is_newest {
+                    (scan.torn, scan.whole) = (size.saturating_sub(segment.whole), segment.whole);
+                    scan.damaged = segment.damaged;
                 }
-                Next::Damaged(..) => {}
-                Next::End => break,
             }
-        }
-        if index + 1 == listed.len() {
-            (scan.torn, scan.whole) = (size.saturating_sub(whole), whole);
+            Err(error) => return Err(at(&file)(error)),
         }
         if scan.last > Sequence::NONE {
             break;
@@ -122,6 +120,23 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, StoreError> {
         scan.last = Sequence(first.0.saturating_sub(1));
     }
     Ok(scan)
+}
+
+/// Finds the newest report of a segment.
+fn scan_segment(dir: &Path, first: Sequence) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    let mut reader = Reader::of_segment(dir, first)?;
+    loop {
+        match reader.read_next()? {
+            Next::Record(sequence) => {
+                scan.last = sequence;
+                scan.whole = reader.offset();
+                scan.damaged = 0;
+            }
+            Next::Damaged(..) => scan.damaged += 1,
+            Next::End => return Ok(scan),
+        }
+    }
 }
 
 impl Store {
@@ -274,15 +289,7 @@ impl Store {
         let segment =
             segment.map(|(current, segment)| (segments::path(&self.dir, segment.first), &current.file));
         for (path, file) in std::iter::once((lock_of(&self.dir), &self.lock)).chain(segment) {
-            let open = file.metadata().map_err(at(&path))?;
-            let is_there = match std::fs::metadata(&path) {
-                Ok(found) => (found.dev(), found.ino()) == (open.dev(), open.ino()),
-                Err(error) => {
-                    ![io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
-                }
-            };
-            // What is removed is so even where it cannot be looked for.
-            if !is_there || open.nlink() == 0 {
+            if !is_in_place(&path, file).map_err(at(&path))? {
                 return Err(at(&self.dir)(io::Error::new(
                     io::ErrorKind::NotFound,
                     "the folder or a file was removed, renamed or replaced",
@@ -355,6 +362,21 @@ impl Store {
         self.segments.first().map(|segment| segment.first)
     }
 
+    /// Removes a small file, if the folder is still the one that is held.
+    pub(super) fn remove(&self, name: &str) {
+        let path = self.dir.join(name);
+        let removed = match is_in_place(&lock_of(&self.dir), &self.lock) {
+            Ok(true) => std::fs::remove_file(&path),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!("`{}` cannot be removed: {error}", path.display());
+        }
+    }
+
     /// Puts a small file in the place of the one of this name, whole or not at all as far as the process goes;
     /// `durably` so even when the machine crashes.
     pub(super) fn replace(&self, name: &str, content: &[u8], durably: bool) -> Result<(), StoreError> {
@@ -385,6 +407,17 @@ fn write_all(_: &Path, file: &mut File, lines: &[u8]) -> io::Result<()> {
 
 fn lock_of(dir: &Path) -> PathBuf {
     dir.join(segments::LOCK)
+}
+
+/// Whether a file that is open is the one that stands there.
+fn is_in_place(path: &Path, file: &File) -> io::Result<bool> {
+    let open = file.metadata()?;
+    let is_there = match std::fs::metadata(path) {
+        Ok(found) => (found.dev(), found.ino()) == (open.dev(), open.ino()),
+        Err(error) => ![io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()),
+    };
+    // What is removed is so even where it cannot be looked for.
+    Ok(is_there && open.nlink() > 0)
 }
 
 fn locked(dir: &Path) -> Result<File, StoreError> {

@@ -1,22 +1,16 @@
 //! The thread that records reports: on disk, in memory, to the observers, in this order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::beside::Checkpoint;
 use super::disk::Disk;
+use super::observer::tell;
 use super::shared::{Patience, Shared};
 use super::state::Incoming;
 use super::{Observer, Sequence};
 
 /// How long the writer waits for something to do before it looks whether its files are there and what is too old.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often the observers are asked for a checkpoint: what was recorded since is read again after a crash, which is
-/// a second or two for a minute of a thousand runs a second.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// What a checkpoint may take of the writer's time, at most one part in so many.
-const CHECKPOINT_SHARE: u32 = 20;
 
 /// Records reports.
 pub(super) struct Writer {
@@ -25,24 +19,6 @@ pub(super) struct Writer {
     pub(super) disk: Option<Disk>,
     /// The newest report that the observers know.
     pub(super) observed: Sequence,
-    pub(super) checkpoint: CheckpointTimes,
-}
-
-/// When the last checkpoint was, up to which report, and how long to wait for the next.
-pub(super) struct CheckpointTimes {
-    at: Instant,
-    pause: Duration,
-    sequence: Option<Sequence>,
-}
-
-impl Default for CheckpointTimes {
-    fn default() -> Self {
-        Self {
-            at: Instant::now(),
-            pause: Duration::ZERO,
-            sequence: None,
-        }
-    }
 }
 
 /// Tells that the writer has ended, however that came.
@@ -87,8 +63,8 @@ impl Writer {
             self.catch_up(must);
             if let Some(disk) = &mut self.disk {
                 disk.sync(must);
+                disk.keep_checkpoint(self.observed, &self.observers, work.end);
             }
-            self.keep_checkpoint(work.end);
             self.tell();
             flushed = work.flush;
             self.shared.flushed(flushed);
@@ -114,10 +90,7 @@ impl Writer {
         for Incoming { sequence, report, .. } in &incoming {
             self.observed = *sequence;
             for observer in &mut self.observers {
-                let observed = catch_unwind(AssertUnwindSafe(|| observer.recorded(*sequence, report)));
-                if observed.is_err() {
-                    tracing::error!(sequence = sequence.0, "an observer of the journal panicked");
-                }
+                tell(observer.as_mut(), *sequence, report);
             }
         }
         self.shared
@@ -139,7 +112,6 @@ impl Writer {
             // The folder may be another one than before. The lock is not held while it is written.
             let delivered = self.shared.lock().delivered();
             disk.keep_cursors(delivered);
-            self.checkpoint = CheckpointTimes::default();
         }
         while disk.is_ready() && disk.written() < self.observed {
             let waiting = self.shared.unwritten(disk.written());
@@ -149,30 +121,6 @@ impl Writer {
             disk.write(&waiting, &self.shared);
             self.shared.written(disk.written());
         }
-    }
-
-    /// Keeps what the observers know, if there is anything new and it is time to; at the end whatever the time is.
-    fn keep_checkpoint(&mut self, is_end: bool) {
-        let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_ready()) else {
-            return;
-        };
-        let times = &mut self.checkpoint;
-        let is_time = is_end || times.at.elapsed() >= times.pause;
-        if times.sequence == Some(self.observed) || !is_time {
-            return;
-        }
-        let begun = Instant::now();
-        let observers = self.observers.iter().map(|observer| observer.checkpoint());
-        let checkpoint = Checkpoint {
-            sequence: self.observed,
-            observers: observers.collect(),
-        };
-        disk.keep_checkpoint(&checkpoint);
-        *times = CheckpointTimes {
-            at: Instant::now(),
-            pause: CHECKPOINT_EVERY.max(begun.elapsed() * CHECKPOINT_SHARE),
-            sequence: Some(self.observed),
-        };
     }
 
     fn tell(&self) {

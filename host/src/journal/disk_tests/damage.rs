@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn wherever_a_crash_cut_the_last_record_everything_before_it_is_there_and_writing_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(settings(dir.path()));
+    let (journal, ..) = counted(settings(dir.path()));
     append(&journal, 2).await;
     journal.close(BOUND).await.unwrap();
     let segment = segments_of(dir.path()).remove(0);

@@ -3,6 +3,7 @@
 mod bounds;
 mod damage;
 mod full;
+mod observers;
 mod restarts;
 mod unusable;
 
@@ -47,6 +48,46 @@ fn on_disk(dir: &Path) -> (Vec<u64>, usize) {
             Next::End => return (numbers, damaged),
         }
     }
+}
+
+/// Counts reports.
+struct Counter(Arc<Mutex<u64>>);
+
+impl Observer for Counter {
+    fn recorded(&mut self, _: Sequence, _: &crate::outcome::Report) {
+        *self.0.lock().unwrap() += 1;
+    }
+
+    fn checkpoint(&self) -> Option<serde_json::Value> {
+        Some((*self.0.lock().unwrap()).into())
+    }
+
+    fn restore(&mut self, checkpoint: Option<serde_json::Value>) {
+        let before = checkpoint.and_then(|value| value.as_u64());
+        *self.0.lock().unwrap() = before.unwrap_or_default();
+    }
+}
+
+/// A journal with an observer, and how many reports that knows of.
+fn counted(settings: Settings) -> (Journal, Opened, impl Fn() -> u64) {
+    let count = Arc::new(Mutex::new(0));
+    let observer = Box::new(Counter(Arc::clone(&count)));
+    let (journal, opened) = Journal::open(settings, vec![observer]).unwrap();
+    (journal, opened, move || *count.lock().unwrap())
+}
+
+/// The folder as a kill at this moment leaves it.
+fn as_a_kill_leaves(dir: &Path) -> tempfile::TempDir {
+    let left = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        // A small file may be put into its place, or be removed, meanwhile.
+        match std::fs::copy(entry.path(), left.path().join(entry.file_name())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            copied => drop(copied.unwrap()),
+        }
+    }
+    left
 }
 
 fn segments_of(dir: &Path) -> Vec<PathBuf> {

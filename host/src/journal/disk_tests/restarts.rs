@@ -36,7 +36,7 @@ async fn only_the_user_reads_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("state/journal");
-    let (journal, _) = open(settings(&dir));
+    let (journal, ..) = counted(settings(&dir));
     let _feed = journal.feed("traces");
     append(&journal, 1).await;
     journal.close(BOUND).await.unwrap();
@@ -97,51 +97,4 @@ async fn a_burst_is_written_whole_and_a_reader_that_is_behind_memory_gets_all_of
     }
     assert!(numbers.into_iter().eq(1..=BURST));
     assert_eq!(journal.status().in_memory, 0);
-}
-
-/// Counts reports.
-struct Counter(Arc<Mutex<u64>>);
-
-impl Observer for Counter {
-    fn recorded(&mut self, _: Sequence, _: &crate::outcome::Report) {
-        *self.0.lock().unwrap() += 1;
-    }
-
-    fn checkpoint(&self) -> Option<serde_json::Value> {
-        Some((*self.0.lock().unwrap()).into())
-    }
-
-    fn restore(&mut self, checkpoint: Option<serde_json::Value>) {
-        let before = checkpoint.and_then(|value| value.as_u64());
-        *self.0.lock().unwrap() = before.unwrap_or_default();
-    }
-}
-
-#[tokio::test]
-async fn observers_go_on_exactly_from_the_checkpoint_and_what_was_recorded_after_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let counted = || {
-        let count = Arc::new(Mutex::new(0));
-        let observer = Box::new(Counter(Arc::clone(&count)));
-        let (journal, opened) = Journal::open(settings(dir.path()), vec![observer]).unwrap();
-        (journal, opened.replayed, count)
-    };
-    let (journal, replayed, count) = counted();
-    append(&journal, 3).await;
-    assert_eq!((replayed, *count.lock().unwrap()), (0, 3));
-    let early = std::fs::read(dir.path().join(beside::CHECKPOINT)).unwrap();
-    append(&journal, 4).await;
-    journal.close(BOUND).await.unwrap();
-    drop(journal);
-    let (journal, replayed, count) = counted();
-    assert_eq!((replayed, *count.lock().unwrap()), (0, 7), "closed in order");
-    journal.close(BOUND).await.unwrap();
-    drop(journal);
-    // As after a crash.
-    std::fs::write(dir.path().join(beside::CHECKPOINT), early).unwrap();
-    let (journal, replayed, count) = counted();
-    assert!(replayed >= 4, "{replayed}");
-    append(&journal, 1).await;
-    assert_eq!(*count.lock().unwrap(), 8);
-    drop(journal);
 }
