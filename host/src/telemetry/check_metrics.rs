@@ -92,8 +92,9 @@ impl CheckMetrics {
             .for_each(|check| check.owner().began_by(now));
     }
 
-    /// Forgets other checks than these; and the histograms, where they are of something else from now on.
-    pub(super) fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>) {
+    /// Forgets other checks than these; and the histograms, where they are of something else from now on, a moment in
+    /// nanoseconds since 1970.
+    pub(super) fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>, now: u64) {
         for instrument in self.instruments() {
             instrument.retain(keep);
         }
@@ -102,8 +103,10 @@ impl CheckMetrics {
             match each_check {
                 Some(true) => histogram.forget_unowned(),
                 Some(false) => histogram.retain(|_| false),
-                None => {}
+                None => continue,
             }
+            // Those they are of have been there for longer, and may have had some before.
+            histogram.starts_anew(now);
         }
     }
 

@@ -338,6 +338,16 @@ fn checks_of_two_generations_are_not_too_many_for_histograms() {
 fn with_very_many_checks_histograms_are_of_each_plugin_and_back() {
     let metrics = metrics();
     metrics.record(&passing());
+    let started = |metrics: &Meters| -> u64 {
+        let mut started = Vec::new();
+        for instrument in metrics.instruments() {
+            if matches!(&*instrument.definition().name, "synthetic.check.duration") {
+                instrument.each(|_, series| started.push(series.start));
+            }
+        }
+        started[0]
+    };
+    let first = started(&metrics);
     let others: Vec<String> = (0..MOST_WITH_HISTOGRAMS)
         .map(|number| number.to_string())
         .collect();
@@ -357,8 +367,11 @@ fn with_very_many_checks_histograms_are_of_each_plugin_and_back() {
     assert_eq!(histograms(&metrics), of_plugin);
     let runs = "runs{name=mail-login,outcome=pass,type=imap} 2".to_owned();
     assert!(points(&metrics).contains(&runs));
+    let second = started(&metrics);
     set_checks(&metrics, ["mail-login"]);
     metrics.record(&passing());
+    // A count that fell since the same start is no reset for whoever takes it.
+    assert!(first < second && second < started(&metrics));
     let all = histograms(&metrics);
     assert!(
         all.iter().all(|point| point.contains("name=mail-login")),

@@ -93,7 +93,7 @@ impl Meters {
         self.0
             .checks
             .checks()
-            .set(checks, now, |keep, each_check| self.forget(keep, each_check));
+            .set(checks, now, |keep, each_check| self.forget(keep, each_check, now));
     }
 
     /// Says which checks there are besides from now on. What was counted of one that has another plugin now is
@@ -104,7 +104,7 @@ impl Meters {
         self.0
             .checks
             .checks()
-            .add(checks, now, |keep| self.forget(keep, None));
+            .add(checks, now, |keep| self.forget(keep, None, now));
     }
 
     /// Adds a report, that of a skipped run as well: `synthetic.check.runs` has its reason as `error.type`.
@@ -293,8 +293,8 @@ impl Meters {
         self.0.registry.collected()
     }
 
-    fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>) {
-        self.0.checks.forget(keep, each_check);
+    fn forget(&self, keep: &dyn Fn(&str) -> bool, each_check: Option<bool>, now: u64) {
+        self.0.checks.forget(keep, each_check, now);
         if let Some(runner) = &self.0.runner {
             runner.forget(keep);
         }

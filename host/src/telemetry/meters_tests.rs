@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::outcome::{Blame, ErrorType, Outcome};
+use crate::telemetry::metrics::Value;
 use crate::telemetry::specimen::{self, failing, passing, skipped};
 use crate::telemetry::strict;
 
@@ -423,6 +424,68 @@ fn what_counts_anew_says_since_when() {
     after.record(&passing());
     let (_, since, count, _) = durations(&after)[0];
     assert!(since > start && count == 1, "{since} {start} {count}");
+}
+
+/// Of a metric of a check that has one series: since when it counts, and what.
+fn counted(meters: &Meters, metric: &str) -> (u64, Value) {
+    let instruments = meters.instruments();
+    let mut found = None;
+    for instrument in instruments.iter().filter(|one| one.definition().name == metric) {
+        instrument.each(|_, series| found = Some((series.start, series.value.clone())));
+    }
+    found.expect("a series")
+}
+
+#[test]
+fn what_reports_do_not_add_starts_with_the_process_whatever_goes_on_beside_it() {
+    let before = meters();
+    before.set_checks([labels("mail-login")]);
+    before.record(&passing());
+    let turned = |meters: &Meters| {
+        meters.breaker_transition("mail-login", "imap", "open");
+        meters.breaker_state("mail-login", "imap", "open");
+        meters.check_state("mail-login", "imap", "failing");
+    };
+    turned(&before);
+    turned(&before);
+    let after = meters();
+    after.set_checks([labels("mail-login")]);
+    after.restore(before.checkpoint());
+    turned(&after);
+    assert_eq!(after.start_of("mail-login"), before.start_of("mail-login"));
+    for (metric, value) in [
+        ("synthetic.check.circuit.transitions", Some(1)),
+        ("synthetic.check.circuit.state", None),
+        ("synthetic.check.state", None),
+    ] {
+        let ((start, _), (later, found)) = (counted(&before, metric), counted(&after, metric));
+        assert!(later > start, "{metric}: {start} {later}");
+        assert!(
+            value.is_none_or(|value| found == Value::Whole(value)),
+            "{metric}: {found:?}"
+        );
+    }
+}
+
+/// What counted anew in the process before says so in the next one as well, also in a series that had nothing then.
+#[test]
+fn what_counted_anew_before_a_restart_does_not_count_from_before_that_after_it() {
+    let first = meters();
+    first.record(&passing());
+    let mut kept = first.checkpoint();
+    let instruments = kept["instruments"].as_array_mut().unwrap();
+    for instrument in instruments {
+        if instrument["name"] == "synthetic.check.duration" {
+            instrument["bounds"] = serde_json::json!([1.0]);
+        }
+    }
+    let second = meters();
+    second.restore(kept);
+    let third = meters();
+    third.restore(second.checkpoint());
+    third.record(&passing());
+    let (_, since, ..) = durations(&third)[0];
+    assert!(since > durations(&first)[0].1, "{since}");
 }
 
 /// With a clock that is set back, what began before it was begins at the export that finds it out, and stays there.

@@ -66,6 +66,9 @@ impl RunnerMetrics {
             panics: registry.make(&catalogue::PANICS),
             nobody: Owner::nobody(began),
         };
+        for instrument in metrics.of_checks() {
+            instrument.starts_anew(began);
+        }
         // Zero is a value too: an alert on a rise needs something to rise from.
         metrics.missed(0);
         metrics.panics.add(&metrics.nobody, &[], 0);
@@ -75,6 +78,15 @@ impl RunnerMetrics {
         metrics
     }
 
+    /// Those of checks. No report adds to them, so that they do not go on after a restart as these checks do.
+    fn of_checks(&self) -> [&Arc<Instrument>; 3] {
+        [
+            &self.check_states,
+            &self.circuit_states,
+            &self.circuit_transitions,
+        ]
+    }
+
     /// Those that reports add to, and that go on after a restart.
     pub(super) fn of_reports(&self) -> [&Arc<Instrument>; 5] {
         [&self.delay, &self.fuel, &self.memory, &self.traps, &self.denied]
@@ -82,11 +94,7 @@ impl RunnerMetrics {
 
     /// Forgets other checks.
     pub(super) fn forget(&self, keep: &dyn Fn(&str) -> bool) {
-        for instrument in [
-            &self.check_states,
-            &self.circuit_states,
-            &self.circuit_transitions,
-        ] {
+        for instrument in self.of_checks() {
             instrument.retain(keep);
         }
     }

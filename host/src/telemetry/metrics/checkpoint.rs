@@ -45,6 +45,9 @@ struct KeptInstrument {
     name: String,
     unit: String,
     bounds: Vec<f64>,
+    /// No new series counts since an earlier moment, in nanoseconds since 1970.
+    #[serde(default)]
+    earliest: u64,
     /// Attributes of series, which refer to them by their place.
     attributes: Vec<Vec<(String, serde_json::Value)>>,
     series: Vec<KeptSeries>,
@@ -127,9 +130,7 @@ impl Checkpoint {
             let restored = match instrument(&kept.name, &kept.unit) {
                 Some(instrument) => {
                     let restored = self.restore_one(kept, &instrument, &owner, nobody, began);
-                    if restored.is_err() {
-                        instrument.starts_anew(began);
-                    }
+                    instrument.starts_anew(if restored.is_err() { began } else { kept.earliest });
                     restored.and_then(|is_whole| is_whole.then_some(()).ok_or(OTHER_FORM))
                 }
                 None => Err("there is no such metric any more"),
@@ -212,6 +213,7 @@ fn kept(instrument: &Instrument, places: &HashMap<&str, usize>) -> KeptInstrumen
         name: definition.name.clone().into_owned(),
         unit: definition.unit.clone().into_owned(),
         bounds: definition.bounds().to_vec(),
+        earliest: instrument.earliest(),
         attributes,
         series,
     }

@@ -241,9 +241,15 @@ impl Instrument {
         }
     }
 
-    /// What was kept of it is not put back: what comes counts since then, however long its owners were there.
-    pub(super) fn starts_anew(&self, then: u64) {
-        self.earliest.store(then, Ordering::Relaxed);
+    /// What it counted before is not here: what comes counts since then at the earliest, however long its owners were
+    /// there.
+    pub(in crate::telemetry) fn starts_anew(&self, then: u64) {
+        self.earliest.fetch_max(then, Ordering::Relaxed);
+    }
+
+    /// No new series counts since an earlier moment, in nanoseconds since 1970.
+    pub(super) fn earliest(&self) -> u64 {
+        self.earliest.load(Ordering::Relaxed)
     }
 
     /// Puts back a series that was kept elsewhere. It replaces what is there.
@@ -323,7 +329,7 @@ impl Instrument {
 
     /// Since when a new series of this owner counts.
     fn start(&self, owner: &Owner) -> u64 {
-        owner.start().max(self.earliest.load(Ordering::Relaxed))
+        owner.start().max(self.earliest())
     }
 
     fn overflow(&self, start: u64, change: impl FnOnce(&mut Series)) {
