@@ -10,7 +10,7 @@ use super::changes;
 use super::supervise::{Restart, Supervisor};
 use crate::config;
 use crate::journal::{Journal, OpenError, Settings};
-use crate::telemetry::Meters;
+use crate::telemetry::{CheckLabels, Meters};
 
 /// How long the last reports may take to be written when the daemon ends: a disk takes milliseconds, one that hangs is
 /// not waited for.
@@ -29,8 +29,13 @@ pub(super) fn settings(table: Option<&config::Journal>) -> Settings {
     })
 }
 
-/// Opens the journal, or says why it cannot be used.
-pub(super) async fn open(settings: Settings, meters: &Meters) -> Result<Journal, Hindrance> {
+/// Opens the journal, or says why it cannot be used. What it has of these checks, and of no others, is counted again.
+pub(super) async fn open<'a>(
+    settings: Settings,
+    meters: &Meters,
+    checks: impl Iterator<Item = CheckLabels<'a>>,
+) -> Result<Journal, Hindrance> {
+    meters.set_checks(checks);
     let observer = Box::new(meters.clone());
     let dir = settings.dir.clone();
     let opening = changes::aside(async move { Journal::open(settings, vec![observer]) });
@@ -121,7 +126,69 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::outcome::Report;
+    use crate::render::samples;
+    use crate::telemetry::Exposition;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    fn shown(meters: &Meters, what: &str) -> Vec<String> {
+        let mut text = Vec::new();
+        meters.write_text(Exposition::Prometheus, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().filter(|line| line.contains(what));
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    #[tokio::test]
+    async fn what_is_counted_again_after_a_kill_is_what_serving_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("checkpoint.json");
+        let began = async |plugin: &'static str| {
+            let meters = Meters::new(&BTreeMap::new());
+            let settings = Settings {
+                dir: Some(folder.path().to_owned()),
+                ..Settings::default()
+            };
+            let check = CheckLabels {
+                name: "mail-login",
+                plugin,
+            };
+            let journal = open(settings, &meters, [check].into_iter()).await;
+            let Ok(journal) = journal else { panic!("a journal") };
+            // As the daemon does when everything else is there.
+            meters.set_checks([check]);
+            (meters, journal)
+        };
+        let (live, journal) = began("imap").await;
+        journal.flush(BOUND).await.unwrap();
+        let early = std::fs::read(&kept).unwrap();
+        journal.append(samples::pass());
+        journal.append(Report {
+            check: "probed".to_owned(),
+            ..samples::pass()
+        });
+        journal.close(BOUND).await.unwrap();
+        for (plugin, runs) in [("imap", 1), ("tcp", 0)] {
+            std::fs::write(&kept, &early).unwrap();
+            let (again, journal) = began(plugin).await;
+            let of_runs = shown(&again, "synthetic_check_runs_total{");
+            assert_eq!(of_runs.len(), runs, "{of_runs:?}");
+            if runs > 0 {
+                for what in ["synthetic_check_", "schedule_delay", "fuel_used"] {
+                    assert_eq!(shown(&again, what), shown(&live, what));
+                }
+            } else {
+                assert_eq!(shown(&again, "mail-login"), [""; 0]);
+            }
+            journal.close(BOUND).await.unwrap();
+        }
+    }
 
     #[test]
     fn a_writer_hangs_that_does_not_get_on_while_it_is_looked_at() {

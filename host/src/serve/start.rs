@@ -26,7 +26,7 @@ use super::shutdown::{self, Parts};
 use super::signals::{Signals, Wish as Signal};
 use super::stage::Stage;
 use super::supervise::{Closeness, Restart, Supervisor};
-use super::takeover::Register;
+use super::takeover::{self, Register};
 use super::watching::{self, ConfiguredHeartbeats};
 use super::{Ending, Hindrance};
 use crate::config::{Config, Http};
@@ -130,7 +130,7 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Hindr
         }
     }
     let meters = Meters::with_histograms(&attributes, histograms.unwrap_or_default());
-    let journal = keeping::open(kept, &meters).await?;
+    let journal = keeping::open(kept, &meters, takeover::labels(&generation)).await?;
     let exporter = exporter(settings.as_ref(), &meters, &journal)?;
     let notifier = Notifier::new(&environment).map_err(|error| format!("`NOTIFY_SOCKET`: {error}"))?;
     let listener = match &config.http {

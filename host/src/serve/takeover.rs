@@ -111,7 +111,8 @@ impl Register {
     }
 }
 
-fn labels(generation: &Generation) -> impl Iterator<Item = CheckLabels<'_>> {
+/// What the checks of a generation are called in metrics.
+pub(super) fn labels(generation: &Generation) -> impl Iterator<Item = CheckLabels<'_>> {
     generation.checks.values().map(|served| CheckLabels {
         name: &served.facts.name,
         plugin: &served.facts.plugin.name,

@@ -1,7 +1,7 @@
 //! What the rest of the program sees of the metrics: a handle that counts, and shows the counts. The OTLP
 //! export and the text for Prometheus are made from the same instruments, and so tell the same numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
@@ -254,8 +254,11 @@ impl Meters {
         };
         let checks = self.0.checks.checks();
         checks.set_each_check(checkpoint.each_check);
+        let mut taken = HashSet::new();
         for KeptCheck { name, plugin, start } in &checkpoint.checks {
-            checks.restore(name, plugin, *start);
+            if checks.restore(name, plugin, *start) {
+                taken.insert(&**name);
+            }
         }
         let known = checks.known();
         let (instruments, measurements) = (self.of_reports(), self.0.checks.measurements());
@@ -268,7 +271,8 @@ impl Meters {
                 .find(|instrument| instrument.definition().name == name)
                 .cloned()
         };
-        let owner = |name: &str| known.get(name).map(Check::owner);
+        // A check of that name with another plugin has none of this.
+        let owner = |name: &str| known.get(name).filter(|_| taken.contains(name)).map(Check::owner);
         let problems = checkpoint.restore(instrument, owner, self.0.checks.nobody(), self.0.began);
         problems.iter().map(ToString::to_string).collect()
     }

@@ -467,6 +467,18 @@ fn what_reports_do_not_add_starts_with_the_process_whatever_goes_on_beside_it() 
     }
 }
 
+#[test]
+fn nothing_of_another_plugin_comes_back_with_a_check() {
+    let before = meters();
+    before.record(&passing());
+    before.record(&failing());
+    let after = meters();
+    let tcp = |name| CheckLabels { name, plugin: "tcp" };
+    after.set_checks([tcp("mail-login")]);
+    assert_eq!(after.restore(before.checkpoint()), [""; 0]);
+    assert_eq!(lines(&after, "mail-login"), [""; 0]);
+}
+
 /// What counted anew in the process before says so in the next one as well, also in a series that had nothing then.
 #[test]
 fn what_counted_anew_before_a_restart_does_not_count_from_before_that_after_it() {

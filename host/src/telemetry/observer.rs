@@ -48,11 +48,11 @@ mod tests {
     /// Meters that observe a journal in this folder, as those of the daemon.
     async fn after(settings: &Settings, failures: usize) -> Vec<String> {
         let meters = Meters::new(&BTreeMap::new());
-        let (journal, _) = Journal::open(settings.clone(), vec![Box::new(meters.clone())]).unwrap();
         meters.set_checks([CheckLabels {
             name: "mail-login",
             plugin: "imap",
         }]);
+        let (journal, _) = Journal::open(settings.clone(), vec![Box::new(meters.clone())]).unwrap();
         journal.append(passing());
         for _ in 0..failures {
             journal.append(failing());
