@@ -20,6 +20,9 @@ const MAX_WAITING: usize = 32;
 const MAX_A_MINUTE: u32 = 30;
 /// How long nothing is sent after a refusal that does not say how long.
 const PAUSE: Duration = Duration::from_secs(60);
+/// The longest that nothing is sent, whatever a refusal says: a proxy that asks for years would silence Sentry until the
+/// next restart, and a request an hour is a burden to nobody.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Where events go. Clones are the same.
 #[derive(Clone)]
@@ -136,9 +139,9 @@ impl Inner {
         let Err(error) = sent else { return };
         self.dropped.fetch_add(1, Ordering::Relaxed);
         if let OutboundError::Answered { retry_after, .. } = &error {
-            let pause = retry_after.unwrap_or(PAUSE);
+            let pause = retry_after.unwrap_or(PAUSE).min(LONGEST_PAUSE);
             let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-            window.closed_until = Instant::now().checked_add(pause);
+            window.closed_until = Some(Instant::now() + pause);
         }
         tracing::warn!(what = "sentry", "an event did not reach Sentry: {error}");
     }

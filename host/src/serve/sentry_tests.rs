@@ -68,6 +68,28 @@ fn a_refusal_closes_the_way_for_as_long_as_it_says() {
 }
 
 #[test]
+fn no_refusal_closes_the_way_for_ever() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dsn = format!("http://key@{}/1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+        let answer = b"HTTP/1.1 429 Too Many\r\nretry-after: 99999999\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+        // Closed before all is read, it would be reset.
+        while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+    });
+    let outbound = Outbound::start().unwrap();
+    let sentry = Sentry::new(&dsn, outbound.clone()).unwrap();
+    sentry.send(&event());
+    assert!(outbound.flush(BOUND));
+    let soon = Instant::now() + LONGEST_PAUSE / 2;
+    assert!(!sentry.0.admits(soon), "it is closed");
+    assert!(sentry.0.admits(soon + LONGEST_PAUSE), "and open again");
+}
+
+#[test]
 fn no_more_events_wait_than_fit() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let outbound = Outbound::start().unwrap();
