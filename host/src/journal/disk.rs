@@ -223,6 +223,15 @@ impl Disk {
             return;
         };
         self.fail(&error);
+        self.count_gone(shared);
+        // Trying at once: a folder that was removed can be made anew.
+        if let Some(trouble) = &mut self.trouble {
+            trouble.retry_at = Instant::now();
+        }
+    }
+
+    /// Counts for each signal what it lacks now that all that was written is gone.
+    fn count_gone(&self, shared: &Shared) {
         let lost = shared.lock().removed(self.written, &[0..=self.written.0]);
         for (signal, reports) in lost.into_iter().filter(|(_, reports)| *reports > 0) {
             tracing::error!(
@@ -231,14 +240,10 @@ impl Disk {
                 "with the journal, reports went before they were delivered as {signal}"
             );
         }
-        // Trying at once: a folder that was removed can be made anew.
-        if let Some(trouble) = &mut self.trouble {
-            trouble.retry_at = Instant::now();
-        }
     }
 
     /// Opens the folder anew if it is time to, or if it `must` be tried; whether it was.
-    pub(super) fn recover(&mut self, must: bool) -> bool {
+    pub(super) fn recover(&mut self, must: bool, shared: &Shared) -> bool {
         let is_time = |trouble: &Trouble| must || Instant::now() >= trouble.retry_at;
         if self.store.is_some() || !self.trouble.as_ref().is_some_and(is_time) {
             return false;
@@ -256,6 +261,10 @@ impl Disk {
             }
             // Whether the trouble is over is known only when something was written: a full disk can be opened.
             Ok((store, scan)) => {
+                if scan.last == Sequence::NONE {
+                    // It was removed while it could not be written.
+                    self.count_gone(shared);
+                }
                 self.store = Some(store);
                 self.written = self.written.max(scan.last);
                 self.left = Sequence::NONE;

@@ -1,5 +1,6 @@
 //! Reading the reports in order, for the delivery of one signal, with a cursor that says how far it is.
 
+use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,10 +120,13 @@ impl Feed {
     /// Reads the disk, after the one report and up to the other. None when there is nothing, which is noted.
     async fn read(&mut self, after: Sequence, up_to: Sequence, at_most: usize) -> Option<Batch> {
         let reader = self.reader.take().filter(|reader| reader.position() == after);
-        let dir = self.shared.lock().dir.clone()?;
+        let (dir, is_removed) = {
+            let state = self.shared.lock();
+            (state.dir.clone()?, state.removed >= up_to)
+        };
         let reading = tokio::task::spawn_blocking(move || {
             let mut reader = reader.unwrap_or_else(|| Reader::new(&dir, after));
-            let read = read(&mut reader, up_to, at_most);
+            let read = read(&mut reader, up_to, at_most, is_removed);
             (reader, read)
         });
         match reading.await {
@@ -232,8 +236,10 @@ struct Read {
     up_to: Sequence,
 }
 
-/// Reads reports up to this one, `at_most` so many. What fails after some were read is told the next time.
-fn read(reader: &mut Reader, up_to: Sequence, at_most: usize) -> std::io::Result<Read> {
+/// Reads reports up to this one, `at_most` so many. What fails after some were read is told the next time. Unless it is
+/// known that they are removed, a folder without any segment is one that is gone, and not one with nothing to read: what
+/// it had is counted once the writer has found that out.
+fn read(reader: &mut Reader, up_to: Sequence, at_most: usize, is_removed: bool) -> io::Result<Read> {
     let mut read = Read {
         reports: Vec::new(),
         damaged: 0,
@@ -245,7 +251,14 @@ fn read(reader: &mut Reader, up_to: Sequence, at_most: usize) -> std::io::Result
         let (place, damage) = match reader.read_next() {
             Err(error) if read.reports.is_empty() && read.damaged == 0 => return Err(error),
             Err(_) => break,
-            Ok(Next::End) => return Ok(read),
+            Ok(Next::End) if is_removed || reader.has_segments()? => return Ok(read),
+            Ok(Next::End) if read.reports.is_empty() && read.damaged == 0 => {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "its folder has no segment any more",
+                ));
+            }
+            Ok(Next::End) => break,
             // It is in memory, and is taken from there.
             Ok(Next::Record(sequence)) if sequence > up_to => return Ok(read),
             Ok(Next::Record(sequence)) => match reader.report() {

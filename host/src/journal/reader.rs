@@ -125,6 +125,11 @@ impl Reader {
         self.line.len()
     }
 
+    /// Whether the folder has any segment.
+    pub(super) fn has_segments(&self) -> io::Result<bool> {
+        Ok(!segments::list(&self.dir)?.is_empty())
+    }
+
     /// The last report that was read, or after which it began.
     pub fn position(&self) -> Sequence {
         self.after

@@ -108,7 +108,7 @@ impl Writer {
     /// Writes what waits in memory, if the disk is there again.
     fn catch_up(&mut self, must: bool) {
         let Some(disk) = &mut self.disk else { return };
-        if disk.recover(must) {
+        if disk.recover(must, &self.shared) {
             // The folder may be another one than before. The lock is not held while it is written.
             let delivered = self.shared.lock().delivered();
             disk.keep_cursors(delivered);
