@@ -261,6 +261,9 @@ impl Disk {
             }
             // Whether the trouble is over is known only when something was written: a full disk can be opened.
             Ok((store, scan)) => {
+                if let Some(unreadable) = scan.unreadable {
+                    tracing::error!("journal: {unreadable}");
+                }
                 if scan.last == Sequence::NONE {
                     // It was removed while it could not be written.
                     self.count_gone(shared);

@@ -32,12 +32,13 @@ impl Found {
         let reached = beside.cursors.values().copied();
         let reached = reached.chain(beside.checkpoint.iter().map(|checkpoint| checkpoint.sequence));
         let last = reached.fold(scan.last, Sequence::max);
+        let problems = scan.unreadable.iter().chain(&beside.problems);
         Ok(Self {
             opened: Opened {
                 last,
                 torn: scan.torn,
                 replayed: 0,
-                problems: beside.problems.clone(),
+                problems: problems.cloned().collect(),
             },
             written: scan.last,
             told: last.max(Sequence(scan.last.0.saturating_add(scan.damaged))),

@@ -277,7 +277,7 @@ impl Reader {
 
 /// Whether it will be the same the next time: a bad sector, somebody else's file, what is no file. Others, such as too
 /// many open files, are worth another try.
-fn is_lasting(error: &io::Error) -> bool {
+pub(super) fn is_lasting(error: &io::Error) -> bool {
     const LASTING: [Errno; 8] = [
         Errno::IO,
         Errno::BADMSG,

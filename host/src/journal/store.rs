@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::reader::{Next, Reader};
+use super::reader::{Next, Reader, is_lasting};
 use super::retention::{self, Age};
 #[cfg(test)]
 use super::small_disk::write_all;
@@ -93,6 +93,8 @@ pub(super) struct Scan {
     whole: u64,
     /// How many whole lines at the end are damaged.
     pub(super) damaged: u64,
+    /// What keeps the newest segment from being read, and what becomes of it, in a sentence.
+    pub(super) unreadable: Option<String>,
 }
 
 /// Finds the newest report of a folder. Changes nothing.
@@ -110,6 +112,14 @@ pub(super) fn scan(dir: &Path) -> Result<Scan, StoreError> {
                     (scan.torn, scan.whole) = (size.saturating_sub(segment.whole), segment.whole);
                     scan.damaged = segment.damaged;
                 }
+            }
+            Err(error) if is_newest && is_lasting(&error) => {
+                scan.unreadable = Some(format!(
+                    "{}; its reports are passed over, and another one is begun after it",
+                    at(&file)(error)
+                ));
+                // Which reports it has is not known, but of the first one.
+                scan.last = *first;
             }
             Err(error) => return Err(at(&file)(error)),
         }
@@ -166,7 +176,7 @@ impl Store {
             };
             store.segments.push(Segment { first, age });
         }
-        if let Some(newest) = store.segments.last_mut() {
+        if let Some(newest) = store.segments.last_mut().filter(|_| scan.unreadable.is_none()) {
             let file = segments::path(dir, newest.first);
             let opened = OpenOptions::new().append(true).open(&file).map_err(at(&file))?;
             if scan.torn > 0 {

@@ -152,3 +152,32 @@ async fn a_segment_that_cannot_be_read_is_removed_all_the_same_and_counted_by_it
         (dropped, Some(&(dropped + 1)))
     );
 }
+
+#[tokio::test]
+async fn a_newest_segment_that_cannot_be_read_is_left_and_another_one_is_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = of_small_segments(dir.path(), 10);
+    let (journal, _) = open(small.clone());
+    for _ in 0..3 {
+        append(&journal, 10).await;
+    }
+    journal.close(BOUND).await.unwrap();
+    drop(journal);
+    let newest = segments_of(dir.path()).pop().unwrap();
+    std::fs::remove_file(&newest).unwrap();
+    std::fs::create_dir(&newest).unwrap();
+    let (journal, opened) = open(small);
+    assert!(
+        opened
+            .problems
+            .iter()
+            .any(|problem| problem.contains("another one is begun")),
+        "{opened:?}"
+    );
+    append(&journal, 1).await;
+    let status = journal.status();
+    assert_eq!((status.write_errors, status.write_error), (0, None));
+    let (numbers, damaged) = on_disk(dir.path());
+    assert!(numbers.into_iter().eq((1..=20).chain([opened.last.0 + 1])));
+    assert_eq!((opened.last >= Sequence(21), damaged), (true, 1));
+}
