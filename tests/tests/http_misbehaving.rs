@@ -455,6 +455,8 @@ fn responses_end_as_they_say() {
         .stall();
     let report = run(head, "", r#"method = "HEAD""#);
     assert_eq!(verdict(&report), "pass", "{report:#}");
+    let report = answers("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nContent-Length: 1234\r\n\r\n");
+    assert_eq!(verdict(&report), "pass", "{report:#}");
     let version = "http.response.version{} 1 {version}";
     assert!(measurements(&answers("HTTP/1.0 200 OK\r\n\r\n")).contains(&version.to_owned()));
 }

@@ -2,12 +2,14 @@
 //! that whole conversations are tested as byte strings.
 
 use bedcheck_sdk::{CallError, Fact, Failure, Reason};
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use ureq_proto::BodyMode;
-use ureq_proto::client::state::RecvResponse;
-use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
+use ureq_proto::client::{Call, MAX_RESPONSE_HEADERS};
+use ureq_proto::parser::try_parse_response;
 
 use crate::body::{self, Coding};
+use crate::framing;
 use crate::head;
 use crate::quote::{guess_protocol, quote};
 use crate::request::{FieldValue, Request};
@@ -96,19 +98,19 @@ pub(crate) struct Response {
 pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<Answer, Failure> {
     describe(transport, request)?;
     let request = &*request.traced(|| transport.trace_parent());
-    let (call, message) = encode(request).map_err(|error| {
+    let message = encode(request).map_err(|error| {
         Failure::settings_invalid(format!(
             "the request for `{}` cannot be written: {error}",
             request.target
         ))
     })?;
-    let answer = match transport.send(&message) {
-        Ok(()) => receive_head(call, transport)?,
+    let (head, rest) = match transport.send(&message) {
+        Ok(()) => receive_head(transport)?,
         // A server may refuse a request and close before it has read all of it (RFC 9112 section 9.5).
-        Err(failure) if is_hung_up(&failure) => receive_head(call, transport).map_err(|_| failure)?,
+        Err(failure) if is_hung_up(&failure) => receive_head(transport).map_err(|_| failure)?,
         Err(failure) => return Err(failure),
     };
-    let version = if answer.version == Version::HTTP_10 {
+    let version = if head.version == Version::HTTP_10 {
         "1.0"
     } else {
         "1.1"
@@ -116,14 +118,18 @@ pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<A
     transport.describe(&[
         (
             "http.response.status_code",
-            Fact::Integer(answer.status.as_u16().into()),
+            Fact::Integer(head.status.as_u16().into()),
         ),
         ("network.protocol.version", Fact::Text(version)),
     ])?;
-    if may_have_body(&request.method, answer.status) {
-        refuse_transfer_codings(&answer)?;
-    }
-    Ok(answer)
+    let body = framing::body_mode(&request.method, &head)?;
+    Ok(Answer {
+        status: head.status,
+        version: head.version,
+        headers: head.headers,
+        rest,
+        body,
+    })
 }
 
 /// Whether the server has closed the connection, in whatever way.
@@ -146,33 +152,24 @@ fn describe(transport: &mut impl Transport, request: &Request) -> Result<(), Fai
     ])
 }
 
-/// The request as bytes, and who is to parse the response.
+/// The request as bytes.
 ///
 /// The library writes the head as if there were no secrets in it. The fields that hold them are put in
 /// before the empty line that ends the head.
-fn encode(request: &Request) -> Result<(Call<RecvResponse>, Vec<Fragment>), ureq_proto::Error> {
+fn encode(request: &Request) -> Result<Vec<Fragment>, ureq_proto::Error> {
     let mut call = Call::new(plain_request(request)?)?;
     call.allow_non_standard_methods(true);
     let mut call = call.proceed();
     let mut head = write_head(&mut call)?;
-    let content = request.body.as_deref().unwrap_or_default();
-    let call = match call.proceed()? {
-        Some(SendRequestResult::RecvResponse(call)) => call,
-        Some(SendRequestResult::SendBody(mut call)) => {
-            call.consume_direct_write(content.len())?;
-            call.proceed().ok_or(ureq_proto::Error::BodyNotAllowed)?
-        }
-        Some(SendRequestResult::Await100(_)) | None => return Err(ureq_proto::Error::OutputOverflow),
-    };
-
     let end = head.len().saturating_sub(2);
     head.truncate(end);
     let mut message = vec![Fragment::Bytes(head)];
     for (name, value) in &request.headers {
         write_secret_field(&mut message, name, value);
     }
+    let content = request.body.as_deref().unwrap_or_default();
     message.push(Fragment::Bytes([b"\r\n", content.as_bytes()].concat()));
-    Ok((call, message))
+    Ok(message)
 }
 
 /// The request without the fields that hold secrets, with those that every request has.
@@ -242,7 +239,8 @@ fn write_secret_field(message: &mut Vec<Fragment>, name: &HeaderName, value: &Fi
     message.push(Fragment::Bytes(b"\r\n".to_vec()));
 }
 
-fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) -> Result<Answer, Failure> {
+/// The head of the final response, and what was received after it.
+fn receive_head(transport: &mut impl Transport) -> Result<(Parts, Vec<u8>), Failure> {
     let mut received = Vec::new();
     let mut consumed = 0;
     loop {
@@ -258,19 +256,17 @@ fn receive_head(mut call: Call<RecvResponse>, transport: &mut impl Transport) ->
         while is_worth_parsing {
             let whole = consumed + head::straighten(&mut received[consumed..end]);
             let parsed = if is_ended || is_too_long { end } else { whole };
-            let head = &received[consumed..parsed];
-            let (used, response) = match call.try_response(head, false) {
-                // The library wants no fields in a response with the status 100; RFC 9110 section 15.2 does not say so.
-                Err(ureq_proto::Error::HeadersWith100) => (end_of_head(head, 0).unwrap_or(head.len()), None),
-                parsed => parsed.map_err(|error| no_http(&error, &received))?,
-            };
-            if let Some(response) = response {
-                received.drain(..consumed + used);
-                return Ok(answer(call, response, received));
+            let parsed = try_parse_response::<MAX_RESPONSE_HEADERS>(&received[consumed..parsed]);
+            let parsed = parsed.map_err(|error| no_http(&error, &received))?;
+            // Behind an informational response, which is skipped, the final one may be there already.
+            is_worth_parsing = parsed.is_some();
+            if let Some((used, response)) = parsed {
+                consumed += used;
+                if !is_informational(response.status()) {
+                    received.drain(..consumed);
+                    return Ok((response.into_parts().0, received));
+                }
             }
-            consumed += used;
-            // An informational response was skipped; the final one may be right behind.
-            is_worth_parsing = used > 0;
         }
         if is_ended {
             return Err(ended_in_head(&received[consumed..]));
@@ -292,49 +288,9 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     Some(line_end + length)
 }
 
-fn answer(call: Call<RecvResponse>, response: http::Response<()>, rest: Vec<u8>) -> Answer {
-    let (parts, ()) = response.into_parts();
-    let body = match call.proceed() {
-        Some(RecvResponseResult::RecvBody(call)) => call.body_mode(),
-        Some(RecvResponseResult::Redirect(_) | RecvResponseResult::Cleanup(_)) | None => BodyMode::NoBody,
-    };
-    Answer {
-        status: parts.status,
-        version: parts.version,
-        headers: parts.headers,
-        rest,
-        body,
-    }
-}
-
-/// Whether a response has a body unless its fields say otherwise (RFC 9112 section 6.3). They say nothing about one that
-/// has none.
-fn may_have_body(request: &Method, status: StatusCode) -> bool {
-    let has_none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-    *request != Method::HEAD && !status.is_informational() && !has_none
-}
-
-/// What keeps us from finding the end of a body.
-fn refuse_transfer_codings(answer: &Answer) -> Result<(), Failure> {
-    if let Some(coding) = foreign_transfer_coding(&answer.headers) {
-        return Err(Failure::unexpected_response(format!(
-            "the transfer coding is {}, wanted `chunked` or none",
-            quote(coding.as_bytes())
-        )));
-    }
-    if answer.version == Version::HTTP_10 && answer.headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Failure::unexpected_response(
-            "the response is HTTP/1.0 and has a transfer coding, which HTTP/1.0 does not know: nobody can tell where \
-             it ends",
-        ));
-    }
-    Ok(())
-}
-
-/// A transfer coding that no client has to understand without having asked for it (RFC 9112 section 7).
-fn foreign_transfer_coding(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
-    values.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+/// Whether another response follows (RFC 9110 section 15.2): not after a switch of protocols.
+fn is_informational(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn ended_in_head(received: &[u8]) -> Failure {
@@ -350,8 +306,7 @@ fn ended_in_head(received: &[u8]) -> Failure {
 fn no_http(error: &ureq_proto::Error, received: &[u8]) -> Failure {
     if *error == ureq_proto::Error::HttpParseTooManyHeaders {
         return Failure::too_large(format!(
-            "the response has more than {} header fields",
-            ureq_proto::client::MAX_RESPONSE_HEADERS
+            "the response has more than {MAX_RESPONSE_HEADERS} header fields"
         ));
     }
     let begins = quote(received);

@@ -223,9 +223,22 @@ fn bodies_end_as_the_head_says() {
         )),
         "ok"
     );
+    // Chunks go before a length, whatever it says; the same length twice is one.
+    for length in ["5", "x", "", "4, 5"] {
+        let fields = format!("Content-Length: {length}\r\nTransfer-Encoding: chunked");
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+        assert_eq!(body(answer), "ok", "{length}");
+    }
+    for lengths in ["2, 2", "2\r\nContent-Length: 02"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {lengths}\r\n\r\nok, and more");
+        assert_eq!(body(answer), "ok", "{lengths}");
+    }
     let head = json!({ "url": "http://example.org/", "method": "HEAD" });
     for fields in [
         "1 {} x\r\nContent-Length: 5",
+        "1 {} x\r\nContent-Length: x",
+        "1 {} x\r\nContent-Length:",
+        "1 {} x\r\nContent-Length: 5\r\nContent-Length: 6",
         "1 {} x\r\nTransfer-Encoding: gzip, chunked",
         "0 {} x\r\nTransfer-Encoding: chunked",
     ] {
@@ -248,6 +261,7 @@ fn old_and_informational_responses_are_understood() {
     let response = receive(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
          HTTP/1.1 100 Continue\r\nServer: x\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\n\r\n\
+         HTTP/1.1 103 Early Hints\r\nContent-Length: x\r\n\r\n\
          HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     )
     .expect("a response");
@@ -440,7 +454,15 @@ fn other_protocols_and_broken_http_are_unexpected() {
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-            "the answer breaks HTTP/1.1 (content-length header",
+            "the answer breaks HTTP/1.1: its `content-length` is `x`, wanted one length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+            "the answer breaks HTTP/1.1: its `content-length` is `+5`, wanted one length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello",
+            "the answer breaks HTTP/1.1: its `content-length` is `5, 7`, wanted one length",
         ),
         (
             b"HTTP/2.0 200 OK\r\n\r\n",
