@@ -322,6 +322,7 @@ fn what_has_no_end_is_cut_by_its_size() {
     let megabytes = "x".repeat(3 << 20);
     let lines = "x-line: of a head without an end\r\n".repeat(1 << 16);
     let hints = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1 << 16);
+    let extensions = format!("1;{}\r\nx\r\n", "x".repeat(10_000)).repeat(300);
     let ok = "HTTP/1.1 200 OK\r\n";
     for (answer, phase) in [
         (format!("{ok}x-line: {megabytes}"), "processing"),
@@ -331,6 +332,14 @@ fn what_has_no_end_is_cut_by_its_size() {
         (format!("{ok}\r\n{megabytes}"), "transfer"),
         (
             format!("{ok}Transfer-Encoding: chunked\r\n\r\n300000\r\n{megabytes}\r\n"),
+            "transfer",
+        ),
+        (
+            format!("{ok}Transfer-Encoding: chunked\r\n\r\n0\r\n{lines}"),
+            "transfer",
+        ),
+        (
+            format!("{ok}Transfer-Encoding: chunked\r\n\r\n{extensions}"),
             "transfer",
         ),
     ] {
@@ -348,22 +357,32 @@ fn what_has_no_end_is_cut_by_its_size() {
 
 #[test]
 fn a_small_body_that_unpacks_to_a_large_one_is_cut_by_its_size() {
+    let encoded = |body: &[u8]| {
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+    };
     let bomb = gzip(&vec![0; 64 << 20]);
     assert!(
         bomb.len() < 1 << 20,
         "it is the decoded size that is over the bound"
     );
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
-        bomb.len()
-    );
-    let report = answers([head.as_bytes(), &bomb].concat());
+    let report = answers([encoded(&bomb).as_bytes(), &bomb].concat());
     assert_eq!(
         verdict(&report),
         "fail target protocol.too_large transfer",
         "{report:#}"
     );
     assert!(message(&report).contains("decoded"), "{report:#}");
+    let members = gzip(b"").repeat(50_000);
+    let answer = [encoded(&members).as_bytes(), &members].concat();
+    let many = answers(answer);
+    assert_eq!(
+        verdict(&many),
+        "fail target protocol.too_large transfer",
+        "{many:#}"
+    );
     let memory = report["usage"]["memory_bytes"].as_u64().unwrap_or(u64::MAX);
     assert!(memory < 8 << 20, "{memory} bytes: {report:#}");
 }

@@ -5,13 +5,17 @@ use std::fmt;
 use std::io::Read;
 
 use bedcheck_sdk::Failure;
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use ureq_proto::BodyMode;
 
 use crate::chunks::Chunks;
 use crate::exchange::Transport;
 use crate::quote::quote;
+
+/// The most members that gzip may have: one is usual, and whoever compresses in blocks has one for each 64 KiB. Beginning
+/// one costs as much as decoding many bytes.
+const MAX_MEMBERS: usize = 1000;
 
 /// How much room is made at least, in bytes: what a read of the host brings.
 const READ: usize = 16 * 1024;
@@ -178,13 +182,35 @@ pub(crate) fn decode(coding: &Coding, encoded: Vec<u8>, limit: usize) -> Result<
     }
     match coding {
         Coding::Identity | Coding::Unknown(_) => Ok(encoded),
-        Coding::Gzip => inflate(MultiGzDecoder::new(encoded.as_slice()), "gzip", limit),
+        Coding::Gzip => gunzip(&encoded, limit),
         // What some servers send by that name is without the frame of zlib (RFC 9110 section 8.4.1.2).
         Coding::Deflate if has_zlib_header(&encoded) => {
-            inflate(ZlibDecoder::new(encoded.as_slice()), "deflate", limit)
+            inflate(ZlibDecoder::new(encoded.as_slice()), "deflate", Vec::new(), limit)
         }
-        Coding::Deflate => inflate(DeflateDecoder::new(encoded.as_slice()), "deflate", limit),
+        Coding::Deflate => inflate(
+            DeflateDecoder::new(encoded.as_slice()),
+            "deflate",
+            Vec::new(),
+            limit,
+        ),
     }
+}
+
+/// Decodes gzip member by member (RFC 1952 section 2.2). Zeros behind the last fill up a block of whatever it was
+/// written to, and are nothing.
+fn gunzip(mut encoded: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut decoded = Vec::new();
+    for _ in 0..MAX_MEMBERS {
+        let mut member = GzDecoder::new(encoded);
+        decoded = inflate(&mut member, "gzip", decoded, limit)?;
+        encoded = member.into_inner();
+        if encoded.iter().all(|&byte| byte == 0) {
+            return Ok(decoded);
+        }
+    }
+    Err(Failure::too_large(format!(
+        "the body has more than {MAX_MEMBERS} gzip members"
+    )))
 }
 
 /// Whether data begins as zlib does: the method 8, and a check of the first two bytes (RFC 1950 section 2.2).
@@ -195,10 +221,10 @@ fn has_zlib_header(encoded: &[u8]) -> bool {
     }
 }
 
-fn inflate(decoder: impl Read, coding: &str, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut decoded = Vec::new();
+/// Appends what a decoder makes of its input to `decoded`, which may have `limit` bytes.
+fn inflate(decoder: impl Read, coding: &str, mut decoded: Vec<u8>, limit: usize) -> Result<Vec<u8>, Failure> {
     decoder
-        .take(limit as u64 + 1)
+        .take((limit - decoded.len()) as u64 + 1)
         .read_to_end(&mut decoded)
         .map_err(|error| Failure::unexpected_response(format!("the body is not valid {coding}: {error}")))?;
     if decoded.len() > limit {
@@ -255,7 +281,21 @@ mod tests {
         assert_eq!(gunzip(gzip(b"all is well"), 11).expect("gzip"), b"all is well");
         assert_eq!(gunzip(Vec::new(), 11).expect("nothing"), b"");
         let members = [gzip(b"all is "), gzip(b"well")].concat();
-        assert_eq!(gunzip(members, 11).expect("two members"), b"all is well");
+        assert_eq!(gunzip(members.clone(), 11).expect("two members"), b"all is well");
+        let failure = gunzip(members.clone(), 10).expect_err("too large");
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
+        // What fills up a block is no member.
+        let padded = [members, vec![0; 512]].concat();
+        assert_eq!(gunzip(padded, 11).expect("padding"), b"all is well");
+    }
+
+    #[test]
+    fn members_without_end_are_too_many() {
+        let failure = gunzip(gzip(b"").repeat(2_000), 11).expect_err("too many");
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
+        assert_eq!(failure.message(), "the body has more than 1000 gzip members");
+        let many = gunzip(gzip(b"x").repeat(1_000), 1_000).expect("as many as there may be");
+        assert_eq!(many.len(), 1_000);
     }
 
     #[test]
@@ -293,7 +333,8 @@ mod tests {
     #[test]
     fn what_is_no_gzip_is_unexpected() {
         let whole = gzip(b"all is well");
-        for broken in [b"all is well".as_slice(), &whole[..whole.len() - 3]] {
+        let followed = [&whole[..], b"\0\0and more"].concat();
+        for broken in [b"all is well".as_slice(), &whole[..whole.len() - 3], &followed] {
             let failure = gunzip(broken.to_vec(), 100).expect_err("broken");
             assert!(
                 matches!(failure.reason(), Reason::UnexpectedResponse),

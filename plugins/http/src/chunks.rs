@@ -6,16 +6,19 @@ use bedcheck_sdk::Failure;
 use crate::body::too_large;
 use crate::quote::quote;
 
-/// The longest line of the framing, in bytes: a trailer field as long as some servers' longest header fields, or a chunk
-/// with its extensions, which carry signatures.
-const MAX_LINE: usize = 16 * 1024;
+/// The most bytes of framing for each byte of content: the smallest chunk, of one byte, has five.
+const FRAMING_PER_BYTE: usize = 8;
+
+/// The most bytes of framing beside that: the trailer fields may have as many as a head, and little content many
+/// chunks with extensions, which carry signatures.
+const MORE_FRAMING: usize = 64 * 1024;
 
 /// Unwraps a chunked body, byte by byte but for the content: how it was cut makes no difference.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     expects: Expects,
-    /// How long the line of framing is so far, in bytes.
-    line: usize,
+    /// How much framing there was so far, in bytes.
+    framing: usize,
     /// The size of the chunk, or what of it is to come.
     left: usize,
     /// The most bytes of content.
@@ -55,7 +58,7 @@ impl Chunks {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             expects: Expects::Size,
-            line: 0,
+            framing: 0,
             left: 0,
             limit,
         }
@@ -65,7 +68,7 @@ impl Chunks {
     ///
     /// # Errors
     ///
-    /// What breaks the framing, and more content than allowed, as soon as it is announced.
+    /// What breaks the framing, and more of it or of content than allowed; of content as soon as it is announced.
     pub(crate) fn unwrap(&mut self, mut bytes: &[u8], body: &mut Vec<u8>) -> Result<(), Failure> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.expects {
@@ -80,7 +83,7 @@ impl Chunks {
                     bytes = rest;
                 }
                 _ => {
-                    self.take(byte, self.limit - body.len())?;
+                    self.take(byte, body.len())?;
                     bytes = rest;
                 }
             }
@@ -103,19 +106,20 @@ impl Chunks {
         self.expects == Expects::Nothing
     }
 
-    /// Takes a byte of the framing, while `room` is left for content.
-    fn take(&mut self, byte: u8, room: usize) -> Result<(), Failure> {
-        self.line += 1;
-        if self.line > MAX_LINE {
-            return Err(Failure::unexpected_response(format!(
-                "the chunked body has a line of more than {MAX_LINE} bytes"
+    /// Takes a byte of the framing behind so much content.
+    fn take(&mut self, byte: u8, content: usize) -> Result<(), Failure> {
+        self.framing += 1;
+        if self.framing > MORE_FRAMING + FRAMING_PER_BYTE * content {
+            return Err(Failure::too_large(format!(
+                "the chunked body has more framing than {MORE_FRAMING} bytes and {FRAMING_PER_BYTE} for each byte of its \
+                 content"
             )));
         }
         self.expects = match (self.expects, byte) {
             (Expects::Size | Expects::MoreSize, byte) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default() as usize;
                 self.left = self.left * 16 + digit;
-                if self.left > room {
+                if self.left > self.limit - content {
                     return Err(too_large("is longer", self.limit));
                 }
                 Expects::MoreSize
@@ -123,25 +127,20 @@ impl Chunks {
             (Expects::MoreSize, b';' | b' ' | b'\t') => Expects::Extension,
             (Expects::MoreSize | Expects::Extension, b'\r') => Expects::SizeEnd,
             (Expects::Extension, byte) if byte != b'\n' => Expects::Extension,
-            (Expects::SizeEnd, b'\n') if self.left == 0 => self.next_line(Expects::Trailer),
-            (Expects::SizeEnd, b'\n') => self.next_line(Expects::Content),
+            (Expects::SizeEnd, b'\n') if self.left == 0 => Expects::Trailer,
+            (Expects::SizeEnd, b'\n') => Expects::Content,
             (Expects::ContentCr, b'\r') => Expects::ContentLf,
-            (Expects::ContentLf, b'\n') => self.next_line(Expects::Size),
+            (Expects::ContentLf, b'\n') => Expects::Size,
             (Expects::Trailer, b'\r') => Expects::LastLf,
             (Expects::Trailer | Expects::MoreTrailer, byte) if !matches!(byte, b'\r' | b'\n') => {
                 Expects::MoreTrailer
             }
             (Expects::MoreTrailer, b'\r') => Expects::TrailerEnd,
-            (Expects::TrailerEnd, b'\n') => self.next_line(Expects::Trailer),
+            (Expects::TrailerEnd, b'\n') => Expects::Trailer,
             (Expects::LastLf, b'\n') => Expects::Nothing,
             (expects, byte) => return Err(expects.unmet(byte)),
         };
         Ok(())
-    }
-
-    fn next_line(&mut self, expects: Expects) -> Expects {
-        self.line = 0;
-        expects
     }
 }
 
@@ -272,11 +271,5 @@ mod tests {
             let failure = unwrapped(framed).expect_err(framed);
             assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
         }
-        let endless = format!("2;{}", "a".repeat(MAX_LINE));
-        let failure = unwrapped(&endless).expect_err("endless");
-        assert_eq!(
-            failure.message(),
-            "the chunked body has a line of more than 16384 bytes"
-        );
     }
 }

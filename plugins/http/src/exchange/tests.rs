@@ -515,17 +515,23 @@ fn other_protocols_and_broken_http_are_unexpected() {
 
 #[test]
 fn endless_framing_is_refused() {
-    let bytes = format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: {}",
-        "x".repeat(40_000)
-    );
-    for portion in [1000, 16 * 1024] {
-        let mut peer = Peer::new(&bytes, portion);
-        let answer = ask(&mut peer, &request(&json!({ "url": "http://example.org/" }))).expect("a head");
-        let failure = answer.finish(&mut peer, LIMIT).expect_err("endless");
+    let chunk = |size: &str| format!("{size}\r\nx\r\n");
+    for framing in [
+        format!("0\r\nTrailer: {}", "x".repeat(70_000)),
+        format!("0\r\n{}", "a: b\r\n".repeat(20_000)),
+        chunk(&format!("1;{}", "x".repeat(1_000))).repeat(LIMIT),
+        chunk(&format!("{}1", "0".repeat(1_000))).repeat(LIMIT),
+    ] {
+        let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{framing}");
+        let failure = receive(bytes).expect_err("endless");
+        assert!(matches!(failure.reason(), Reason::TooLarge), "{failure}");
         assert_eq!(
             failure.message(),
-            "the chunked body has a line of more than 16384 bytes"
+            "the chunked body has more framing than 65536 bytes and 8 for each byte of its content"
         );
     }
+    // As small as chunks can be, there are as many as the body has bytes.
+    let smallest = format!("{}0\r\n\r\n", chunk("1").repeat(LIMIT));
+    let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{smallest}");
+    assert_eq!(body(bytes).len(), LIMIT);
 }
