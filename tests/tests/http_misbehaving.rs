@@ -388,6 +388,27 @@ fn a_small_body_that_unpacks_to_a_large_one_is_cut_by_its_size() {
 }
 
 #[test]
+fn credentials_that_are_too_long_are_the_configurations_fault() {
+    // Nobody is dialled, or it would be refused.
+    let closed = ClosedPort::new();
+    let run = |user: &str| {
+        let url = format!("http://127.0.0.1:{}/", closed.port());
+        let settings = format!("basic = {{ user = \"{user}\", password = {{ secret = \"token\" }} }}");
+        finish(&url, &[closed.port()], "", &settings).report()
+    };
+    let most = 9_215 - TOKEN.len();
+    let report = run(&"u".repeat(most + 1));
+    assert_eq!(verdict(&report), "error config settings_invalid", "{report:#}");
+    assert!(message(&report).contains("`basic.password`"), "{report:#}");
+    let report = run(&"u".repeat(most));
+    assert_eq!(
+        verdict(&report),
+        "fail target connection_refused connect",
+        "{report:#}"
+    );
+}
+
+#[test]
 fn gzip_that_is_none_is_told_so() {
     let report = answers("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello");
     assert_eq!(

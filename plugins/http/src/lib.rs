@@ -83,6 +83,7 @@ impl Check for Http {
     fn run(settings: Settings) -> Result<(), Failure> {
         plan(planned(&settings).map(Planned::new))?;
         let secrets = Secrets::open(settings.request.secrets())?;
+        settings.request.check_credentials(|name| secrets.length(name))?;
         let Settings {
             request,
             limits,

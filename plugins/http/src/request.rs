@@ -2,13 +2,17 @@
 
 use std::borrow::Cow;
 
-use bedcheck_sdk::SecretName;
+use bedcheck_sdk::{Failure, SecretName};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::target::Target;
 
 /// Header fields that are credentials whoever wrote their value (RFC 9110 section 11, RFC 6265).
 const CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+
+/// How long user and password may be together, in bytes: with the colon between them they come to the 12,288 bytes of
+/// base64 with a secret in it that the host sends at most.
+const MAX_BASIC: usize = 9215;
 
 /// What tells a server which trace a request belongs to (W3C Trace Context).
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -60,6 +64,21 @@ impl Request {
     /// The secrets that it holds.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretName> {
         self.headers.iter().filter_map(|(_, value)| value.secret())
+    }
+
+    /// Refuses Basic credentials that are longer than can be sent, by the lengths of secrets.
+    pub(crate) fn check_credentials(&self, length: impl Fn(&SecretName) -> usize) -> Result<(), Failure> {
+        for (_, value) in &self.headers {
+            if let FieldValue::Basic { user, password } = value
+                && let length = user.len().saturating_add(length(password))
+                && length > MAX_BASIC
+            {
+                return Err(Failure::settings_invalid(format!(
+                    "`basic.user` and `basic.password` have {length} bytes together, wanted at most {MAX_BASIC}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Whether it authenticates itself to the server (RFC 9110 section 11.6.2).
@@ -124,6 +143,8 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bedcheck_sdk::Reason;
+
     use super::*;
 
     fn secret(name: &str) -> SecretName {
@@ -211,6 +232,27 @@ mod tests {
             assert_eq!(names(&next), ["content-type", "accept"], "{location}");
             assert_eq!(next.secrets().count(), 0);
         }
+    }
+
+    #[test]
+    fn credentials_are_no_longer_than_can_be_sent() {
+        let request = |user: &str| {
+            let password = secret("front");
+            let mut request = post();
+            let user = user.to_owned();
+            request.headers[0].1 = FieldValue::Basic { user, password };
+            request
+        };
+        request("probe").check_credentials(|_| 9_210).expect("it fits");
+        let failure = request("probe")
+            .check_credentials(|_| 9_211)
+            .expect_err("too long");
+        assert!(matches!(failure.reason(), Reason::SettingsInvalid), "{failure}");
+        assert_eq!(
+            failure.message(),
+            "`basic.user` and `basic.password` have 9216 bytes together, wanted at most 9215"
+        );
+        post().check_credentials(|_| 100_000).expect("it is no base64");
     }
 
     #[test]

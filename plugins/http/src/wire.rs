@@ -25,6 +25,12 @@ impl Secrets {
         Ok(Self(secrets))
     }
 
+    /// How long a secret is, in bytes.
+    pub(crate) fn length(&self, name: &SecretName) -> usize {
+        let secret = self.0.get(name.as_str());
+        secret.map_or(0, |secret| usize::try_from(secret.length()).unwrap_or(usize::MAX))
+    }
+
     fn get(&self, name: &str) -> Result<&Secret, Failure> {
         self.0
             .get(name)
