@@ -388,6 +388,30 @@ fn a_small_body_that_unpacks_to_a_large_one_is_cut_by_its_size() {
 }
 
 #[test]
+fn only_a_body_that_was_decoded_has_a_decoded_size() {
+    let size = |answer: &[u8], settings: &str| {
+        let report = run(asked().send(answer), "", settings);
+        assert_eq!(verdict(&report), "pass", "{report:#}");
+        let decoded = "http.response.body.uncompressed_size";
+        let mut sizes = measurements(&report).into_iter();
+        sizes.find(|measured| measured.starts_with(decoded))
+    };
+    let body = gzip(b"hello");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let decoded = size(&[head.as_bytes(), &body].concat(), "");
+    assert_eq!(
+        decoded.as_deref(),
+        Some("http.response.body.uncompressed_size{} 5 By")
+    );
+    assert_eq!(size(head.as_bytes(), r#"method = "HEAD""#), None);
+    let foreign = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\n\x0b\x01\x80";
+    assert_eq!(size(foreign, "expect = { max_size = 3 }"), None);
+}
+
+#[test]
 fn credentials_that_are_too_long_are_the_configurations_fault() {
     // Nobody is dialled, or it would be refused.
     let closed = ClosedPort::new();

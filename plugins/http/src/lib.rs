@@ -22,7 +22,7 @@
 //! | --- | --- | --- |
 //! | `http.response.status_code` | `{status_code}` | the final status |
 //! | `http.response.body.size` | `By` | the final body as it was sent: before decoding, without chunk framing |
-//! | `http.response.body.uncompressed_size` | `By` | the final body as it was decoded; only where it was encoded |
+//! | `http.response.body.uncompressed_size` | `By` | the final body as it was decoded; only where it was gzip or deflate |
 //! | `http.response.content_length` | `By` | what `Content-Length` says; only where it is there |
 //! | `http.response.last_modified` | `s` | what `Last-Modified` says, in seconds since 1970; only where it is there |
 //! | `http.response.version` | `{version}` | `1.0` or `1.1` |
@@ -134,7 +134,8 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
         &[],
     )?;
     measure("http.response.body.size", response.received as f64, "By", &[])?;
-    if Coding::of(&response.headers) != Coding::Identity {
+    let coding = Coding::of(&response.headers);
+    if matches!(coding, Coding::Gzip | Coding::Deflate) && response.received > 0 {
         let size = response.body.len() as f64;
         measure("http.response.body.uncompressed_size", size, "By", &[])?;
     }
@@ -154,7 +155,7 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
             &[],
         )?;
     }
-    if let Coding::Unknown(coding) = Coding::of(&response.headers) {
+    if let Coding::Unknown(coding) = coding {
         let coding = quote::quote(coding.as_bytes());
         warning(&format!(
             "the body comes in the content coding {coding}, and is taken as it is"
