@@ -640,9 +640,13 @@ fn a_redirect_that_leads_nowhere_is_the_servers_fault() {
             "{location}: {report:#}"
         );
     }
-    // A redirect without a location is a response as any other.
-    let report = answers("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(verdict(&report), "fail target assertion_failed", "{report:#}");
+    // A redirect without a location, or with an empty one, is a response as any other.
+    for location in ["", "Location:\r\n", "Location: \t\r\n"] {
+        let report = answers(format!(
+            "HTTP/1.1 302 Found\r\n{location}Content-Length: 0\r\n\r\n"
+        ));
+        assert_eq!(verdict(&report), "fail target assertion_failed", "{report:#}");
+    }
 }
 
 #[test]

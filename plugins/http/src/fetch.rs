@@ -107,12 +107,12 @@ fn visit<N: Network>(
 }
 
 /// Where a response redirects to, if it does. A redirect without a location is a response as any other
-/// (RFC 9110 section 15.4).
+/// (RFC 9110 section 15.4); an empty one is none, though it could be read as the way back to where it comes from.
 fn location(response: &Response, base: &Target) -> Result<Option<Target>, Failure> {
     let Some(value) = response
         .headers
         .get(header::LOCATION)
-        .filter(|_| request::is_redirect(response.status))
+        .filter(|value| request::is_redirect(response.status) && !value.is_empty())
     else {
         return Ok(None);
     };
