@@ -102,7 +102,40 @@ fn forged_answers_are_passed_over() {
     assert_eq!(report["outcome"], "pass", "{report:#}");
     // Without a right one in the end, there is no answer.
     let server = DatagramPeer::start(|question| vec![question.to_vec()], nothing);
-    assert_failed(&run(server.port()), "deadline_exceeded", "query");
+    let report = run(server.port());
+    assert_failed(&report, "deadline_exceeded", "query");
+    assert_eq!(
+        report["error"]["message"],
+        "the deadline has passed after a datagram that does not answer the question: it is a question itself"
+    );
+}
+
+#[test]
+fn a_server_that_sends_without_end_is_at_fault() {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("the time is not zero");
+    let port = socket.local_addr().expect("it is bound").port();
+    let server = std::thread::spawn(move || {
+        let (_, client) = socket.recv_from(&mut [0; 512]).expect("a question");
+        socket.connect(client).expect("an address");
+        // Until the client's socket is closed, which refuses them.
+        while socket.send(b"").is_ok() {}
+    });
+    let report = Program::run(&format!(
+        "[[check]]
+name = \"names\"
+plugin = \"dns\"
+allow = [\"self\"]
+settings = {{ host = \"127.0.0.1\", port = {port}, query = {{ name = \"www.example.test\" }} }}
+"
+    ))
+    .finish()
+    .report();
+    server.join().expect("it stops");
+    assert_failed(&report, "protocol.too_large", "query");
+    assert_eq!(report["blame"], "target");
 }
 
 #[test]

@@ -50,6 +50,10 @@ impl Answer {
         if flags & RESPONSE == 0 {
             return stray("it is a question itself");
         }
+        let unasked = |questions: &[op::Query]| match questions {
+            [] => stray("it repeats no question"),
+            _ => stray("it answers another question"),
+        };
         let unreadable = |error: &dyn Display| {
             Failure::unexpected_response(format!("the server's answer cannot be read: {error}"))
         };
@@ -58,12 +62,12 @@ impl Answer {
             let (header, questions) = begun.map_err(|error| unreadable(&error))?;
             return match query.is_answered_by(&header.metadata, &questions) {
                 true => Ok(Received::CutOff),
-                false => stray("it answers another question"),
+                false => unasked(&questions),
             };
         }
         let message = Message::read(bytes).map_err(|error| unreadable(&error))?;
         if !query.is_answered_by(&message.metadata, &message.questions) {
-            return stray("it answers another question");
+            return unasked(&message.questions);
         }
         if let Some(empty) = message.records().find(|record| is_amiss(record)) {
             let kind = mnemonics::of_record_type(empty.record_type());

@@ -5,6 +5,7 @@ use bedcheck_sdk::{CallError, Failure};
 use crate::answer::{Answer, Received};
 use crate::query::Query;
 use crate::settings::{Settings, Transport};
+use crate::strays::Strays;
 
 /// All phases, in the order of a run over TLS.
 pub(crate) const PHASES: [&str; 5] = ["resolve", "connect", "tls", "query", "validate"];
@@ -88,11 +89,13 @@ fn ask_in_datagrams<P: Peer, R: Recorder>(
 ) -> Result<Option<Answer>, Failure> {
     let query = Query::new(&settings.question, recorder.number())?;
     peer.send(query.bytes())?;
+    let mut strays = Strays::default();
     loop {
-        match Answer::read(&query, &peer.receive()?, true)? {
+        let datagram = peer.receive().map_err(|failure| strays.reworded(failure))?;
+        match Answer::read(&query, &datagram, true)? {
             Received::Answer(answer) => return Ok(Some(answer)),
             Received::CutOff => return Ok(None),
-            Received::Stray(why) => recorder.debug(&format!("a datagram is passed over: {why}")),
+            Received::Stray(why) => strays.pass_over(why, datagram.len(), recorder)?,
         }
     }
 }

@@ -19,6 +19,7 @@ mod presentation;
 mod query;
 mod rcode;
 mod settings;
+mod strays;
 #[cfg(test)]
 mod tests;
 

@@ -183,12 +183,68 @@ fn what_does_not_answer_the_question_is_passed_over() {
             "a datagram is passed over: it answers another question",
         ]
     );
-    // Strays alone, and the deadline decides.
-    let (result, _) = run(&settings(""), &[|question| vec![question.to_vec()]]);
-    assert!(matches!(
-        reason(result).0,
-        Reason::Call(CallError::DeadlineExceeded)
-    ));
+}
+
+#[test]
+fn the_deadline_says_what_came_instead_of_the_answer() {
+    let deadline = |answers: Answers| {
+        let (result, _) = run(&settings(""), &[answers]);
+        let (reason, message) = reason(result);
+        assert!(matches!(reason, Reason::Call(CallError::DeadlineExceeded)));
+        message
+    };
+    assert_eq!(deadline(|_| Vec::new()), "the deadline has passed");
+    assert_eq!(
+        deadline(|question| vec![question.to_vec()]),
+        "the deadline has passed after a datagram that does not answer the question: it is a question itself"
+    );
+    let unasked: Answers = |question| {
+        let nothing = answer(question, |message| message.queries.clear());
+        let cut = answer(question, |message| {
+            message.metadata.truncation = true;
+            message.queries.clear();
+        });
+        vec![question.to_vec(), nothing, cut]
+    };
+    assert_eq!(
+        deadline(unasked),
+        "the deadline has passed after 3 datagrams that do not answer the question, of the last: it repeats no question"
+    );
+}
+
+#[test]
+fn datagrams_without_end_are_too_many() {
+    let many: Answers = |_| vec![b"abc".to_vec(); 1_001];
+    let large: Answers = |_| vec![vec![0; 60_000]; 18];
+    for (answers, message) in [
+        (
+            many,
+            "the server sends more than 1000 datagrams that do not answer the question, of the last: it is too short \
+             for a message",
+        ),
+        (
+            large,
+            "the server sends datagrams of more than 1048576 bytes in all that do not answer the question, of the \
+             last: its number is not that of the question",
+        ),
+    ] {
+        let (result, record) = run(&settings(""), &[answers]);
+        let (reason, told) = reason(result);
+        assert!(matches!(reason, Reason::TooLarge), "{told}");
+        assert_eq!(told, message);
+        let logged = record.iter().filter(|line| line.contains("passed over")).count();
+        assert!(logged <= 21, "{logged}");
+    }
+    // One less, and the answer counts.
+    let enough: Answers = |question| [vec![b"abc".to_vec(); 1_000], vec![well(question)]].concat();
+    let (result, record) = run(&settings(""), &[enough]);
+    assert!(result.is_ok(), "{result:?}");
+    let told = "further datagrams are passed over, and not told";
+    assert_eq!(
+        record.iter().filter(|line| *line == told).count(),
+        1,
+        "{record:?}"
+    );
 }
 
 #[test]
