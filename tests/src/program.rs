@@ -90,6 +90,22 @@ impl Program {
         .env("TERM", "xterm")
     }
 
+    /// The call that a line for a shell makes, as the program itself prints it for whoever repeats something, without
+    /// its first word.
+    ///
+    /// # Panics
+    ///
+    /// When the program was not built.
+    #[must_use]
+    pub fn line(arguments: &str) -> Self {
+        let line = format!("exec \"$0\" {arguments}");
+        let executable = executable();
+        Self::calling(
+            Path::new("sh"),
+            ["-c".as_ref(), line.as_ref(), executable.as_os_str()],
+        )
+    }
+
     fn calling<I>(executable: &Path, arguments: I) -> Self
     where
         I: IntoIterator<Item: AsRef<OsStr>>,

@@ -1,10 +1,13 @@
 //! The promise: with the SDK's test kit an author says in a few lines how a plugin behaves towards a server that
 //! does what a test wants, and towards faults and the deadline; in virtual time, and without a network.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bedcheck_sdk::test::{Error, Outcome, Peer, Plugin, Rehearsal, Server, Settings, Tls, json};
-use bedcheck_tests::program::{built_in_plugin, executable};
+use bedcheck_tests::Program;
+use bedcheck_tests::program::{built_in_plugin, executable, faulty_plugin};
 
 const HOST: &str = "www.example.org";
 
@@ -163,4 +166,35 @@ fn what_bedcheck_refuses_is_an_error_in_its_words() {
         .program(executable());
     let error = rehearsal.run().expect_err("there are no such settings");
     assert!(error.to_string().contains("no-such-file.toml"), "{error}");
+}
+
+#[test]
+fn what_a_sweep_of_some_failures_prints_repeats_each_of_them() -> Result<(), Error> {
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("faulty/peers");
+    let settings = fs::read_to_string(peers.join("items.settings.toml")).expect("it is in the tree");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("settings.toml");
+    fs::write(&file, format!("{settings}bug = \"closed-for-reset\"\n")).expect("a new file");
+    let sweep = Plugin::from_file(faulty_plugin())
+        .rehearse(Settings::from_file(&file))
+        .server(Server::from_file(peers.join("items.toml")))
+        .program(executable())
+        .fault("net.read")
+        .sweep()?;
+    let told = sweep.to_string();
+    let commands: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("repeat it: bedcheck "))
+        .collect();
+    assert!(!commands.is_empty(), "{told}");
+    for command in commands {
+        let repeated = Program::line(&format!("{command} --format json")).finish();
+        let report = repeated.report();
+        assert_eq!(
+            report["error"]["type"], "connection_closed",
+            "{command}: {report:#}"
+        );
+        assert_eq!(report["faults"].as_array().map(Vec::len), Some(1), "{command}");
+    }
+    Ok(())
 }

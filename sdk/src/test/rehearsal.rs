@@ -123,7 +123,12 @@ impl Rehearsal {
     pub fn sweep(&self) -> Result<Sweep, Error> {
         let arguments = self.arguments(Mode::Sweep)?;
         let printed = program::run(self.program.as_ref(), &json(&arguments))?;
-        let once = program::command_line(&self.arguments(Mode::Once)?);
+        // Here faults choose failures; in the run that repeats one of them, that one is injected and no other.
+        let unfiltered = Self {
+            faults: Vec::new(),
+            ..self.clone()
+        };
+        let once = program::command_line(&unfiltered.arguments(Mode::Once)?);
         Sweep::parse(
             &printed.out,
             &printed.err,

@@ -3,9 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use bedcheck_tests::program::{executable, faulty_plugin};
+use bedcheck_tests::program::faulty_plugin;
 use bedcheck_tests::{Finished, Program};
 use serde_json::Value;
 
@@ -304,10 +303,7 @@ fn plaintext_in_the_place_of_tls_is_found() {
 #[test]
 fn what_is_wrong_is_told_with_the_command_that_repeats_it() {
     let program = Service::Items.test("closed-for-reset");
-    let settings = program.path("settings.toml");
-    let kept = tempfile::tempdir().expect("a temporary folder can be made");
-    let copy = kept.path().join("settings.toml");
-    fs::copy(settings, &copy).expect("the settings were just written");
+    let settings = fs::read(program.path("settings.toml")).expect("the settings were just written");
     let swept = program.finish();
     assert_eq!(swept.code, Some(2), "{swept:#?}");
     let commands: Vec<&str> = swept
@@ -322,17 +318,11 @@ fn what_is_wrong_is_told_with_the_command_that_repeats_it() {
     );
     assert!(!commands.is_empty(), "{}", swept.stdout);
     for command in commands {
-        let repeated = Command::new("sh")
-            .current_dir(kept.path())
-            .arg("-c")
-            .arg(format!(
-                "exec '{}' {command} --format json",
-                executable().display()
-            ))
-            .output()
-            .expect("there is a shell");
-        let report: Value = serde_json::from_slice(&repeated.stdout).expect("a run prints its report");
-        assert_eq!(repeated.status.code(), Some(2), "{command}");
+        let repeated = Program::line(&format!("{command} --format json"))
+            .file("settings.toml", &settings)
+            .finish();
+        let report = repeated.report();
+        assert_eq!(repeated.code, Some(2), "{command}");
         assert_eq!(
             report["error"]["type"], "connection_closed",
             "{command}: {report:#}"
