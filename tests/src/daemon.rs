@@ -127,7 +127,7 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = Command::new(program::executable());
+        let mut command = program::undisturbed(program::executable());
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -135,13 +135,6 @@ impl Starting {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            let steers = ["RUST_LOG", "NOTIFY_SOCKET", "STATE_DIRECTORY"];
-            if name.starts_with("OTEL_") || steers.contains(&&*name) {
-                command.env_remove(&*name);
-            }
-        }
         command.env("XDG_STATE_HOME", self.folder.path().join("state"));
         command.envs(self.environment.iter().cloned());
         let mut child = command

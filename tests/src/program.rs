@@ -40,10 +40,7 @@ where
     Program::new(arguments).finish()
 }
 
-/// A call of the program that is being put together.
-///
-/// The program starts without the caller's `OTEL_*` variables, which would make it export somewhere, and without
-/// `NO_COLOR` and its kin.
+/// A call of the program that is being put together, [`undisturbed`].
 #[derive(Debug)]
 pub struct Program {
     command: Command,
@@ -111,16 +108,8 @@ impl Program {
         I: IntoIterator<Item: AsRef<OsStr>>,
     {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let mut command = Command::new(executable);
+        let mut command = undisturbed(executable);
         command.args(arguments).current_dir(&folder);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("OTEL_") {
-                command.env_remove(name);
-            }
-        }
-        for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG"] {
-            command.env_remove(name);
-        }
         Self {
             command,
             folder,
@@ -276,7 +265,29 @@ impl Finished {
     }
 }
 
-/// The program itself, for a test that watches its process.
+/// A command without the caller's variables that the program would heed: `OTEL_*`, which would make it export
+/// somewhere, `NO_COLOR` and its kin, and what a service manager tells.
+#[must_use]
+pub fn undisturbed(program: impl AsRef<OsStr>) -> Command {
+    const HEEDED: [&str; 6] = [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "RUST_LOG",
+        "NOTIFY_SOCKET",
+        "STATE_DIRECTORY",
+    ];
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("OTEL_") || HEEDED.contains(&&*text) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// The program itself, for a test that watches its process; it is to be called [`undisturbed`].
 ///
 /// # Panics
 ///

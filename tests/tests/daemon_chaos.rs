@@ -60,7 +60,7 @@ fn errors(log: &[String]) -> Vec<Value> {
 
 #[test]
 fn a_compiler_ends_when_nobody_waits_for_its_code() {
-    let mut compiler = Command::new(program::executable());
+    let mut compiler = program::undisturbed(program::executable());
     compiler.args(["plugin", "compile", "--reservation", "1048576"]);
     compiler.stdin(Stdio::piped());
     compiler.stdout(Stdio::piped());
@@ -155,7 +155,7 @@ fn a_log_that_cannot_be_written_stops_no_check() {
     written.expect("written");
     // A disk that is always full.
     let full = File::options().write(true).open("/dev/full").expect("opened");
-    let mut daemon = Command::new(program::executable());
+    let mut daemon = program::undisturbed(program::executable());
     daemon.args(["serve", "bedcheck.toml"]).stderr(full);
     daemon.current_dir(folder.path());
     let mut daemon = Guarded::start(daemon.env("XDG_STATE_HOME", folder.path()));

@@ -2,12 +2,12 @@
 //! across segments, finds damage, and sends reports again with the same identities.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use bedcheck_tests::collector::Collector;
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::guarded::Guarded;
-use bedcheck_tests::program::{Finished, Program, bedcheck, executable};
+use bedcheck_tests::program::{Finished, Program, bedcheck, executable, undisturbed};
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
 
@@ -301,7 +301,7 @@ fn following_goes_on_across_segments_without_a_gap() {
     let configuration = format!("http.listen = \"127.0.0.1:0\"\njournal.max_size = \"1MiB\"\n{checks}");
     let mut daemon = Daemon::with(&configuration).start();
     let dir = daemon.path("state/bedcheck/journal");
-    let mut following = Command::new(executable());
+    let mut following = undisturbed(executable());
     following.args(["journal", "--follow", "--format", "json", "--dir"]);
     let mut following = Guarded::start(following.arg(&dir).stdout(Stdio::piped()));
     let output = following.stdout.take().expect("an output");

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use bedcheck_tests::Program;
 use bedcheck_tests::certificates::Certificates;
-use bedcheck_tests::program::executable;
+use bedcheck_tests::program::{executable, undisturbed};
 use bedcheck_tests::script::Script;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -137,7 +137,7 @@ fn a_process_that_runs_one_check_has_one_thread() {
 fn threads_while_waiting(cache: &Path) -> Vec<String> {
     let peer = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = peer.local_addr().expect("an address");
-    let child = Command::new(executable())
+    let child = undisturbed(executable())
         .args(["run", "--plugin", "http", "--format", "json", "--set"])
         .arg(format!("url=http://{address}/"))
         .env("BEDCHECK_CACHE", cache)
@@ -172,7 +172,7 @@ fn little_address_space_is_enough() {
     let peer = plain_peer().serve();
     let cache = tempfile::tempdir().expect("a folder");
     // Less than the 4 GiB that a linear memory gets where there are as many.
-    let output = Command::new("sh")
+    let output = undisturbed("sh")
         .args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""])
         .arg(executable())
         .args(["run", "--plugin", "http", "--format", "json", "--set"])

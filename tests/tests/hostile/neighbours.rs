@@ -1,12 +1,12 @@
 //! Healthy checks beside hostile ones, in one process: what they notice, and what all of them may take.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use bedcheck_tests::Program;
-use bedcheck_tests::program::{executable, guest_plugin};
+use bedcheck_tests::program::{executable, guest_plugin, undisturbed};
 use bedcheck_tests::script::Script;
 use serde_json::Value;
 
@@ -130,7 +130,7 @@ fn peak_memory(taken: u64) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("bedcheck.toml"), configuration).expect("a new file");
     fs::copy(guest_plugin(), folder.path().join("guest.wasm")).expect("the guest is built");
-    let mut child = Command::new(executable())
+    let mut child = undisturbed(executable())
         .args(["run", "bedcheck.toml", "--format", "nagios"])
         .current_dir(folder.path())
         .stdin(Stdio::null())

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-use bedcheck_tests::program::executable;
+use bedcheck_tests::program::{executable, undisturbed};
 use tempfile::TempDir;
 
 const FULL: &str = "bedcheck: the standard output cannot be written: No space left on device (os error 28)\n";
@@ -28,7 +28,7 @@ fn folder() -> TempDir {
 }
 
 fn call(folder: &TempDir, arguments: &str, stdout: Stdio) -> Output {
-    let mut command = Command::new(executable());
+    let mut command = undisturbed(executable());
     command
         .args(arguments.split(' '))
         .current_dir(folder)

@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bedcheck_tests::between::Way;
 use bedcheck_tests::collector::{Collector, Received};
 use bedcheck_tests::daemon::Daemon;
-use bedcheck_tests::program::executable;
+use bedcheck_tests::program::{executable, undisturbed};
 use bedcheck_tests::script::ClosedPort;
 use bedcheck_tests::target::{Health, Target};
 use serde_json::Value;
@@ -172,7 +171,7 @@ impl Trial {
     pub(crate) fn export(&self) -> Received {
         let (since, until) = self.told.to_export();
         // However long it takes: it is a whole trial that is sent.
-        let finished = Command::new(executable())
+        let finished = undisturbed(executable())
             .args(["journal", "export", "--since", &since, "--until", &until, "--dir"])
             .arg(self.folder.path().join("journal"))
             .env(
@@ -288,7 +287,7 @@ fn runs_counted(daemon: &Daemon) -> f64 {
 
 /// The reports of a journal, oldest first.
 fn journalled(folder: &Path) -> Vec<Value> {
-    let finished = Command::new(executable())
+    let finished = undisturbed(executable())
         .args(["journal", "--format", "json", "--dir"])
         .arg(folder)
         .output()
