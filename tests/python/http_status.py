@@ -30,7 +30,7 @@ SCHEMA = {
         "status": {"type": "integer", "minimum": 100, "maximum": 599},
     },
 }
-# What the head of a response may have at most, in bytes.
+# What the head of a response may have at most, in bytes, with the informational responses before it.
 MOST_HEAD = 16 * 1024
 
 
@@ -65,7 +65,7 @@ def run(settings):
         request = f"GET {path} HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n"
         connection.write(request.encode())
     with Phase("response"):
-        status = status_of(read_head(connection))
+        status = read_status(connection)
     measurements.put("http.response.status_code", float(status), "{status_code}", [])
     if status != expected:
         raise Err(Failure(Reason_AssertionFailed(), f"the status is {status}, and {expected} was expected"))
@@ -80,16 +80,23 @@ def authority(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def read_head(connection):
-    head = b""
-    while b"\r\n\r\n" not in head:
+def read_status(connection):
+    """The status of the final response, which informational ones may go before (RFC 9110, section 15.2)."""
+    received, start = b"", 0
+    while True:
+        end = received.find(b"\r\n\r\n", start)
+        if end >= 0:
+            status = status_of(received[start:end])
+            if not 100 <= status < 200 or status == 101:
+                return status
+            start = end + 4
+            continue
+        if len(received) > MOST_HEAD:
+            raise Err(Failure(Reason_TooLarge(), f"the head of the response has more than {MOST_HEAD} bytes"))
         more = connection.read(MOST_HEAD)
         if not more:
             raise Err(Failure(Reason_UnexpectedResponse(), "the response ended within its head"))
-        head += more
-        if b"\r\n\r\n" not in head and len(head) > MOST_HEAD:
-            raise Err(Failure(Reason_TooLarge(), f"the head of the response has more than {MOST_HEAD} bytes"))
-    return head
+        received += more
 
 
 def status_of(head):

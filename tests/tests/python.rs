@@ -92,7 +92,10 @@ fn it_describes_itself_like_any_plugin() {
 
 #[test]
 fn it_reports_phase_by_phase() {
-    let peer = answering(OK).serve();
+    // Hints go before the answer (RFC 9110, section 15.2), in the same read or in one before.
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let script = Script::new().expect_through("\r\n\r\n").send(hints);
+    let peer = script.send(format!("{hints}{OK}")).hang_up().serve();
     let report = run(&peer, "", "path = \"/health\"");
     assert_eq!(verdict(&report), "pass", "{report:#}");
     assert_eq!(
