@@ -33,6 +33,11 @@ modules:
     http:
       fail_if_not_ssl: true
       tls_config: {ca_file: "AUTHORITY"}
+  markup:
+    prober: http
+    timeout: 5s
+    http:
+      fail_if_body_matches_regexp: ['\<error\>', 'a{1, 2}']
   connect:
     prober: tcp
     timeout: 5s
@@ -92,7 +97,7 @@ modules:
 "#;
 
 /// The modules of [`BLACKBOX`], as they are told on standard error.
-const MODULES: usize = 10;
+const MODULES: usize = 11;
 
 /// What the import leaves to the operator: where to listen.
 const LISTEN: &str = "[http]\nlisten = \"127.0.0.1:0\"\n";
@@ -168,6 +173,13 @@ fn cases(certificates: &Certificates) -> Vec<Case> {
                 .clone()
                 .send("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"),
             login.send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+            "",
+            "assertion_failed",
+        ),
+        Case::new(
+            "markup",
+            answering(text, "an error aa"),
+            answering(text, "an <error>"),
             "",
             "assertion_failed",
         ),
