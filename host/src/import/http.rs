@@ -8,12 +8,16 @@ use super::secrets::looks_secret;
 use super::table::Table;
 use super::tls;
 use super::write::Value;
+use crate::budget::Limits;
 use credentials::Headers;
 
 /// How many redirects the prober follows.
 const REDIRECTS: i64 = 10;
 /// The most bytes of a body that the plugin takes.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
+
+/// What a regular expression may take to look at a byte, in units of fuel: most take some 700.
+const FUEL_FOR_BYTE: u64 = 900;
 
 /// What is not ours, and why.
 const NOT_OURS: [(&str, &str); 11] = [
@@ -48,6 +52,7 @@ const NOT_OURS: [(&str, &str); 11] = [
 /// Turns the table `http`.
 pub(super) fn turn(table: Option<Table<'_>>, translation: &mut Translation<'_>) -> Option<&'static str> {
     let Some(mut table) = table else {
+        translation.set("max_body", Value::Integer(MAX_BODY.cast_signed()));
         translation.set("redirects", Value::Integer(REDIRECTS));
         return Some("http");
     };
@@ -65,11 +70,13 @@ pub(super) fn turn(table: Option<Table<'_>>, translation: &mut Translation<'_>) 
         translation.set("headers", value);
     }
     body(&mut table, translation);
+    let max_body = max_body(&mut table, translation);
     redirects(&mut table, translation);
-    expect::turn(&mut table, translation);
-    if tls::turn(&mut table, translation).minimum_1_3.is_some() {
-        translation.set("expect.tls_version", Value::text("1.3"));
+    let expected = expect::turn(&mut table, translation);
+    if let Some(line) = tls::turn(&mut table, translation).minimum_1_3 {
+        tls_version(expected.encryption, line, translation);
     }
+    fuel(expected.body_patterns, max_body, translation);
     table.finish(translation.notes);
     Some("http")
 }
@@ -87,14 +94,19 @@ fn body(table: &mut Table<'_>, translation: &mut Translation<'_>) {
             translation.set("body", Value::text(body));
         }
     }
+}
+
+/// How large a response may be: where the prober has no limit, as large as the plugin takes it.
+fn max_body(table: &mut Table<'_>, translation: &mut Translation<'_>) -> u64 {
+    let mut most = MAX_BODY;
     if let Some((text, line)) = table.text("body_size_limit", translation.notes) {
         match size(text) {
-            Some(0) => {}
-            Some(limit) if limit <= MAX_BODY => {
-                translation.set("max_body", Value::Integer(limit.cast_signed()));
+            Some(0) => {
+                let message = format!("`body_size_limit: {text}`: the plugin takes {MAX_BODY} bytes at most");
+                translation.notes.remark(line, message);
             }
+            Some(limit) if limit <= MAX_BODY => most = limit,
             Some(_) => {
-                translation.set("max_body", Value::Integer(MAX_BODY.cast_signed()));
                 let message =
                     format!("`body_size_limit` is `{text}`, the plugin takes {MAX_BODY} bytes at most");
                 translation.notes.left_out(line, message);
@@ -104,6 +116,30 @@ fn body(table: &mut Table<'_>, translation: &mut Translation<'_>) {
                 translation.notes.left_out(line, message);
             }
         }
+    }
+    translation.set("max_body", Value::Integer(most.cast_signed()));
+    most
+}
+
+/// Enough to look through the largest body for every expression.
+fn fuel(body_patterns: usize, max_body: u64, translation: &mut Translation<'_>) {
+    let wanted = FUEL_FOR_BYTE * body_patterns as u64 * max_body;
+    if wanted > Limits::default().fuel {
+        translation.key("budget.fuel", Value::Integer(wanted.cast_signed()));
+    }
+}
+
+/// The lowest version of TLS. The prober asks it of targets with TLS, the plugin of all, which matters where there may be
+/// others.
+fn tls_version(encryption: Option<bool>, line: usize, translation: &mut Translation<'_>) {
+    if encryption == Some(false) {
+        return;
+    }
+    translation.set("expect.tls_version", Value::text("1.3"));
+    if encryption.is_none() {
+        let message = "`tls_config.min_version: TLS13`: here a target without TLS fails too. \
+                       Where there are some, give them a module without `expect.tls_version`";
+        translation.notes.remark(line, message);
     }
 }
 

@@ -76,6 +76,7 @@ tls.ca_file = "/etc/ca.pem"
 tls.client_certificate = "/etc/cert.pem"
 tls.client_key = "/etc/key.pem"
 tls.server_name = "page.example.org"
+budget.fuel = 9437184000
 [module.settings]
 method = "POST"
 expect.encoding = "gzip"
@@ -192,6 +193,68 @@ modules:
             "{line}\n{}",
             imported.toml
         );
+    }
+}
+
+#[test]
+fn a_body_may_be_as_large_as_the_plugin_takes_where_there_is_no_limit() {
+    for (table, most, is_told) in [
+        ("", 16 << 20, false),
+        ("    http: {}\n", 16 << 20, false),
+        ("    http: {body_size_limit: 0}\n", 16 << 20, true),
+        ("    http: {body_size_limit: 1KB}\n", 1 << 10, false),
+    ] {
+        let imported = turned(&format!("modules:\n  m:\n    prober: http\n{table}"));
+        let line = format!("max_body = {most}");
+        assert!(
+            imported.toml.lines().any(|found| found == line),
+            "{table}: {}",
+            imported.toml
+        );
+        assert!(imported.is_whole(), "{table}: {:?}", imported.notes);
+        let told = imported
+            .notes
+            .iter()
+            .any(|note| note.line == 4 && note.message.contains("16777216"));
+        assert_eq!(told, is_told, "{table}: {:?}", imported.notes);
+    }
+}
+
+#[test]
+fn a_body_that_is_looked_through_has_the_fuel_for_it() {
+    for (limit, fuel) in [
+        ("", Some("45298483200")),
+        ("body_size_limit: 3MB, ", Some("8493465600")),
+        ("body_size_limit: 1KB, ", None),
+    ] {
+        let imported = turned(&format!(
+            "modules:\n  m:\n    prober: http\n    http: {{{limit}fail_if_body_matches_regexp: [a, b], \
+             fail_if_body_not_matches_regexp: [c]}}\n"
+        ));
+        let found = imported
+            .toml
+            .lines()
+            .find_map(|line| line.strip_prefix("budget.fuel = "));
+        assert_eq!(found, fuel, "{limit}");
+    }
+}
+
+#[test]
+fn that_tls_1_3_fails_targets_without_tls_is_told_where_they_may_be() {
+    for (more, is_told) in [
+        ("", true),
+        (", fail_if_not_ssl: true", false),
+        (", fail_if_not_ssl: false", true),
+    ] {
+        let imported = turned(&format!(
+            "modules:\n  m:\n    prober: http\n    http: {{tls_config: {{min_version: TLS13}}{more}}}\n"
+        ));
+        assert!(imported.is_whole(), "{:?}", imported.notes);
+        let told = imported
+            .notes
+            .iter()
+            .any(|note| note.message.contains("a target without TLS fails too"));
+        assert_eq!(told, is_told, "{more}: {:?}", imported.notes);
     }
 }
 

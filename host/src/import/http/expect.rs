@@ -11,22 +11,36 @@ const HEADERS: [(&str, &str, bool); 2] = [
     ("fail_if_header_not_matches", "expect.headers", true),
 ];
 
+/// What is expected that more depends on than the response.
+pub(super) struct Expected {
+    /// Whether the response has to come over TLS, or must not.
+    pub(super) encryption: Option<bool>,
+    /// How many regular expressions a body is looked through for.
+    pub(super) body_patterns: usize,
+}
+
 /// Turns all of them.
-pub(super) fn turn(table: &mut Table<'_>, translation: &mut Translation<'_>) {
+pub(super) fn turn(table: &mut Table<'_>, translation: &mut Translation<'_>) -> Expected {
     statuses(table, translation);
     versions(table, translation);
-    encryption(table, translation);
+    let encryption = encryption(table, translation);
+    let mut body_patterns = 0;
     for (from, to) in [
         ("fail_if_body_matches_regexp", "expect.body_not_matches"),
         ("fail_if_body_not_matches_regexp", "expect.body_matches"),
     ] {
         let patterns = patterns(table, from, translation);
+        body_patterns += patterns.len();
         if !patterns.is_empty() {
             translation.set(to, Value::texts(patterns));
         }
     }
     for (from, to, must_match) in HEADERS {
         headers(table, from, to, must_match, translation);
+    }
+    Expected {
+        encryption,
+        body_patterns,
     }
 }
 
@@ -65,19 +79,24 @@ fn versions(table: &mut Table<'_>, translation: &mut Translation<'_>) {
     }
 }
 
-fn encryption(table: &mut Table<'_>, translation: &mut Translation<'_>) {
+fn encryption(table: &mut Table<'_>, translation: &mut Translation<'_>) -> Option<bool> {
     let is_set = |found: Option<(bool, usize)>| found.filter(|(is_set, _)| *is_set).map(|(_, line)| line);
     let refused = is_set(table.boolean("fail_if_ssl", translation.notes));
     let wanted = is_set(table.boolean("fail_if_not_ssl", translation.notes));
-    match (refused, wanted) {
-        (Some(line), Some(_)) => translation.notes.left_out(
-            line,
-            "`fail_if_ssl` beside `fail_if_not_ssl`: nothing can be both",
-        ),
-        (Some(_), None) => translation.set("expect.tls", Value::Boolean(false)),
-        (None, Some(_)) => translation.set("expect.tls", Value::Boolean(true)),
-        (None, None) => {}
+    let encryption = match (refused, wanted) {
+        (Some(line), Some(_)) => {
+            let message = "`fail_if_ssl` beside `fail_if_not_ssl`: nothing can be both";
+            translation.notes.left_out(line, message);
+            None
+        }
+        (Some(_), None) => Some(false),
+        (None, Some(_)) => Some(true),
+        (None, None) => None,
+    };
+    if let Some(is_encrypted) = encryption {
+        translation.set("expect.tls", Value::Boolean(is_encrypted));
     }
+    encryption
 }
 
 /// The regular expressions of a key which the plugin understands.
