@@ -1,7 +1,7 @@
 //! The promise: what `bedcheck import` makes of a configuration of blackbox_exporter serves the same probes. Each module
 //! is asked about a server that it likes and about one that it does not, and says of the second what is wrong.
 
-use bedcheck_tests::certificates::Certificates;
+use bedcheck_tests::certificates::{Certificates, Identity};
 use bedcheck_tests::daemon::Daemon;
 use bedcheck_tests::datagrams::{Answers, DatagramPeer};
 use bedcheck_tests::script::{ClosedPort, Peer, Script};
@@ -38,6 +38,12 @@ modules:
     timeout: 5s
     http:
       fail_if_body_matches_regexp: ['\<error\>', 'a{1, 2}']
+  fronted:
+    prober: http
+    timeout: 5s
+    http:
+      headers: {host: "other.invalid:8443"}
+      tls_config: {ca_file: "AUTHORITY"}
   connect:
     prober: tcp
     timeout: 5s
@@ -97,7 +103,7 @@ modules:
 "#;
 
 /// The modules of [`BLACKBOX`], as they are told on standard error.
-const MODULES: usize = 11;
+const MODULES: usize = 12;
 
 /// What the import leaves to the operator: where to listen.
 const LISTEN: &str = "[http]\nlisten = \"127.0.0.1:0\"\n";
@@ -311,19 +317,52 @@ fn an_imported_configuration_serves_its_modules() {
 fn an_imported_module_asks_about_pages_over_tls() {
     let certificates = Certificates::new();
     let daemon = serve(&import(&certificates));
-    let page = |script: Script| {
-        let secure = script.expect_through("\r\n\r\n");
-        secure
-            .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup")
-            .serve()
-    };
-    let good = page(Script::new().start_tls(certificates.valid().server_config()));
-    let bad = page(Script::new().start_tls(certificates.wrong_name().server_config()));
-    let targets = (
-        &*format!("https://127.0.0.1:{}", good.port()),
-        &*format!("https://127.0.0.1:{}", bad.port()),
+    let good = secure_page(certificates.valid());
+    let bad = secure_page(certificates.wrong_name());
+    assert_judged(
+        &daemon,
+        "secure_page",
+        (&url(&good), &url(&bad)),
+        "tls",
+        "tls.name_mismatch",
     );
-    assert_judged(&daemon, "secure_page", targets, "tls", "tls.name_mismatch");
+}
+
+#[test]
+fn an_imported_module_verifies_the_name_that_it_asks_for() {
+    let certificates = Certificates::new();
+    let daemon = serve(&import(&certificates));
+    let good = secure_page(certificates.wrong_name());
+    let bad = secure_page(certificates.valid());
+    assert_judged(
+        &daemon,
+        "fronted",
+        (&url(&good), &url(&bad)),
+        "tls",
+        "tls.name_mismatch",
+    );
+    assert!(good.finish()[0].text().contains("other.invalid:8443"));
+}
+
+#[test]
+fn an_imported_module_takes_pages_of_more_than_a_mebibyte() {
+    let daemon = serve(&import(&Certificates::new()));
+    let peer = answering("200 OK\r\nContent-Type: text/plain", &"a".repeat(3 << 20)).serve();
+    let page = probe(&daemon, "page", &format!("127.0.0.1:{}", peer.port()));
+    assert_has(&page, "probe_success 1");
+}
+
+/// A server of one page, which shows a certificate.
+fn secure_page(identity: Identity) -> Peer {
+    Script::new()
+        .start_tls(identity.server_config())
+        .expect_through("\r\n\r\n")
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup")
+        .serve()
+}
+
+fn url(peer: &Peer) -> String {
+    format!("https://127.0.0.1:{}", peer.port())
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! `hostname=`: the name that a target is to be asked for where it is dialled under another one, in the `Host` header
-//! and by TLS. The only place of the runner that knows a setting of built-in plugins. Pure.
+//! The name that a target is to be asked for where it is dialled under another one, in the `Host` header and by TLS: that
+//! of `hostname=`, or of a module's own header. The only place of the runner that knows a setting of built-in plugins. Pure.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::NotAimed;
 use crate::config::Check;
@@ -16,13 +16,7 @@ pub(super) fn name_target(check: &mut Check, hostname: &str) -> Result<Option<St
             hostname.escape_debug()
         ))
     };
-    let (host, port) = match hostname.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
-        _ => (hostname, None),
-    };
-    let is_port = |port: &str| port.parse::<u16>().is_ok() && !port.starts_with('+');
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let Some(name) = Host::parse(bare).filter(|_| port.is_none_or(is_port)) else {
+    let Some(name) = name_in(hostname) else {
         return Err(unusable("wanted a host, or a host and a port"));
     };
     match check.plugin.as_str() {
@@ -33,14 +27,34 @@ pub(super) fn name_target(check: &mut Check, hostname: &str) -> Result<Option<St
     Ok(check.tls.server_name.is_none().then(|| name.to_string()))
 }
 
+/// The name for TLS of a module that has none, but a `Host` header of its own: that is who the target is asked to be.
+pub(super) fn own_name(check: &Check) -> Option<String> {
+    if check.plugin != "http" || check.tls.server_name.is_some() {
+        return None;
+    }
+    let headers = check.settings.values().get("headers")?.as_object()?;
+    let name = name_in(host_header(headers)?.as_str()?)?;
+    Some(name.to_string())
+}
+
+/// The host of `host` or `host:port`.
+fn name_in(text: &str) -> Option<Host> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok() && !port.starts_with('+');
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    Host::parse(bare).filter(|_| port.is_none_or(is_port))
+}
+
 /// The `Host` header of the built-in plugin `http`. One that the module has itself is not replaced.
 fn set_host(check: &mut Check, hostname: &str) -> Result<(), String> {
     let mut headers = match check.settings.values().get("headers") {
         Some(Value::Object(headers)) => headers.clone(),
-        _ => serde_json::Map::new(),
+        _ => Map::new(),
     };
-    let own = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
-    match own.map(|(_, value)| value.as_str() == Some(hostname)) {
+    match host_header(&headers).map(|own| own.as_str() == Some(hostname)) {
         Some(true) => return Ok(()),
         Some(false) => return Err("the module has another `Host` header".into()),
         None => {}
@@ -50,4 +64,9 @@ fn set_host(check: &mut Check, hostname: &str) -> Result<(), String> {
         .settings
         .with([("headers".to_owned(), Value::Object(headers))]);
     Ok(())
+}
+
+fn host_header(headers: &Map<String, Value>) -> Option<&Value> {
+    let own = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    own.map(|(_, value)| value)
 }

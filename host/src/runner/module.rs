@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Prepared;
 use super::aim::{Aim, aim, stand_in, target_key};
-use super::hostname::name_target;
+use super::hostname::{name_target, own_name};
 use super::kept::Kept;
 use crate::config::{Check, Module, Problem, SettingsSchema};
 use crate::grant::{Endpoint, Grant, Grants};
@@ -152,8 +152,10 @@ impl PreparedModule {
         };
         let mut check = self.template.clone();
         check.settings = check.settings.with(settings);
-        let hostname = request.hostname.as_deref();
-        let named = hostname.map(|name| name_target(&mut check, name)).transpose()?;
+        let named = match &request.hostname {
+            Some(hostname) => name_target(&mut check, hostname)?,
+            None => own_name(&check),
+        };
         if let Some(problem) = self.schema.problems(&check).first() {
             return Err(unusable(problem.message.clone()));
         }
@@ -164,7 +166,7 @@ impl PreparedModule {
                 self.targets.narrowed(allowed.into_iter().map(Grant::from))
             }
         };
-        let tls = match named.flatten() {
+        let tls = match named {
             Some(name) => of_base.tls.naming(
                 name,
                 endpoints.first().map(|endpoint| endpoint.host().to_string()),

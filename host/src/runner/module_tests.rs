@@ -193,7 +193,20 @@ async fn a_hostname_is_asked_for_and_verified_instead_of_the_targets() {
     assert_eq!(aimed.access.tls.server_name(None, "192.0.2.1"), "own.example");
 
     let own_header = module_of("settings.headers = { host = \"own.example\" }").await;
-    assert!(own_header.aim(&named("own.example")).is_ok());
+    for request in [
+        named("own.example"),
+        Request {
+            hostname: None,
+            ..named("")
+        },
+    ] {
+        let aimed = own_header.aim(&request).unwrap();
+        assert_eq!(aimed.access.tls.server_name(None, "192.0.2.1"), "own.example");
+        assert_eq!(
+            aimed.access.tls.server_name(None, "other.example"),
+            "other.example"
+        );
+    }
     assert_eq!(
         own_header.aim(&named("www.example.org")).unwrap_err().to_string(),
         "the hostname `www.example.org` cannot be used: the module has another `Host` header"
