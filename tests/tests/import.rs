@@ -69,8 +69,8 @@ modules:
       - expect: '^220 (?P<host>[^ ]+) "ESMTP"'
         labels: [{name: Host, value: "$host"}]
         send: "EHLO $host $$\r"
-      - send: "AUTH PLAIN hunter2"
       - send: !!binary AAT/
+      - send: "AUTH PLAIN hunter2"
       - expect_bytes: S
       - expect_bytes: !!binary AAT/
       - starttls: true
@@ -137,7 +137,7 @@ fn what_comes_out_is_a_configuration() {
         "EVERYTHING_X_KEY",
         "EVERYTHING_PASSWORD",
         "BEARER_TOKEN",
-        "DIALOGUE_SEND_3",
+        "DIALOGUE_SEND_4",
     ];
     let validate = Program::new(["validate", "ours.toml"]).file("ours.toml", &finished.stdout);
     let validated = variables

@@ -120,54 +120,86 @@ impl Steps {
 
     /// What is sent: a line feed goes after it, as the prober does it.
     fn send(&mut self, sent: &Entry, expect: Option<&Regex>, translation: &mut Translation<'_>) {
-        let text = match &sent.value.kind {
-            Kind::Scalar { text, .. } => text,
+        let value = match &sent.value.kind {
+            Kind::Scalar { text, .. } if text.is_empty() => return,
+            Kind::Scalar { text, .. } => self.send_text(text, sent.line, expect, translation),
             Kind::Binary(bytes) => {
                 translation.notes.remark(
                     sent.line,
                     "blackbox_exporter sends a line feed after these bytes too: take it out if the protocol has none",
                 );
-                let pieces = vec![Value::one("hex", hex(bytes)), Value::text("\n")];
-                self.turned.push(Value::one("send", Value::Array(pieces)));
-                return;
+                match str::from_utf8(bytes) {
+                    Ok(text) => self.send_text(text, sent.line, expect, translation),
+                    Err(_) => self.send_bytes(bytes, sent.line, translation),
+                }
             }
             Kind::Null | Kind::Sequence(_) | Kind::Mapping(_) => {
                 translation.notes.left_out(sent.line, "`send` is no text");
                 return;
             }
         };
-        if text.is_empty() {
-            return;
-        }
-        let plain = |text: &str| match expect {
-            Some(pattern) => template(text, pattern),
-            None => literal(text),
-        };
-        let value = match self.split_secret(text) {
-            Some((before, end)) => {
-                let which = format!("send-{}", self.turned.len() + 1);
-                let what = if before.is_empty() {
-                    "the line that is sent here".to_owned()
-                } else {
-                    format!("what is sent here after `{}`", before.trim_end())
-                };
-                let secret = translation.secrets.inline(
-                    translation.module,
-                    &which,
-                    sent.line,
-                    &what,
-                    translation.notes,
-                );
-                let mut pieces = Vec::new();
-                if !before.is_empty() {
-                    pieces.push(Value::text(plain(before)));
-                }
-                pieces.extend([secret, Value::text(format!("{end}\n"))]);
-                Value::Array(pieces)
-            }
-            None => Value::text(plain(text) + "\n"),
-        };
         self.turned.push(Value::one("send", value));
+    }
+
+    /// A text, line by line: what lets somebody in is in secrets.
+    fn send_text(
+        &mut self,
+        text: &str,
+        at: usize,
+        expect: Option<&Regex>,
+        translation: &mut Translation<'_>,
+    ) -> Value {
+        let shown = |plain: &str| {
+            Value::text(match expect {
+                Some(pattern) => template(plain, pattern),
+                None => literal(plain),
+            })
+        };
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        for line in text.split_inclusive('\n') {
+            let Some((before, end)) = self.split_secret(line) else {
+                plain.push_str(line);
+                continue;
+            };
+            plain.push_str(before);
+            if !plain.is_empty() {
+                pieces.push(shown(&plain));
+            }
+            let what = match before.trim_end() {
+                "" => "the line that is sent here".to_owned(),
+                before => format!("what is sent here after `{before}`"),
+            };
+            pieces.push(self.secret(&what, at, translation));
+            end.clone_into(&mut plain);
+        }
+        plain.push('\n');
+        if pieces.is_empty() {
+            return shown(&plain);
+        }
+        pieces.push(shown(&plain));
+        Value::Array(pieces)
+    }
+
+    /// Bytes that are no text. Where some of them look as if they let somebody in, none of them is copied.
+    fn send_bytes(&mut self, bytes: &[u8], at: usize, translation: &mut Translation<'_>) -> Value {
+        let text = String::from_utf8_lossy(bytes);
+        let has_secret = text
+            .split_inclusive('\n')
+            .any(|line| self.split_secret(line).is_some());
+        let piece = if has_secret {
+            self.secret("what is sent here", at, translation)
+        } else {
+            Value::one("hex", hex(bytes))
+        };
+        Value::Array(vec![piece, Value::text("\n")])
+    }
+
+    fn secret(&self, what: &str, at: usize, translation: &mut Translation<'_>) -> Value {
+        let which = format!("send-{}", self.turned.len() + 1);
+        translation
+            .secrets
+            .inline(translation.module, &which, at, what, translation.notes)
     }
 
     /// Where a line lets somebody in: what stands before the secret in it, and what ends the line.

@@ -169,6 +169,14 @@ modules:
       - send: "QUIT"
       - send: "PASS hunter15"
       - send: "GET / HTTP/1.0\r\nAuthorization: Basic hunter16\r\n"
+      - send: "USER probe\r\nPASS hunter17\r"
+      - send: "EHLO x\r\nAUTH PLAIN hunter18\r\nNOOP\r"
+      - send: !!binary UEFTUyBodW50ZXIxOQ0=
+      - send: !!binary //4KUEFTUyBodW50ZXIyMA==
+      - send: |
+          STAT
+          AUTH LOGIN
+          hunter21
 "#,
     );
     let everything = format!("{}{:?}", imported.toml, imported.notes);
@@ -187,6 +195,12 @@ modules:
         r#"  { send = [{ secret = "imap-send-4" }, "\n"] },"#,
         r#"  { send = "QUIT\n" },"#,
         r#"  { send = ["PASS ", { secret = "imap-send-6" }, "\n"] },"#,
+        r#"  { send = ["GET / HTTP/1.0\r\n", { secret = "imap-send-7" }, "\r\n\n"] },"#,
+        r#"  { send = ["USER probe\r\nPASS ", { secret = "imap-send-8" }, "\r\n"] },"#,
+        r#"  { send = ["EHLO x\r\nAUTH PLAIN ", { secret = "imap-send-9" }, "\r\nNOOP\r\n"] },"#,
+        r#"  { send = ["PASS ", { secret = "imap-send-10" }, "\r\n"] },"#,
+        r#"  { send = [{ secret = "imap-send-11" }, "\n"] },"#,
+        r#"  { send = ["STAT\nAUTH LOGIN\n", { secret = "imap-send-12" }, "\n\n"] },"#,
     ] {
         assert!(
             imported.toml.lines().any(|found| found == line),
