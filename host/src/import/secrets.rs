@@ -28,21 +28,7 @@ impl Secrets {
         notes: &mut Notes,
     ) -> Value {
         let name = self.free_name(module, which);
-        let variable: String = name
-            .chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter.to_ascii_uppercase()
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        let variable = if variable.starts_with(|first: char| first.is_ascii_digit()) {
-            format!("_{variable}")
-        } else {
-            variable
-        };
+        let variable = self.free_variable(&name);
         notes.remark(
             at,
             format!("{what} is not copied: put it into the environment variable `{variable}`"),
@@ -61,12 +47,21 @@ impl Secrets {
     fn free_name(&self, module: &str, which: &str) -> String {
         let mut base = format!("{module}-{which}").replace(|letter: char| !is_allowed(letter), "-");
         base.truncate(90);
-        let taken = |name: &String| self.0.contains_key(name);
-        if !taken(&base) {
-            return base;
+        free(&base, "-", |name| self.0.contains_key(name))
+    }
+
+    /// The variable of a secret. Names that differ in what no variable tells apart do not share one.
+    fn free_variable(&self, name: &str) -> String {
+        let mut base = name
+            .replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
+            .to_ascii_uppercase();
+        if base.starts_with(|first: char| first.is_ascii_digit()) {
+            base.insert(0, '_');
         }
-        let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
-        numbered.into_iter().find(|name| !taken(name)).unwrap_or(base)
+        free(&base, "_", |name| {
+            let mut sources = self.0.values();
+            sources.any(|source| matches!(source, Source::Environment(taken) if taken == name))
+        })
     }
 
     /// The table `[secrets]`; nothing without any.
@@ -83,6 +78,14 @@ impl Secrets {
         });
         format!("\n[secrets]\n{}", lines.collect::<String>())
     }
+}
+
+/// A name as it is, or with a number, if it is taken.
+fn free(base: &str, divider: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    std::iter::once(base.to_owned())
+        .chain((2_u32..).map(|number| format!("{base}{divider}{number}")))
+        .find(|name| !is_taken(name))
+        .unwrap_or_else(|| base.to_owned())
 }
 
 fn is_allowed(letter: char) -> bool {

@@ -211,6 +211,33 @@ modules:
 }
 
 #[test]
+fn each_secret_has_a_variable_of_its_own() {
+    let module = |name: &str| format!("  {name}: {{prober: http, http: {{bearer_token: x}}}}\n");
+    let names = ["mail-1", "mail_1", "Mail.1", "MAIL-1-TOKEN-2", "1"];
+    let imported = turned(&("modules:\n".to_owned() + &names.map(module).concat()));
+    let secrets = imported
+        .toml
+        .split("[secrets]\n")
+        .nth(1)
+        .expect("there are secrets");
+    let lines: BTreeSet<&str> = secrets.lines().collect();
+    let wanted = [
+        r#"mail-1-token = { env = "MAIL_1_TOKEN" }"#,
+        r#"mail_1-token = { env = "MAIL_1_TOKEN_2" }"#,
+        r#""Mail.1-token" = { env = "MAIL_1_TOKEN_3" }"#,
+        r#"MAIL-1-TOKEN-2-token = { env = "MAIL_1_TOKEN_2_TOKEN" }"#,
+        r#"1-token = { env = "_1_TOKEN" }"#,
+    ];
+    assert_eq!(lines, BTreeSet::from(wanted));
+    for line in wanted {
+        let variable = line.split('"').rev().nth(1).expect("it is in quotes");
+        let told = format!("put it into the environment variable `{variable}`");
+        let noted = imported.notes.iter().filter(|note| note.message.ends_with(&told));
+        assert_eq!(noted.count(), 1, "{variable}");
+    }
+}
+
+#[test]
 fn a_body_may_be_as_large_as_the_plugin_takes_where_there_is_no_limit() {
     for (table, most, is_told) in [
         ("", 16 << 20, false),
