@@ -117,8 +117,8 @@ fn otlp(table: &mut Table<'_>) -> Option<Otlp> {
         .require("endpoint", "endpoint = \"http://127.0.0.1:4317\"")
         .and_then(|value| {
             let endpoint = value.string()?;
-            // There may be a password before it.
-            let value = if endpoint.contains('@') {
+            // There may be a password before the host, or a key in the query.
+            let value = if endpoint.contains(['@', '?', '#']) {
                 value.conceal()
             } else {
                 value

@@ -11,6 +11,7 @@
 
 mod check;
 mod command_line;
+mod confidential;
 mod decode;
 mod decode_check;
 mod decode_http;

@@ -394,6 +394,26 @@ fn no_damage_to_a_file_causes_a_panic() {
 }
 
 #[test]
+fn what_may_be_a_secret_is_not_repeated() {
+    let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\n";
+    for text in [
+        format!("{check}settings.bearer=hunter2\n"),
+        "[otlp]\nendpoint = \"http://x:99999/?key=hunter2\"\n".to_owned(),
+        "[otlp]\nendpoint = \"ftp://x/?key=hunter2\"\n".to_owned(),
+        "[otlp]\nendpoint = \"http://x:99999/#hunter2\"\n".to_owned(),
+    ] {
+        let source = Source::new(Path::new("a.toml"), &text);
+        let problems = Config::parse(&source).unwrap_err();
+        let said = source.render(&problems) + &problems.to_string();
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let said = parse("[otlp]\nendpoint = \"http://x:99999/v1\"\n")
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("99999"), "{said}");
+}
+
+#[test]
 fn endpoints_are_on_loopback_and_open_unless_the_file_says_otherwise() {
     let http = |file: &str| Config::parse(&source(&data().join(file))).unwrap().http.unwrap();
     let plain = http("valid/http-by-default.toml");
