@@ -560,6 +560,26 @@ fn a_secret_that_every_form_writes_differently_is_in_no_recording() {
 }
 
 #[test]
+fn a_report_that_may_differ_is_told_and_ends_as_its_verdict_says() {
+    // What stands for so short a secret, the beginning of a digest of its name, is told apart from no text of the peer's.
+    let peer = Script::new()
+        .expect_through("\n")
+        .send("sesame ba9c73\n")
+        .stall()
+        .serve();
+    let recorded = Recorded::of(&guest("confesses", "confess", peer.port(), ""), "sesame", &[]);
+    assert_eq!(recorded.finished.code, Some(2), "{:#?}", recorded.finished);
+    let again = replay(&recorded.path());
+    assert!(
+        again
+            .stderr
+            .contains("it may differ from the recorded one in what stands for secrets, and does"),
+        "{again:#?}"
+    );
+    assert_eq!(again.code, recorded.finished.code, "{again:#?}");
+}
+
+#[test]
 fn a_password_in_a_login_is_in_no_recording() {
     let peer = mail_dialogue(Script::new()).serve();
     let recorded = Recorded::of(&mail(peer.port(), "none", ""), SECRET, &[]);

@@ -19,19 +19,19 @@ pub(super) async fn replay(file: &Path, format: Format) -> ExitCode {
         Err(error) => return refuse(&format!("{}: {error}", file.display())),
     };
     let look = output::look();
-    let mut is_same = true;
+    let mut is_as_it_has_to_be = true;
     for run in &replayed {
         output::say(&output::report(&run.report, format, &look));
         if let Some(difference) = difference(run) {
             output::complain(&difference);
-            is_same = false;
+            is_as_it_has_to_be &= !run.exact;
         }
     }
     let reports: Vec<Report> = replayed.into_iter().map(|run| run.report).collect();
     if format == Format::Nagios {
         output::say(&output::nagios_output(&reports));
     }
-    if is_same {
+    if is_as_it_has_to_be {
         exit_code(&reports).into()
     } else {
         ExitCode::from(EXIT_UNKNOWN)
