@@ -82,16 +82,17 @@ impl<'prefix> Labels<'prefix> {
         }
     }
 
-    /// A label that was not used before: a phase that comes again, as in a redirect, gets a number.
+    /// A label that was not used before, as it is written: a phase that comes again, as in a redirect, gets a number,
+    /// and so does a name that differs only in what no label has.
     fn unique(&mut self, name: &str) -> String {
         let first = format!("{}{}", self.prefix, name);
-        let mut label = first.clone();
+        let mut label = quoted(&first);
         let mut number = 2;
         while !self.used.insert(label.clone()) {
-            label = format!("{first} {number}");
+            label = quoted(&format!("{first} {number}"));
             number += 1;
         }
-        quoted(&label)
+        label
     }
 }
 
@@ -118,6 +119,11 @@ mod tests {
         assert_eq!(labels.unique("connect"), "'connect 2'");
         assert_eq!(labels.unique("select it's = |x|"), "'select it''s _ /x/'");
         assert_eq!(labels.unique("\n"), r"'\n'");
+        // What is written alike is counted as the same.
+        assert_eq!(labels.unique("a=b"), "a_b");
+        assert_eq!(labels.unique("a_b"), "'a_b 2'");
+        assert_eq!(labels.unique("c/d"), "'c/d'");
+        assert_eq!(labels.unique("c|d"), "'c/d 2'");
     }
 
     #[test]
