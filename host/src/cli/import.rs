@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: ImportArguments) -> ExitCode {
     }
     let imported = match sound(&text, &file.to_string(), &arguments.targets).await {
         Ok(imported) => imported,
-        Err(error) => return refuse(&format!("{file}: {}", printable(&error.to_string()))),
+        Err(error) => return refuse(&format!("{file}: {}", printable(&error))),
     };
     match &arguments.output {
         Some(output) => {
@@ -59,27 +59,32 @@ pub(super) async fn run(arguments: ImportArguments) -> ExitCode {
 }
 
 /// What can be turned, without the modules whose plugins would not take what comes out.
-async fn sound(text: &str, origin: &str, targets: &[String]) -> Result<Imported, Unreadable> {
+async fn sound(text: &str, origin: &str, targets: &[String]) -> Result<Imported, String> {
     let mut refused = BTreeMap::new();
-    let mut imported = import(text, origin, targets)?;
+    let unreadable = |error: Unreadable| error.to_string();
+    let mut imported = import(text, origin, targets).map_err(unreadable)?;
     // What a plugin says of its settings is only heard when there is nothing else to be said.
     loop {
-        let more = self::refused(&imported.toml).await;
+        let more = self::refused(&imported.toml).await?;
         if more.is_empty() {
             return Ok(imported);
         }
         refused.extend(more);
-        imported = import_without(&refused, text, origin, targets)?;
+        imported = import_without(&refused, text, origin, targets).map_err(unreadable)?;
     }
 }
 
 /// What is wrong with the modules of a configuration, by their names. Secrets and certificates need not be there yet.
-async fn refused(toml: &str) -> BTreeMap<String, String> {
+///
+/// # Errors
+///
+/// When it is none: nobody could use it, and the mistake is not one of whoever wrote what was turned.
+async fn refused(toml: &str) -> Result<BTreeMap<String, String>, String> {
     let source = Source::new(Path::new("bedcheck.toml"), toml);
     let mut refused = BTreeMap::<String, String>::new();
-    let Ok((mut config, problems)) = Config::parse_partly(&source) else {
-        return refused;
-    };
+    let (mut config, problems) = Config::parse_partly(&source).map_err(|problems| {
+        format!("what it is turned into is no configuration, which is a mistake of bedcheck's: {problems}")
+    })?;
     config.secrets.clear();
     let mut begins = Vec::new();
     for module in &mut config.modules {
@@ -111,7 +116,7 @@ async fn refused(toml: &str) -> BTreeMap<String, String> {
         }
         why.push_str(&problem.message);
     }
-    refused
+    Ok(refused)
 }
 
 /// Reads a file of text: no more of it than is needed to see that it is too large.
@@ -142,4 +147,22 @@ fn write_new(file: &Path, text: &str) -> Result<(), String> {
         ErrorKind::AlreadyExists => "found something there, wanted a file to make".to_owned(),
         _ => error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_configuration_is_not_taken_for_a_sound_one() {
+        let module =
+            "[[module]]\nname = \"a\"\nplugin = \"http\"\ntargets = [\"a.example:80\"]\n[module.settings]\n";
+        assert_eq!(refused(module).await, Ok(BTreeMap::new()));
+        let twice = format!("{module}bearer = {{ secret = \"a\" }}\nbearer = {{ secret = \"b\" }}\n");
+        let why = refused(&twice).await.unwrap_err();
+        assert!(
+            why.contains("a mistake of bedcheck's: bedcheck.toml:7:1: `bearer`: the key is given twice"),
+            "{why}"
+        );
+    }
 }

@@ -238,6 +238,22 @@ fn each_secret_has_a_variable_of_its_own() {
 }
 
 #[test]
+fn a_bearer_token_is_given_once() {
+    let imported = turned(
+        "modules:\n  m:\n    prober: http\n    http:\n      bearer_token: x\n      bearer_token_file: /t\n      \
+         authorization: {credentials: y}\n",
+    );
+    let lines: Vec<usize> = imported
+        .notes
+        .iter()
+        .filter(|note| note.is_left_out)
+        .map(|note| note.line)
+        .collect();
+    assert_eq!(lines, [6, 7], "{:?}", imported.notes);
+    assert_eq!(imported.toml.matches("bearer = ").count(), 1, "{}", imported.toml);
+}
+
+#[test]
 fn a_body_may_be_as_large_as_the_plugin_takes_where_there_is_no_limit() {
     for (table, most, is_told) in [
         ("", 16 << 20, false),

@@ -106,17 +106,29 @@ impl Headers {
         }
     }
 
-    /// A bearer token, or credentials of another scheme, which are a header field of their own.
+    /// A bearer token, or credentials of another scheme, which are a header field of their own. One of the keys
+    /// can hold it: the prober takes no more.
     fn authorization(&mut self, table: &mut Table<'_>, translation: &mut Translation<'_>) {
-        if let Some(entry) = table.get("bearer_token") {
-            bearer(Source::Inline, entry.line, translation);
+        let token = table
+            .get("bearer_token")
+            .map(|entry| (Source::Inline, entry.line));
+        let file = table.text("bearer_token_file", translation.notes);
+        let file = file.map(|(file, line)| (Source::File(file), line));
+        let has_token = token.is_some() || file.is_some();
+        if let (Some(_), Some((_, line))) = (token, file) {
+            let message = "`bearer_token_file` beside `bearer_token`: a request has one token";
+            translation.notes.left_out(line, message);
         }
-        if let Some((file, line)) = table.text("bearer_token_file", translation.notes) {
-            bearer(Source::File(file), line, translation);
+        if let Some((source, line)) = token.or(file) {
+            bearer(source, line, translation);
         }
         let Some(entry) = table.get("authorization") else {
             return;
         };
+        if has_token {
+            let message = "`authorization` beside a bearer token: a request has one of them";
+            return translation.notes.left_out(entry.line, message);
+        }
         let Some(mut authorization) = Table::of(&entry.value, "authorization", translation.notes) else {
             return;
         };
