@@ -1,6 +1,6 @@
 //! YAML text as a tree in which every node knows its line. What the keys mean is not known here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use base64::Engine;
@@ -164,7 +164,7 @@ impl Builder {
         };
         let kind = match open {
             Open::Sequence(nodes) => Kind::Sequence(nodes),
-            Open::Mapping { entries, .. } => Kind::Mapping(merged(entries)?),
+            Open::Mapping { entries, .. } => Kind::Mapping(self.merged(entries)?),
         };
         let weight = 1 + match &kind {
             Kind::Sequence(nodes) => nodes.iter().map(|node| node.weight).sum(),
@@ -205,6 +205,41 @@ impl Builder {
         }
         Ok(())
     }
+
+    /// A table with what its merge keys (`<<`) name; keys of its own go before those, earlier ones before later. What
+    /// is merged counts as if it was written out.
+    fn merged(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, Unreadable> {
+        if entries.iter().all(|entry| entry.key != "<<") {
+            return Ok(entries);
+        }
+        let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
+        let mut keys: HashSet<String> = own.iter().map(|entry| entry.key.clone()).collect();
+        for merge in merges {
+            let sources: Vec<&Rc<Node>> = match &merge.value.kind {
+                Kind::Sequence(nodes) => nodes.iter().collect(),
+                _ => vec![&merge.value],
+            };
+            for source in sources {
+                let Kind::Mapping(entries) = &source.kind else {
+                    return unreadable(merge.line, "`<<` merges something that is no table");
+                };
+                self.count += source.weight;
+                if self.count > MAX_NODES {
+                    return unreadable(
+                        merge.line,
+                        format!("more than {MAX_NODES} values, aliases written out"),
+                    );
+                }
+                own.extend(
+                    entries
+                        .iter()
+                        .filter(|entry| keys.insert(entry.key.clone()))
+                        .cloned(),
+                );
+            }
+        }
+        Ok(own)
+    }
 }
 
 fn key_text(node: &Node) -> Result<String, Unreadable> {
@@ -214,31 +249,6 @@ fn key_text(node: &Node) -> Result<String, Unreadable> {
             unreadable(node.line, "found a key that is no text")
         }
     }
-}
-
-/// A table with what its merge keys (`<<`) name; keys of its own go before those, earlier ones before later.
-fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, Unreadable> {
-    if entries.iter().all(|entry| entry.key != "<<") {
-        return Ok(entries);
-    }
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.key == "<<");
-    for merge in merges {
-        let sources: Vec<&Rc<Node>> = match &merge.value.kind {
-            Kind::Sequence(nodes) => nodes.iter().collect(),
-            _ => vec![&merge.value],
-        };
-        for source in sources {
-            let Kind::Mapping(entries) = &source.kind else {
-                return unreadable(merge.line, "`<<` merges something that is no table");
-            };
-            for entry in entries {
-                if own.iter().all(|existing| existing.key != entry.key) {
-                    own.push(entry.clone());
-                }
-            }
-        }
-    }
-    Ok(own)
 }
 
 #[cfg(test)]
@@ -297,6 +307,8 @@ mod tests {
             let alias = format!("*a{}", level - 1);
             laughs += &format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", "));
         }
+        let keys: String = (0..5_000).map(|key| format!("k{key}: 1, ")).collect();
+        let merges = format!("a: &a {{{keys}}}\nb:\n") + &"- <<: *a\n".repeat(1_000);
         for (text, line, message) in [
             ("a: 1\nb: [", 2, "not YAML"),
             ("a: 1\na: 2", 2, "`a` is there twice"),
@@ -310,6 +322,7 @@ mod tests {
                 MAX_NODES,
                 "more than 50000 values",
             ),
+            (&merges, 11, "more than 50000 values, aliases written out"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.message.contains(message), "{text}: {error:?}");
