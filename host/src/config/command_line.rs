@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::check::Check;
 use super::decode_check::{is_plugin_name, parted};
 use super::disable::{DisableOption, Disabled};
+use super::json::key_given_twice;
 use super::problem::{Location, Problem, Problems};
 use super::settings::{Place, Settings, pointer_of};
 use super::units::{parse_duration, show_duration};
@@ -228,6 +229,9 @@ impl Reader {
         let value = serde_json::from_str(text)
             .ok()
             .filter(|value: &Value| !value.is_null());
+        if let Some(problem) = value.as_ref().and_then(|_| key_given_twice(text)) {
+            return self.refuse(format!("--set {key}"), problem);
+        }
         self.insert(
             format!("--set {key}"),
             key,

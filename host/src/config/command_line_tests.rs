@@ -140,6 +140,21 @@ fn the_other_options_are_read_as_well() {
 }
 
 #[test]
+fn a_key_that_is_given_twice_in_a_value_is_refused() {
+    for (option, key) in [
+        (r#"expect={"status":500,"status":200}"#, "status"),
+        (r#"a=[{"b":{"c":1,"d":2,"c":3}}]"#, "c"),
+    ] {
+        let refused = read(&[option], &[]).unwrap_err();
+        assert!(
+            refused.contains(&format!("the key `{key}` is given twice")),
+            "{refused}"
+        );
+    }
+    read(&[r#"a={"b":{"c":1},"c":1}"#], &[]).unwrap();
+}
+
+#[test]
 fn values_too_deep_in_one_another_are_refused() {
     let deep = |keys: usize, arrays: usize| {
         let key = vec!["a"; keys].join(".");

@@ -28,6 +28,7 @@ mod fault;
 mod fuzz;
 mod http;
 mod journal;
+mod json;
 mod module;
 mod problem;
 mod reader;
