@@ -172,26 +172,53 @@ fn compiling() -> Compiling {
     }
 }
 
-/// Where compiled plugins are kept: `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder. An
-/// empty `BEDCHECK_CACHE` switches the cache off. Without one, plugins are compiled anew, which takes some
-/// tenths of a second.
+/// Where compiled plugins are kept. Without a place they are compiled anew, which takes some tenths of a second.
 fn cache() -> Option<Cache> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let folder = variable("BEDCHECK_CACHE")
-        .or_else(|| {
-            Some(
-                variable("XDG_CACHE_HOME")
-                    .filter(|path| path.is_absolute())?
-                    .join("bedcheck"),
-            )
-        })
-        .or_else(|| Some(variable("HOME")?.join(".cache").join("bedcheck")))
-        .filter(|folder| !folder.as_os_str().is_empty())?;
+    let folder = cache_folder(|name| std::env::var_os(name).map(PathBuf::from))?;
     match Cache::new(&folder) {
         Ok(cache) => Some(cache),
         Err(error) => {
             output::complain(&format!("note: {error}"));
             None
+        }
+    }
+}
+
+/// `BEDCHECK_CACHE`, or `bedcheck` in the user's cache folder, which is the same wherever it is asked from. An empty
+/// `BEDCHECK_CACHE` switches the cache off.
+fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+    variable("BEDCHECK_CACHE")
+        .or_else(|| Some(absolute("XDG_CACHE_HOME")?.join("bedcheck")))
+        .or_else(|| Some(absolute("HOME")?.join(".cache").join("bedcheck")))
+        .filter(|folder| !folder.as_os_str().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_is_never_in_the_current_folder_unless_it_is_told_so() {
+        let folder = |variables: &[(&str, &str)]| {
+            let given = |name: &str| {
+                let found = variables.iter().find(|(other, _)| *other == name);
+                found.map(|(_, value)| PathBuf::from(value))
+            };
+            cache_folder(given).map(|folder| folder.display().to_string())
+        };
+        let home = ("HOME", "/home/a");
+        for (variables, wanted) in [
+            (&[home][..], Some("/home/a/.cache/bedcheck")),
+            (&[home, ("XDG_CACHE_HOME", "/c")], Some("/c/bedcheck")),
+            (&[home, ("XDG_CACHE_HOME", "c")], Some("/home/a/.cache/bedcheck")),
+            (&[home, ("BEDCHECK_CACHE", "c")], Some("c")),
+            (&[home, ("BEDCHECK_CACHE", "")], None),
+            (&[("HOME", "")], None),
+            (&[("HOME", "a")], None),
+            (&[], None),
+        ] {
+            assert_eq!(folder(variables).as_deref(), wanted, "{variables:?}");
         }
     }
 }
