@@ -141,7 +141,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The number in a text if it would do with a unit, or else another.
-fn advised<'t>(text: &'t str, otherwise: &'t str) -> &'t str {
+pub(crate) fn advised<'t>(text: &'t str, otherwise: &'t str) -> &'t str {
     let text = text.trim();
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     match text.parse::<f64>() {

@@ -414,6 +414,28 @@ fn what_may_be_a_secret_is_not_repeated() {
 }
 
 #[test]
+fn a_number_alone_is_told_a_value_that_would_do() {
+    let check = "[[check]]\nname = \"a\"\nplugin = \"http\"\n";
+    for (key, number, wanted) in [
+        ("deadline", "5", "5s"),
+        ("deadline", "0", "10s"),
+        ("deadline", "-5", "10s"),
+        ("deadline", "86_400", "86400s"),
+        ("memory", "64", "64MiB"),
+        ("memory", "0", "10MiB"),
+        ("memory", "-1", "10MiB"),
+    ] {
+        let said = parse(&format!("{check}budget.{key} = {number}\n"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains(&format!("with a unit, such as `\"{wanted}\"`")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn endpoints_are_on_loopback_and_open_unless_the_file_says_otherwise() {
     let http = |file: &str| Config::parse(&source(&data().join(file))).unwrap().http.unwrap();
     let plain = http("valid/http-by-default.toml");

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::super::problem::{Location, Problem};
-use super::super::units::{parse_duration, parse_size, show_duration, show_size};
+use super::super::units::{advised, parse_duration, parse_size, show_duration, show_size};
 use super::super::words::quoted;
 use super::{Context, Table};
 
@@ -205,7 +205,8 @@ impl<'t> Value<'t> {
         let text = match self.value.get_ref() {
             DeValue::String(text) => text,
             DeValue::Integer(number) if number.radix() == 10 => {
-                let wanted = format!("a {noun} with a unit, such as `\"{}{unit}\"`", number.as_str());
+                let number = advised(number.as_str(), "10");
+                let wanted = format!("a {noun} with a unit, such as `\"{number}{unit}\"`");
                 return self.unwanted(&wanted);
             }
             _ => return self.unwanted(&format!("a {noun}, such as `\"10{unit}\"`")),
