@@ -1,16 +1,12 @@
 //! Faults of a file (`[[fault]]`) and of the command line (`--fault`), with their places.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::problem::{Location, Problem};
 use super::reader::{Kind, Table, Value};
 use super::words::{nearest, quoted};
 use super::{Check, Config};
 use crate::fault::{CallSelector, Chance, Fault, FaultKind, Limits, PhaseSelector, Selector};
-
-/// The longest that a fault can be told to go on after the start.
-const LONGEST_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A fault, and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,8 +135,7 @@ fn limits(table: &mut Table<'_>) -> Limits {
     let times = table
         .get("times")
         .and_then(|value| value.integer(1..=*numbers.end()));
-    let windows = Duration::from_millis(1)..=LONGEST_WINDOW;
-    let window = table.get("for").and_then(|value| value.duration(windows));
+    let window = table.get("for").and_then(|value| value.duration(Limits::WINDOWS));
     let probability = table.get("probability");
     let seed_value = table.get("seed");
     let seed = seed_value.as_ref().and_then(|value| value.integer(numbers));

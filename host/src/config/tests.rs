@@ -436,6 +436,29 @@ fn a_number_alone_is_told_a_value_that_would_do() {
 }
 
 #[test]
+fn a_fault_goes_on_for_a_week_at_most_wherever_it_is_written() {
+    let mut config = parse("[[check]]\nname = \"a\"\nplugin = \"http\"\n").unwrap();
+    let mut option = |window: &str| config.add_faults(&[format!("net.read=reset for {window}")], true);
+    let key = |window: &str| {
+        parse(&format!(
+            "[[fault]]\ncall = \"net.read\"\nkind = \"reset\"\nfor = \"{window}\"\n\
+             [[check]]\nname = \"a\"\nplugin = \"http\"\n"
+        ))
+    };
+    for window in ["1ms", "7d"] {
+        assert!(option(window).is_empty() && key(window).is_ok(), "{window}");
+    }
+    for window in ["0s", "999us", "8d"] {
+        let wanted = "wanted a duration from 1ms to 7d";
+        let [of_option] = &option(window)[..] else {
+            panic!("{window}")
+        };
+        assert!(of_option.message.contains(wanted), "{of_option}");
+        assert!(key(window).unwrap_err().to_string().contains(wanted), "{window}");
+    }
+}
+
+#[test]
 fn endpoints_are_on_loopback_and_open_unless_the_file_says_otherwise() {
     let http = |file: &str| Config::parse(&source(&data().join(file))).unwrap().http.unwrap();
     let plain = http("valid/http-by-default.toml");

@@ -28,6 +28,7 @@ mod tests;
 
 use std::fmt::{self, Display};
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use call::{HostCall, UnknownHostCall};
@@ -88,6 +89,12 @@ pub struct Limits {
     pub window: Option<Duration>,
     /// `probability 0.5`, `seed 7`: whether it happens at a call that matches.
     pub chance: Option<Chance>,
+}
+
+impl Limits {
+    /// How long `for` can be.
+    pub const WINDOWS: RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(7 * 24 * 3600);
 }
 
 /// A probability, decided by numbers that repeat.

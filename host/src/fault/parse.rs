@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::place::split_outside_brackets;
 use super::{Chance, Fault, FaultKind, InjectedError, InvalidFault, Limits};
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_duration, parse_size, show_duration};
 use crate::words::{alternatives, nearest, quoted};
 
 /// How long a fault may wait: no run has more time than an hour.
@@ -98,12 +98,14 @@ fn times(text: &str) -> Result<NonZeroU64, InvalidFault> {
 
 fn window(text: &str) -> Result<Duration, InvalidFault> {
     let window = parse_duration(text).map_err(|error| InvalidFault(format!("`for`: {error}")))?;
-    if window.is_zero() {
-        return Err(InvalidFault(
-            "found `0s` for `for`, wanted some time, such as `for 30s`".into(),
-        ));
+    if Limits::WINDOWS.contains(&window) {
+        return Ok(window);
     }
-    Ok(window)
+    let [shortest, longest] = [Limits::WINDOWS.start(), Limits::WINDOWS.end()].map(|end| show_duration(*end));
+    Err(InvalidFault(format!(
+        "found {} for `for`, wanted a duration from {shortest} to {longest}",
+        quoted(text)
+    )))
 }
 
 fn probability(text: &str) -> Result<f64, InvalidFault> {

@@ -263,7 +263,7 @@ fn who_errs_in_an_option_is_told_what_was_wanted() {
         ),
         (
             "net.read=reset for 0s",
-            "found `0s` for `for`, wanted some time, such as `for 30s`",
+            "found `0s` for `for`, wanted a duration from 1ms to 7d",
         ),
         (
             "net.read=reset probability NaN",
