@@ -20,6 +20,8 @@ mod phases;
 mod reporting;
 mod secrets;
 mod stdio;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod wasi;
 

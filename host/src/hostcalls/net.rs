@@ -11,7 +11,6 @@ use super::ask::{ask, ask_for_bytes};
 use super::disturb::Opened;
 use super::facts::tls_attributes;
 use super::host_phases::Failed;
-use super::phases::MAX_MESSAGE;
 use super::secrets::have_secret;
 use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
 use crate::bindings::bedcheck::plugin::secrets::Sendable;
@@ -22,12 +21,15 @@ use crate::deadline::Exceeded;
 use crate::fault::HostCall;
 use crate::outcome::Attributes;
 use crate::phase::HostPhase;
+use crate::text::told;
 
 /// The most that one read returns, in bytes.
 const MAX_READ: u64 = 64 * 1024;
 /// How many protocols may be offered by ALPN, and how long each name is at most (RFC 7301
 /// section 3.1).
 const MAX_ALPN: (usize, usize) = (8, 255);
+/// How much of what is no name of a server the guest is told, in bytes: as long as a name can be.
+const MAX_NAME: usize = 253;
 
 impl Host for RunState {}
 
@@ -82,7 +84,8 @@ impl HostConnection for RunState {
             .as_deref()
             .filter(|name| !connection::is_server_name(name))
         {
-            let shown = self.presentable(name, MAX_MESSAGE);
+            // Nothing of it is struck out: that would tell the guest of secrets.
+            let shown = told(name, MAX_NAME);
             return Ok(Err(CallError::Invalid(format!(
                 "`{shown}` is no name of a server, wanted a host name or an address"
             ))));

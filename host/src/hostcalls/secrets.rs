@@ -9,6 +9,7 @@ use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
 use crate::fault::HostCall;
 use crate::secret::Secret;
+use crate::text::told;
 
 /// The most that one call sends, in bytes: no more than a guest can hand over in one call.
 const MAX_SEND: usize = 4 * 1024 * 1024;
@@ -18,6 +19,8 @@ const MAX_ENCODED: usize = 12_288;
 /// How many times an attempt may send base64 text with a secret in it: once for each login of a long dialogue. Each
 /// is looked for in all texts from then on.
 const MAX_ENCODED_SECRETS: usize = 32;
+/// How much of a name that no secret has the guest is told, in bytes.
+const MAX_TOLD: usize = 64;
 
 impl Host for RunState {}
 
@@ -32,7 +35,8 @@ impl HostSecret for RunState {
         match self.access.secrets.get(&name) {
             Some(secret) => Ok(Ok(self.table.push(secret.clone())?)),
             None => {
-                let name = self.presentable(name, 64);
+                // As it was said: what the host would strike out of it would tell the guest of secrets.
+                let name = told(&name, MAX_TOLD);
                 let message = format!("the check's settings mention no secret `{name}`");
                 Ok(Err(self.refuse(CallError::SecretMissing(message))))
             }

@@ -5,6 +5,7 @@ use crate::bindings::bedcheck::plugin::trace::{Fact, Host};
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::fault::HostCall;
 use crate::outcome::{AttributeValue, Attributes, SpanPlace, derived_span_id, trace_parent};
+use crate::text::told;
 
 /// What a guest may say of a phase: OpenTelemetry's names for clients. The list is closed, so that no plugin speaks
 /// for the host, nor under names that nobody knows.
@@ -71,7 +72,8 @@ impl Host for RunState {
             let Some(known) = known(&name) else {
                 return Ok(Err(CallError::Invalid(format!(
                     "found `{}`, wanted a fact of OpenTelemetry's conventions for clients, such as `url.full`",
-                    self.presentable(name, MAX_NAME)
+                    // Nothing of it is struck out: that would tell the guest of secrets.
+                    told(&name, MAX_NAME)
                 ))));
             };
             let value = match value {

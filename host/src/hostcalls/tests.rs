@@ -1,0 +1,117 @@
+//! What a guest gets back from the host's side of the contract.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::Resource;
+
+use super::*;
+use crate::bindings::bedcheck::plugin::net::{HostConnection, TlsOptions};
+use crate::bindings::bedcheck::plugin::phases::Host as _;
+use crate::bindings::bedcheck::plugin::secrets::HostSecret;
+use crate::bindings::bedcheck::plugin::trace::{Fact, Host as _};
+use crate::bindings::bedcheck::plugin::types::CallError;
+use crate::capability::Capability;
+use crate::clock::Clock;
+use crate::connection::script::{Peer, Script, Step, Transport};
+use crate::connection::{Connection, Network};
+use crate::grant::Grants;
+use crate::secret::Secret;
+use crate::tape::Tape;
+
+const SECRET: &str = "correct horse battery";
+
+/// The state of an attempt that has a secret, and a peer that is silent.
+fn state(limits: Limits) -> RunState {
+    let secret = Secret::new(SECRET.into());
+    let silent = Peer {
+        transport: Transport::Tcp,
+        port: None,
+        steps: Ok(Arc::from([Step::Silence])),
+    };
+    let peers = Script::new(BTreeMap::new(), vec![silent]).repeating_last();
+    let access = Access {
+        phases: Arc::from(["first".to_owned()]),
+        capabilities: [Capability::NetConnect, Capability::NetTls, Capability::Secrets].into(),
+        grants: Grants::new(vec!["192.0.2.1:25".parse().expect("a grant")]),
+        redactor: Redactor::new([secret.expose()]),
+        secrets: BTreeMap::from([("mail".to_owned(), secret)]),
+        network: Network::Scripted(Arc::new(peers)),
+        ..Access::nothing()
+    };
+    let deadline = Deadline::new(Clock::virtual_time(), Tape::none(), limits.deadline, limits.grace);
+    RunState::new(
+        Arc::new(access),
+        deadline,
+        limits,
+        Circumstances {
+            cancellation: CancellationToken::new(),
+            ..Circumstances::nowhere()
+        },
+    )
+}
+
+/// Another handle of the same thing, as a guest has it that lends its own for a call.
+fn lent<T: 'static>(handle: &Resource<T>) -> Resource<T> {
+    Resource::new_borrow(handle.rep())
+}
+
+async fn connected(state: &mut RunState) -> Result<Resource<Connection>, CallError> {
+    HostConnection::connect(state, "192.0.2.1".to_owned(), 25)
+        .await
+        .expect("a call")
+}
+
+fn message(error: CallError) -> String {
+    match error {
+        CallError::Invalid(message) | CallError::SecretMissing(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All that a guest can be told of words of its own.
+async fn told(state: &mut RunState, words: &str) -> Vec<String> {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 25));
+    let connection = state
+        .table
+        .push(Connection::recorded("192.0.2.1", peer, 0))
+        .expect("room");
+    let options = TlsOptions {
+        // A space makes it the name of nothing.
+        server_name: Some(format!(" {words}")),
+        alpn: Vec::new(),
+    };
+    let tls = state.start_tls(connection, options).await.expect("a call");
+    let opened = HostSecret::open(state, words.to_owned()).expect("a call");
+    let described = state
+        .describe(vec![(words.to_owned(), Fact::Integer(1))])
+        .expect("a call");
+    let begun = state.begin(words.to_owned(), None).expect("a call");
+    vec![
+        message(tls.expect_err("it is no name")),
+        message(opened.expect_err("there is no such secret")),
+        message(described.expect_err("there is no such fact")),
+        message(begun.expect_err("there is no such phase")),
+    ]
+}
+
+#[tokio::test]
+async fn what_a_guest_is_told_of_its_own_words_has_nothing_of_a_secret() {
+    let state = &mut state(Limits::default());
+    for (right, wrong) in [
+        ("cor", "cox"),
+        ("correct horse", "correct house"),
+        (SECRET, "correct horse batterx"),
+        ("636f72", "636f73"),
+        ("Y29y", "Y29z"),
+    ] {
+        let of_right = told(state, right).await;
+        let of_wrong = told(state, wrong).await;
+        for (right_answer, wrong_answer) in of_right.iter().zip(&of_wrong) {
+            assert!(wrong_answer.contains(wrong), "{wrong_answer}");
+            assert_eq!(right_answer, &wrong_answer.replace(wrong, right));
+        }
+    }
+}
