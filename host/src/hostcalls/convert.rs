@@ -146,10 +146,14 @@ impl Known<'_> {
     fn error_type_of(&self, reason: &Reason) -> ErrorType {
         match reason {
             Reason::Call(error) => error_type_of_call(error, self.hit.unwrap_or(DeadlineWhile::Computing)),
-            Reason::Own(name) => ErrorType::Own(match self.redactor.finds_in_name(name) {
-                true => format!("{}.{REDACTED_NAME}", self.access.plugin),
-                false => name.clone(),
-            }),
+            Reason::Own(name) => {
+                // One that is longer is none, and no more of it is shown.
+                let name = &name[..name.floor_char_boundary(MAX_OWN_TYPE.max(MAX_QUOTED) + 1)];
+                ErrorType::Own(match self.redactor.finds_in_name(name) {
+                    true => format!("{}.{REDACTED_NAME}", self.access.plugin),
+                    false => name.to_owned(),
+                })
+            }
             Reason::UnexpectedResponse => ErrorType::ProtocolUnexpectedResponse,
             Reason::TooLarge => ErrorType::ProtocolTooLarge,
             Reason::AuthRejected => ErrorType::AuthRejected,

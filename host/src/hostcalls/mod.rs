@@ -50,9 +50,9 @@ use memory::MemoryMeter;
 /// How many calls a guest may go on making after it was told that it has no more: enough to report,
 /// and the end of one that never listens.
 const CALLS_OVER_LIMIT: u64 = 1000;
-/// How much of a guest's or a peer's text is looked at, in bytes: several times what is shown of any, so that
-/// what is struck out of it leaves enough, and little beside what a guest can hand over in one call.
-const MAX_LOOKED_AT: usize = 16 * 1024;
+/// How much of a guest's or a peer's text is looked at, in lengths of what is shown of it: several, so that what is struck
+/// out of it leaves enough, and few, because no fuel is used meanwhile and nothing else runs.
+const LOOKED_AT: usize = 4;
 /// How many resources a guest may hold at once: connections, secrets, and what WASI adds.
 const MAX_RESOURCES: usize = 1000;
 
@@ -300,7 +300,7 @@ impl RunState {
 /// fit as they are.
 pub fn presentable<'t>(redactor: &Redactor, text: impl Into<Cow<'t, str>>, maximum: usize) -> String {
     let text = text.into();
-    let looked_at = &text[..text.floor_char_boundary(MAX_LOOKED_AT)];
+    let looked_at = &text[..text.floor_char_boundary(maximum * LOOKED_AT)];
     let redacted = redactor.redact(looked_at);
     let is_same = matches!(redacted, Cow::Borrowed(same) if same.len() == text.len());
     if is_same && text.len() <= maximum && !text.contains(char::is_control) {

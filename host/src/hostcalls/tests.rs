@@ -1,8 +1,9 @@
-//! What a guest gets back from the host's side of the contract.
+//! What a guest gets back from the host's side of the contract, and what that costs the host.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Resource;
@@ -10,7 +11,7 @@ use wasmtime::component::Resource;
 use super::*;
 use crate::bindings::bedcheck::plugin::net::{HostConnection, TlsOptions};
 use crate::bindings::bedcheck::plugin::phases::Host as _;
-use crate::bindings::bedcheck::plugin::secrets::HostSecret;
+use crate::bindings::bedcheck::plugin::secrets::{HostSecret, Part, Sendable};
 use crate::bindings::bedcheck::plugin::trace::{Fact, Host as _};
 use crate::bindings::bedcheck::plugin::types::CallError;
 use crate::capability::Capability;
@@ -114,4 +115,81 @@ async fn what_a_guest_is_told_of_its_own_words_has_nothing_of_a_secret() {
             assert_eq!(right_answer, &wrong_answer.replace(wrong, right));
         }
     }
+}
+
+/// Has a secret sent behind so many bytes of the guest's own, in base64, so that the host looks for text that the guest
+/// has chosen.
+fn send_behind(state: &mut RunState, own: usize, number: u8) {
+    let secret = HostSecret::open(state, "mail".to_owned()).expect("a call");
+    let own = [vec![0; own], vec![number]].concat();
+    let pieces = vec![Sendable::Base64(vec![
+        Part::Bytes(own),
+        Part::Secret(secret.expect("it is there")),
+    ])];
+    state.assemble(pieces).expect("a call").expect("it may be sent");
+}
+
+/// How long the host takes for facts, at the best of some times.
+fn describing(state: &mut RunState, facts: usize, text: &str) -> Duration {
+    let names = super::trace::FACTS.iter().cycle().take(facts);
+    let facts: Vec<_> = names
+        .map(|name| ((*name).to_owned(), Fact::Text(text.to_owned())))
+        .collect();
+    let once = || {
+        let facts = facts.clone();
+        let begun = Instant::now();
+        let _ = state.describe(facts).expect("a call");
+        begun.elapsed()
+    };
+    std::iter::repeat_with(once).take(3).min().unwrap_or_default()
+}
+
+/// What a fact costs must depend neither on its length nor on what was sent before. One that is as long as can be shown,
+/// before anything was sent, is what it may cost at most; ten times that is noise.
+#[test]
+fn the_largest_description_costs_the_host_no_more_than_what_is_shown_of_it() {
+    let chosen = [
+        "A".repeat(1 << 17),
+        "&".repeat(1 << 17),
+        r"\x41".repeat(1 << 15),
+        "AAAA&#65;".repeat(1 << 14),
+    ];
+    for text in chosen {
+        let state = &mut state(Limits::default());
+        state
+            .begin("first".to_owned(), None)
+            .expect("a call")
+            .expect("a phase");
+        send_behind(state, 3000, 0);
+        let small = describing(state, 1, &text[..4 * 512]);
+        for number in 1..32 {
+            send_behind(state, 9000, number);
+        }
+        let large = describing(state, 32, &text);
+        assert!(
+            large < small * 32 * 10,
+            "{large:?}, and {small:?} for a small one: {}",
+            &text[..9]
+        );
+        // More facts than there are names are not even looked at.
+        let many = describing(state, 254, &text[..1 << 14]);
+        assert!(many < small * 32, "{many:?}, and {small:?} for a small one");
+    }
+}
+
+#[test]
+fn as_many_facts_as_there_are_names_are_taken_in_one_call_and_no_more() {
+    let state = &mut state(Limits::default());
+    state
+        .begin("first".to_owned(), None)
+        .expect("a call")
+        .expect("a phase");
+    let facts = |number| vec![("url.path".to_owned(), Fact::Text("/".to_owned())); number];
+    assert!(state.describe(facts(32)).expect("a call").is_ok());
+    let over = state
+        .describe(facts(33))
+        .expect("a call")
+        .expect_err("one too many");
+    let wanted = "found 33 facts in one call, wanted 32 at most, as many as there are names";
+    assert_eq!(message(over), wanted);
 }

@@ -7,9 +7,11 @@ use crate::fault::HostCall;
 use crate::outcome::{AttributeValue, Attributes, SpanPlace, derived_span_id, trace_parent};
 use crate::text::told;
 
+/// How many facts a guest may tell in one call: as many as there are names.
+const MAX_FACTS: usize = 32;
 /// What a guest may say of a phase: OpenTelemetry's names for clients. The list is closed, so that no plugin speaks
 /// for the host, nor under names that nobody knows.
-const FACTS: [&str; 32] = [
+pub(super) const FACTS: [&str; MAX_FACTS] = [
     "db.namespace",
     "db.operation.name",
     "db.response.status_code",
@@ -66,6 +68,12 @@ impl Host for RunState {
     fn describe(&mut self, facts: Vec<(String, Fact)>) -> wasmtime::Result<Result<(), CallError>> {
         if let Err(error) = self.report_call(HostCall::TraceDescribe)? {
             return Ok(Err(error));
+        }
+        if facts.len() > MAX_FACTS {
+            let found = facts.len();
+            return Ok(Err(CallError::Invalid(format!(
+                "found {found} facts in one call, wanted {MAX_FACTS} at most, as many as there are names"
+            ))));
         }
         let mut described = Attributes::new();
         for (name, value) in facts {

@@ -43,7 +43,7 @@ impl Disguise {
             stand_ins.insert(name.clone(), stand_in);
         }
         // A form that is part of another one would spoil it: long ones first.
-        let length = |pair: &Pair| pair.secret.spelled().bytes().len();
+        let length = |pair: &Pair| pair.secret.bytes().len();
         disguise.pairs.sort_by_key(|pair| std::cmp::Reverse(length(pair)));
         (disguise, stand_ins)
     }
@@ -60,7 +60,7 @@ impl Disguise {
         let forms = Form::all_of(secret).into_iter().zip(Form::all_of(stand_in));
         self.pairs.extend(forms.map(|(secret, other)| Pair {
             secret,
-            stand_in: other.spelled().bytes().to_vec(),
+            stand_in: other.bytes().to_vec(),
         }));
     }
 

@@ -11,9 +11,9 @@ use super::spelled::{Spelled, broken_escape};
 
 /// How much of the beginning of a longer form is struck out by itself, in bytes: a text may have been cut
 /// in the middle of a secret before it came here, and shorter pieces are parts of too many harmless words.
-const MIN_BEGINNING: usize = 8;
+pub(super) const MIN_BEGINNING: usize = 8;
 /// How much of the beginning is struck out where a text was cut off right behind it, in bytes.
-const MIN_CUT_OFF: usize = 3;
+pub(super) const MIN_CUT_OFF: usize = 3;
 /// The shortest secret, in bytes, that is looked for in base64 and hexadecimal form: shorter ones are in
 /// too many harmless words.
 const MIN_ENCODED: usize = 4;
@@ -58,6 +58,11 @@ impl Form {
         &self.spelled
     }
 
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.spelled.bytes()
+    }
+
     /// Whether it is base64, so that the characters next to it may be of the same text.
     pub fn is_base64(&self) -> bool {
         self.is_base64
@@ -83,22 +88,6 @@ impl Form {
         let beginning = &text[..text.ceil_char_boundary(MIN_BEGINNING)];
         (beginning.len() >= MIN_BEGINNING).then(|| Zeroizing::new(beginning.to_ascii_lowercase()))
     }
-
-    /// All of the text that has something of the secret in it, where the form stands in this range.
-    pub fn around(&self, text: &[u8], range: Range<usize>) -> Range<usize> {
-        if !self.is_base64 {
-            return range;
-        }
-        let is_base64 = |byte: &&u8| in_base64(**byte);
-        let before = text[..range.start].iter().rev().take_while(is_base64).count();
-        let end = range.end + text[range.end..].iter().take_while(is_base64).count();
-        let padding = text[end..]
-            .iter()
-            .take(2)
-            .take_while(|byte| **byte == b'=')
-            .count();
-        range.start - before..end + padding
-    }
 }
 
 /// Whether it is of one of the alphabets of base64.
@@ -106,8 +95,21 @@ pub fn in_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)
 }
 
+/// All of the base64 text in which a form stands in this range.
+pub(super) fn around_in_base64(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let is_base64 = |byte: &&u8| in_base64(**byte);
+    let before = text[..range.start].iter().rev().take_while(is_base64).count();
+    let end = range.end + text[range.end..].iter().take_while(is_base64).count();
+    let padding = text[end..]
+        .iter()
+        .take(2)
+        .take_while(|byte| **byte == b'=')
+        .count();
+    range.start - before..end + padding
+}
+
 /// Where a text was cut off right here or in the middle of the escape that stands here: how long that is.
-fn cut_behind(text: &[u8]) -> Option<usize> {
+pub(super) fn cut_behind(text: &[u8]) -> Option<usize> {
     let is_cut = |rest: &[u8]| rest.is_empty() || CUT_MARKS.iter().any(|mark| rest.starts_with(mark));
     let broken = broken_escape(text);
     is_cut(&text[broken..]).then_some(broken)

@@ -5,6 +5,7 @@ mod form;
 #[cfg(test)]
 mod fuzz;
 mod pairs;
+mod search;
 mod spelled;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use form::{Form, in_base64};
 use pairs::Pairs;
+use search::Sorted;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -43,7 +45,8 @@ pub struct Redactor {
 /// Forms, and what tells of most texts at a glance that none of them is there.
 #[derive(Clone, Default)]
 struct Forms {
-    forms: Vec<Form>,
+    plain: Sorted,
+    in_base64: Sorted,
     /// How they begin, those that are looked for in names.
     in_names: Vec<Zeroizing<String>>,
     pairs: Pairs,
@@ -51,7 +54,7 @@ struct Forms {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let forms = self.both().map(|forms| forms.forms.len());
+        let forms = self.both().map(|forms| forms.iter().count());
         formatter
             .debug_struct("Redactor")
             .field("forms", &forms.iter().sum::<usize>())
@@ -63,7 +66,9 @@ impl Redactor {
     /// A redactor of these secrets. Empty ones are ignored.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
         let mut forms = Forms::default();
-        secrets.into_iter().for_each(|secret| forms.add(secret, &[]));
+        secrets
+            .into_iter()
+            .for_each(|secret| forms.add(secret, &Forms::default()));
         Self {
             shared: Arc::new(forms),
             added: Forms::default(),
@@ -72,7 +77,7 @@ impl Redactor {
 
     /// Adds something else that must not be shown, such as what a secret was turned into.
     pub fn add(&mut self, sensitive: &[u8]) {
-        self.added.add(sensitive, &self.shared.forms);
+        self.added.add(sensitive, &self.shared);
     }
 
     fn both(&self) -> [&Forms; 2] {
@@ -87,7 +92,7 @@ impl Redactor {
     /// The same of a text whose beginning was cut off, maybe in the middle of a secret: without as much of it as the rest
     /// of one may take.
     pub fn redact_behind_cut<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let forms = self.both().into_iter().flat_map(|forms| &forms.forms);
+        let forms = self.both().into_iter().flat_map(Forms::iter);
         let longest = forms.map(|form| form.spelled().longest()).max().unwrap_or(0);
         self.redact_from(text, text.ceil_char_boundary(longest))
     }
@@ -95,8 +100,7 @@ impl Redactor {
     fn redact_from<'t>(&self, text: &'t str, from: usize) -> Cow<'t, str> {
         let forms = self.both().into_iter().filter(|forms| forms.may_be_in(text));
         let mut found: Vec<Range<usize>> = forms
-            .flat_map(|forms| &forms.forms)
-            .flat_map(|form| occurrences(form, text))
+            .flat_map(|forms| forms.occurrences(text))
             .filter(|range| range.end > from)
             .map(|range| range.start.max(from)..range.end)
             .collect();
@@ -134,35 +138,40 @@ impl Redactor {
 }
 
 impl Forms {
+    fn iter(&self) -> impl Iterator<Item = &Form> {
+        self.plain.iter().chain(self.in_base64.iter())
+    }
+
     /// Adds the forms of something that are not among these or `others`. Nothing has none.
-    fn add(&mut self, sensitive: &[u8], others: &[Form]) {
+    fn add(&mut self, sensitive: &[u8], others: &Self) {
         if sensitive.is_empty() {
             return;
         }
         for form in Form::all_of(sensitive) {
-            if !self.forms.contains(&form) && !others.contains(&form) {
-                self.pairs.insert(form.spelled().bytes());
+            let (own, others) = match form.is_base64() {
+                true => (&mut self.in_base64, &others.in_base64),
+                false => (&mut self.plain, &others.plain),
+            };
+            if !others.contains(&form) && own.insert(form.clone()) {
+                self.pairs.insert(form.bytes());
                 self.in_names.extend(form.in_names());
-                self.forms.push(form);
             }
         }
+    }
+
+    /// Where forms, or as much of them as is struck out, stand.
+    fn occurrences(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        let plain = self.plain.occurrences(text.as_bytes());
+        let in_base64 = self.in_base64.occurrences_in_base64(text.as_bytes());
+        // A form whose bytes are no UTF-8 may agree with a part of a character.
+        let whole =
+            |range: Range<usize>| text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end);
+        plain.into_iter().chain(in_base64).map(whole)
     }
 
     /// Whether there may be a form in a text, or as much of one as is struck out.
     fn may_be_in(&self, text: &str) -> bool {
         let text = text.as_bytes();
-        !self.forms.is_empty() && (spelled::may_be_escaped(text) || self.pairs.may_be_in(text))
+        self.iter().next().is_some() && (spelled::may_be_escaped(text) || self.pairs.may_be_in(text))
     }
-}
-
-/// Where the form, or as much of it as is struck out, stands, also where it overlaps itself.
-fn occurrences(form: &Form, text: &str) -> impl Iterator<Item = Range<usize>> {
-    let bytes = text.as_bytes();
-    let starts = (0..bytes.len()).filter(|start| form.spelled().may_begin_with(bytes[*start]));
-    starts.filter_map(move |start| {
-        let length = form.length_in(&bytes[start..])?;
-        let range = form.around(bytes, start..start + length);
-        // A form whose bytes are no UTF-8 may agree with a part of a character.
-        Some(text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end))
-    })
 }

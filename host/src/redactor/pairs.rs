@@ -1,5 +1,7 @@
 //! A glance at a text that tells of most that none of some beginnings is in it. Pure.
 
+use super::spelled::ways_to_write as ways;
+
 /// Which two bytes something begins with: a set that may hold more than was put into it.
 #[derive(Clone, Default)]
 pub(super) struct Pairs([u64; 16]);
@@ -37,10 +39,4 @@ impl Pairs {
         let mixed = usize::from(first) * 37 + usize::from(second) * 5;
         (mixed / 64 % 16, 1 << (mixed % 64))
     }
-}
-
-/// How a byte may stand in a text without an escape.
-fn ways(byte: u8) -> impl Iterator<Item = u8> {
-    let plus = (byte == b' ').then_some(b'+');
-    [byte].into_iter().chain(plus)
 }

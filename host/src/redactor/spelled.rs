@@ -87,12 +87,6 @@ impl Spelled {
         self.bytes.len() * (1 + MAX_REFERENCE)
     }
 
-    /// Whether a text that stands for the first of the bytes may begin with this one.
-    pub fn may_begin_with(&self, byte: u8) -> bool {
-        let first = self.bytes.first();
-        MARKS.contains(&byte) || first.is_some_and(|first| stands_for(byte, *first))
-    }
-
     /// As much of the bytes, from the first one on, as the text begins with.
     pub fn beginning(&self, text: &[u8]) -> Piece {
         let beginnings = self
@@ -122,9 +116,67 @@ impl Spelled {
     }
 }
 
+/// Whether escapes begin with it.
+pub(super) fn is_mark(byte: u8) -> bool {
+    MARKS.contains(&byte)
+}
+
 /// Whether a text may have something in it that is escaped.
 pub(super) fn may_be_escaped(text: &[u8]) -> bool {
-    text.iter().any(|byte| MARKS.contains(byte))
+    text.iter().any(|byte| is_mark(*byte))
+}
+
+/// How a byte may stand in a text without an escape.
+pub(super) fn ways_to_write(byte: u8) -> impl Iterator<Item = u8> {
+    let plus = (byte == b' ').then_some(b'+');
+    [byte].into_iter().chain(plus)
+}
+
+/// What the beginning of a text may stand for, by one reading.
+pub(super) struct Read {
+    bytes: [u8; 4],
+    length: usize,
+    /// How much of the text that is.
+    pub(super) written: usize,
+}
+
+impl Read {
+    fn of(escaped: Escaped, written: usize) -> Self {
+        let mut bytes = [0; 4];
+        let length = escaped.bytes(&mut bytes).len();
+        Self {
+            bytes,
+            length,
+            written,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// All that the first piece of a text may stand for, a byte as it is or an escape, each once.
+pub(super) fn readings(text: &[u8]) -> impl Iterator<Item = Read> {
+    let plain = text.first().copied();
+    let space = plain.filter(|byte| *byte == b'+').map(|_| b' ');
+    let plain = [plain, space].map(|byte| byte.map(|byte| (Escaped::Byte(byte), 1)));
+    let mut escapes = match text.first() {
+        Some(first) if is_mark(*first) => escapes(text, Reading::default()),
+        _ => [None; 3],
+    };
+    // Below 128 the byte is the character.
+    if let [
+        Some((Escaped::Character(character), _)),
+        second @ Some((Escaped::Byte(_), _)),
+        _,
+    ] = &mut escapes
+        && character.is_ascii()
+    {
+        *second = None;
+    }
+    let all = plain.into_iter().chain(escapes).flatten();
+    all.map(|(escaped, written)| Read::of(escaped, written))
 }
 
 /// How much of a text, from its beginning on, may be an escape whose end is missing.
