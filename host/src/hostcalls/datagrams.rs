@@ -63,11 +63,10 @@ impl HostDatagramSocket for RunState {
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(&socket)?;
         deadline.tape().sent(opened.number(), &datagram);
+        self.usage.bytes_written += datagram.len() as u64;
         let sent = ask(&deadline, opened.send(&datagram)).await;
         let sent = self.settle(call, begun, sent).map_err(|failed| failed.error);
-        if sent.is_ok() {
-            self.usage.bytes_written += datagram.len() as u64;
-        }
+        self.take_back_unsent(&datagram, &sent);
         Ok(sent)
     }
 

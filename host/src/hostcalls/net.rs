@@ -244,14 +244,21 @@ impl RunState {
         let begun = deadline.elapsed();
         let opened = self.table.get_mut(connection)?;
         deadline.tape().sent(opened.number(), bytes);
+        self.usage.bytes_written += bytes.len() as u64;
         let written = ask(&deadline, pin!(opened.write(bytes))).await;
         let written = self
             .settle(HostCall::NetWrite, begun, written)
             .map_err(|failed| failed.error);
-        if written.is_ok() {
-            self.usage.bytes_written += bytes.len() as u64;
-        }
+        self.take_back_unsent(bytes, &written);
         Ok(written)
+    }
+
+    /// What was to be written counts before it is tried: of a write that fails, or is never heard of again, any part may
+    /// have been sent. Only where there is no connection any more it is none.
+    pub(super) fn take_back_unsent(&mut self, bytes: &[u8], written: &Result<(), CallError>) {
+        if matches!(written, Err(CallError::Invalid(_))) {
+            self.usage.bytes_written -= bytes.len() as u64;
+        }
     }
 
     pub(super) fn bytes_left(&self) -> u64 {

@@ -193,3 +193,35 @@ fn as_many_facts_as_there_are_names_are_taken_in_one_call_and_no_more() {
     let wanted = "found 33 facts in one call, wanted 32 at most, as many as there are names";
     assert_eq!(message(over), wanted);
 }
+
+#[tokio::test]
+async fn a_write_that_fails_may_have_been_sent_and_is_counted() {
+    let limits = Limits {
+        bytes: 1000,
+        ..Limits::default()
+    };
+    let state = &mut state(limits);
+    let first = connected(state).await.expect("a connection");
+    let impairment = state.table.get_mut(&first).expect("it is there").impairment();
+    impairment.reset_writes_after(600);
+    let written = state.write(lent(&first), vec![0; 900]).await.expect("a call");
+    assert!(matches!(written, Err(CallError::ConnectionReset)), "{written:?}");
+    assert_eq!(state.usage.bytes_written, 900);
+    let second = connected(state).await.expect("a connection");
+    let written = state.write(second, vec![0; 101]).await.expect("a call");
+    assert!(matches!(written, Err(CallError::OverQuota(_))), "{written:?}");
+}
+
+#[tokio::test]
+async fn of_a_connection_that_is_closed_nothing_is_sent_or_counted() {
+    let state = &mut state(Limits::default());
+    let connection = connected(state).await.expect("a connection");
+    state
+        .close(lent(&connection))
+        .await
+        .expect("a call")
+        .expect("it closes");
+    let written = state.write(connection, vec![0; 900]).await.expect("a call");
+    assert!(matches!(written, Err(CallError::Invalid(_))), "{written:?}");
+    assert_eq!(state.usage.bytes_written, 0);
+}

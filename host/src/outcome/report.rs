@@ -336,7 +336,7 @@ pub struct Usage {
     pub host_calls: u64,
     /// Bytes the guest read from connections.
     pub bytes_read: u64,
-    /// Bytes the guest wrote to connections.
+    /// Bytes the guest wrote to connections, or tried to.
     pub bytes_written: u64,
     /// Log lines over the limit that were not kept.
     pub log_lines_dropped: u64,
