@@ -52,6 +52,7 @@ pub struct Connection {
     impairment: Impairment,
     /// Whether the peer has ended the stream, and not the session of TLS.
     is_cut: bool,
+    was_closed: bool,
     /// Has it listed as long as it is open.
     opened: Option<Opened>,
 }
@@ -100,6 +101,7 @@ impl Connection {
             certificate: None,
             impairment: Impairment::default(),
             is_cut: false,
+            was_closed: false,
             opened: None,
         }
     }
@@ -107,6 +109,16 @@ impl Connection {
     /// Which one it is of its attempt's, counted from 0.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether its owner was told that it is closed.
+    pub fn was_closed(&self) -> bool {
+        self.was_closed
+    }
+
+    /// Its owner is told that it is closed, by itself or, of a recorded run, by the tape.
+    pub fn note_closed(&mut self) {
+        self.was_closed = true;
     }
 
     /// What is wrong with it on purpose.

@@ -214,13 +214,19 @@ impl HostConnection for RunState {
         let opened = self.table.get_mut(&connection)?;
         let closed = ask(&deadline, pin!(opened.close())).await;
         let closed = self.settle(HostCall::NetClose, begun, closed);
+        if closed.is_ok() {
+            self.table.get_mut(&connection)?.note_closed();
+            self.connections = self.connections.saturating_sub(1);
+        }
         Ok(closed.map_err(|failed| failed.error))
     }
 
     fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
         self.note_complaint(connection.complaint());
-        self.connections = self.connections.saturating_sub(1);
+        if !connection.was_closed() {
+            self.connections = self.connections.saturating_sub(1);
+        }
         Ok(())
     }
 }

@@ -225,3 +225,26 @@ async fn of_a_connection_that_is_closed_nothing_is_sent_or_counted() {
     assert!(matches!(written, Err(CallError::Invalid(_))), "{written:?}");
     assert_eq!(state.usage.bytes_written, 0);
 }
+
+#[tokio::test]
+async fn connections_that_were_closed_are_not_open_though_the_guest_holds_on_to_them() {
+    let state = &mut state(Limits::default());
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let connection = connected(state).await.expect("a connection");
+        state
+            .close(lent(&connection))
+            .await
+            .expect("a call")
+            .expect("it closes");
+        held.push(connection);
+    }
+    for connection in held {
+        HostConnection::drop(state, connection).expect("a call");
+    }
+    for _ in 0..16 {
+        connected(state).await.expect("a connection");
+    }
+    let over = connected(state).await;
+    assert!(matches!(over, Err(CallError::OverQuota(_))), "{over:?}");
+}
