@@ -259,19 +259,27 @@ impl Timeline {
     }
 
     /// What was planned, or else declared, and never begun: names and details. A plan without detail is met by any phase
-    /// of the name.
+    /// of the name that is not one with a detail.
     fn not_reached(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let mut unmatched: Vec<&Entry> = self.entries.iter().collect();
         let declared = self.declared.iter().filter(|_| self.planned.is_none());
         let planned = self.planned.iter().flatten();
         let planned = planned.map(|planned| (planned.name.as_str(), planned.detail.as_deref()));
-        let expected = planned.chain(declared.map(|name| (name.as_str(), None)));
-        expected.filter(move |(name, detail)| {
+        let expected: Vec<(&str, Option<&str>)> = planned
+            .chain(declared.map(|name| (name.as_str(), None)))
+            .collect();
+        let mut never: Vec<usize> = (0..expected.len()).collect();
+        // The particular first: what has no detail would take from it what it can do without.
+        never.sort_by_key(|place| expected[*place].1.is_none());
+        never.retain(|place| {
+            let (name, detail) = expected[*place];
             let met = unmatched.iter().position(|entry| {
-                entry.name == *name && (detail.is_none() || *detail == entry.detail.as_deref())
+                entry.name == name && (detail.is_none() || detail == entry.detail.as_deref())
             });
             met.map(|at| unmatched.remove(at)).is_none()
-        })
+        });
+        never.sort_unstable();
+        never.into_iter().map(move |place| expected[place])
     }
 
     fn push(&mut self, name: String, detail: Option<String>, at: Duration) -> Result<usize, Refusal> {

@@ -144,6 +144,21 @@ fn a_plan_comes_once_and_first() {
 }
 
 #[test]
+fn a_plan_without_detail_leaves_a_phase_to_one_that_names_it() {
+    let planned = |detail: Option<&str>| Planned {
+        name: "greeting".into(),
+        detail: detail.map(str::to_owned),
+    };
+    let mut timeline = timeline();
+    timeline.plan(vec![planned(None), planned(Some("a"))]).unwrap();
+    for detail in ["a", "b"] {
+        timeline.begin("greeting", Some(detail.into()), at(0)).unwrap();
+        timeline.end(None, at(1)).unwrap();
+    }
+    assert_eq!(timeline.first_unmet_plan(), None);
+}
+
+#[test]
 fn the_number_of_phases_is_bounded() {
     let mut timeline = timeline();
     for _ in 0..MAX_PHASES {
