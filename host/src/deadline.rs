@@ -102,11 +102,12 @@ impl Deadline {
         self.remaining_at(now).is_zero()
     }
 
-    /// Makes the deadline pass now, as far as it has not: the grace begins.
-    pub fn expire(&self) {
+    /// Makes the deadline pass now, as far as it has not: the grace begins. Says how much time was left.
+    pub fn expire(&self) -> Duration {
         let now = nanoseconds(self.elapsed());
-        self.0.passes_at.fetch_min(now, Ordering::Relaxed);
+        let before = self.0.passes_at.fetch_min(now, Ordering::Relaxed);
         self.0.moved.notify_one();
+        Duration::from_nanos(before.saturating_sub(now))
     }
 
     /// Whether the run has to be stopped whatever it does: deadline and grace are over. In virtual time the

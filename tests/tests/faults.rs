@@ -707,6 +707,20 @@ fn a_deadline_that_is_made_to_pass_is_blamed_by_the_time_until_then() {
 }
 
 #[test]
+fn a_deadline_that_is_made_to_pass_in_a_read_is_blamed_as_if_the_read_had_waited_for_it() {
+    for faults in [&[][..], &["net.read=deadline-exceeded"]] {
+        let ran = run(
+            &guest("nap-then-read", "300ms", ""),
+            Script::new().stall(),
+            faults,
+        );
+        let report = ran.report();
+        let wanted = "fail target deadline_exceeded first";
+        assert_eq!(verdict(&report), wanted, "{faults:?}: {report:#}");
+    }
+}
+
+#[test]
 fn a_fault_that_happens_once_is_survived_by_another_attempt() {
     let retry = "retry = { attempts = 2, backoff = \"1ms\" }";
     let ran = run(

@@ -77,8 +77,7 @@ impl RunState {
     }
 
     /// Whether the guest slept and computed for more than half of the attempt's time until the deadline. What it did not
-    /// wait may have been a wait for a turn at computing, so that its own computing is asked for. A call in which a fault
-    /// makes the deadline pass stands for one that waited for the rest of the time.
+    /// wait may have been a wait for a turn at computing, so that its own computing is asked for.
     fn mostly_spent_itself(&self) -> bool {
         let took = self.deadline.limit().saturating_sub(self.begun);
         if self.waited >= took / 2 {

@@ -34,10 +34,14 @@ impl RunState {
                 // Boxed, because it is rare: every call that waits would have room for it, and mostly for nothing else.
                 FaultKind::Delay(pause) => Box::pin(self.delay(call, pause)).await?,
                 FaultKind::Error(InjectedError::DeadlineExceeded) => {
-                    self.deadline.expire();
+                    let left = self.deadline.expire();
                     match call {
                         HostCall::Poll => self.record_hit(call, DeadlineWhile::Computing),
-                        _ => self.cut_by_deadline(call),
+                        _ => {
+                            // It stands for a call that waits for the rest of the time.
+                            self.waited += left;
+                            self.cut_by_deadline(call);
+                        }
                     }
                     return Err(CallError::DeadlineExceeded.into());
                 }
@@ -60,7 +64,9 @@ impl RunState {
     pub(super) fn disturb_report(&mut self, call: HostCall) -> Result<(), CallError> {
         for fault in self.faults_at(call, None) {
             match fault.kind {
-                FaultKind::Error(InjectedError::DeadlineExceeded) => self.deadline.expire(),
+                FaultKind::Error(InjectedError::DeadlineExceeded) => {
+                    self.deadline.expire();
+                }
                 FaultKind::Error(error) => return Err(self.refuse(failure(error, call).error)),
                 FaultKind::MemoryPressure => self.memory.freeze(),
                 _ => {}

@@ -64,6 +64,15 @@ pub(crate) fn sleep_then_read(settings: &Settings) -> Result<(), Failure> {
     })
 }
 
+/// Sleeps for a moment, and lets a peer that says nothing have the rest.
+pub(crate) fn nap_then_read(settings: &Settings) -> Result<(), Failure> {
+    let mut connection = Connection::open(&settings.host, settings.port)?;
+    phase("first", || {
+        thread::sleep(Duration::from_millis(5));
+        connection.read_line_limited(1024).map(drop)
+    })
+}
+
 /// Computes through most of the time, and lets a peer that says nothing have the rest.
 pub(crate) fn compute_then_read(settings: &Settings) -> Result<(), Failure> {
     let mut connection = Connection::open(&settings.host, settings.port)?;

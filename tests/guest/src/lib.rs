@@ -72,6 +72,8 @@ enum Behaviour {
     SleepThenRead,
     /// The same with computing.
     ComputeThenRead,
+    /// Sleep for a moment, and wait for the peer.
+    NapThenRead,
     /// Take `count` MiB and sleep on them.
     HoardAndSleep,
     /// End the process, as a success.
@@ -200,6 +202,7 @@ impl Check for Guest {
             Behaviour::PrintForEver => computing::print_for_ever(),
             Behaviour::Sleep => computing::sleep(&settings),
             Behaviour::SleepThenRead => computing::sleep_then_read(&settings),
+            Behaviour::NapThenRead => computing::nap_then_read(&settings),
             Behaviour::ComputeThenRead => computing::compute_then_read(&settings),
             Behaviour::Oversleep => {
                 thread::sleep(Duration::from_secs(60));
