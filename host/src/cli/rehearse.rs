@@ -220,8 +220,11 @@ async fn live(
         })));
     }
     let mut recording = Recording::default();
-    recording.add(&prepared, &course, &report);
-    Ok(Ok(recording.runs.remove(0)))
+    let left_out = recording.add(&prepared, &course, &report);
+    match recording.runs.pop() {
+        Some(run) => Ok(Ok(run)),
+        None => Err(left_out.unwrap_or_default()),
+    }
 }
 
 async fn sweep(subject: &Subject, good: &Rehearsal, wanted: &[String]) -> Vec<Case> {

@@ -102,8 +102,14 @@ pub(super) async fn run_checks(
     for run in running {
         let prepared = Arc::clone(&run.prepared);
         let (report, course) = run.report().await;
-        if let (Some(recording), Some(course)) = (&mut recording, course) {
-            recording.add(&prepared, &course, &report);
+        if let (Some(recording), Some(course)) = (&mut recording, course)
+            && let Some(reason) = recording.add(&prepared, &course, &report)
+        {
+            let note = format!(
+                "note: the run of `{}` is not in the recording: {reason}",
+                report.check
+            );
+            progress.suspend(|| output::complain(&note));
         }
         let heading = if format == Format::Text {
             heading(&report)

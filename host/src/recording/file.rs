@@ -203,6 +203,12 @@ impl Recording {
                 _ => return Err(wrong("it does not belong there".into())),
             }
         }
+        if announced == 0 && number > 0 && open.is_none() && recording.runs.is_empty() {
+            return Err(FileError::Line {
+                line: number,
+                problem: "found no run in it, wanted one at least".into(),
+            });
+        }
         if open.is_some() || recording.runs.is_empty() || recording.runs.len() < announced {
             return Err(FileError::Line {
                 line: number + 1,

@@ -132,10 +132,16 @@ pub struct ThresholdPlan {
 
 impl Recording {
     /// Adds a run that went to its end, with the tape it was recorded on. One that did not, because it was
-    /// cancelled, is left out: where it ended was nothing that it was told.
-    pub fn add(&mut self, prepared: &Prepared, course: &Course, report: &Report) {
+    /// cancelled, is left out: where it ended was nothing that it was told. So is one that was too long for its tape, of
+    /// which nothing is left: says why then.
+    #[must_use = "whoever asked for a recording has to know what is not in it"]
+    pub fn add(&mut self, prepared: &Prepared, course: &Course, report: &Report) -> Option<String> {
         if report.outcome == Outcome::Skipped {
-            return;
+            return None;
+        }
+        let departure = course.tape.departure();
+        if departure.is_some() {
+            return departure;
         }
         let access = &prepared.access;
         let (disguise, placeholders) = Disguise::new(&access.secrets);
@@ -182,6 +188,7 @@ impl Recording {
             entries,
             report: serde_json::to_value(report).unwrap_or(Value::Null),
         });
+        None
     }
 }
 

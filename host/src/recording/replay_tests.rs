@@ -31,7 +31,7 @@ async fn again(preparation: &Preparation) -> (Report, Replayed) {
     let check = &preparation.checks[0];
     let (report, course) = runner.run_on(check, Tape::recording()).await;
     let mut recording = Recording::default();
-    recording.add(check, &course, &report);
+    assert_eq!(recording.add(check, &course, &report), None);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.jsonl");
     recording.write(&path).unwrap();
@@ -90,7 +90,7 @@ async fn a_run_that_was_cancelled_is_not_recorded() {
     };
     let (report, _) = runner.take(&preparation.checks[0], &course).await;
     let mut recording = Recording::default();
-    recording.add(&preparation.checks[0], &course, &report);
+    assert_eq!(recording.add(&preparation.checks[0], &course, &report), None);
     assert!(recording.runs.is_empty() && recording.plugins.is_empty());
 }
 
@@ -106,7 +106,7 @@ async fn recorded_peer(more: &str, serve: impl FnOnce(TcpStream) + Send + 'stati
     let (report, course) = runner.run_on(check, Tape::recording()).await;
     server.join().unwrap();
     let mut recording = Recording::default();
-    recording.add(check, &course, &report);
+    assert_eq!(recording.add(check, &course, &report), None);
     let mut dialogue = recording.runs[0].to_script().dial(0, address).unwrap();
     dialogue.written(&[b'x'; 4096]).unwrap();
     (report, dialogue)
