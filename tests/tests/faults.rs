@@ -740,6 +740,15 @@ fn a_fault_that_happens_once_is_survived_by_another_attempt() {
 }
 
 #[test]
+fn a_deadline_that_is_made_to_pass_was_hit_when_it_passed() {
+    let fault = "log.write=deadline-exceeded";
+    let report = run(&guest("huge-texts-for-ever", LONG, ""), Script::new(), &[fault]).report();
+    assert_eq!(verdict(&report), "error plugin deadline_exceeded", "{report:#}");
+    let at = report["deadline_hit"]["at_s"].as_f64().expect("a number");
+    assert!(at <= duration(&report), "{report:#}");
+}
+
+#[test]
 fn a_fault_with_a_window_happens_in_attempts_that_begin_in_it() {
     // The pause is half of the backoff at least, so the second attempt begins behind the window.
     let retry = "retry = { attempts = 2, backoff = \"3s\", max_backoff = \"3s\" }";

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Course, Gathered, MAX_MESSAGE, Prepared, Runner, excused};
+use crate::clock::whole_microseconds;
 use crate::deadline::Deadline;
 use crate::hostcalls::presentable;
 use crate::outcome::{DeadlineHit, ErrorReport, ErrorType, Outcome, Relations, Report, ReportedThresholds};
@@ -129,6 +130,6 @@ fn hit_while_computing(error: Option<&ErrorReport>, deadline: &Deadline) -> Opti
         phase: error.phase.clone(),
         detail: None,
         host_call: None,
-        at: deadline.limit(),
+        at: whole_microseconds(deadline.passes_at()),
     })
 }
