@@ -12,6 +12,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The length of a message's header.
 const HEADER: usize = 12;
+/// How long a late answer takes: several times what RFC 8305 section 3 has a client wait for the other family.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What the server answers to a question for addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Answer {
     NotFound,
     /// The server failed (SERVFAIL).
     Failure,
+    /// This address, long after everything else was answered.
+    Late(IpAddr),
     /// Nothing, ever.
     Silence,
 }
@@ -109,11 +113,19 @@ fn serve(socket: &UdpSocket, v4: Answer, v6: Answer, questions: &Mutex<Vec<Strin
             .unwrap_or_else(PoisonError::into_inner)
             .push(name);
     }
-    let Some(response) = respond(&buffer[..length], v4, v6) else {
+    let Some((answer, response)) = respond(&buffer[..length], v4, v6) else {
         return;
     };
     // A client that has gone does not want the answer.
-    let _ = socket.send_to(&response, client);
+    match (answer, socket.try_clone()) {
+        (Answer::Late(_), Ok(socket)) => {
+            std::thread::spawn(move || {
+                std::thread::sleep(LATE);
+                let _ = socket.send_to(&response, client);
+            });
+        }
+        _ => drop(socket.send_to(&response, client)),
+    }
 }
 
 /// The name that a query asks for, labels joined by dots.
@@ -131,8 +143,8 @@ fn asked(query: &[u8]) -> Option<String> {
     }
 }
 
-/// The response to a query, unless it is silence or the query makes no sense.
-fn respond(query: &[u8], v4: Answer, v6: Answer) -> Option<Vec<u8>> {
+/// The answer to a query and how it is written, unless it is silence or the query makes no sense.
+fn respond(query: &[u8], v4: Answer, v6: Answer) -> Option<(Answer, Vec<u8>)> {
     const A: u16 = 1;
     const AAAA: u16 = 28;
     let name_end = HEADER + query.get(HEADER..)?.iter().position(|&byte| byte == 0)? + 1;
@@ -144,7 +156,7 @@ fn respond(query: &[u8], v4: Answer, v6: Answer) -> Option<Vec<u8>> {
         _ => Answer::NoData,
     };
     let (code, address) = match answer {
-        Answer::Address(address) => (0, Some(address)),
+        Answer::Address(address) | Answer::Late(address) => (0, Some(address)),
         Answer::NoData => (0, None),
         Answer::Failure => (2, None),
         Answer::NotFound => (3, None),
@@ -177,5 +189,5 @@ fn respond(query: &[u8], v4: Answer, v6: Answer) -> Option<Vec<u8>> {
         response.push(u8::try_from(octets.len()).ok()?);
         response.extend(octets);
     }
-    Some(response)
+    Some((answer, response))
 }

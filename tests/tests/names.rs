@@ -194,6 +194,21 @@ fn a_family_that_leads_nowhere_does_not_eat_the_budget() {
 }
 
 #[test]
+fn a_family_that_is_refused_is_no_reason_not_to_ask_the_other() {
+    let refused = Answer::Address("fe80::1".parse().expect("an address"));
+    let server = NameServer::start(Answer::Late(IpAddr::V4(Ipv4Addr::LOCALHOST)), refused);
+    let peer = web_server();
+    let port = peer.port();
+    let report = run(&server, port, &loopback(port), "5s");
+    assert_eq!(report["outcome"], "pass", "{report:#}");
+    // Nor is one that never comes a reason to wait for the deadline.
+    let server = NameServer::start(Answer::Silence, refused);
+    let report = run(&server, port, &loopback(port), "8s");
+    assert_eq!(report["error"]["type"], "grant_denied", "{report:#}");
+    assert_eq!(report["error"]["phase"], "connect", "{report:#}");
+}
+
+#[test]
 fn a_name_does_not_lead_to_loopback_unless_that_is_granted() {
     let server = NameServer::start(V4, V6);
     let peer = web_server();

@@ -6,9 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
 
-use super::dial::{LATE_FAMILY, interleaved};
+use super::dial::interleaved;
 use super::scripted::ScriptedDatagrams;
 use super::{Error, Impairment, Resolution, UNUSABLE};
 
@@ -58,11 +57,10 @@ impl DatagramSocket {
                     Err(error) => error.keep_if_telling(&mut failure),
                 }
             }
-            let Some(mut lookup) = late.take() else {
+            let Some(lookup) = late.take() else {
                 return Err(failure.unwrap_or(Error::Closed));
             };
-            let answer = timeout(LATE_FAMILY, lookup.answer()).await;
-            addresses = answer.ok().and_then(Result::ok).unwrap_or_default();
+            addresses = lookup.late().await;
             addresses.retain(|&address| allowed(address));
         }
     }
@@ -191,7 +189,9 @@ fn refusal(socket: &UdpSocket) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::resolve::Lookup;
+    use tokio::time::timeout;
+
+    use super::super::resolve::{LATE_FAMILY, Lookup};
     use super::*;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

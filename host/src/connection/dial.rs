@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::resolve::Lookup;
+use super::resolve::{LATE_FAMILY, Lookup};
 use super::{Error, Resolution};
 
 /// How long an attempt has before the next one starts beside it: RFC 8305 section 5 recommends
@@ -20,9 +20,6 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// How many addresses of each family are dialled: whoever runs a name's DNS decides how many there are, and each that does
 /// not answer costs a socket until the end. Few names have more.
 const MAX_OF_FAMILY: usize = 8;
-/// How long the other family is waited for once everything else has failed: name servers that answer seldom take longer, and
-/// with some that do not, what is known already would be lost to the deadline.
-pub(super) const LATE_FAMILY: Duration = Duration::from_secs(1);
 
 /// Connects to the first address that answers, families taken in turns, IPv6 first.
 ///

@@ -4,7 +4,7 @@
 //! Both are boxed by functions of their own. A guest dials once and then waits for its peer; what dialling takes on the
 //! guest's stack would stay there, in thousands of guests, for as long as they wait.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 
 use futures_util::future::BoxFuture;
@@ -65,23 +65,32 @@ impl RunState {
         &'r mut self,
         call: HostCall,
         host: &'r str,
+        port: u16,
     ) -> BoxFuture<'r, Result<Resolution, CallError>> {
         Box::pin(async move {
             self.begin_host_phase(HostPhase::Resolve)?;
-            let resolution = self.look_up(call, host).await;
+            let resolution = self.look_up(call, host, port).await;
             let attributes = resolve_attributes(host, resolution.as_ref().ok());
             self.end_host_phase(resolution, attributes)
         })
     }
 
-    async fn look_up(&mut self, call: HostCall, host: &str) -> Result<Resolution, Failed> {
+    /// Where none of the addresses that come first is granted, those of the other family are waited for.
+    async fn look_up(&mut self, call: HostCall, host: &str, port: u16) -> Result<Resolution, Failed> {
         self.disturb(call, Some(HostPhase::Resolve), None).await?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
         let begun = deadline.elapsed();
         // What else is still under way is of no use to a run that is played back.
         let mut pending = None;
         let looked_up = async {
-            let resolution = access.network.resolve(host, deadline.clock()).await?;
+            let mut resolution = access.network.resolve(host, deadline.clock()).await?;
+            let is_allowed = |address: &IpAddr| {
+                let address = SocketAddr::new(*address, port);
+                access.grants.allows_address(host, address).is_ok()
+            };
+            if !resolution.addresses.iter().any(is_allowed) {
+                resolution = resolution.completed().await;
+            }
             pending = resolution.pending;
             Ok(resolution.addresses)
         };

@@ -44,7 +44,7 @@ impl HostConnection for RunState {
             Ok(host) => host,
             Err(refused) => return Ok(Err(refused)),
         };
-        let resolution = match self.resolve(call, &host).await {
+        let resolution = match self.resolve(call, &host, port).await {
             Ok(resolution) => resolution,
             Err(error) => return Ok(Err(error)),
         };

@@ -16,6 +16,9 @@ use crate::connection::Error;
 /// How long the second address family is waited for once the first has answered: RFC 8305 section 3
 /// recommends 50 ms.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+/// How long the other family is waited for once nothing else is left: name servers that answer seldom take longer, and
+/// with some that do not, what is known already would be lost to the deadline.
+pub(in crate::connection) const LATE_FAMILY: Duration = Duration::from_secs(1);
 
 /// A look-up of one address family that goes on by itself; dropping it abandons it.
 #[derive(Debug)]
@@ -63,6 +66,14 @@ impl Lookup {
             Ok(answer) => answer,
             Err(stopped) => Err(NetError::Msg(stopped.to_string())),
         }
+    }
+}
+
+impl Lookup {
+    /// What comes of it in the time in which answers come: none, if none does.
+    pub(in crate::connection) async fn late(mut self) -> Vec<IpAddr> {
+        let answer = timeout(LATE_FAMILY, self.answer()).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 

@@ -18,8 +18,8 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 
 use super::Error;
 use crate::files::{Stamp, stamps};
-pub(super) use lookup::Lookup;
 use lookup::addresses;
+pub(super) use lookup::{LATE_FAMILY, Lookup};
 use name_servers::NameServers;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -170,5 +170,13 @@ impl Resolution {
             addresses,
             pending: None,
         }
+    }
+
+    /// The same with the other family's addresses, for whoever can use none of those that are known.
+    pub async fn completed(mut self) -> Self {
+        if let Some(lookup) = self.pending.take() {
+            self.addresses.extend(lookup.late().await);
+        }
+        self
     }
 }
