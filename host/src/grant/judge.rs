@@ -4,6 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Endpoint, Grant, Host};
 use crate::address::{Class, canonical, embedded_ipv4};
+use crate::text::told;
+
+/// How much of what is no host is told, in bytes: as long as a name can be. A plugin chooses it.
+const MAX_TOLD: usize = 253;
 
 /// Everything a check may reach. Empty, the default, is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub struct Grants {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// What was asked for is no host at all.
-    #[error("`{}` is neither a host name nor an address", .0.escape_debug())]
+    #[error("`{}` is neither a host name nor an address", told(.0, MAX_TOLD))]
     NoHost(String),
     /// The check does not grant the host and port.
     #[error("`{endpoint}` is not granted; to allow it, add `\"{endpoint}\"` to `allow`")]

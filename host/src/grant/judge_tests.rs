@@ -267,3 +267,14 @@ fn no_range_grants_a_metadata_address_in_whatever_form() {
     assert!(grants(&["169.254.169.254:80"]).allows("169.254.169.254", 80));
     assert!(grants(&["[64:ff9b::a9fe:a9fe]:80"]).allows("64:ff9b::a9fe:a9fe", 80));
 }
+
+#[test]
+fn what_is_no_host_is_told_in_few_words() {
+    let refusal = grants(&[]).permit(&"\0".repeat(1 << 22), 80).unwrap_err();
+    let told = refusal.to_string();
+    assert!(
+        told.starts_with(r"`\u{0}\u{0}") && told.len() < 512,
+        "{} bytes",
+        told.len()
+    );
+}
