@@ -61,12 +61,12 @@ impl HostDatagramSocket for RunState {
         }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
+        let counted = self.count_write(&datagram, begun);
         let opened = self.table.get_mut(&socket)?;
         deadline.tape().sent(opened.number(), &datagram);
-        self.usage.bytes_written += datagram.len() as u64;
         let sent = ask(&deadline, opened.send(&datagram)).await;
         let sent = self.settle(call, begun, sent).map_err(|failed| failed.error);
-        self.take_back_unsent(&datagram, &sent);
+        self.take_back_unsent(counted, &sent);
         Ok(sent)
     }
 

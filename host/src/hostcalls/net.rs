@@ -248,22 +248,32 @@ impl RunState {
         }
         let deadline = self.deadline.clone();
         let begun = deadline.elapsed();
+        let counted = self.count_write(bytes, begun);
         let opened = self.table.get_mut(connection)?;
         deadline.tape().sent(opened.number(), bytes);
-        self.usage.bytes_written += bytes.len() as u64;
         let written = ask(&deadline, pin!(opened.write(bytes))).await;
         let written = self
             .settle(HostCall::NetWrite, begun, written)
             .map_err(|failed| failed.error);
-        self.take_back_unsent(bytes, &written);
+        self.take_back_unsent(counted, &written);
         Ok(written)
     }
 
-    /// What was to be written counts before it is tried: of a write that fails, or is never heard of again, any part may
-    /// have been sent. Only where there is no connection any more it is none.
-    pub(super) fn take_back_unsent(&mut self, bytes: &[u8], written: &Result<(), CallError>) {
+    /// What is to be written counts before it is tried, and so much of it: of a write that fails, or is never heard of
+    /// again, any part may have been sent. None is tried once the deadline has passed.
+    pub(super) fn count_write(&mut self, bytes: &[u8], begun: Duration) -> u64 {
+        let counted = match self.deadline.has_passed_by(begun) {
+            true => 0,
+            false => bytes.len() as u64,
+        };
+        self.usage.bytes_written += counted;
+        counted
+    }
+
+    /// Where there is no connection any more, nothing was sent of what counted.
+    pub(super) fn take_back_unsent(&mut self, counted: u64, written: &Result<(), CallError>) {
         if matches!(written, Err(CallError::Invalid(_))) {
-            self.usage.bytes_written -= bytes.len() as u64;
+            self.usage.bytes_written -= counted;
         }
     }
 

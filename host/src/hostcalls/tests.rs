@@ -248,3 +248,13 @@ async fn connections_that_were_closed_are_not_open_though_the_guest_holds_on_to_
     let over = connected(state).await;
     assert!(matches!(over, Err(CallError::OverQuota(_))), "{over:?}");
 }
+
+#[tokio::test]
+async fn after_the_deadline_nothing_is_sent_or_counted() {
+    let state = &mut state(Limits::default());
+    let connection = connected(state).await.expect("a connection");
+    state.deadline.expire();
+    let written = state.write(connection, vec![0; 900]).await.expect("a call");
+    assert!(matches!(written, Err(CallError::DeadlineExceeded)), "{written:?}");
+    assert_eq!(state.usage.bytes_written, 0);
+}
