@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process::Account;
 use crate::program;
 
 /// How long anything that a test waits for may take: much longer than it does on a busy machine.
@@ -71,6 +72,8 @@ pub struct Starting {
     folder: Arc<TempDir>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    /// Another account than that of the tests.
+    account: Option<Arc<Account>>,
 }
 
 impl Starting {
@@ -96,6 +99,13 @@ impl Starting {
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Has it run as nobody special, whoever runs the tests: root has what others have not, such as threads beyond a bound.
+    #[must_use]
+    pub fn unprivileged(mut self) -> Self {
+        self.account = Some(Arc::new(Account::for_owner_of(self.folder.path())));
         self
     }
 
@@ -127,7 +137,7 @@ impl Starting {
     /// When the program was not built.
     #[must_use]
     pub fn launch(self) -> Daemon {
-        let mut command = program::undisturbed(program::executable());
+        let mut command = self.command();
         command
             .args(["serve", "bedcheck.toml"])
             .args(&self.arguments)
@@ -158,6 +168,23 @@ impl Starting {
     }
 }
 
+impl Starting {
+    fn command(&self) -> Command {
+        let program = program::executable();
+        let Some(account) = &self.account else {
+            return program::undisturbed(program);
+        };
+        // The account may not be allowed to where it was built.
+        let copied = self.path("bedcheck");
+        fs::copy(program, &copied).unwrap_or_else(|error| panic!("{}: {error}", copied.display()));
+        account.take(self.folder.path());
+        let mut command = program::undisturbed(copied);
+        command.env("XDG_CACHE_HOME", self.path("cache"));
+        account.begin(&mut command);
+        command
+    }
+}
+
 impl Daemon {
     /// A daemon with this configuration (TOML), which is written to `bedcheck.toml` in a folder of its own.
     ///
@@ -171,6 +198,7 @@ impl Daemon {
             folder: Arc::new(folder),
             environment: Vec::new(),
             arguments: Vec::new(),
+            account: None,
         };
         starting.file("bedcheck.toml", configuration)
     }
@@ -206,8 +234,26 @@ impl Daemon {
     ///
     /// When that cannot be done.
     pub fn bound_files(&self, most: &str) {
-        let bounded = Command::new("prlimit")
-            .args([&format!("--fsize={most}:"), "--pid", &self.process().to_string()])
+        self.bound(&format!("--fsize={most}:"));
+    }
+
+    /// Has the system give it no thread any more, or threads again. It must be [`Starting::unprivileged`].
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be done.
+    pub fn give_threads(&self, gives: bool) {
+        self.bound(if gives { "--nproc=4096:" } else { "--nproc=1:" });
+    }
+
+    fn bound(&self, limit: &str) {
+        let mut command = Command::new("prlimit");
+        if let Some(account) = &self.starting.account {
+            // Where root has few rights, it may not bound what belongs to somebody else.
+            account.begin(&mut command);
+        }
+        let bounded = command
+            .args([limit, "--pid", &self.process().to_string()])
             .status();
         assert!(bounded.is_ok_and(|status| status.success()), "prlimit failed");
     }

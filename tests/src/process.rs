@@ -80,9 +80,7 @@ impl ServerProcess {
         account.take(directory.path());
         // The account may not be allowed into the folder of the test.
         command.current_dir(directory.path());
-        if let Some((user, group)) = account.ids {
-            command.uid(user).gid(group);
-        }
+        account.begin(&mut command);
         let errors = log
             .try_clone()
             .unwrap_or_else(|error| panic!("cannot share a server's log: {error}"));
@@ -167,7 +165,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn for_owner_of(directory: &Path) -> Self {
+    pub(crate) fn for_owner_of(directory: &Path) -> Self {
         let owner = fs::metadata(directory).map(|metadata| metadata.uid());
         if matches!(owner, Ok(0)) {
             let number = |text: String| {
@@ -189,8 +187,15 @@ impl Account {
         }
     }
 
+    /// Has a command run under this account.
+    pub(crate) fn begin(&self, command: &mut Command) {
+        if let Some((user, group)) = self.ids {
+            command.uid(user).gid(group);
+        }
+    }
+
     /// Makes this account the owner of a file, or of a folder and everything in it.
-    fn take(&self, path: &Path) {
+    pub(crate) fn take(&self, path: &Path) {
         let Some((user, group)) = self.ids else { return };
         let given = std::os::unix::fs::chown(path, Some(user), Some(group));
         given.unwrap_or_else(|error| panic!("cannot give `{}` away: {error}", path.display()));

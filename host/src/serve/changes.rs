@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::aside::Aside;
 use super::file_watch::{FileWatch, Seen};
 use super::generation::{Generation, Lasting};
 use super::takeover::{Leftovers, Register, Takeover};
@@ -55,7 +55,7 @@ pub(super) struct Changes {
     plugins: Option<LivePlugins>,
     file: FileWatch,
     wishes: VecDeque<Wish>,
-    under_way: Option<oneshot::Receiver<(Made, Option<LivePlugins>)>>,
+    under_way: Option<UnderWay>,
     /// While what is left of the generation before is put away, no change is begun.
     putting_away: Option<oneshot::Receiver<()>>,
     register: Register,
@@ -66,6 +66,23 @@ pub(super) struct Changes {
     /// When to look at the plugin folder.
     next_plugins: Instant,
     began: Instant,
+}
+
+/// A change that is being prepared.
+struct UnderWay {
+    what: What,
+    made: oneshot::Receiver<(Made, Option<LivePlugins>)>,
+}
+
+/// What is being prepared.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// A configuration that is loaded again.
+    Reload,
+    /// A look at the plugin folder.
+    Refresh,
+    /// A new version that takes over.
+    Promotion,
 }
 
 impl Changes {
@@ -164,7 +181,7 @@ impl Changes {
         let Some(under_way) = &mut self.under_way else {
             return std::future::pending().await;
         };
-        let ended = under_way.await;
+        let (what, ended) = (under_way.what, (&mut under_way.made).await);
         self.under_way = None;
         let asked = std::mem::take(&mut self.asked);
         match ended {
@@ -176,14 +193,20 @@ impl Changes {
                 self.plugins = plugins;
                 made.told_to(asked)
             }
-            Err(_) => Made::Loaded(Err("preparing the change crashed".to_owned()), asked),
+            Err(_) => what
+                .failed("preparing the change crashed".to_owned())
+                .told_to(asked),
         }
     }
 
     /// Puts away what a takeover has left.
     pub(super) fn put_away(&mut self, leftovers: Leftovers) {
         let register = self.register.clone();
-        self.putting_away = Some(aside(async move { register.put_away(leftovers) }));
+        match Aside::start() {
+            Ok(aside) => self.putting_away = Some(aside.does(async move { register.put_away(leftovers) })),
+            // The runs that are due meanwhile wait for it, which is seldom.
+            Err(_) => register.put_away(leftovers),
+        }
     }
 
     /// This configuration is in force from now on.
@@ -226,7 +249,7 @@ impl Changes {
         self.file = FileWatch::new(&self.lasting.file);
         let (lasting, before) = (Arc::clone(&self.lasting), Arc::clone(generation));
         let register = self.register.clone();
-        self.prepare(|plugins| async move {
+        self.prepare(What::Reload, |plugins| async move {
             let loaded = Generation::load(&lasting, Some(&before)).await;
             let takeover = loaded.map(|generation| register.takeover(generation, &before));
             let takeover = takeover.map_err(|hindrance| hindrance.sentences);
@@ -244,7 +267,7 @@ impl Changes {
         }
         let (generation, now) = (Arc::clone(generation), self.began.elapsed());
         let register = self.register.clone();
-        self.prepare(move |mut plugins| async move {
+        self.prepare(What::Refresh, move |mut plugins| async move {
             let refreshed = match &mut plugins {
                 Some(plugins) => plugins.refresh(&generation.preparation, now).await,
                 None => Refreshed::nothing(),
@@ -257,7 +280,7 @@ impl Changes {
     fn promote(&mut self, generation: &Arc<Generation>, plugin: String, answer: Answer) {
         self.asked.push(answer);
         let (generation, register) = (Arc::clone(generation), self.register.clone());
-        self.prepare(move |mut plugins| async move {
+        self.prepare(What::Promotion, move |mut plugins| async move {
             let promoted = match &mut plugins {
                 Some(plugins) => plugins.promote(&plugin, &generation.preparation).await,
                 None => Err("the plugin folder is not watched, so that nothing runs beside anything".into()),
@@ -269,33 +292,38 @@ impl Changes {
 
     /// Prepares a change on a thread of its own: to read the settings of many thousand checks takes a processor for
     /// seconds, which no run and no request may wait for.
-    fn prepare<F>(&mut self, change: impl FnOnce(Option<LivePlugins>) -> F)
+    fn prepare<F>(&mut self, what: What, change: impl FnOnce(Option<LivePlugins>) -> F)
     where
         F: Future<Output = (Made, Option<LivePlugins>)> + Send + 'static,
     {
-        self.under_way = Some(aside(change(self.plugins.take())));
+        let made = match Aside::start() {
+            Ok(aside) => aside.does(change(self.plugins.take())),
+            Err(error) => {
+                let failed = what.failed(format!("no thread can be started: {error}"));
+                let (told, made) = oneshot::channel();
+                // It is told as any other is, and what is known of the plugins stays known.
+                let _ = told.send((failed, self.plugins.take()));
+                made
+            }
+        };
+        self.under_way = Some(UnderWay { what, made });
     }
 }
 
-/// Has something done on a thread that may be busy for long. It is given up when nobody waits for it any more; the
-/// runtime does not wait for it when it ends.
-pub(super) fn aside<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let runtime = Handle::current();
-    let (mut done, made) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move {
-            let made = tokio::select! {
-                biased;
-                () = done.closed() => return,
-                made = work => made,
-            };
-            // Whoever waited may have just gone.
-            let _ = done.send(made);
-        });
-    });
-    made
+impl What {
+    /// What comes of it when it cannot be prepared.
+    fn failed(self, sentence: String) -> Made {
+        match self {
+            Self::Reload => Made::Loaded(Err(sentence), Vec::new()),
+            Self::Refresh => Made::Refreshed(Exchange {
+                events: vec![PluginEvent::FolderUnreadable(format!(
+                    "the plugin folder was not looked at: {sentence}"
+                ))],
+                takeover: None,
+            }),
+            Self::Promotion => Made::Promoted(Err(sentence), None),
+        }
+    }
 }
 
 impl Made {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Hindrance;
-use super::changes;
+use super::aside::Aside;
 use super::supervise::{Restart, Supervisor};
 use crate::config;
 use crate::journal::{Journal, OpenError, Settings};
@@ -38,7 +38,8 @@ pub(super) async fn open<'a>(
     meters.set_checks(checks);
     let observer = Box::new(meters.clone());
     let dir = settings.dir.clone();
-    let opening = changes::aside(async move { Journal::open(settings, vec![observer]) });
+    let aside = Aside::start().map_err(Hindrance::no_thread)?;
+    let opening = aside.does(async move { Journal::open(settings, vec![observer]) });
     let opened = opening
         .await
         .map_err(|_| Hindrance::passing("opening the journal crashed"))?;

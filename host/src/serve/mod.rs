@@ -12,6 +12,7 @@
 //! ```
 
 mod accept;
+mod aside;
 pub mod board;
 mod changes;
 mod control;
@@ -71,6 +72,10 @@ impl Hindrance {
             sentences: sentence.into(),
             may_pass: true,
         }
+    }
+
+    fn no_thread(error: std::io::Error) -> Self {
+        Self::passing(format!("no thread can be started: {error}"))
     }
 }
 

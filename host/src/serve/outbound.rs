@@ -2,10 +2,15 @@
 //! thread and a runtime of their own, so that they tell of a runtime that stands still, and hold up no run.
 
 use std::error::Error;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -13,8 +18,10 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioExecutor;
 use tokio::runtime::Handle;
+use tower_service::Service;
 
 use crate::connection::system_roots;
 
@@ -29,7 +36,7 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Outbound(Arc<Inner>);
 
-type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpsClient = Client<HttpsConnector<HttpConnector<SystemNames>>, Full<Bytes>>;
 
 struct Inner {
     runtime: Handle,
@@ -138,7 +145,7 @@ impl Outbound {
         let request = request
             .body(Full::new(body))
             .map_err(|error| OutboundError::Unreachable(error.to_string()))?;
-        let head = tokio::time::timeout(TIMEOUT, self.answer(request)).await;
+        let head = tokio::time::timeout(TIMEOUT, survived(self.answer(request))).await;
         let (head, body) = head.unwrap_or(Err(OutboundError::TimedOut))?.into_parts();
         // Whatever becomes of the rest, the status is the answer.
         let rest = Limited::new(body, MAX_ANSWER).collect();
@@ -196,8 +203,14 @@ impl Drop for Counted {
     }
 }
 
+/// The request's answer; one that panics is a request that failed, and whoever sent it goes on.
+async fn survived<T>(request: impl Future<Output = Result<T, OutboundError>>) -> Result<T, OutboundError> {
+    let survived = AssertUnwindSafe(request).catch_unwind().await;
+    survived.unwrap_or_else(|_| Err(OutboundError::Unreachable("sending it crashed".to_owned())))
+}
+
 fn client() -> Result<HttpsClient, rustls::Error> {
-    let mut connector = HttpConnector::new();
+    let mut connector = HttpConnector::new_with_resolver(SystemNames);
     connector.enforce_http(false);
     // Otherwise the kernel holds the end of a request back until the start of it is acknowledged.
     connector.set_nodelay(true);
@@ -224,4 +237,48 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         cause = source;
     }
     crate::text::told(&cause.to_string(), 256)
+}
+
+/// Looks names up as the system does, each on a thread of its own. The runtime's own way panics where the system has no
+/// thread to give; here that is a request that failed.
+#[derive(Debug, Clone)]
+struct SystemNames;
+
+impl Service<Name> for SystemNames {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = std::io::Error;
+    type Future = BoxFuture<'static, std::io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let look_up = async move {
+            let (told, addresses) = tokio::sync::oneshot::channel();
+            let look_up = move || {
+                // Whoever asked may have given up.
+                let _ = told.send((name.as_str(), 0).to_socket_addrs());
+            };
+            let thread = std::thread::Builder::new().name("bedcheck-names".to_owned());
+            thread.spawn(look_up)?;
+            addresses.await.map_err(std::io::Error::other)?
+        };
+        look_up.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_panics_has_failed() {
+        let panicking = async { panic!("the test says so") };
+        let survived = survived::<()>(panicking).await;
+        assert_eq!(
+            survived,
+            Err(OutboundError::Unreachable("sending it crashed".to_owned()))
+        );
+    }
 }

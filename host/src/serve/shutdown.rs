@@ -84,13 +84,9 @@ pub(super) async fn end(mut parts: Parts, mut signals: Signals, failure: Option<
         }
     }
     parts.supervisor.finish();
-    let (outbound, logs) = (parts.outbound, parts.logs);
-    let last_words = tokio::task::spawn_blocking(move || {
-        outbound.flush(LAST_WORDS);
-        logs.finish(LAST_WORDS);
-    });
-    // It panics only if the runtime ends before it.
-    let _ = last_words.await;
+    // This is the main thread, which has nothing else to do: no other is needed for the wait.
+    parts.outbound.flush(LAST_WORDS);
+    parts.logs.finish(LAST_WORDS);
     failure.map_or(Ending::Asked, Ending::Failed)
 }
 

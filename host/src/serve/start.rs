@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::aside::Aside;
 use super::board::{Board, Keep, Readiness};
-use super::changes::{self, Changes, Wish};
+use super::changes::{Changes, Wish};
 use super::control::{Control, MAX_WISHES};
 use super::daemon::Daemon;
 use super::file_watch::FileWatch;
@@ -110,7 +111,10 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Hindr
     let file = FileWatch::new(&lasting.file);
     let loading = Arc::clone(&lasting);
     // The end may be asked for meanwhile, and many thousand checks take a while.
-    let loaded = changes::aside(async move { Generation::load(&loading, None).await }).await;
+    let aside = Aside::start().map_err(Hindrance::no_thread)?;
+    let loaded = aside
+        .does(async move { Generation::load(&loading, None).await })
+        .await;
     let generation = loaded.map_err(|_| Hindrance::passing("preparing the checks crashed"))??;
     let config = generation.config();
     let logs = Arc::new(Logs::start(config.log)?);
@@ -313,7 +317,7 @@ fn supervisor(
         move |task| meters.task_restarted(task),
     );
     let supervisor = Supervisor::start(closeness, hooks, Handle::current());
-    supervisor.map_err(|error| Hindrance::passing(format!("no thread can be started: {error}")))
+    supervisor.map_err(Hindrance::no_thread)
 }
 
 /// Has the daemon run under supervision. It has state that nobody else has, so that the process ends with it.
