@@ -215,7 +215,8 @@ fn two_daemons_do_not_write_to_one_journal() {
         .file("bedcheck.toml", &configuration)
         .env("XDG_STATE_HOME", &state)
         .finish();
-    assert_eq!(second.code, Some(64));
+    // Who holds it may be a `bedcheck run`, which ends.
+    assert_eq!(second.code, Some(70));
     assert!(
         second.stderr.contains("another process writes to the journal"),
         "{}",

@@ -4,7 +4,7 @@
 pub mod folder;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -137,6 +137,18 @@ impl LibraryError {
             | Self::File { file: path, .. }
             | Self::Twice { second: path, .. } => path.display().to_string(),
             Self::Load { origin, .. } => origin.clone(),
+        }
+    }
+
+    /// Whether it may be over later though nobody mends anything.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Folder { error, .. } | Self::File { error, .. } => {
+                let lasting = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+                error.raw_os_error().is_some() && !lasting.contains(&error.kind())
+            }
+            Self::Load { error, .. } => error.may_pass(),
+            Self::Twice { .. } => false,
         }
     }
 

@@ -41,8 +41,21 @@ pub struct Sandbox {
 
 /// The engine could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the sandbox cannot be set up: {0:#}")]
-pub struct EngineError(wasmtime::Error);
+pub enum EngineError {
+    /// The machine cannot provide what the settings ask for.
+    #[error("the sandbox cannot be set up: {0:#}")]
+    Engine(wasmtime::Error),
+    /// The ticker's thread cannot be started.
+    #[error("the sandbox cannot be set up: no thread can be started: {0}")]
+    Thread(std::io::Error),
+}
+
+impl EngineError {
+    /// Whether it may be over later though nobody mends anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Thread(_))
+    }
+}
 
 impl Sandbox {
     /// Sets the engine up and starts its ticker, if it has one, which ends with the engine.
@@ -51,12 +64,12 @@ impl Sandbox {
     ///
     /// When the machine cannot provide what the settings ask for, such as address space.
     pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
-        let (engine, reservation) = engine(settings).map_err(EngineError)?;
+        let (engine, reservation) = engine(settings).map_err(EngineError::Engine)?;
         let mut linker = Linker::new(&engine);
-        hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError)?;
+        hostcalls::add_to_linker(&mut linker, Wasi::WithoutFilesAndSockets).map_err(EngineError::Engine)?;
         let interruption = settings.purpose.interruption();
         let ticker = (interruption == Interruption::Ticks).then(|| start_ticker(&engine));
-        let standstills = ticker.transpose().map_err(|error| EngineError(error.into()))?;
+        let standstills = ticker.transpose().map_err(EngineError::Thread)?;
         Ok(Self {
             engine,
             interruption,

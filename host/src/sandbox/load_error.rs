@@ -73,6 +73,17 @@ pub enum LoadError {
     Description(String),
 }
 
+impl LoadError {
+    /// Whether it may be over later though nobody mends anything: it was the compiler that failed, which the system may have
+    /// had no room for, and not the component that was refused.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::NoCompiler(_) | Self::CompilerKilled(_) | Self::CompilerFailed
+        )
+    }
+}
+
 /// What the engine says against a component.
 pub(super) fn invalid(error: &wasmtime::Error) -> LoadError {
     LoadError::Invalid(told(&format!("{error:#}"), MAX_MESSAGE))

@@ -45,7 +45,8 @@ pub(super) async fn open<'a>(
         .map_err(|_| Hindrance::passing("opening the journal crashed"))?;
     let (journal, opened) = opened.map_err(|error| Hindrance {
         sentences: error.to_string(),
-        may_pass: matches!(error, OpenError::Thread(_)),
+        // Who holds it may be a `bedcheck run`, which ends.
+        may_pass: matches!(error, OpenError::Thread(_) | OpenError::Locked(_)),
     })?;
     for problem in &opened.problems {
         tracing::error!("journal: {problem}");

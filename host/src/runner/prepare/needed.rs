@@ -58,7 +58,8 @@ fn sandbox_for(config: &Config, compiling: Compiling, purpose: Purpose) -> Resul
             .checks_and_templates()
             .next()
             .map_or_else(|| Location::option("bedcheck"), |check| check.location().clone());
-        Problems::new(Problem::new(location, error.to_string()), Vec::new())
+        let problem = Problem::new(location, error.to_string()).that_may_pass(error.may_pass());
+        Problems::new(problem, Vec::new())
     })
 }
 
@@ -87,7 +88,8 @@ pub(in crate::runner) fn resolver(config: &Config) -> Resolver {
 }
 
 pub(in crate::runner) fn library_problem(error: &LibraryError) -> Problem {
-    Problem::new(Location::File(error.origin().into()), error.to_string())
+    let problem = Problem::new(Location::File(error.origin().into()), error.to_string());
+    problem.that_may_pass(error.may_pass())
 }
 
 /// The secrets that settings refer to. One that cannot be read is a problem where it is said what it is read from.
@@ -116,4 +118,35 @@ pub(in crate::runner) async fn read_secrets(config: &Config, problems: &mut Vec<
         }
     }
     SecretStore::new(secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::LoadError;
+
+    #[test]
+    fn what_the_system_is_short_of_may_pass_and_what_is_wrong_with_a_file_does_not() {
+        let loading = |error| LibraryError::Load {
+            origin: "odd.wasm".to_owned(),
+            error,
+        };
+        let reading = |errno: rustix::io::Errno| LibraryError::File {
+            file: "odd.wasm".into(),
+            error: errno.into(),
+        };
+        for (error, may_pass) in [
+            (loading(LoadError::NoCompiler("no thread".to_owned())), true),
+            (loading(LoadError::CompilerKilled(9)), true),
+            (loading(LoadError::CompilerFailed), true),
+            (loading(LoadError::CompilingTooLong), false),
+            (loading(LoadError::NotWebAssembly), false),
+            (reading(rustix::io::Errno::MFILE), true),
+            (reading(rustix::io::Errno::ACCESS), false),
+            (reading(rustix::io::Errno::NOENT), false),
+        ] {
+            let problems = Problems::from(library_problem(&error));
+            assert_eq!(problems.may_pass(), may_pass, "{problems}");
+        }
+    }
 }
