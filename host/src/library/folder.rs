@@ -49,6 +49,21 @@ struct Sighting {
     since: Duration,
     has_paused: bool,
     is_told: bool,
+    /// Before then it is not told.
+    not_before: Duration,
+}
+
+impl Sighting {
+    /// Seen so since `now`, and not told.
+    fn new(stamp: Option<Stamp>, now: Duration) -> Self {
+        Self {
+            stamp,
+            since: now,
+            has_paused: false,
+            is_told: false,
+            not_before: now,
+        }
+    }
 }
 
 impl Sightings {
@@ -73,7 +88,7 @@ impl Sightings {
         }
         let mut changes = Vec::new();
         for (path, sighting) in &mut self.0 {
-            if sighting.is_told {
+            if sighting.is_told || now < sighting.not_before {
                 continue;
             }
             let is_quiet = now.saturating_sub(sighting.since) >= SETTLED;
@@ -101,12 +116,9 @@ impl Sightings {
     /// Takes files into account that were there before the first look: one that it does not find is gone since `now`.
     pub fn expect<'f>(&mut self, files: impl IntoIterator<Item = &'f Path>, now: Duration) {
         for file in files {
-            self.0.entry(file.to_owned()).or_insert(Sighting {
-                stamp: None,
-                since: now,
-                has_paused: false,
-                is_told: false,
-            });
+            self.0
+                .entry(file.to_owned())
+                .or_insert_with(|| Sighting::new(None, now));
         }
     }
 
@@ -124,25 +136,22 @@ impl Sightings {
     /// Tells of a file again, once it is quiet from now on.
     pub fn look_again(&mut self, path: &Path, now: Duration) {
         if let Some(sighting) = self.0.get_mut(path) {
-            *sighting = Sighting {
-                stamp: sighting.stamp,
-                since: now,
-                has_paused: false,
-                is_told: false,
-            };
+            *sighting = Sighting::new(sighting.stamp, now);
+        }
+    }
+
+    /// Tells of a file again at that moment, though nothing happens to it.
+    pub fn look_again_at(&mut self, path: &Path, moment: Duration) {
+        if let Some(sighting) = self.0.get_mut(path).filter(|sighting| sighting.is_told) {
+            (sighting.is_told, sighting.has_paused) = (false, true);
+            sighting.not_before = moment;
         }
     }
 
     fn see(&mut self, path: &Path, stamp: Option<Stamp>, now: Duration) {
         let is_same = self.0.get(path).is_some_and(|sighting| sighting.stamp == stamp);
         if !is_same {
-            let sighting = Sighting {
-                stamp,
-                since: now,
-                has_paused: false,
-                is_told: false,
-            };
-            self.0.insert(path.to_owned(), sighting);
+            self.0.insert(path.to_owned(), Sighting::new(stamp, now));
         }
     }
 }
@@ -307,5 +316,19 @@ mod tests {
         test.0.look_again(Path::new("a"), Duration::ZERO);
         assert_eq!(test.look(10, &files), ["+a"]);
         assert_eq!(test.look(20, &files), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_put_off_is_told_at_its_moment_or_when_it_changes() {
+        let mut test = Test::default();
+        let (old, new) = ([("a", stamp(1, 10, 0, 1))], [("a", stamp(2, 10, 0, 1))]);
+        assert_eq!(test.look(0, &old), ["+a"]);
+        let put_off = |test: &mut Test| test.0.look_again_at(Path::new("a"), Duration::from_secs(8));
+        put_off(&mut test);
+        assert!(!test.0.is_waiting(), "nobody looks more often for it");
+        assert_eq!(test.look(7000, &old), [""; 0]);
+        assert_eq!(test.look(8000, &old), ["+a"]);
+        put_off(&mut test);
+        assert_eq!(test.look(8000, &new), ["+a"]);
     }
 }

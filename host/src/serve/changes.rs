@@ -265,11 +265,15 @@ impl Changes {
         if self.plugins.is_none() {
             return;
         }
-        let (generation, now) = (Arc::clone(generation), self.began.elapsed());
+        let (generation, began) = (Arc::clone(generation), self.began);
         let register = self.register.clone();
         self.prepare(What::Refresh, move |mut plugins| async move {
             let refreshed = match &mut plugins {
-                Some(plugins) => plugins.refresh(&generation.preparation, now).await,
+                Some(plugins) => {
+                    plugins
+                        .refresh(&generation.preparation, &|| began.elapsed())
+                        .await
+                }
                 None => Refreshed::nothing(),
             };
             let exchange = Exchange::new(refreshed, &generation, &register);

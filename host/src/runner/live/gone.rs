@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{LivePlugins, PluginEvent, Progress, RefusedFile};
 use crate::files::Stamp;
@@ -17,7 +16,6 @@ impl LivePlugins {
         &mut self,
         file: &Path,
         files: &BTreeMap<PathBuf, Stamp>,
-        now: Duration,
         progress: &mut Progress<'_>,
     ) {
         self.refused.remove(file);
@@ -27,8 +25,8 @@ impl LivePlugins {
         let old = old.map(|held| held.plugin.identity().clone());
         names.extend(old.iter().map(|old| old.name.clone()));
         let mut unusable = Vec::new();
-        for other in self.refused_for(&names) {
-            if let Err(error) = self.take(&other, files, now, progress).await {
+        for other in self.refused_for(&names, files) {
+            if let Err(error) = self.take(&other, files, progress).await {
                 unusable.push((other, error));
             }
         }
@@ -44,13 +42,14 @@ impl LivePlugins {
         }
     }
 
-    /// The files that were refused and have a plugin of one of these names.
-    fn refused_for(&self, names: &BTreeSet<String>) -> Vec<PathBuf> {
+    /// The files that are there, were refused, and have a plugin of one of these names.
+    fn refused_for(&self, names: &BTreeSet<String>, files: &BTreeMap<PathBuf, Stamp>) -> Vec<PathBuf> {
         let has_one = |refused: &RefusedFile| {
             let plugin = refused.plugin.as_ref();
             plugin.is_some_and(|plugin| names.contains(plugin))
         };
-        let refused = self.refused.iter().filter(|(_, refused)| has_one(refused));
+        let refused = self.refused.iter();
+        let refused = refused.filter(|(file, refused)| files.contains_key(*file) && has_one(refused));
         refused.map(|(file, _)| file.clone()).collect()
     }
 }

@@ -23,7 +23,6 @@ pub use trials::Beside;
 use self::trials::Trial;
 use super::Preparation;
 use crate::config::Config;
-use crate::files::Stamp;
 use crate::library::folder::{self, Change, Sightings};
 
 /// How often the folder should be looked at when nothing happens in it: soon enough for who waits for it, and with
@@ -71,16 +70,26 @@ pub struct RefusedFile {
     pub sentence: String,
     /// Of its content; empty if that could not be read.
     sha256: String,
+    /// How often in a row it could not be used for what may be over later.
+    tries: u32,
 }
 
 /// The checks as they are while changes are taken in one after the other.
 struct Progress<'p> {
+    clock: Clock<'p>,
     first: &'p Preparation,
     changed: Option<Preparation>,
     events: Vec<PluginEvent>,
 }
 
+/// What time it is, monotonic, the same for all looks. It is asked again after what takes long, such as compiling.
+type Clock<'c> = &'c (dyn Fn() -> Duration + Sync);
+
 impl Progress<'_> {
+    fn moment(&self) -> Duration {
+        (self.clock)()
+    }
+
     fn now(&self) -> &Preparation {
         self.changed.as_ref().unwrap_or(self.first)
     }
@@ -119,16 +128,18 @@ impl LivePlugins {
         })
     }
 
-    /// Looks at the folder and takes in what changed. `now` is monotonic, the same for all calls; this takes as
-    /// long as compiling does.
-    pub async fn refresh(&mut self, preparation: &Preparation, now: Duration) -> Refreshed {
+    /// Looks at the folder and takes in what changed. The clock is monotonic, the same for all calls. This takes as long as
+    /// compiling does, and blocks the thread while it reads, for the folder may be on a disk that is slow.
+    pub async fn refresh(&mut self, preparation: &Preparation, clock: Clock<'_>) -> Refreshed {
         let mut progress = Progress {
+            clock,
             first: preparation,
             changed: None,
             events: Vec::new(),
         };
-        match look(&self.folder).await {
+        match folder::files(&self.folder) {
             Ok(files) => {
+                let now = progress.moment();
                 self.unreadable = None;
                 if !std::mem::replace(&mut self.has_looked, true) {
                     let of_folder = |file: &&Path| file.parent() == Some(self.folder.as_path());
@@ -141,16 +152,16 @@ impl LivePlugins {
                 for change in changes {
                     match change {
                         Change::Whole(file) => {
-                            let refused = self.take(&file, &files, now, &mut progress).await.err();
+                            let refused = self.take(&file, &files, &mut progress).await.err();
                             if let Some(refused) = refused {
                                 self.refuse(&file, refused, &mut progress);
                             }
                         }
                         // What cannot be used may be half of it: it is told when it is whole.
                         Change::Paused(file) => {
-                            let _ = self.take(&file, &files, now, &mut progress).await;
+                            let _ = self.take(&file, &files, &mut progress).await;
                         }
-                        Change::Gone(file) => self.gone(&file, &files, now, &mut progress).await,
+                        Change::Gone(file) => self.gone(&file, &files, &mut progress).await,
                     }
                 }
                 // One that went while a configuration was loaded is not known to be gone.
@@ -171,7 +182,7 @@ impl LivePlugins {
                 }
             }
         }
-        self.judge_trials(now, &mut progress).await;
+        self.judge_trials(&mut progress).await;
         Refreshed {
             events: progress.events,
             preparation: progress.changed,
@@ -192,11 +203,4 @@ impl LivePlugins {
             .iter()
             .map(|(file, refused)| (file.as_path(), refused))
     }
-}
-
-/// The folder may be on a disk that is slow.
-async fn look(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
-    let folder = folder.to_owned();
-    let looking = tokio::task::spawn_blocking(move || folder::files(&folder));
-    looking.await.map_err(std::io::Error::other)?
 }

@@ -15,6 +15,12 @@ use crate::outcome::PluginIdentity;
 use crate::runner::{Preparation, Prepared};
 use crate::sandbox::SharedPlugin;
 
+/// How long after a failure that may be over later a file is tried again: what the system is short of comes and goes within
+/// seconds.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest such pause: compiling takes a processor each time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// Why a file cannot be used.
 pub(super) struct Unusable {
     /// Of its content; empty if that could not be read.
@@ -22,6 +28,8 @@ pub(super) struct Unusable {
     /// The plugin that it has or had.
     plugin: Option<PluginIdentity>,
     sentence: String,
+    /// Whether it may be over later though nobody mends anything.
+    may_pass: bool,
 }
 
 impl Unusable {
@@ -30,12 +38,21 @@ impl Unusable {
             sha256,
             plugin,
             sentence,
+            may_pass: false,
         }
     }
 
     /// A plugin that was loaded and cannot be used.
     pub(super) fn of(plugin: &PluginIdentity, sentence: String) -> Self {
         Self::new(plugin.sha256.clone(), Some(plugin.clone()), sentence)
+    }
+
+    /// What cannot be read or loaded.
+    fn at_all(sha256: String, plugin: Option<PluginIdentity>, error: &LibraryError) -> Self {
+        Self {
+            may_pass: error.may_pass(),
+            ..Self::new(sha256, plugin, error.to_string())
+        }
     }
 }
 
@@ -45,16 +62,14 @@ impl LivePlugins {
         &mut self,
         file: &Path,
         files: &BTreeMap<PathBuf, Stamp>,
-        now: Duration,
         progress: &mut Progress<'_>,
     ) -> Result<(), Unusable> {
-        let bytes = read(file)
-            .await
-            .map_err(|error| Unusable::new(String::new(), None, error.to_string()))?;
+        let bytes = library::read_file(file);
+        let bytes = bytes.map_err(|error| Unusable::at_all(String::new(), None, &error))?;
         if Stamp::of(file).as_ref() != files.get(file) {
             // What was read may be half of one file and half of another. A change from here on is left to the next
             // look, so that a file which is replaced again and again is taken up all the same.
-            self.sightings.look_again(file, now);
+            self.sightings.look_again(file, progress.moment());
             return Ok(());
         }
         let sha256 = library::digest(&bytes);
@@ -81,10 +96,10 @@ impl LivePlugins {
         let loaded = library::load_bytes(&preparation.sandbox, &bytes, file).await;
         let plugin = match loaded {
             Ok(plugin) => Arc::new(plugin),
-            Err(error) => return Err(Unusable::new(sha256, before, error.to_string())),
+            Err(error) => return Err(Unusable::at_all(sha256, before, &error)),
         };
         self.trials.retain(|_, trial| trial.file != file);
-        self.fit(&plugin, file, before.as_ref(), files, now, progress)
+        self.fit(&plugin, file, before.as_ref(), files, progress)
             .await
             .map_err(|sentence| Unusable::of(plugin.identity(), sentence))?;
         self.refused.remove(file);
@@ -98,7 +113,6 @@ impl LivePlugins {
         file: &Path,
         before: Option<&PluginIdentity>,
         files: &BTreeMap<PathBuf, Stamp>,
-        now: Duration,
         progress: &mut Progress<'_>,
     ) -> Result<(), String> {
         let preparation = progress.now();
@@ -153,7 +167,7 @@ impl LivePlugins {
             .clone()
             .filter(|_| !self.shadow.is_zero() && !changed.is_empty() && !checks.is_empty())
         {
-            let shadow = Shadow::new(old, new.clone(), now, self.shadow);
+            let shadow = Shadow::new(old, new.clone(), progress.moment(), self.shadow);
             progress
                 .events
                 .push(PluginEvent::Watched(Box::new(shadow.clone())));
@@ -191,12 +205,13 @@ impl LivePlugins {
         Ok(())
     }
 
-    /// Tells once why a file is not used.
+    /// Tells once why a file is not used, and has it tried again where that may be over later.
     pub(super) fn refuse(&mut self, file: &Path, unusable: Unusable, progress: &mut Progress<'_>) {
         let Unusable {
             sha256,
             plugin,
             sentence,
+            may_pass,
         } = unusable;
         let in_use = plugin
             .as_ref()
@@ -204,6 +219,10 @@ impl LivePlugins {
         let sentence = match in_use.map(|held| held.plugin.identity()) {
             Some(old) => format!("{sentence}; `{}` {} stays in use", old.name, old.version),
             None => sentence,
+        };
+        let sentence = match may_pass {
+            true => format!("{sentence}; it is tried again"),
+            false => sentence,
         };
         let plugin = plugin.map(|plugin| plugin.name);
         let told = self.refused.get(file);
@@ -215,31 +234,32 @@ impl LivePlugins {
                 sentence: sentence.clone(),
             });
         }
+        let tries = told.map_or(0, |told| told.tries).saturating_add(1);
+        if may_pass {
+            let moment = progress.moment() + pause(tries);
+            self.sightings.look_again_at(file, moment);
+        }
         let refused = RefusedFile {
             plugin,
             at: told.map_or_else(SystemTime::now, |told| told.at),
             sentence,
             sha256,
+            tries,
         };
         self.refused.insert(file.to_owned(), refused);
     }
 }
 
+/// How long to wait after so many tries in vain: twice as long each time.
+fn pause(tries: u32) -> Duration {
+    LONGEST_PAUSE.min(FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)))
+}
+
+/// The checks of a plugin, as they run beside those in use.
 fn checks_of(preparation: &Preparation, plugin: &str) -> BTreeMap<String, Arc<Prepared>> {
     let checks = preparation.checks.iter();
     let checks = checks.filter(|check| check.access.plugin == plugin);
     checks
         .map(|check| (check.name.clone(), Arc::clone(check)))
         .collect()
-}
-
-async fn read(file: &Path) -> Result<Vec<u8>, LibraryError> {
-    let path = file.to_owned();
-    let reading = tokio::task::spawn_blocking(move || library::read_file(&path));
-    reading.await.unwrap_or_else(|error| {
-        Err(LibraryError::File {
-            file: file.to_owned(),
-            error: std::io::Error::other(error),
-        })
-    })
 }

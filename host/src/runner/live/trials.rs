@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::shadow::{Shadow, Verdict};
 use super::taking::Unusable;
@@ -73,27 +73,23 @@ impl LivePlugins {
     pub async fn promote(&mut self, name: &str, preparation: &Preparation) -> Result<Refreshed, String> {
         let none = || format!("there is no new version of the plugin `{}`", name.escape_debug());
         let trial = self.trials.get(name).ok_or_else(none)?;
-        let mut progress = Progress {
-            first: preparation,
-            changed: None,
-            events: Vec::new(),
-        };
         let library = preparation.library.with(trial.held.clone());
         let changed = BTreeSet::from([name]);
-        progress.changed = Some(preparation.with_library(library, &changed).await?);
-        progress.events.push(PluginEvent::Replaced {
+        let next = preparation.with_library(library, &changed).await?;
+        let replaced = PluginEvent::Replaced {
             old: trial.shadow.old.clone(),
             new: trial.shadow.new.clone(),
-        });
+        };
         self.trials.remove(name);
         Ok(Refreshed {
-            events: progress.events,
-            preparation: progress.changed,
+            events: vec![replaced],
+            preparation: Some(next),
         })
     }
 
     /// Promotes the new versions whose time is over and that judge as the old ones do.
-    pub(super) async fn judge_trials(&mut self, now: Duration, progress: &mut Progress<'_>) {
+    pub(super) async fn judge_trials(&mut self, progress: &mut Progress<'_>) {
+        let now = progress.moment();
         let due: Vec<_> = self
             .trials
             .iter()

@@ -1,5 +1,7 @@
 //! New versions that run beside the one in use until they are promoted, and how their runs are compared.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 /// The plugin beside the one in use runs once more for each run.
@@ -30,6 +32,26 @@ async fn a_new_version_runs_beside_the_old_one_before_it_is_promoted() {
     );
     assert_eq!(test.summary(), "second");
     assert!(test.live.shadow_of("a").is_none());
+}
+
+#[tokio::test]
+async fn what_compiling_takes_is_no_time_beside_the_old_one() {
+    let mut test = Test::new(&format!("plugins.shadow = \"5s\"\n{CHECK}")).await;
+    test.put("odd.wasm", version("second").build());
+    // A minute passes after the folder was looked at.
+    let (asked, begun) = (AtomicBool::new(false), test.now);
+    let slow = || match asked.swap(true, Ordering::Relaxed) {
+        false => begun,
+        true => begun + Duration::from_secs(60),
+    };
+    assert_eq!(test.look_by(&slow).await.len(), 1);
+    test.now += Duration::from_secs(60);
+    run_both(&mut test).await;
+    for _ in 0..4 {
+        assert_eq!(test.look().await, [""; 0]);
+    }
+    assert_eq!(test.look().await.len(), 1);
+    assert_eq!(test.summary(), "second");
 }
 
 #[tokio::test]

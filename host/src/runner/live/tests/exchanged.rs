@@ -120,12 +120,65 @@ async fn a_file_that_takes_another_name_or_somebody_elses_is_refused() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_compiled_for_want_of_a_compiler_is_tried_again() {
+    let mut test = Test::new(CHECK).await;
+    let works = Arc::clone(&test.preparation.sandbox);
+    // This program is no compiler.
+    let aside = Compiling {
+        cache: None,
+        compiler: Compiler::Aside,
+    };
+    let fails = crate::runner::prepare::sandbox(&test.preparation.config, aside).unwrap();
+    test.preparation.sandbox = Arc::new(fails);
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(
+        test.look().await,
+        [
+            "`odd.wasm` is not used: the plugin cannot be loaded: it cannot be compiled: the compiler failed; `odd` \
+          1.0.0 stays in use; it is tried again"
+        ]
+    );
+    assert_eq!(test.live.look_again_in(), LOOK_EVERY);
+    // Not at every look, and told once.
+    for _ in 0..5 {
+        assert_eq!(test.look().await, [""; 0]);
+    }
+    let tries = test.live.refused().map(|(_, refused)| refused.tries);
+    assert_eq!(tries.collect::<Vec<_>>(), [2]);
+    test.preparation.sandbox = works;
+    let mut events = Vec::new();
+    for _ in 0..4 {
+        events.extend(test.look().await);
+    }
+    assert_eq!(without_digests(&events), ["plugin `odd`: 1.0.0 replaces 1.0.0"]);
+    assert_eq!(
+        (test.summary().as_str(), test.live.refused().count()),
+        ("second", 0)
+    );
+}
+
+#[tokio::test]
+async fn a_refused_file_that_goes_with_the_one_in_use_is_not_told_again() {
+    let mut test = Test::new(CHECK).await;
+    test.put("z.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1);
+    test.remove("odd.wasm");
+    test.remove("z.wasm");
+    let mut events = test.look().await;
+    events.extend(test.look().await);
+    assert_eq!(
+        without_digests(&events),
+        ["plugin `odd` 1.0.0 is gone, and these checks cannot run: `a`"]
+    );
+}
+
+#[tokio::test]
 async fn half_a_file_is_not_even_looked_at() {
     let mut test = Test::new(CHECK).await;
     let (path, whole) = (test.folder.path().join("odd.wasm"), version("second").build());
     for length in [1, 8, whole.len() / 2, whole.len()] {
         fs::write(&path, &whole[..length]).unwrap();
-        let files = look(test.folder.path()).await.unwrap();
+        let files = folder::files(test.folder.path()).unwrap();
         // The clock of the files stands still meanwhile.
         let written = fs::metadata(&path).unwrap().modified().unwrap();
         let changes = test.live.sightings.look(&files, test.now, written);

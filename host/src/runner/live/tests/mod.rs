@@ -17,7 +17,7 @@ use crate::library::Origin;
 use crate::outcome::{Outcome, PhaseReport, Report};
 use crate::phase::PhaseStatus;
 use crate::runner::{DefaultGrant, Prepared, Runner};
-use crate::sandbox::{Compiling, Plugin};
+use crate::sandbox::{Compiler, Compiling, Plugin};
 use crate::switches::Scope;
 
 const CHECK: &str = "[[check]]\nname = \"a\"\nplugin = \"odd\"\n";
@@ -75,7 +75,13 @@ impl Test {
     /// What a look a second later finds; with it the checks go on.
     async fn look(&mut self) -> Vec<String> {
         self.now += LOOK_EVERY;
-        let refreshed = self.live.refresh(&self.preparation, self.now).await;
+        let now = self.now;
+        self.look_by(&|| now).await
+    }
+
+    /// The same by another clock.
+    async fn look_by(&mut self, clock: Clock<'_>) -> Vec<String> {
+        let refreshed = self.live.refresh(&self.preparation, clock).await;
         self.preparation = refreshed
             .preparation
             .unwrap_or_else(|| self.preparation.clone_for_test());
