@@ -24,6 +24,8 @@ pub enum PluginEvent {
         old: PluginIdentity,
         /// The checks that have no plugin any more.
         orphans: Vec<String>,
+        /// The modules that cannot be probed any more.
+        modules: Vec<String>,
     },
     /// A file is not used; what was in use stays in use.
     Refused {
@@ -56,16 +58,22 @@ impl Display for PluginEvent {
                 short(new),
                 short(old)
             ),
-            Self::Removed { old, orphans } if orphans.is_empty() => {
-                write!(formatter, "plugin `{}` {} is gone", old.name, short(old))
+            Self::Removed {
+                old,
+                orphans,
+                modules,
+            } => {
+                write!(formatter, "plugin `{}` {} is gone", old.name, short(old))?;
+                if !orphans.is_empty() {
+                    let listed = orphans.join("`, `");
+                    write!(formatter, ", and these checks cannot run: `{listed}`")?;
+                }
+                if !modules.is_empty() {
+                    let listed = modules.join("`, `");
+                    write!(formatter, ", and these modules cannot be probed: `{listed}`")?;
+                }
+                Ok(())
             }
-            Self::Removed { old, orphans } => write!(
-                formatter,
-                "plugin `{}` {} is gone, and these checks cannot run: `{}`",
-                old.name,
-                short(old),
-                orphans.join("`, `")
-            ),
             Self::Refused { file, sentence, .. } => {
                 write!(formatter, "`{}` is not used: {sentence}", file.display())
             }

@@ -82,7 +82,12 @@ async fn give_up(file: &Path, old: PluginIdentity, progress: &mut Progress<'_>) 
                     let of_it = next.orphans.iter();
                     let of_it = of_it.filter(|orphan| orphan.last.access.plugin == old.name);
                     let orphans = of_it.map(|orphan| orphan.name().to_owned()).collect();
-                    PluginEvent::Removed { old, orphans }
+                    let modules = modules_of(&next, &old.name);
+                    PluginEvent::Removed {
+                        old,
+                        orphans,
+                        modules,
+                    }
                 }
             });
             progress.changed = Some(next);
@@ -102,10 +107,18 @@ async fn give_up(file: &Path, old: PluginIdentity, progress: &mut Progress<'_>) 
     }
 }
 
-/// The same without the plugin of that name: with the built-in one instead, if there is one and checks need it.
+/// The modules of a plugin, by name.
+fn modules_of(preparation: &Preparation, plugin: &str) -> Vec<String> {
+    let templates = preparation.config.modules.iter().map(|module| &module.template);
+    let of_it = templates.filter(|template| template.plugin == plugin);
+    of_it.map(|template| template.name.to_string()).collect()
+}
+
+/// The same without the plugin of that name: with the built-in one instead, if there is one and anybody needs it.
 async fn without(preparation: &Preparation, name: &str) -> Result<Preparation, String> {
     let mut library: Library = preparation.library.without(name);
-    let is_used = preparation.config.checks.iter().any(|check| check.plugin == name);
+    let mut users = preparation.config.checks_and_templates();
+    let is_used = users.any(|user| user.plugin == name);
     if is_used && library::is_built_in(name) {
         let built_in = library::hold_built_in(&preparation.sandbox, name, None).await;
         library = library.with(built_in.map_err(|error| error.to_string())?);

@@ -135,11 +135,12 @@ impl LivePlugins {
         if let Some(before) = renamed {
             library = library.without(&before.name);
             changed.insert(&before.name);
-            let is_used = |check: &&Arc<Prepared>| check.access.plugin == before.name;
-            if let Some(check) = preparation.checks.iter().find(is_used) {
+            let mut users = preparation.config.checks_and_templates();
+            if let Some(user) = users.find(|user| user.plugin == before.name) {
                 return Err(format!(
-                    "it was the plugin `{}`, which check `{}` uses, and calls itself `{name}` now",
-                    before.name, check.name
+                    "it was the plugin `{}`, which {} uses, and calls itself `{name}` now",
+                    before.name,
+                    user.title()
                 ));
             }
         }
@@ -191,6 +192,7 @@ impl LivePlugins {
             progress.events.push(PluginEvent::Removed {
                 old: before.clone(),
                 orphans: Vec::new(),
+                modules: Vec::new(),
             });
         }
         match old {

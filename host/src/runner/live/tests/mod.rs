@@ -3,6 +3,7 @@
 
 mod beside;
 mod exchanged;
+mod modules;
 mod reload;
 
 use std::fs::{self, File};
