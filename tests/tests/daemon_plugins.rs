@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use bedcheck_tests::component::Component;
 use bedcheck_tests::daemon::{Daemon, Starting, replace};
+use bedcheck_tests::program;
+use bedcheck_tests::target::{Health, Target};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -204,6 +206,47 @@ fn a_new_version_that_judges_alike_takes_over_after_it_ran_beside() {
     assert_eq!(outcomes(&daemon)["error"], 0);
     let swapped = daemon.metric("synthetic_runner_plugin_swapped_total{", &["odd"]);
     assert_eq!(swapped, Some(1.0));
+}
+
+#[test]
+fn faults_neither_keep_a_new_version_back_nor_are_used_up_by_it() {
+    const TIMES: u64 = 20;
+    let target = Target::start(Health::Up);
+    let port = target.port();
+    let version = |number: u8| {
+        let mut bytes = fs::read(program::built_in_plugin("http")).expect("it was built");
+        // A section that means nothing (WebAssembly, 5.5.3 custom sections).
+        bytes.extend([0, 6, 4, b'n', b'o', b't', b'e', number]);
+        bytes
+    };
+    let configuration = format!(
+        r#"
+        http.listen = "127.0.0.1:0"
+        plugins = {{ dir = "plugins", shadow = "1s" }}
+        [[check]]
+        name = "odd"
+        plugin = "http"
+        every = "100ms"
+        allow = ["127.0.0.1:{port}"]
+        settings.url = "http://127.0.0.1:{port}/"
+        [[fault]]
+        call = "net.connect"
+        kind = "refused"
+        probability = 0.5
+        times = {TIMES}
+        "#
+    );
+    let mut daemon = Daemon::with(&configuration)
+        .file("plugins/http.wasm", version(1))
+        .start();
+    let first = daemon.wait_until("it runs", digest);
+    replace(&daemon.path("plugins/http.wasm"), &version(2));
+    until_another_than(&mut daemon, &first, "it takes over");
+    assert!(!is_logged(&daemon, "judges differently"), "{:#?}", daemon.log());
+    daemon.wait_until("all faults are counted", |daemon| {
+        (outcomes(daemon)["fail"].as_u64()? >= TIMES).then_some(())
+    });
+    assert_eq!(outcomes(&daemon)["fail"], TIMES);
 }
 
 #[test]

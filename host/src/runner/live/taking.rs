@@ -262,6 +262,6 @@ fn checks_of(preparation: &Preparation, plugin: &str) -> BTreeMap<String, Arc<Pr
     let checks = preparation.checks.iter();
     let checks = checks.filter(|check| check.access.plugin == plugin);
     checks
-        .map(|check| (check.name.clone(), Arc::clone(check)))
+        .map(|check| (check.name.clone(), Arc::new(check.beside())))
         .collect()
 }

@@ -32,7 +32,7 @@ use crate::secret::SecretStore;
 use crate::switches::Switches;
 
 /// A check with everything that a run of it needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     /// The name.
     pub name: String,
@@ -59,6 +59,15 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// The same for runs that count nowhere: without faults, whose number and chance are those of the runs that count.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            faults: FaultPlan::default(),
+            runs: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The number of its next run, from 0.
     pub(super) fn next_run(&self) -> u64 {
         self.runs.fetch_add(1, Ordering::Relaxed)

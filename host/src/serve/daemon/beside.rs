@@ -23,7 +23,7 @@ pub(super) struct RunsBeside {
 
 impl Daemon {
     /// Runs the new version of a plugin once, after the one in use, if one is being watched, the target is not left
-    /// alone, and there is a slot to spare.
+    /// alone, and there is a slot to spare; not after a run with an injected fault, which is no measure for one without.
     pub(super) fn run_beside(&mut self, under_way: &UnderWay, report: &Report) {
         let name = &under_way.name;
         let Some(new) = self.changes.shadow_of(name) else {
@@ -33,6 +33,7 @@ impl Daemon {
             .scheduler
             .breaker(&new.target, &under_way.prepared.access.plugin);
         if *self.stage.borrow() != Stage::Serving
+            || report.is_injected()
             || breaker.is_some_and(|breaker| breaker.state != State::Closed)
             || !self.scheduler.start_beside(name, &new.target)
         {

@@ -55,6 +55,22 @@ async fn what_compiling_takes_is_no_time_beside_the_old_one() {
 }
 
 #[tokio::test]
+async fn faults_are_for_the_runs_that_count() {
+    let fault = "[[fault]]\ncall = \"net.connect\"\nkind = \"refused\"\n";
+    let mut test = Test::new(&format!("plugins.shadow = \"5s\"\n{CHECK}{fault}")).await;
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1);
+    let beside = test.live.shadow_of("a").unwrap();
+    assert!(beside.faults.is_empty());
+    assert!(!test.preparation.checks[0].faults.is_empty());
+    run_both(&mut test).await;
+    test.now += Duration::from_secs(5);
+    test.look().await;
+    assert_eq!(test.summary(), "second");
+    assert!(!test.preparation.checks[0].faults.is_empty());
+}
+
+#[tokio::test]
 async fn a_version_that_judges_differently_is_not_promoted_but_by_hand() {
     let mut test = Test::new(&format!("plugins.shadow = \"2s\"\n{CHECK}")).await;
     let failing = version("failing").run("unreachable");
