@@ -217,6 +217,26 @@ impl Library {
         library
     }
 
+    /// The plugins of files, loaded anew for another sandbox, because code is bound to its own; those that `now` has the same
+    /// are left out.
+    pub async fn moved(&self, sandbox: &Sandbox, now: &Self, problems: &mut Vec<LibraryError>) -> Self {
+        let mut moved = Self::default();
+        for (_, held) in self.held() {
+            let Some(file) = held.origin.file() else { continue };
+            if now.same(&held.plugin.identity().sha256).is_some() {
+                continue;
+            }
+            match load_bytes(sandbox, held.plugin.component(), file).await {
+                Ok(plugin) => moved.add(Held {
+                    plugin: Arc::new(plugin),
+                    ..held.clone()
+                }),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        moved
+    }
+
     /// The plugins in use, by name.
     pub fn held(&self) -> impl Iterator<Item = (&str, &Held)> {
         self.plugins.iter().map(|(name, held)| (name.as_str(), held))

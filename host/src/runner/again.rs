@@ -41,18 +41,23 @@ impl Preparation {
         let has_room = self
             .sandbox
             .has_room_for(prepare::concurrency(&config), prepare::memory(&config));
-        let (sandbox, previous) = match has_room {
-            true => (Arc::clone(&self.sandbox), Some(&self.library)),
-            // Code is bound to its sandbox: what was compiled is found in the cache, or made again.
+        let sandbox = match has_room {
+            true => Arc::clone(&self.sandbox),
             false => {
                 let sandbox = prepare::sandbox(&config, compiling)?;
                 sandbox.expect_runs();
-                (Arc::new(sandbox), None)
+                Arc::new(sandbox)
             }
         };
         let wanted = prepare::wanted(&config);
         let folder = config.plugins_dir.as_deref();
-        let (library, unloadable) = Library::load(&sandbox, folder, &wanted, previous).await;
+        let loaded = has_room.then_some(&self.library);
+        let (library, mut unloadable) = Library::load(&sandbox, folder, &wanted, loaded).await;
+        let moved = match has_room {
+            true => None,
+            false => Some(self.library.moved(&sandbox, &library, &mut unloadable).await),
+        };
+        let previous = moved.as_ref().unwrap_or(&self.library);
         let secrets = prepare::read_secrets(&config, &mut problems).await;
         let network = match self.config.resolver == config.resolver {
             true => self.network.clone(),
@@ -285,10 +290,7 @@ impl Orphan {
 /// The libraries that a reload can go on with, the best first: what is in the folder now, and what was in use
 /// before for the files that are still there; the other way round when new versions are to be watched before they
 /// are promoted.
-fn libraries(library: Library, previous: Option<&Library>, is_shadowed: bool) -> Vec<Library> {
-    let Some(previous) = previous else {
-        return vec![library];
-    };
+fn libraries(library: Library, previous: &Library, is_shadowed: bool) -> Vec<Library> {
     let (mut with_new, mut with_old) = (library.clone(), library.clone());
     let mut differ = false;
     for (name, held) in previous.held() {

@@ -70,3 +70,25 @@ async fn a_reload_keeps_what_stays_the_same() {
     assert!(!Arc::ptr_eq(&more.sandbox, &test.preparation.sandbox));
     assert_eq!(test.run(&test.preparation.checks[0]).await.outcome, Outcome::Pass);
 }
+
+#[tokio::test]
+async fn a_reload_that_needs_a_larger_sandbox_leaves_a_new_version_beside_the_old_one() {
+    let configuration = |more: &str| format!("plugins.shadow = \"1h\"\n{CHECK}{more}");
+    let mut test = Test::new(&configuration("")).await;
+    test.put("odd.wasm", version("second").build());
+    assert_eq!(test.look().await.len(), 1);
+    let larger = config(test.folder.path(), &configuration("budget.memory = \"128MiB\"\n"));
+    let again = test
+        .preparation
+        .again(Arc::clone(&larger), Vec::new(), Compiling::default());
+    let again = again.await.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(!Arc::ptr_eq(&again.sandbox, &test.preparation.sandbox));
+    test.preparation = again;
+    assert_eq!(test.summary(), "first");
+    assert_eq!(test.run(&test.preparation.checks[0]).await.outcome, Outcome::Pass);
+    test.live = test.live.again(&larger).unwrap();
+    assert_eq!(
+        without_digests(&test.look().await),
+        ["plugin `odd`: 1.0.0 runs beside 1.0.0 from now on"]
+    );
+}
