@@ -240,11 +240,11 @@ fn missed(daemon: &Daemon) -> u64 {
 fn the_state_of_a_check_stays_until_the_check_changes() {
     let target = Target::start(Health::Down);
     let port = target.port();
-    let configuration = |more: &str| {
-        let settings = format!("state = {{ failures = 3, of = 3 }}\n{more}");
+    let judged = |failures: u32, more: &str| {
+        let settings = format!("state = {{ failures = {failures}, of = {failures} }}\n{more}");
         format!("{LISTEN}{}", check("down", port, &settings))
     };
-    let mut daemon = Daemon::with(&configuration("")).start();
+    let mut daemon = Daemon::with(&judged(3, "")).start();
     let states = |daemon: &Daemon| -> Vec<String> {
         let lines = daemon.run_lines("down").into_iter();
         lines
@@ -257,15 +257,19 @@ fn the_state_of_a_check_stays_until_the_check_changes() {
     let first = states(&daemon);
     assert_eq!(first[..3], ["unknown", "unknown", "failing"]);
 
-    assert_eq!(daemon.post("/-/reload").status, 200);
-    let reloaded = states(&daemon).len();
-    daemon.wait_until("it runs on", |daemon| {
-        (states(daemon).len() >= reloaded + 3).then_some(())
-    });
+    // Nor does it go when it is judged by other numbers from now on.
+    for failures in [3, 2] {
+        daemon.configure(&judged(failures, ""));
+        assert_eq!(daemon.post("/-/reload").status, 200);
+        let reloaded = states(&daemon).len();
+        daemon.wait_until("it runs on", |daemon| {
+            (states(daemon).len() >= reloaded + 3).then_some(())
+        });
+    }
     assert!(states(&daemon)[2..].iter().all(|state| state == "failing"));
 
     let before = states(&daemon).len();
-    daemon.configure(&configuration("budget.fuel = 999_999_999"));
+    daemon.configure(&judged(3, "budget.fuel = 999_999_999"));
     assert_eq!(daemon.post("/-/reload").status, 200);
     let anew = daemon.wait_until("it is failing again", |daemon| {
         let states = states(daemon).split_off(before);

@@ -66,13 +66,14 @@ impl Check {
         &self.location
     }
 
-    /// A number that is the same for checks that are the same, wherever they stand in the file. It means nothing
-    /// outside of this process.
+    /// A number that is the same for checks whose runs are the same, wherever they stand in the file and however their state
+    /// is judged by them. It means nothing outside of this process.
     pub fn fingerprint(&self) -> u64 {
         use std::hash::{DefaultHasher, Hash, Hasher};
 
         let without_places = Self {
             settings: Settings::empty(Location::option("")),
+            state: StateSettings::default(),
             is_flawed: false,
             location: Location::option(""),
             key_locations: BTreeMap::new(),

@@ -469,3 +469,14 @@ fn endpoints_are_on_loopback_and_open_unless_the_file_says_otherwise() {
     assert!(tls.certificate.ends_with("certificates/http.pem"), "{tls:?}");
     assert!(tls.key.ends_with("certificates/http-key.pem"), "{tls:?}");
 }
+
+#[test]
+fn a_check_whose_state_is_judged_otherwise_is_the_same_check() {
+    let print = |more: &str| {
+        let config = parse(&format!("[[check]]\nname = \"a\"\nplugin = \"odd\"\n{more}\n"));
+        config.unwrap().checks[0].fingerprint()
+    };
+    let first = print("state = { failures = 1, of = 2 }");
+    assert_eq!(print("state = { failures = 1, of = 3 }"), first);
+    assert_ne!(print("budget.deadline = \"1s\""), first);
+}
