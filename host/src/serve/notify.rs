@@ -1,16 +1,20 @@
 //! Tells systemd how the daemon is (`Type=notify`, sd_notify(3)): that it is ready, reloads, stops, and that
 //! it lives, for `WatchdogSec=`. Without systemd nothing is said to anybody.
 
+use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::text::printable;
 
 /// The longest status, in bytes; `systemctl status` shows one line.
 const MAX_STATUS: usize = 256;
+/// How much waits for a manager that does not read; the oldest goes first.
+const MAX_WAITING: usize = 16;
 
 /// Whom to tell. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,8 @@ struct Inner {
     address: SocketAddr,
     watchdog: Option<Duration>,
     kicked: Mutex<Option<Instant>>,
+    /// What the manager's queue had no room for, in order.
+    waiting: Mutex<VecDeque<String>>,
 }
 
 impl Notifier {
@@ -54,6 +60,7 @@ impl Notifier {
                 .filter(|number| is_meant && *number > 0)
                 .map(Duration::from_micros),
             kicked: Mutex::default(),
+            waiting: Mutex::default(),
         }))))
     }
 
@@ -105,16 +112,65 @@ impl Notifier {
         if is_due {
             *kicked = Some(Instant::now());
             drop(kicked);
-            self.send("WATCHDOG=1");
+            // It is said again soon, and late it says nothing.
+            let _ = inner.try_to_send("WATCHDOG=1");
+        }
+    }
+
+    /// What waits is tried again: to be called every so often, however the daemon is.
+    pub fn look(&self) {
+        if let Some(inner) = &self.0 {
+            inner.send_what_waits();
         }
     }
 
     fn send(&self, message: &str) {
         let Some(inner) = &self.0 else { return };
-        if let Err(error) = inner.socket.send_to_addr(message.as_bytes(), &inner.address) {
-            tracing::warn!(%error, "systemd cannot be told how the daemon is");
+        let mut waiting = inner.waiting();
+        if waiting.len() >= MAX_WAITING {
+            waiting.pop_front();
+        }
+        waiting.push_back(message.to_owned());
+        drop(waiting);
+        inner.send_what_waits();
+    }
+}
+
+impl Inner {
+    /// Sends what waits, in order, as far as there is room for it.
+    fn send_what_waits(&self) {
+        let mut waiting = self.waiting();
+        while let Some(message) = waiting.front() {
+            if self.try_to_send(message) == Sent::NoRoom {
+                return;
+            }
+            waiting.pop_front();
         }
     }
+
+    fn try_to_send(&self, message: &str) -> Sent {
+        match self.socket.send_to_addr(message.as_bytes(), &self.address) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::NoRoom,
+            Err(error) => {
+                tracing::warn!(%error, "systemd cannot be told how the daemon is");
+                Sent::Done
+            }
+            Ok(_) => Sent::Done,
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// It is sent, or cannot be, which was said.
+    Done,
+    /// There was no room for it.
+    NoRoom,
 }
 
 fn line(status: &str) -> String {
@@ -189,6 +245,29 @@ mod tests {
         assert_eq!(notifier.watchdog(), None);
         notifier.status("fine");
         assert_eq!(receive(&systemd), "STATUS=fine");
+    }
+
+    #[test]
+    fn what_a_full_queue_had_no_room_for_is_told_at_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        let others = UnixDatagram::unbound().unwrap();
+        others.set_nonblocking(true).unwrap();
+        while others.send_to(b"X=1", &path).is_ok() {}
+        let entries = [("NOTIFY_SOCKET", path.to_str().unwrap())];
+        let notifier = Notifier::new(&environment(&entries)).unwrap();
+        notifier.ready("1 check");
+        for _ in 0..MAX_WAITING {
+            notifier.look();
+        }
+        notifier.reloading();
+        systemd.set_nonblocking(true).unwrap();
+        while systemd.recv(&mut [0; 64]).is_ok() {}
+        systemd.set_nonblocking(false).unwrap();
+        notifier.look();
+        assert_eq!(receive(&systemd), "READY=1\nSTATUS=1 check");
+        assert!(receive(&systemd).starts_with("RELOADING=1"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub fn hooks(
             }
         }),
         looked: Box::new(move |health| {
+            notifier.look();
             if health.is_ok() {
                 notifier.alive();
             }
