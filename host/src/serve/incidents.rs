@@ -75,11 +75,20 @@ impl Incidents {
 
     /// Whom to tell from now on, and what must not be shown.
     pub fn configure(&self, sentry: Option<Sentry>, redactor: Redactor) {
-        *self
+        let mut told = self
             .0
             .sentry
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = sentry;
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // One that stays the same goes on, with the pause that it asked for.
+        let is_same = told
+            .as_ref()
+            .zip(sentry.as_ref())
+            .is_some_and(|(told, sentry)| told.is_at(sentry));
+        if !is_same {
+            *told = sentry;
+        }
+        drop(told);
         *self
             .0
             .redactor

@@ -97,3 +97,25 @@ fn with_nobody_to_tell_incidents_are_counted() {
     assert_eq!(incidents.count(Kind::Unexpected), 1);
     assert_eq!(incidents.count(Kind::Panic), 0);
 }
+
+#[test]
+fn a_sentry_that_stays_the_same_keeps_its_pause() {
+    let server = Server::start(&[429]);
+    let outbound = Outbound::start().unwrap();
+    let (incidents, _) = incidents(&server, &outbound);
+    let configured_again = |key: &str| {
+        let dsn = format!("{}/1", server.url().replace("http://", &format!("http://{key}@")));
+        let sentry = Sentry::new(&dsn, outbound.clone()).unwrap();
+        incidents.configure(Some(sentry), Redactor::default());
+    };
+    let told = || {
+        incidents.take(Kind::Unexpected, Event::default());
+        assert!(outbound.flush(BOUND));
+        server.heard().len()
+    };
+    assert_eq!(told(), 1);
+    configured_again("key");
+    assert_eq!(told(), 1);
+    configured_again("another");
+    assert_eq!(told(), 2);
+}

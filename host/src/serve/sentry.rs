@@ -87,6 +87,11 @@ impl Sentry {
         })))
     }
 
+    /// Whether it is at the same place as another, with the same key.
+    pub fn is_at(&self, other: &Self) -> bool {
+        (&self.0.url, &self.0.authorization) == (&other.0.url, &other.0.authorization)
+    }
+
     /// Sends an event, or counts it as dropped when too many wait or were sent. Never waits.
     pub fn send(&self, event: &Event) {
         let inner = &self.0;
