@@ -125,7 +125,7 @@ impl Publisher {
     }
 
     /// Runs whose time passed without anybody noticing it: of each check how many, and why that is, as far as it is
-    /// known. One line of the log tells of all, because after a suspend it is all checks that missed some.
+    /// known. One line of the log tells of all, because after a standstill it is all checks that missed some.
     pub(super) fn missed(&self, missed: &[(Arc<str>, u64)], why: &str) {
         for (name, runs) in missed {
             self.outlets.meters.missed(*runs);

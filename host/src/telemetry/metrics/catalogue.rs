@@ -192,7 +192,7 @@ catalogue! {
         [], OF_RUNNER, "How late runs began.";
     /// Runs whose time passed without them.
     SCHEDULE_MISSED: Kind::Counter, "synthetic.runner.schedule.missed", "{run}",
-        [], OF_RUNNER, "Runs whose time passed without them, after a suspend or under overload.";
+        [], OF_RUNNER, "Runs whose time passed without them, because the process stood still or under overload.";
     /// Runs under way.
     ACTIVE_RUNS: Kind::UpDownCounter, "synthetic.runner.runs.active", "{run}",
         [], OF_RUNNER, "Runs under way.";
