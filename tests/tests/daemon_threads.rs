@@ -11,6 +11,7 @@ fn configuration(target: &Target, more: &str) -> String {
     format!(
         r#"
         log.format = "json"
+        http.listen = "127.0.0.1:0"
         journal.dir = "journal"
         plugins.dir = "plugins"
 
@@ -56,6 +57,21 @@ fn heartbeats_go_on_once_there_are_threads_again() {
     });
     let ended = daemon.end("TERM");
     assert_eq!(ended.code, Some(0), "{:#?}", ended.log);
+    assert!(!ended.log.join("\n").contains("panic"), "{:#?}", ended.log);
+}
+
+#[test]
+fn pages_are_written_once_there_are_threads_again() {
+    let target = Target::start(Health::Up);
+    let daemon = started(&configuration(&target, ""));
+    for (threads, status) in [(true, 200), (false, 503), (true, 200)] {
+        daemon.give_threads(threads);
+        // More of them than are written at once.
+        for page in ["/metrics", "/api/v1/checks"].repeat(8) {
+            assert_eq!(daemon.get(page).status, status, "{page}: {:#?}", daemon.log());
+        }
+    }
+    let ended = daemon.end("TERM");
     assert!(!ended.log.join("\n").contains("panic"), "{:#?}", ended.log);
 }
 

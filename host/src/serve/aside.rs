@@ -27,7 +27,13 @@ impl Aside {
         Ok(Self(work))
     }
 
-    /// Has something done there, and the thread ended. It is given up when nobody waits for it any more; the runtime does
+    /// Has something done there, and the thread ended.
+    pub(super) fn runs(self, work: impl FnOnce() + Send + 'static) {
+        // The thread waits for it.
+        let _ = self.0.send(Box::new(work));
+    }
+
+    /// The same with what waits for others. It is given up when nobody waits for it any more; the runtime does
     /// not wait for it when it ends.
     pub(super) fn does<T: Send + 'static>(
         self,
@@ -35,7 +41,7 @@ impl Aside {
     ) -> oneshot::Receiver<T> {
         let runtime = Handle::current();
         let (mut done, made) = oneshot::channel();
-        let work = move || {
+        self.runs(move || {
             runtime.block_on(async move {
                 let made = tokio::select! {
                     biased;
@@ -45,9 +51,7 @@ impl Aside {
                 // Whoever waited may have just gone.
                 let _ = done.send(made);
             });
-        };
-        // The thread waits for it.
-        let _ = self.0.send(Box::new(work));
+        });
         made
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::share::{Share, keep};
+use crate::serve::aside::Aside;
 
 /// How long a page may take, the wait for its turn and the reader's slowness included: as long as the longest timeout
 /// of a scrape that makes sense.
@@ -31,7 +32,8 @@ enum Piece {
     End,
 }
 
-/// Begins a page that is written by this, compressed or not. None if its turn, or room for it, did not come in time.
+/// Begins a page that is written by this, compressed or not. None if its turn, or room for it, did not come in time, or
+/// the system has no thread to give.
 pub(super) async fn begin(
     pages: &Share,
     is_gzip: bool,
@@ -56,7 +58,7 @@ async fn begin_within(
         runtime: Handle::current(),
     };
     // Nobody waits for it: it ends with its reader, and within the bound.
-    let _writing = tokio::task::spawn_blocking(move || {
+    Aside::start().ok()?.runs(move || {
         let _turn = turn;
         let result = if is_gzip {
             compressed(&mut reader, write)
@@ -111,9 +113,8 @@ struct Reader {
 
 impl Reader {
     fn send(&self, piece: Piece) -> io::Result<()> {
-        let sent = self
-            .runtime
-            .block_on(timeout_at(self.until, self.pieces.send(piece)));
+        let sending = async { timeout_at(self.until, self.pieces.send(piece)).await };
+        let sent = self.runtime.block_on(sending);
         match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
+
+use crate::serve::aside::Aside;
 
 /// How long an answer waits for its turn: within the usual timeout of a scrape, 10 s, so that it is read.
 const TURN: Duration = Duration::from_secs(8);
@@ -58,15 +60,18 @@ impl Share {
     }
 
     /// Has an answer written by this, aside from whoever runs checks, and keeps it until it is read. None if its turn,
-    /// or room for it, does not come in time.
+    /// or room for it, does not come in time, or the system has no thread to give.
     pub(super) async fn write<E: Send + 'static>(
         &self,
         write: impl FnOnce() -> Result<Vec<u8>, E> + Send + 'static,
     ) -> Option<Result<Bytes, E>> {
         let until = self.patience_ends();
         let turn = self.turn(until).await?;
+        let (done, written) = oneshot::channel();
         // The turn goes with it: it is written to its end though whoever asked has gone away.
-        let written = tokio::task::spawn_blocking(move || (write(), turn));
+        Aside::start()
+            .ok()?
+            .runs(move || drop(done.send((write(), turn))));
         // A panic is told where panics are.
         let (written, _turn) = written.await.ok()?;
         match written {

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::config::HttpTls;
 use crate::files::{Watched, open_at_once};
+use crate::serve::aside::Aside;
 use crate::units::show_duration;
 
 /// How often it is looked whether the files have changed, at most.
@@ -111,13 +112,16 @@ impl Certificate {
     pub(super) async fn config(self: &Arc<Self>) -> Arc<ServerConfig> {
         if self.current().looked.elapsed() >= LOOK
             && let Ok(looking) = Arc::clone(&self.looking).try_acquire_owned()
+            // Without a thread to give, the next connection looks.
+            && let Ok(aside) = Aside::start()
         {
             let certificate = Arc::clone(self);
-            let look = spawn_blocking(move || {
+            let (done, looked) = oneshot::channel::<()>();
+            aside.runs(move || {
                 certificate.look();
-                drop(looking);
+                drop((looking, done));
             });
-            if timeout(PATIENCE, look).await.is_err() {
+            if timeout(PATIENCE, looked).await.is_err() {
                 let [certificate, key] =
                     [&self.files.certificate, &self.files.key].map(|path| path.display());
                 tracing::warn!(
