@@ -152,10 +152,12 @@ impl Forms {
                 true => (&mut self.in_base64, &others.in_base64),
                 false => (&mut self.plain, &others.plain),
             };
-            if !others.contains(&form) && own.insert(form.clone()) {
-                self.pairs.insert(form.bytes());
-                self.in_names.extend(form.in_names());
+            if others.contains(&form) || own.contains(&form) {
+                continue;
             }
+            self.pairs.insert(form.bytes());
+            self.in_names.extend(form.in_names());
+            own.insert(form);
         }
     }
 

@@ -17,18 +17,19 @@ const LEAST_STEPS: usize = 4096;
 pub(super) struct Sorted(Vec<Form>);
 
 impl Sorted {
-    /// Adds a form, and says whether it was not there.
-    pub(super) fn insert(&mut self, form: Form) -> bool {
-        let place = self.0.binary_search_by(|other| other.bytes().cmp(form.bytes()));
-        if let Err(place) = place {
+    /// Adds a form, unless it is there.
+    pub(super) fn insert(&mut self, form: Form) {
+        if let Err(place) = self.place_of(&form) {
             self.0.insert(place, form);
         }
-        place.is_err()
     }
 
     pub(super) fn contains(&self, form: &Form) -> bool {
-        let place = self.0.binary_search_by(|other| other.bytes().cmp(form.bytes()));
-        place.is_ok()
+        self.place_of(form).is_ok()
+    }
+
+    fn place_of(&self, form: &Form) -> Result<usize, usize> {
+        self.0.binary_search_by(|other| other.bytes().cmp(form.bytes()))
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Form> {
@@ -43,7 +44,8 @@ impl Sorted {
             forms: &self.0,
             text,
             steps: (text.len() * STEPS_PER_BYTE).max(LEAST_STEPS),
-            ways: Vec::new(),
+            next: None,
+            others: Vec::new(),
         };
         let mut found: Vec<Range<usize>> = Vec::new();
         for start in (0..text.len()).filter(|start| may_begin[usize::from(text[*start])]) {
@@ -93,8 +95,9 @@ struct Search<'s> {
     text: &'s [u8],
     /// How many are left.
     steps: usize,
-    /// What is still to be followed.
-    ways: Vec<Way>,
+    /// What is to be followed next, and what else is still to be followed: mostly there is one way, which takes no memory.
+    next: Option<Way>,
+    others: Vec<Way>,
 }
 
 /// A way to read the text from some place on: which forms agree so far, in how many bytes, and where it goes on.
@@ -108,13 +111,13 @@ impl Search<'_> {
     /// How far what is to be struck out goes that begins here.
     fn end_of(&mut self, start: usize) -> Option<usize> {
         let mut end = None;
-        self.ways.clear();
-        self.ways.push(Way {
+        self.others.clear();
+        self.next = Some(Way {
             forms: 0..self.forms.len(),
             agreed: 0,
             at: start,
         });
-        while let Some(way) = self.ways.pop() {
+        while let Some(way) = self.next.take().or_else(|| self.others.pop()) {
             end = end.max(self.end_by(&way));
             if self.steps == 0 {
                 return Some(self.text.len());
@@ -144,11 +147,12 @@ impl Search<'_> {
                 forms = self.narrowed(forms, way.agreed + place, *byte);
             }
             if !forms.is_empty() {
-                self.ways.push(Way {
+                let before = self.next.replace(Way {
                     forms,
                     agreed: way.agreed + reading.bytes().len(),
                     at: way.at + reading.written,
                 });
+                self.others.extend(before);
             }
         }
     }
