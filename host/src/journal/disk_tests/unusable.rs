@@ -183,51 +183,51 @@ async fn a_disk_that_hangs_when_it_is_there_again_holds_up_nobody_but_the_writer
     journal.flush(BOUND).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_a_delivery_is_about_to_read_when_its_folder_is_removed_is_counted_as_dropped() {
-    const REPORTS: u64 = 2_000;
-    let parent = tempfile::tempdir().unwrap();
-    let dir = parent.path().join("journal");
-    let (journal, _) = open(settings(&dir));
-    let mut feed = journal.feed("traces");
+const BACKLOG: u64 = 2_000;
+
+/// A journal of which memory has a part only, and a feed that was given nothing of it.
+async fn with_a_backlog(dir: &Path) -> (Journal, Feed) {
+    let (journal, _) = open(settings(dir));
+    let feed = journal.feed("traces");
     let report = Arc::new(samples::pass());
-    for _ in 0..REPORTS {
+    for _ in 0..BACKLOG {
         journal.append(Arc::clone(&report));
     }
     journal.flush(BOUND).await.unwrap();
+    assert!(journal.status().in_memory < BACKLOG);
+    (journal, feed)
+}
+
+#[tokio::test]
+async fn what_a_delivery_is_about_to_read_when_its_folder_is_removed_is_counted_as_dropped() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("journal");
+    let (journal, mut feed) = with_a_backlog(&dir).await;
     let in_memory = journal.status().in_memory;
-    assert!(in_memory < REPORTS);
     std::fs::remove_dir_all(&dir).unwrap();
     let next = tokio::time::timeout(BOUND, feed.next(10, Duration::ZERO));
     let batch = next.await.expect("what is in memory");
     let dropped = journal.status().feeds[0].dropped;
     assert_eq!(
         (batch.skipped, dropped),
-        (REPORTS - in_memory, REPORTS - in_memory)
+        (BACKLOG - in_memory, BACKLOG - in_memory)
     );
     assert_eq!(given(&batch).first(), Some(&(dropped + 1)));
 }
 
 #[tokio::test]
 async fn what_goes_with_a_folder_while_it_cannot_be_written_is_counted_as_dropped() {
-    const REPORTS: u64 = 2_000;
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("journal");
-    let (journal, _) = open(settings(&dir));
-    let mut feed = journal.feed("traces");
-    let report = Arc::new(samples::pass());
-    for _ in 0..REPORTS {
-        journal.append(Arc::clone(&report));
-    }
-    journal.flush(BOUND).await.unwrap();
+    let (journal, mut feed) = with_a_backlog(&dir).await;
     small_disk::set_room(&dir, 0);
-    journal.append(Arc::clone(&report));
+    journal.append(samples::pass());
     journal.flush(BOUND).await.unwrap_err();
     let in_memory = journal.status().in_memory;
     std::fs::remove_dir_all(&dir).unwrap();
     small_disk::set_room(&dir, u64::MAX);
     let next = tokio::time::timeout(BOUND, feed.next(10, Duration::ZERO));
     let batch = next.await.expect("what is in memory");
-    let gone = REPORTS + 1 - in_memory;
+    let gone = BACKLOG + 1 - in_memory;
     assert_eq!((batch.skipped, given(&batch).first()), (gone, Some(&(gone + 1))));
 }
