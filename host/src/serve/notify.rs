@@ -15,6 +15,8 @@ use crate::text::printable;
 const MAX_STATUS: usize = 256;
 /// How much waits for a manager that does not read; the oldest goes first.
 const MAX_WAITING: usize = 16;
+/// How what is shown begins where nothing else is told.
+const STATUS: &str = "STATUS=";
 
 /// Whom to tell. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +90,7 @@ impl Notifier {
 
     /// What `systemctl status` shows.
     pub fn status(&self, status: &str) {
-        self.send(&format!("STATUS={}", line(status)));
+        self.send(&format!("{STATUS}{}", line(status)));
     }
 
     /// After which silence systemd takes the daemon for dead; none without `WatchdogSec=`.
@@ -127,6 +129,10 @@ impl Notifier {
     fn send(&self, message: &str) {
         let Some(inner) = &self.0 else { return };
         let mut waiting = inner.waiting();
+        // Of what is shown only the newest counts, and none of it is to push out that the daemon is ready.
+        if message.starts_with(STATUS) {
+            waiting.retain(|other| !other.starts_with(STATUS));
+        }
         if waiting.len() >= MAX_WAITING {
             waiting.pop_front();
         }
@@ -258,7 +264,8 @@ mod tests {
         let entries = [("NOTIFY_SOCKET", path.to_str().unwrap())];
         let notifier = Notifier::new(&environment(&entries)).unwrap();
         notifier.ready("1 check");
-        for _ in 0..MAX_WAITING {
+        for number in 0..=MAX_WAITING {
+            notifier.status(&format!("{number} failing"));
             notifier.look();
         }
         notifier.reloading();
@@ -267,6 +274,7 @@ mod tests {
         systemd.set_nonblocking(false).unwrap();
         notifier.look();
         assert_eq!(receive(&systemd), "READY=1\nSTATUS=1 check");
+        assert_eq!(receive(&systemd), format!("STATUS={MAX_WAITING} failing"));
         assert!(receive(&systemd).starts_with("RELOADING=1"));
     }
 
