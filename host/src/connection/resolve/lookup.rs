@@ -67,9 +67,7 @@ impl Lookup {
             Err(stopped) => Err(NetError::Msg(stopped.to_string())),
         }
     }
-}
 
-impl Lookup {
     /// What comes of it in the time in which answers come: none, if none does.
     pub(in crate::connection) async fn late(mut self) -> Vec<IpAddr> {
         let answer = timeout(LATE_FAMILY, self.answer()).await;
