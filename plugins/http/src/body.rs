@@ -6,11 +6,11 @@ use std::io::Read;
 
 use bedcheck_sdk::Failure;
 use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
-use http::{HeaderMap, header};
-use ureq_proto::BodyMode;
 
 use crate::chunks::Chunks;
 use crate::exchange::Transport;
+use crate::framing::Framing;
+use crate::head::Fields;
 use crate::quote::quote;
 
 /// The most members that gzip may have: one is usual, and whoever compresses in blocks has one for each 64 KiB. Beginning
@@ -27,16 +27,16 @@ const READ: usize = 16 * 1024;
 /// Besides errors of the network: more than `limit` bytes; an end before the end, which is a closed
 /// connection; and chunks that break their framing.
 pub(crate) fn receive(
-    mode: BodyMode,
+    framing: Framing,
     transport: &mut impl Transport,
     pending: Vec<u8>,
     limit: usize,
 ) -> Result<Vec<u8>, Failure> {
-    match mode {
-        BodyMode::NoBody => Ok(Vec::new()),
-        BodyMode::LengthDelimited(length) => receive_length(length, transport, pending, limit),
-        BodyMode::Chunked => receive_chunks(transport, pending, limit),
-        BodyMode::CloseDelimited => receive_to_the_end(transport, pending, limit),
+    match framing {
+        Framing::NoBody => Ok(Vec::new()),
+        Framing::Length(length) => receive_length(length, transport, pending, limit),
+        Framing::Chunked => receive_chunks(transport, pending, limit),
+        Framing::UntilClose => receive_to_the_end(transport, pending, limit),
     }
 }
 
@@ -141,11 +141,10 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// The coding of a response with these header fields.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let codings: Vec<String> = headers
-            .get_all(header::CONTENT_ENCODING)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+    pub(crate) fn of(fields: &Fields) -> Self {
+        let codings: Vec<String> = fields
+            .get_all("content-encoding")
+            .flat_map(|value| value.split(|&byte| byte == b','))
             .map(|coding| String::from_utf8_lossy(coding.trim_ascii()).to_ascii_lowercase())
             .filter(|coding| !coding.is_empty() && coding != "identity")
             .collect();
@@ -240,7 +239,6 @@ mod tests {
     use bedcheck_sdk::Reason;
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-    use http::HeaderValue;
 
     use super::*;
 
@@ -255,13 +253,8 @@ mod tests {
     }
 
     fn coding(values: &[&'static str]) -> Coding {
-        let values = values
-            .iter()
-            .map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)));
-        Coding::of(&values.fold(HeaderMap::new(), |mut headers, (name, value)| {
-            headers.append(name, value);
-            headers
-        }))
+        let fields = values.iter().map(|&value| ("Content-Encoding", value));
+        Coding::of(&fields.collect())
     }
 
     #[test]

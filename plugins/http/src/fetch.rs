@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bedcheck_sdk::{Failure, TlsInfo};
-use http::{StatusCode, header};
+use http::StatusCode;
 
 use crate::exchange::{self, Answer, Response, Transport};
 use crate::request::{self, Request};
@@ -109,21 +109,19 @@ fn visit<N: Network>(
 /// Where a response redirects to, if it does. A redirect without a location is a response as any other
 /// (RFC 9110 section 15.4); an empty one is none, though it could be read as the way back to where it comes from.
 fn location(response: &Response, base: &Target) -> Result<Option<Target>, Failure> {
-    let Some(value) = response
-        .headers
-        .get(header::LOCATION)
-        .filter(|value| request::is_redirect(response.status) && !value.is_empty())
-    else {
+    if !request::is_redirect(response.status) {
+        return Ok(None);
+    }
+    let location = response.fields.get("location");
+    let Some(value) = location.filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    base.join(&reference(value.as_bytes()))
-        .map(Some)
-        .map_err(|error| {
-            Failure::unexpected_response(format!(
-                "`{base}` answers {} with a location that cannot be followed: {error}",
-                response.status.as_u16()
-            ))
-        })
+    base.join(&reference(value)).map(Some).map_err(|error| {
+        Failure::unexpected_response(format!(
+            "`{base}` answers {} with a location that cannot be followed: {error}",
+            response.status.as_u16()
+        ))
+    })
 }
 
 /// A location as text. Bytes that are no UTF-8 are percent-encoded, as whoever sent them wants them back.

@@ -1,28 +1,39 @@
 //! How the body of a response ends (RFC 9112 section 6.3). Pure.
 
 use bedcheck_sdk::Failure;
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
-use ureq_proto::BodyMode;
+use http::{Method, StatusCode, Version};
 
+use crate::head::{Fields, Head};
 use crate::quote::quote;
 
-/// How the body ends that follows this head. The library has this too, and refuses a length that is none before it looks
-/// whether it counts.
+/// How a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// There is none.
+    NoBody,
+    /// After so many bytes.
+    Length(u64),
+    /// With its last chunk.
+    Chunked,
+    /// With the connection.
+    UntilClose,
+}
+
+/// How the body ends that follows this head.
 ///
 /// # Errors
 ///
 /// What keeps us from finding the end.
-pub(crate) fn body_mode(request: &Method, head: &Parts) -> Result<BodyMode, Failure> {
+pub(crate) fn framing(request: &Method, head: &Head) -> Result<Framing, Failure> {
     if !may_have_body(request, head.status) {
-        return Ok(BodyMode::NoBody);
+        return Ok(Framing::NoBody);
     }
-    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+    if head.fields.get("transfer-encoding").is_some() {
         refuse_transfer_codings(head)?;
-        return Ok(BodyMode::Chunked);
+        return Ok(Framing::Chunked);
     }
-    let length = announced_length(&head.headers)?;
-    Ok(length.map_or(BodyMode::CloseDelimited, BodyMode::LengthDelimited))
+    let length = announced_length(&head.fields)?;
+    Ok(length.map_or(Framing::UntilClose, Framing::Length))
 }
 
 /// The length that a response says its body has; the same one several times is one (RFC 9110 section 8.6).
@@ -30,19 +41,17 @@ pub(crate) fn body_mode(request: &Method, head: &Parts) -> Result<BodyMode, Fail
 /// # Errors
 ///
 /// That it says something else.
-pub(crate) fn announced_length(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let values = headers.get_all(header::CONTENT_LENGTH).iter();
-    let values: Vec<&[u8]> = values.map(HeaderValue::as_bytes).collect();
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let said = values.join(b", ".as_slice());
-    let mut lengths = said.split(|&byte| byte == b',').map(length);
-    match lengths.next().flatten() {
-        Some(first) if lengths.all(|other| other == Some(first)) => Ok(Some(first)),
-        _ => Err(Failure::unexpected_response(format!(
+pub(crate) fn announced_length(fields: &Fields) -> Result<Option<u64>, Failure> {
+    let values = || fields.get_all("content-length");
+    let mut lengths = values()
+        .flat_map(|value| value.split(|&byte| byte == b','))
+        .map(length);
+    match lengths.next() {
+        None => Ok(None),
+        Some(Some(first)) if lengths.all(|other| other == Some(first)) => Ok(Some(first)),
+        Some(_) => Err(Failure::unexpected_response(format!(
             "the answer breaks HTTP/1.1: its `content-length` is {}, wanted one length",
-            quote(&said)
+            quote(&values().collect::<Vec<_>>().join(b", ".as_slice()))
         ))),
     }
 }
@@ -62,11 +71,11 @@ fn may_have_body(request: &Method, status: StatusCode) -> bool {
 }
 
 /// What keeps us from finding the end of a body.
-fn refuse_transfer_codings(head: &Parts) -> Result<(), Failure> {
-    if let Some(coding) = foreign_transfer_coding(&head.headers) {
+fn refuse_transfer_codings(head: &Head) -> Result<(), Failure> {
+    if let Some(coding) = foreign_transfer_coding(&head.fields) {
         return Err(Failure::unexpected_response(format!(
             "the transfer coding is {}, wanted `chunked` or none",
-            quote(coding.as_bytes())
+            quote(coding)
         )));
     }
     if head.version == Version::HTTP_10 {
@@ -79,7 +88,7 @@ fn refuse_transfer_codings(head: &Parts) -> Result<(), Failure> {
 }
 
 /// A transfer coding that no client has to understand without having asked for it (RFC 9112 section 7).
-fn foreign_transfer_coding(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
-    values.find(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+fn foreign_transfer_coding(fields: &Fields) -> Option<&[u8]> {
+    let mut values = fields.get_all("transfer-encoding");
+    values.find(|value| !value.eq_ignore_ascii_case(b"chunked"))
 }

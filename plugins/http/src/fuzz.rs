@@ -15,8 +15,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::exchange::{Fragment, Transport};
+use crate::exchange::Transport;
 use crate::fetch::{Fetched, Network, fetch};
+use crate::message::Fragment;
 use crate::script::{Peer, tls_info};
 use crate::settings::Settings;
 use crate::target::Target;
@@ -212,7 +213,7 @@ impl Played {
             (Ok(one), Ok(other)) => {
                 assert_eq!(one.response.body, other.response.body, "pieces of {piece} bytes");
                 assert_eq!(
-                    one.response.headers, other.response.headers,
+                    one.response.fields, other.response.fields,
                     "pieces of {piece} bytes"
                 );
                 assert_eq!(
@@ -394,10 +395,9 @@ fn assert_well_formed(request: &str) {
 /// A body that was announced by its length has it.
 fn assert_whole(written: &Value, fetched: &Fetched) {
     let response = &fetched.response;
-    let header = |name: &str| response.headers.get_all(name).iter().collect::<Vec<_>>();
+    let header = |name: &str| response.fields.get_all(name).collect::<Vec<_>>();
     let announced = match header("content-length")[..] {
-        [length] => length
-            .to_str()
+        [length] => str::from_utf8(length)
             .ok()
             .and_then(|text| text.trim().parse::<usize>().ok()),
         _ => None,

@@ -39,6 +39,7 @@ mod framing;
 #[cfg(test)]
 mod fuzz;
 mod head;
+mod message;
 mod quote;
 mod request;
 #[cfg(test)]
@@ -51,12 +52,13 @@ use std::mem::ManuallyDrop;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bedcheck_sdk::{Check, Description, Failure, Planned, Target, measure, plan, warning};
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{StatusCode, Version};
 
 use crate::body::Coding;
 use crate::expect::Expectations;
 use crate::fetch::Fetched;
 use crate::framing::announced_length;
+use crate::head::Fields;
 use crate::wire::{Host, Secrets};
 
 pub use settings::Settings;
@@ -134,15 +136,15 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
         &[],
     )?;
     measure("http.response.body.size", response.received as f64, "By", &[])?;
-    let coding = Coding::of(&response.headers);
+    let coding = Coding::of(&response.fields);
     if matches!(coding, Coding::Gzip | Coding::Deflate) && response.received > 0 {
         let size = response.body.len() as f64;
         measure("http.response.body.uncompressed_size", size, "By", &[])?;
     }
-    if let Ok(Some(length)) = announced_length(&response.headers) {
+    if let Ok(Some(length)) = announced_length(&response.fields) {
         measure("http.response.content_length", length as f64, "By", &[])?;
     }
-    if let Some(modified) = last_modified(&response.headers) {
+    if let Some(modified) = last_modified(&response.fields) {
         measure("http.response.last_modified", modified as f64, "s", &[])?;
     }
     measure("http.response.version", version, "{version}", &[])?;
@@ -166,8 +168,8 @@ fn report(fetched: &Fetched, now: i64) -> Result<(), Failure> {
 
 /// When a response says it was last changed (RFC 9110 section 8.8.2), in seconds since 1970; none for a date that is
 /// none.
-fn last_modified(headers: &HeaderMap) -> Option<u64> {
-    let date = headers.get(header::LAST_MODIFIED)?.to_str().ok()?;
+fn last_modified(fields: &Fields) -> Option<u64> {
+    let date = str::from_utf8(fields.get("last-modified")?).ok()?;
     let modified = httpdate::parse_http_date(date.trim()).ok()?;
     modified
         .duration_since(UNIX_EPOCH)
@@ -203,7 +205,7 @@ mod tests {
         let response = Response {
             status,
             version: Version::HTTP_11,
-            headers: HeaderMap::new(),
+            fields: Fields::default(),
             body: b"no".to_vec(),
             received: 2,
         };
@@ -258,11 +260,7 @@ mod tests {
 
     #[test]
     fn headers_with_dates_are_read() {
-        let read = |value: &'static str| {
-            let value = header::HeaderValue::from_static(value);
-            let headers = HeaderMap::from_iter([(header::LAST_MODIFIED, value)]);
-            last_modified(&headers)
-        };
+        let read = |date| last_modified(&Fields::from_iter([("Last-Modified", date)]));
         assert_eq!(read("Thu, 01 Jan 1970 00:00:07 GMT"), Some(7));
         assert_eq!(read("yesterday"), None);
     }

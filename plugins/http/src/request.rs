@@ -1,7 +1,5 @@
 //! A request to be sent, and what a redirect makes of it. No I/O.
 
-use std::borrow::Cow;
-
 use bedcheck_sdk::{Failure, SecretName};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
@@ -83,23 +81,18 @@ impl Request {
 
     /// Whether it authenticates itself to the server (RFC 9110 section 11.6.2).
     pub(crate) fn is_authorized(&self) -> bool {
-        self.headers.iter().any(|(name, _)| name == header::AUTHORIZATION)
+        self.has_field(&header::AUTHORIZATION)
     }
 
-    /// The request with the field that tells of the trace, where it may be told and the settings have none of their
-    /// own. As credentials it is for the first origin only.
-    pub(crate) fn traced(&self, trace_parent: impl FnOnce() -> Option<String>) -> Cow<'_, Self> {
-        let is_set = self.headers.iter().any(|(name, _)| *name == TRACE_PARENT);
-        if is_set || self.has_strayed {
-            return Cow::Borrowed(self);
-        }
-        let value = trace_parent().and_then(|value| HeaderValue::try_from(value).ok());
-        let Some(value) = value else {
-            return Cow::Borrowed(self);
-        };
-        let mut traced = self.clone();
-        traced.headers.push((TRACE_PARENT, FieldValue::Plain(value)));
-        Cow::Owned(traced)
+    /// Whether the settings have a field of this name.
+    pub(crate) fn has_field(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(other, _)| other == name)
+    }
+
+    /// Whether it may tell of the trace, where the check allows it: if the settings do not say another one, and, as
+    /// with credentials, to the first origin only.
+    pub(crate) fn may_be_traced(&self) -> bool {
+        !self.has_strayed && !self.has_field(&TRACE_PARENT)
     }
 
     /// The request that follows this one when the server answers with `status` and this location

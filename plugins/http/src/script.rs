@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use bedcheck_sdk::{CallError, Certificate, Fact, Failure, TlsInfo};
 
-use crate::exchange::{Fragment, Transport};
+use crate::exchange::Transport;
 use crate::fetch::Network;
+use crate::message::Fragment;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::target::Target;

@@ -173,6 +173,9 @@ fn field((name, value): (String, RawValue)) -> Result<(HeaderName, FieldValue), 
         return Err(format!("headers.{name}: is set by the plugin itself"));
     }
     let value = match value {
+        RawValue::Plain(text) if parsed == header::HOST && !text.is_ascii() => {
+            return Err(format!("headers.{name}: the value is not in ASCII"));
+        }
         RawValue::Plain(text) => FieldValue::Plain(
             HeaderValue::from_str(&text)
                 .map_err(|_| format!("headers.{name}: the value holds a control character"))?,
@@ -294,6 +297,10 @@ mod tests {
             (
                 with("headers", json!({ "a": "x\r\ny: z" })),
                 "headers.a: the value holds a control character",
+            ),
+            (
+                with("headers", json!({ "Host": "bücher.example" })),
+                "headers.Host: the value is not in ASCII",
             ),
             (
                 with("headers", json!({ "host": secret })),

@@ -8,8 +8,9 @@ use bedcheck_sdk::{
     CallError, Connection, Fact, Failure, Piece, Reason, Secret, SecretName, TlsInfo, TlsOptions,
 };
 
-use crate::exchange::{Fragment, Transport};
+use crate::exchange::Transport;
 use crate::fetch::Network;
+use crate::message::Fragment;
 use crate::target::Target;
 
 /// The secrets of a check, opened before anything is dialled, so that a missing one is found first.
@@ -48,7 +49,7 @@ impl<'a> Network for Host<'a> {
     type Connection = Wire<'a>;
 
     fn connect(&mut self, target: &Target) -> Result<(Wire<'a>, Option<TlsInfo>), Failure> {
-        let mut connection = Connection::open(&target.host(), target.port())?;
+        let mut connection = Connection::open(target.host(), target.port())?;
         let tls = if target.is_https() {
             let options = TlsOptions {
                 server_name: None,

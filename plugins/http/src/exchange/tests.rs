@@ -269,7 +269,7 @@ fn old_and_informational_responses_are_understood() {
         (response.status.as_u16(), response.body.as_slice()),
         (200, b"ok".as_slice())
     );
-    assert!(!response.headers.contains_key(header::LINK));
+    assert_eq!(response.fields.get("link"), None);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_refusal_that_comes_before_the_request_is_sent_whole_is_an_answer() {
         let heard = |says: &str| {
             let mut peer = Peer::new(says, usize::MAX);
             peer.refuses = Some(error.clone());
-            ask(&mut peer, &asked).map(|answer| answer.status.as_u16())
+            ask(&mut peer, &asked).map(|answer| answer.head.status.as_u16())
         };
         let refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(heard(refusal).expect("a refusal"), 413);
@@ -304,7 +304,7 @@ fn a_long_head_that_comes_slowly_is_understood() {
         "HTTP/1.1 200 OK\r\nX-Long: {long}\r\nContent-Length: 2\r\n\r\nok"
     ))
     .expect("long");
-    assert_eq!(response.headers["x-long"], long);
+    assert_eq!(response.fields.get("x-long"), Some(long.as_bytes()));
     assert_eq!(response.body, b"ok");
 }
 
@@ -366,7 +366,7 @@ fn fields_in_former_spellings_are_read() {
          Content-Length : 9\r\n\r\na\r\n b : c",
     )
     .expect("a response");
-    let field = |name: &str| response.headers[name].to_str().expect("ASCII").to_owned();
+    let field = |name: &str| String::from_utf8_lossy(response.fields.get(name).expect(name)).into_owned();
     assert_eq!(field("x-folded"), "one two three");
     assert_eq!(field("x-empty"), "all");
     assert_eq!(field("x-blank"), "four");
@@ -442,15 +442,15 @@ fn other_protocols_and_broken_http_are_unexpected() {
         (b"hello\r\n", "the answer is not HTTP/1.1: it begins `h"),
         (
             b"HTTP/1.1 2x0 OK\r\n\r\n",
-            "the answer breaks HTTP/1.1 (http parse fail: invalid response status)",
+            "the answer breaks HTTP/1.1 (invalid response status)",
         ),
         (
             b"HTTP/1.1 099 OK\r\n\r\n",
-            "the answer breaks HTTP/1.1 (http parse fail: invalid status code: 099)",
+            "the answer breaks HTTP/1.1 (invalid status code: 099)",
         ),
         (
             b"HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
-            "the answer breaks HTTP/1.1 (http parse fail: invalid header name)",
+            "the answer breaks HTTP/1.1 (invalid header name)",
         ),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
@@ -466,7 +466,7 @@ fn other_protocols_and_broken_http_are_unexpected() {
         ),
         (
             b"HTTP/2.0 200 OK\r\n\r\n",
-            "the answer breaks HTTP/1.1 (http parse fail: invalid HTTP version)",
+            "the answer breaks HTTP/1.1 (invalid HTTP version)",
         ),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",

@@ -19,12 +19,7 @@ pub(super) struct HeaderExpectation {
 
 impl HeaderExpectation {
     fn values<'r>(&self, response: &'r Response) -> Vec<&'r [u8]> {
-        response
-            .headers
-            .get_all(&self.name)
-            .iter()
-            .map(|value| value.as_bytes())
-            .collect()
+        response.fields.get_all(self.name.as_str()).collect()
     }
 
     /// Each pattern is to match some value of the header. Without patterns it is to be there.

@@ -136,7 +136,7 @@ impl Expectations {
 
     fn unmet_encoding(&self, response: &Response) -> Option<String> {
         let wanted = self.encoding.as_ref()?;
-        let found = Coding::of(&response.headers);
+        let found = Coding::of(&response.fields);
         (found != *wanted).then(|| format!("body is encoded as {found}, expected {wanted}"))
     }
 

@@ -1,9 +1,9 @@
 //! Every expectation, met and not met.
 
-use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::*;
+use crate::head::Fields;
 use crate::script::tls_info;
 
 const NOW: i64 = 1_800_000_000;
@@ -16,17 +16,14 @@ fn expectations(raw: Value) -> Expectations {
 }
 
 fn response(body: &str) -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(
-        "content-type",
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    headers.append("via", HeaderValue::from_static("1.1 one"));
-    headers.append("via", HeaderValue::from_static("1.1 two"));
     Response {
         status: StatusCode::OK,
         version: Version::HTTP_11,
-        headers,
+        fields: Fields::from_iter([
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Via", "1.1 one"),
+            ("via", "1.1 two"),
+        ]),
         body: body.as_bytes().to_vec(),
         received: body.len(),
     }
