@@ -25,6 +25,7 @@ pub(crate) mod lending {
             package bedcheck:sdk;
             world lending {
                 import bedcheck:plugin/measurements@1.2.0;
+                import bedcheck:plugin/phases@1.2.0;
                 import bedcheck:plugin/trace@1.2.0;
             }
         ",

@@ -60,6 +60,10 @@ impl Connection {
     ///
     /// Errors of the network and of the secrets.
     pub fn send(&mut self, pieces: &[Piece<'_>]) -> Result<(), Failure> {
+        // Bytes alone need not be copied to be handed over.
+        if let &[Piece::Bytes(bytes)] = pieces {
+            return Ok(self.inner.write(bytes)?);
+        }
         let pieces: Vec<Sendable<'_>> = pieces.iter().map(Piece::to_sendable).collect();
         Ok(self.inner.send(&pieces)?)
     }

@@ -1,18 +1,21 @@
 //! Phases as closures: begun before, ended with the closure's result after.
 
+use std::borrow::Cow;
+
 use crate::Failure;
 use crate::bindings::bedcheck::plugin::phases;
+use crate::bindings::lending::bedcheck::plugin::phases as lent;
 
 /// A phase that is going to come, for [`plan`].
 #[derive(Debug, Clone)]
-pub struct Planned {
-    name: String,
-    detail: Option<String>,
+pub struct Planned<'p> {
+    name: Cow<'p, str>,
+    detail: Option<Cow<'p, str>>,
 }
 
-impl Planned {
+impl<'p> Planned<'p> {
     /// The phase of this name.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Cow<'p, str>>) -> Self {
         Self {
             name: name.into(),
             detail: None,
@@ -20,7 +23,7 @@ impl Planned {
     }
 
     /// One of several phases of this name: which one.
-    pub fn of(name: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn of(name: impl Into<Cow<'p, str>>, detail: impl Into<Cow<'p, str>>) -> Self {
         Self {
             name: name.into(),
             detail: Some(detail.into()),
@@ -34,15 +37,16 @@ impl Planned {
 /// # Errors
 ///
 /// When a phase is not in the description, there are more than 64, or a phase has already begun.
-pub fn plan(phases: impl IntoIterator<Item = Planned>) -> Result<(), Failure> {
-    let phases: Vec<_> = phases
-        .into_iter()
-        .map(|phase| phases::Planned {
-            name: phase.name,
-            detail: phase.detail,
+pub fn plan<'p>(phases: impl IntoIterator<Item = Planned<'p>>) -> Result<(), Failure> {
+    let phases: Vec<_> = phases.into_iter().collect();
+    let lent: Vec<_> = phases
+        .iter()
+        .map(|phase| lent::Planned {
+            name: &phase.name,
+            detail: phase.detail.as_deref(),
         })
         .collect();
-    Ok(phases::plan(&phases)?)
+    Ok(lent::plan(&lent)?)
 }
 
 /// Goes through a phase: begins it, runs `body`, and ends it as `body` ended.
