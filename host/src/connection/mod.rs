@@ -201,7 +201,10 @@ impl Connection {
 
     async fn receive(&mut self, maximum: usize) -> Result<Vec<u8>, Error> {
         let read = match &mut self.transport {
-            Transport::Plain(stream) => what_is_there(stream, maximum).await,
+            Transport::Plain(stream) => match poll_fn(|context| stream.poll_read_ready(context)).await {
+                Ok(()) => what_is_there(stream, maximum).await,
+                Err(error) => Err(error),
+            },
             Transport::Tls(_) if self.is_cut => return Err(Error::Closed),
             Transport::Tls(stream) => match what_is_there(stream.as_mut(), maximum).await {
                 // Many servers end without TLS's own farewell; what was read is authenticated, and who reads on is told.
