@@ -2,7 +2,6 @@
 //! is in `dialogue.rs`.
 
 use bedcheck_sdk::{Failure, FirstFailure};
-use imap_codec::imap_types::response::GreetingKind;
 
 use crate::dialogue::Dialogue;
 use crate::host::{Phase, Recorder, Transport};
@@ -88,9 +87,7 @@ fn begin<T: Transport, R: Recorder>(
     match &settings.login {
         None => Ok(()),
         // Nothing is left to be done, which the report says instead of `not-reached`.
-        Some(_) if greeting.kind == GreetingKind::PreAuth => {
-            recorder.phase(Phase::of("login", PREAUTH), || Ok(()))
-        }
+        Some(_) if greeting.is_preauth => recorder.phase(Phase::of("login", PREAUTH), || Ok(())),
         Some(login) => recorder.phase(Phase::new("login"), || dialogue.login(&login.user, &capabilities)),
     }
 }

@@ -1,13 +1,5 @@
 //! Commands as they are sent. Pure.
 
-use imap_codec::CommandCodec;
-use imap_codec::encode::{Encoder, Fragment};
-use imap_codec::imap_types::command::{Command as Unencoded, CommandBody};
-use imap_codec::imap_types::core::{LiteralMode, Tag};
-use imap_codec::imap_types::mailbox::Mailbox;
-
-use bedcheck_sdk::Failure;
-
 use crate::host::Part;
 use crate::mailbox;
 use crate::response::Capabilities;
@@ -28,60 +20,61 @@ pub(crate) struct Command {
     pub(crate) name: &'static str,
     /// The tag that the response to it will carry.
     pub(crate) tag: String,
-    /// What is sent first, and after each continuation.
-    pub(crate) steps: Vec<Vec<Part>>,
     /// The step with which the server learns whose login it is; that of a login.
     pub(crate) credentials: usize,
+    /// What is sent first.
+    pub(crate) first: Vec<Part>,
+    /// What is sent after each continuation.
+    pub(crate) later: Vec<Vec<Part>>,
 }
 
 impl Command {
     /// `CAPABILITY` (RFC 9051 section 6.1.1).
     pub(crate) fn capability(tag: String) -> Self {
-        Self::encoded("CAPABILITY", tag, CommandBody::Capability)
+        let line = [&tag, " CAPABILITY\r\n"].concat();
+        Self::line("CAPABILITY", tag, line)
     }
 
     /// `STARTTLS` (RFC 9051 section 6.2.1).
     pub(crate) fn starttls(tag: String) -> Self {
-        Self::encoded("STARTTLS", tag, CommandBody::StartTLS)
+        let line = [&tag, " STARTTLS\r\n"].concat();
+        Self::line("STARTTLS", tag, line)
     }
 
     /// `LOGOUT` (RFC 9051 section 6.1.3).
     pub(crate) fn logout(tag: String) -> Self {
-        Self::encoded("LOGOUT", tag, CommandBody::Logout)
+        let line = [&tag, " LOGOUT\r\n"].concat();
+        Self::line("LOGOUT", tag, line)
     }
 
     /// `SELECT` or `EXAMINE` (RFC 9051 sections 6.3.2 and 6.3.3).
-    pub(crate) fn open(tag: String, name: &str, open: Open) -> Result<Self, Failure> {
-        let mailbox = Mailbox::try_from(mailbox::encode(name))
-            .map_err(|error| Failure::settings_invalid(format!("mailbox `{name}`: {error}")))?;
-        Ok(match open {
-            Open::Examine => Self::encoded("EXAMINE", tag, CommandBody::Examine { mailbox }),
-            Open::Select => Self::encoded("SELECT", tag, CommandBody::Select { mailbox }),
-        })
+    pub(crate) fn open(tag: String, mailbox: &str, open: Open) -> Self {
+        let name = match open {
+            Open::Examine => "EXAMINE",
+            Open::Select => "SELECT",
+        };
+        let line = [&tag, " ", name, " ", &mailbox::argument(mailbox), "\r\n"].concat();
+        Self::line(name, tag, line)
     }
 
     /// `AUTHENTICATE PLAIN` (RFC 9051 section 6.2.2, RFC 4616), with the message in the first line
     /// where `SASL-IR` allows it (RFC 4959).
     pub(crate) fn authenticate_plain(tag: String, user: &str, capabilities: &Capabilities) -> Self {
-        let message = Part::Base64WithPassword(format!("\0{user}\0").into_bytes());
+        let message = Part::Base64WithPassword(["\0", user, "\0"].concat().into());
         let end = Part::Bytes(b"\r\n".to_vec());
-        let steps = if capabilities.sasl_ir {
-            vec![vec![
-                Part::Bytes(format!("{tag} AUTHENTICATE PLAIN ").into_bytes()),
-                message,
-                end,
-            ]]
+        let (first, later) = if capabilities.sasl_ir {
+            let begin = [&tag, " AUTHENTICATE PLAIN "].concat();
+            (vec![Part::Bytes(begin.into()), message, end], Vec::new())
         } else {
-            vec![
-                vec![Part::Bytes(format!("{tag} AUTHENTICATE PLAIN\r\n").into_bytes())],
-                vec![message, end],
-            ]
+            let begin = [&tag, " AUTHENTICATE PLAIN\r\n"].concat();
+            (vec![Part::Bytes(begin.into())], vec![vec![message, end]])
         };
         Self {
             name: "AUTHENTICATE",
             tag,
-            credentials: steps.len() - 1,
-            steps,
+            credentials: later.len(),
+            first,
+            later,
         }
     }
 
@@ -99,51 +92,30 @@ impl Command {
         capabilities: &Capabilities,
     ) -> Self {
         let mut steps = Steps::default();
-        steps.bytes(format!("{tag} LOGIN ").as_bytes());
+        steps.bytes(&[&tag, " LOGIN "].concat());
         steps.announce(user.len(), capabilities);
-        let credentials = steps.finished.len();
-        steps.bytes(user.as_bytes());
-        steps.bytes(b" ");
+        let credentials = steps.later.len();
+        steps.bytes(&[user, " "].concat());
         steps.announce(password_length, capabilities);
-        steps.last.push(Part::Password);
-        steps.bytes(b"\r\n");
+        steps.last().push(Part::Password);
+        steps.bytes("\r\n");
         Self {
             name: "LOGIN",
             tag,
             credentials,
-            steps: steps.finish(),
+            first: steps.first,
+            later: steps.later,
         }
     }
 
-    fn encoded(name: &'static str, tag: String, body: CommandBody<'_>) -> Self {
-        let unencoded = Unencoded {
-            tag: Tag::unvalidated(tag.as_str()),
-            body,
-        };
-        let mut steps = Steps::default();
-        for fragment in CommandCodec::default().encode(&unencoded) {
-            match fragment {
-                Fragment::Line { data }
-                | Fragment::Literal {
-                    data,
-                    mode: LiteralMode::NonSync,
-                } => {
-                    steps.bytes(&data);
-                }
-                Fragment::Literal {
-                    data,
-                    mode: LiteralMode::Sync,
-                } => {
-                    steps.wait();
-                    steps.bytes(&data);
-                }
-            }
-        }
+    /// A command that needs no go-ahead.
+    fn line(name: &'static str, tag: String, line: String) -> Self {
         Self {
             name,
             tag,
-            steps: steps.finish(),
             credentials: 0,
+            first: vec![Part::Bytes(line.into())],
+            later: Vec::new(),
         }
     }
 }
@@ -151,35 +123,30 @@ impl Command {
 /// The steps of a command in the making.
 #[derive(Default)]
 struct Steps {
-    finished: Vec<Vec<Part>>,
-    last: Vec<Part>,
+    first: Vec<Part>,
+    later: Vec<Vec<Part>>,
 }
 
 impl Steps {
-    /// What follows is sent after the server's go-ahead.
-    fn wait(&mut self) {
-        self.finished.push(std::mem::take(&mut self.last));
+    fn last(&mut self) -> &mut Vec<Part> {
+        self.later.last_mut().unwrap_or(&mut self.first)
     }
 
-    fn finish(mut self) -> Vec<Vec<Part>> {
-        self.wait();
-        self.finished
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(Part::Bytes(before)) = self.last.last_mut() {
-            before.extend_from_slice(bytes);
+    fn bytes(&mut self, text: &str) {
+        if let Some(Part::Bytes(before)) = self.last().last_mut() {
+            before.extend_from_slice(text.as_bytes());
         } else {
-            self.last.push(Part::Bytes(bytes.to_vec()));
+            self.last().push(Part::Bytes(text.into()));
         }
     }
 
+    /// Announces a literal. What follows is sent after the server's go-ahead where it must be waited for.
     fn announce(&mut self, length: usize, capabilities: &Capabilities) {
         if capabilities.literal_plus || (capabilities.literal_minus && length <= LITERAL_MINUS_MAX) {
-            self.bytes(format!("{{{length}+}}\r\n").as_bytes());
+            self.bytes(&format!("{{{length}+}}\r\n"));
         } else {
-            self.bytes(format!("{{{length}}}\r\n").as_bytes());
-            self.wait();
+            self.bytes(&format!("{{{length}}}\r\n"));
+            self.later.push(Vec::new());
         }
     }
 }
@@ -193,13 +160,18 @@ mod tests {
     }
 
     fn line(command: &Command) -> &str {
-        match command.steps.as_slice() {
-            [step] => match step.as_slice() {
-                [Part::Bytes(bytes)] => std::str::from_utf8(bytes).unwrap(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
+        match steps(command)[..] {
+            [[Part::Bytes(bytes)]] => std::str::from_utf8(bytes).unwrap(),
+            ref other => panic!("{other:?}"),
         }
+    }
+
+    fn steps(command: &Command) -> Vec<&[Part]> {
+        [&command.first]
+            .into_iter()
+            .chain(&command.later)
+            .map(Vec::as_slice)
+            .collect()
     }
 
     #[test]
@@ -223,12 +195,9 @@ mod tests {
             ("x{3}", "A1 EXAMINE \"x{3}\"\r\n"),
             ("%*", "A1 EXAMINE \"%*\"\r\n"),
         ] {
-            assert_eq!(
-                line(&Command::open("A1".into(), name, Open::Examine).unwrap()),
-                wanted
-            );
+            assert_eq!(line(&Command::open("A1".into(), name, Open::Examine)), wanted);
         }
-        let select = Command::open("A1".into(), "INBOX", Open::Select).unwrap();
+        let select = Command::open("A1".into(), "INBOX", Open::Select);
         assert_eq!((select.name, line(&select)), ("SELECT", "A1 SELECT INBOX\r\n"));
     }
 
@@ -240,7 +209,7 @@ mod tests {
             ..Capabilities::default()
         };
         assert_eq!(
-            Command::authenticate_plain("A1".into(), "ann", &sasl_ir).steps,
+            steps(&Command::authenticate_plain("A1".into(), "ann", &sasl_ir)),
             [vec![
                 bytes("A1 AUTHENTICATE PLAIN "),
                 message.clone(),
@@ -248,7 +217,11 @@ mod tests {
             ]]
         );
         assert_eq!(
-            Command::authenticate_plain("A1".into(), "ann", &Capabilities::default()).steps,
+            steps(&Command::authenticate_plain(
+                "A1".into(),
+                "ann",
+                &Capabilities::default()
+            )),
             [
                 vec![bytes("A1 AUTHENTICATE PLAIN\r\n")],
                 vec![message, bytes("\r\n")]
@@ -273,26 +246,26 @@ mod tests {
             bytes("\r\n"),
         ]];
         assert_eq!(
-            Command::login("A1".into(), "ann", 6, &plain).steps,
+            steps(&Command::login("A1".into(), "ann", 6, &plain)),
             [
                 vec![bytes("A1 LOGIN {3}\r\n")],
                 vec![bytes("ann {6}\r\n")],
                 vec![Part::Password, bytes("\r\n")]
             ]
         );
-        assert_eq!(Command::login("A1".into(), "ann", 6, &plus).steps, in_one_go);
-        assert_eq!(Command::login("A1".into(), "ann", 6, &minus).steps, in_one_go);
+        assert_eq!(steps(&Command::login("A1".into(), "ann", 6, &plus)), in_one_go);
+        assert_eq!(steps(&Command::login("A1".into(), "ann", 6, &minus)), in_one_go);
         assert_eq!(
-            Command::login("A1".into(), "ann", 4097, &minus).steps,
+            steps(&Command::login("A1".into(), "ann", 4097, &minus)),
             [
                 vec![bytes("A1 LOGIN {3+}\r\nann {4097}\r\n")],
                 vec![Part::Password, bytes("\r\n")]
             ]
         );
-        assert_eq!(Command::login("A1".into(), "ann", 4097, &plus).steps.len(), 1);
+        assert_eq!(steps(&Command::login("A1".into(), "ann", 4097, &plus)).len(), 1);
         // The length counts bytes.
         assert_eq!(
-            Command::login("A1".into(), "ü", 1, &plain).steps[0],
+            steps(&Command::login("A1".into(), "ü", 1, &plain))[0],
             [bytes("A1 LOGIN {2}\r\n")]
         );
     }

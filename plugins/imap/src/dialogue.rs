@@ -1,16 +1,13 @@
 //! The conversation with the server, command by command: sends, waits, compares tags, and turns what
 //! goes wrong into failures. In which order and in which phases is for `check.rs` to say.
 
-use std::fmt;
-
 use bedcheck_sdk::{CallError, Failure, Reason};
-use imap_codec::imap_types::response::GreetingKind;
 
 use crate::commands::{Command, MAX_PLAIN};
 use crate::foreign;
 use crate::host::{Recorder, Transport};
 use crate::receive::Receiver;
-use crate::response::{self, Capabilities, Condition, Greeting, Response, Status};
+use crate::response::{self, Capabilities, Condition, Greeting, GreetingKind, Response, Status, Words};
 use crate::settings::{Open, Tls};
 use crate::text;
 
@@ -46,64 +43,59 @@ pub(crate) struct Opened {
     pub(crate) recent: Option<u32>,
 }
 
+/// What a server said in its greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Greeted {
+    /// Whether the client is known already.
+    pub(crate) is_preauth: bool,
+    /// What the server can do, where that is told.
+    pub(crate) capabilities: Option<Capabilities>,
+}
+
 /// A conversation. After anything but a regular answer it has ended: what comes next cannot be told
 /// apart from what is late, so every further command fails at once with that first failure.
 pub(crate) struct Dialogue<'r, T, R> {
     transport: T,
-    recorder: &'r R,
     receiver: Receiver,
     commands: u32,
     responses: u32,
     answers_length: usize,
-    /// What the server said that is worth telling, since the command was sent.
-    remarks: u32,
+    remarks: Remarks<'r, R>,
     ended: Option<Failure>,
 }
 
 impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     /// A conversation over a connection on which nothing has been read yet.
     pub(crate) fn new(transport: T, recorder: &'r R) -> Self {
-        let receiver = Receiver::default();
         Self {
             transport,
-            recorder,
-            receiver,
+            receiver: Receiver::default(),
             commands: 0,
             responses: 0,
             answers_length: 0,
-            remarks: 0,
+            remarks: Remarks { recorder, made: 0 },
             ended: None,
         }
     }
 
     /// Waits for the greeting (RFC 9051 section 7.1). `BYE` fails; so does `PREAUTH` where STARTTLS is
     /// wanted, for it rules STARTTLS out (RFC 9051 section 11.1).
-    pub(crate) fn greeting(&mut self, tls: Tls) -> Result<Greeting, Failure> {
-        let greeting = self.receive_greeting().and_then(|greeting| match greeting.kind {
-            GreetingKind::Bye => Err(bye(&greeting.text)),
-            GreetingKind::PreAuth if tls == Tls::Starttls => Err(Failure::tls_not_offered(format!(
-                "the server greets with `{}`, after which STARTTLS is not possible",
-                said("PREAUTH", &greeting.text)
-            ))),
-            GreetingKind::Ok | GreetingKind::PreAuth => Ok(greeting),
-        });
-        self.ending(greeting)
+    pub(crate) fn greeting(&mut self, tls: Tls) -> Result<Greeted, Failure> {
+        let greeted = self
+            .receive_greeting()
+            .and_then(|()| greeted(self.receiver.last(), tls));
+        self.ending(greeted)
     }
 
-    fn receive_greeting(&mut self) -> Result<Greeting, Failure> {
+    fn receive_greeting(&mut self) -> Result<(), Failure> {
         loop {
             if let Some(finding) = foreign::recognise(self.receiver.pending()) {
                 return Err(Failure::unexpected_response(finding));
             }
-            if let Some(bytes) = self.next_response()? {
-                return response::decode_greeting(&bytes).ok_or_else(|| {
-                    let line = text::escaped(&bytes);
-                    Failure::unexpected_response(format!(
-                        "the server begins with `{line}`, which is no IMAP greeting"
-                    ))
-                });
+            if self.take_response()? {
+                return Ok(());
             }
-            self.receive(format_args!("before its greeting"))?;
+            self.receive("before its greeting", "")?;
         }
     }
 
@@ -113,11 +105,12 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         let mut capabilities = None;
         let status = self.command(&command, |response| {
             if let Response::Capabilities(listed) = response {
-                capabilities = Some(*listed);
+                capabilities = Some(listed);
             }
         })?;
-        accepted(&command, &status)?;
-        capabilities.or(status.capabilities).ok_or_else(|| {
+        accepted(&command, status)?;
+        let capabilities = capabilities.or_else(|| status.words.capabilities());
+        capabilities.ok_or_else(|| {
             Failure::unexpected_response("the server completed CAPABILITY without listing its capabilities")
         })
     }
@@ -132,7 +125,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         let command = Command::starttls(self.next_tag());
         let status = self.command(&command, |_| ())?;
         if status.condition != Condition::Ok {
-            return Err(Failure::tls_not_offered(answered(&command, &status)));
+            return Err(Failure::tls_not_offered(answered(&command, status)));
         }
         let injected = self.receiver.pending();
         if injected.is_empty() {
@@ -163,12 +156,15 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             // It cannot have refused credentials that it has not seen.
             Condition::No if step < command.credentials => Err(Failure::unexpected_response(format!(
                 "{}, before it was told who logs in",
-                answered(&command, &status)
+                answered(&command, status)
             ))),
-            Condition::No if !SERVER_TROUBLE.iter().any(|code| status.has_code(code)) => Err(
-                Failure::auth_rejected(format!("the server rejected the login: `{}`", status.text)),
-            ),
-            Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(&command, &status))),
+            Condition::No if !SERVER_TROUBLE.iter().any(|code| status.words.have_code(code)) => {
+                let words = status.words.shown();
+                Err(Failure::auth_rejected(format!(
+                    "the server rejected the login: `{words}`"
+                )))
+            }
+            Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(&command, status))),
         }
     }
 
@@ -194,16 +190,16 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     /// Opens a mailbox, which closes the one before.
     pub(crate) fn open(&mut self, mailbox: &str, open: Open) -> Result<Opened, Failure> {
-        let command = Command::open(self.next_tag(), mailbox, open)?;
+        let command = Command::open(self.next_tag(), mailbox, open);
         let mut opened = Opened::default();
         let status = self.command(&command, |response| match response {
-            Response::Exists(messages) => opened.messages = Some(*messages),
-            Response::Recent(messages) => opened.recent = Some(*messages),
+            Response::Exists(messages) => opened.messages = Some(messages),
+            Response::Recent(messages) => opened.recent = Some(messages),
             // What came before was about the mailbox that was open (RFC 9051 section 7.1).
-            Response::Untagged(status) if status.has_code("CLOSED") => opened = Opened::default(),
+            Response::Untagged(status) if status.words.have_code("CLOSED") => opened = Opened::default(),
             _ => {}
         })?;
-        accepted(&command, &status)?;
+        accepted(&command, status)?;
         Ok(opened)
     }
 
@@ -213,7 +209,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         let mut bye = false;
         let result = self.command(&command, |response| bye |= matches!(response, Response::Bye(_)));
         match result {
-            Ok(status) => accepted(&command, &status),
+            Ok(status) => accepted(&command, status),
             Err(failure) if bye && is_closed(&failure) => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -224,38 +220,52 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     pub(crate) fn leave(&mut self) {
         if self.ended.is_none() {
             let command = Command::logout(self.next_tag());
-            for step in &command.steps {
-                if let Err(failure) = self.transport.send(step) {
-                    self.recorder
-                        .debug(&format!("LOGOUT could not be sent: {failure}"));
-                    return;
-                }
+            if let Err(failure) = self.transport.send(&command.first) {
+                let message = format!("LOGOUT could not be sent: {failure}");
+                self.remarks.recorder.debug(&message);
             }
         }
     }
 
     /// Sends a command and waits for its completion; shows every untagged response and every go-ahead to `observe`.
-    fn command(&mut self, command: &Command, observe: impl FnMut(&Response)) -> Result<Status, Failure> {
+    fn command(
+        &mut self,
+        command: &Command,
+        observe: impl FnMut(Response<'_>),
+    ) -> Result<Status<'_>, Failure> {
         if let Some(failure) = &self.ended {
             return Err(failure.clone());
         }
         let result = self.exchange(command, observe);
-        self.count_untold();
-        self.ending(result)
+        self.remarks.count_untold();
+        let condition = self.ending(result)?;
+        let words = response::words_of_status(self.receiver.last());
+        Ok(Status { condition, words })
     }
 
-    fn exchange(&mut self, command: &Command, mut observe: impl FnMut(&Response)) -> Result<Status, Failure> {
+    /// The condition of the completion, which is the last response.
+    fn exchange(
+        &mut self,
+        command: &Command,
+        mut observe: impl FnMut(Response<'_>),
+    ) -> Result<Condition, Failure> {
         let name = command.name;
-        let mut steps = command.steps.iter();
-        if let Some(first) = steps.next() {
-            self.transport.send(first)?;
-        }
+        let mut later = command.later.iter();
+        self.transport.send(&command.first)?;
         loop {
-            let response = self.response(name)?;
+            if !self.take_response()? {
+                self.receive("during ", name)?;
+                continue;
+            }
+            let bytes = self.receiver.last();
+            let Some(response) = response::decode(bytes) else {
+                self.remarks.on_undecoded(name, bytes)?;
+                continue;
+            };
             match response {
-                Response::Continuation => match steps.next() {
+                Response::Continuation => match later.next() {
                     Some(step) => {
-                        observe(&response);
+                        observe(response);
                         self.transport.send(step)?;
                     }
                     None => {
@@ -264,54 +274,35 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                         )));
                     }
                 },
-                Response::Tagged { tag, .. } if tag != command.tag => {
+                Response::Tagged { tag, .. } if tag != command.tag.as_bytes() => {
                     return Err(Failure::unexpected_response(format!(
                         "the server completed a command tagged `{}`: `{}` was wanted",
-                        text::shown(tag.as_bytes()),
+                        text::shown(tag),
                         command.tag
                     )));
                 }
-                Response::Tagged { status, .. } if status.condition == Condition::Ok && steps.len() > 0 => {
+                Response::Tagged { status, .. } if status.condition == Condition::Ok && later.len() > 0 => {
                     return Err(Failure::unexpected_response(format!(
                         "the server completed {name} before it was sent as a whole"
                     )));
                 }
-                Response::Tagged { status, .. } => return Ok(status),
-                Response::Bye(words) if name != "LOGOUT" => return Err(bye(&words)),
+                Response::Tagged { status, .. } => return Ok(status.condition),
+                Response::Bye(words) if name != "LOGOUT" => return Err(bye(words)),
                 other => {
-                    self.remark_on(&other);
-                    observe(&other);
+                    self.remarks.on(other);
+                    observe(other);
                 }
             }
         }
     }
 
-    /// The next response that can be decoded; `name` is the command it is waited for in.
-    fn response(&mut self, name: &str) -> Result<Response, Failure> {
-        loop {
-            while let Some(bytes) = self.next_response()? {
-                if let Some(response) = response::decode(&bytes) {
-                    return Ok(response);
-                }
-                let line = text::escaped(&bytes);
-                if !bytes.starts_with(b"* ") {
-                    return Err(Failure::unexpected_response(format!(
-                        "the server answers {name} with `{line}`, which is no IMAP response"
-                    )));
-                }
-                self.remark(|recorder| recorder.debug(&format!("skipped an untagged response: `{line}`")));
-            }
-            self.receive(format_args!("during {name}"))?;
+    /// Takes the next response, as long as there are not too many, or says that it is not whole.
+    fn take_response(&mut self) -> Result<bool, Failure> {
+        if !self.receiver.take()? {
+            return Ok(false);
         }
-    }
-
-    /// The next response, as long as there are not too many.
-    fn next_response(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(bytes) = self.receiver.next()? else {
-            return Ok(None);
-        };
         self.responses += 1;
-        self.answers_length += bytes.len();
+        self.answers_length += self.receiver.last().len();
         if self.responses > MAX_RESPONSES {
             return Err(Failure::too_large(format!(
                 "the server sends more than {MAX_RESPONSES} responses in all"
@@ -322,10 +313,11 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                 "the server sends responses of more than {MAX_ANSWERS} bytes in all"
             )));
         }
-        Ok(Some(bytes))
+        Ok(true)
     }
 
-    fn receive(&mut self, when: fmt::Arguments<'_>) -> Result<(), Failure> {
+    /// Waits for more; when, in two parts, is said if the server ends the stream instead.
+    fn receive(&mut self, when: &str, command: &str) -> Result<(), Failure> {
         let bytes = self.transport.receive()?;
         if bytes.is_empty() {
             let pending = self.receiver.pending();
@@ -335,38 +327,11 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                 format!(", in the middle of a response: `{}`", text::escaped(pending))
             };
             return Err(Failure::connection_closed(format!(
-                "the server closed the connection {when}{after}"
+                "the server closed the connection {when}{command}{after}"
             )));
         }
-        self.receiver.push(&bytes);
+        self.receiver.push(bytes);
         Ok(())
-    }
-
-    /// Logs what a server wants people to read (RFC 9051 section 7.1).
-    fn remark_on(&mut self, response: &Response) {
-        if let Response::Untagged(status) = response
-            && (status.condition != Condition::Ok || status.has_code("ALERT"))
-        {
-            let words = said(status.condition.as_str(), &status.text);
-            self.remark(|recorder| recorder.warning(&format!("the server says `{words}`")));
-        }
-    }
-
-    /// Tells of a line, unless enough was told for this command.
-    fn remark(&mut self, tell: impl FnOnce(&R)) {
-        self.remarks += 1;
-        if self.remarks <= MAX_REMARKS {
-            tell(self.recorder);
-        }
-    }
-
-    /// Says how many lines were not told for the command that is over.
-    fn count_untold(&mut self) {
-        let untold = std::mem::take(&mut self.remarks).saturating_sub(MAX_REMARKS);
-        if untold > 0 {
-            let message = format!("the server says {untold} more of such lines, which are not told");
-            self.recorder.warning(&message);
-        }
     }
 
     fn ending<V>(&mut self, result: Result<V, Failure>) -> Result<V, Failure> {
@@ -378,31 +343,102 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
 
     fn next_tag(&mut self) -> String {
         self.commands += 1;
-        format!("A{}", self.commands)
+        ["A", &self.commands.to_string()].concat()
     }
 }
 
-fn accepted(command: &Command, status: &Status) -> Result<(), Failure> {
+/// What is told in the log of what a server says, with a bound.
+struct Remarks<'r, R> {
+    recorder: &'r R,
+    /// What was worth telling since the command was sent.
+    made: u32,
+}
+
+impl<R: Recorder> Remarks<'_, R> {
+    /// Logs what a server wants people to read (RFC 9051 section 7.1).
+    fn on(&mut self, response: Response<'_>) {
+        if let Response::Untagged(status) = response
+            && (status.condition != Condition::Ok || status.words.have_code("ALERT"))
+        {
+            self.make(|recorder| {
+                let words = said(status.condition.as_str(), status.words);
+                recorder.warning(&format!("the server says `{words}`"));
+            });
+        }
+    }
+
+    /// Logs an untagged response that follows no grammar known here; another one fails the command.
+    fn on_undecoded(&mut self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let line = text::escaped(bytes);
+        if !bytes.starts_with(b"* ") {
+            return Err(Failure::unexpected_response(format!(
+                "the server answers {name} with `{line}`, which is no IMAP response"
+            )));
+        }
+        self.make(|recorder| recorder.debug(&format!("skipped an untagged response: `{line}`")));
+        Ok(())
+    }
+
+    /// Tells of a line, unless enough was told for this command.
+    fn make(&mut self, tell: impl FnOnce(&R)) {
+        self.made += 1;
+        if self.made <= MAX_REMARKS {
+            tell(self.recorder);
+        }
+    }
+
+    /// Says how many lines were not told for the command that is over.
+    fn count_untold(&mut self) {
+        let untold = std::mem::take(&mut self.made).saturating_sub(MAX_REMARKS);
+        if untold > 0 {
+            let message = format!("the server says {untold} more of such lines, which are not told");
+            self.recorder.warning(&message);
+        }
+    }
+}
+
+/// What the greeting in this response says, if a check can go on after it.
+fn greeted(bytes: &[u8], tls: Tls) -> Result<Greeted, Failure> {
+    let Some(Greeting { kind, words }) = response::decode_greeting(bytes) else {
+        let line = text::escaped(bytes);
+        return Err(Failure::unexpected_response(format!(
+            "the server begins with `{line}`, which is no IMAP greeting"
+        )));
+    };
+    match kind {
+        GreetingKind::Bye => Err(bye(words)),
+        GreetingKind::PreAuth if tls == Tls::Starttls => Err(Failure::tls_not_offered(format!(
+            "the server greets with `{}`, after which STARTTLS is not possible",
+            said("PREAUTH", words)
+        ))),
+        GreetingKind::Ok | GreetingKind::PreAuth => Ok(Greeted {
+            is_preauth: kind == GreetingKind::PreAuth,
+            capabilities: words.capabilities(),
+        }),
+    }
+}
+
+fn accepted(command: &Command, status: Status<'_>) -> Result<(), Failure> {
     match status.condition {
         Condition::Ok => Ok(()),
         Condition::No | Condition::Bad => Err(Failure::unexpected_response(answered(command, status))),
     }
 }
 
-fn answered(command: &Command, status: &Status) -> String {
+fn answered(command: &Command, status: Status<'_>) -> String {
     format!(
         "the server answered {} with `{}`",
         command.name,
-        said(status.condition.as_str(), &status.text)
+        said(status.condition.as_str(), status.words)
     )
 }
 
-fn bye(words: &str) -> Failure {
+fn bye(words: Words<'_>) -> Failure {
     Failure::unexpected_response(format!("the server said `{}`", said("BYE", words)))
 }
 
-fn said(word: &str, text: &str) -> String {
-    format!("{word} {text}").trim_end().to_owned()
+fn said(word: &str, words: Words<'_>) -> String {
+    format!("{word} {}", words.shown()).trim_end().to_owned()
 }
 
 fn is_closed(failure: &Failure) -> bool {

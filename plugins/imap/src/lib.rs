@@ -13,6 +13,8 @@ mod check;
 mod commands;
 mod dialogue;
 mod foreign;
+#[cfg(test)]
+mod fuzz;
 mod host;
 mod mailbox;
 mod receive;

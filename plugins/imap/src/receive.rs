@@ -10,10 +10,12 @@ use crate::text;
 /// lines of a few hundred bytes; the longest seen in use are capability lists of about 2 KiB.
 pub(crate) const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Bytes received and not yet taken as a response.
+/// Bytes received, of which the last response is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Receiver {
     buffer: Vec<u8>,
+    /// Where the last response that was taken begins.
+    last: usize,
     /// Up to where the buffer has been taken. It is cut there when more comes: moving what is left for each response
     /// would be most of what reading short ones costs.
     taken: usize,
@@ -27,10 +29,14 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// Adds what was received.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
-        self.buffer.extend_from_slice(bytes);
+    pub(crate) fn push(&mut self, bytes: Vec<u8>) {
+        if self.pending().is_empty() {
+            self.buffer = bytes;
+        } else {
+            self.buffer.drain(..self.taken);
+            self.buffer.extend_from_slice(&bytes);
+        }
+        (self.last, self.taken) = (0, 0);
     }
 
     /// What has not been taken yet.
@@ -38,17 +44,22 @@ impl Receiver {
         &self.buffer[self.taken..]
     }
 
-    /// Takes the next response with the CRLF at its end, or `None` while it is not whole.
-    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The response that was taken last, with the CRLF at its end; nothing once more was received after it.
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.buffer[self.last..self.taken]
+    }
+
+    /// Takes the next response, or says that it is not whole.
+    pub(crate) fn take(&mut self) -> Result<bool, Failure> {
         loop {
             let pending = &self.buffer[self.taken..];
             let Some(unsearched) = pending.get(self.searched..) else {
-                return Ok(None);
+                return Ok(false);
             };
             let Some(at) = unsearched.iter().position(|&byte| byte == b'\n') else {
                 self.searched = pending.len();
                 bounded(self.searched)?;
-                return Ok(None);
+                return Ok(false);
             };
             let end = self.searched + at + 1;
             bounded(end)?;
@@ -66,9 +77,9 @@ impl Receiver {
                 }
                 _ => {
                     (self.line, self.searched, self.kind) = (0, 0, None);
-                    let response = pending[..end].to_vec();
+                    self.last = self.taken;
                     self.taken += end;
-                    return Ok(Some(response));
+                    return Ok(true);
                 }
             }
         }
@@ -127,9 +138,10 @@ mod tests {
         let mut receiver = Receiver::default();
         let mut responses = Vec::new();
         for piece in pieces {
-            receiver.push(piece);
-            while let Some(response) = receiver.next()? {
-                responses.push(response);
+            receiver.push(piece.to_vec());
+            assert!(receiver.last().is_empty());
+            while receiver.take()? {
+                responses.push(receiver.last().to_vec());
             }
         }
         Ok(responses)
@@ -148,8 +160,8 @@ mod tests {
     #[test]
     fn a_part_of_a_response_stays_pending() {
         let mut receiver = Receiver::default();
-        receiver.push(b"* LIST () \"/\" {5}\r\nab");
-        assert_eq!(receiver.next().unwrap(), None);
+        receiver.push(b"* LIST () \"/\" {5}\r\nab".to_vec());
+        assert!(!receiver.take().unwrap());
         assert_eq!(receiver.pending(), b"* LIST () \"/\" {5}\r\nab");
     }
 

@@ -1,11 +1,5 @@
-//! What a response says: decoded into the little that this check needs. Statuses are left to imap-codec; of data, three
-//! kinds are read here, as servers write them and at a fraction of what a whole grammar costs. Pure.
-
-use imap_codec::decode::Decoder;
-use imap_codec::imap_types::response::{
-    Greeting as ParsedGreeting, GreetingKind, Response as Parsed, Status as ParsedStatus, StatusKind,
-};
-use imap_codec::{GreetingCodec, ResponseCodec};
+//! What a response says: read into the little that this check needs, as servers write it and at a fraction of what a
+//! whole grammar costs. What is read borrows from the response, and more of it is read by who asks for it. Pure.
 
 use crate::text;
 
@@ -49,10 +43,7 @@ impl Kind {
             .split(|byte| matches!(byte, b' ' | b'\r' | b'\n'))
             .next()
             .unwrap_or_default();
-        if STATUS_WORDS
-            .iter()
-            .any(|status| word.eq_ignore_ascii_case(status))
-        {
+        if STATUS_WORDS.iter().any(|status| is(word, status)) {
             Self::Status
         } else {
             Self::Data
@@ -61,16 +52,16 @@ impl Kind {
 }
 
 /// A decoded response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Response {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Response<'a> {
     /// The server waits for the rest of the command.
     Continuation,
     /// A command is complete.
-    Tagged { tag: String, status: Status },
+    Tagged { tag: &'a [u8], status: Status<'a> },
     /// A condition that completes nothing.
-    Untagged(Status),
-    /// The server is about to close the connection: its words.
-    Bye(String),
+    Untagged(Status<'a>),
+    /// The server is about to close the connection.
+    Bye(Words<'a>),
     /// What the server can do.
     Capabilities(Capabilities),
     /// How many messages the mailbox holds.
@@ -81,27 +72,13 @@ pub(crate) enum Response {
     Other,
 }
 
-/// A condition with its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Status {
+/// A condition with what is said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status<'a> {
     /// OK, NO or BAD.
     pub(crate) condition: Condition,
-    /// The response code in its brackets, where there is one, and the text; shortened.
-    pub(crate) text: String,
-    /// The capabilities in the response code, where there are some.
-    pub(crate) capabilities: Option<Capabilities>,
-}
-
-impl Status {
-    /// The name of the response code (RFC 9051 section 7.1, RFC 5530), as written.
-    pub(crate) fn code(&self) -> Option<&str> {
-        self.text.strip_prefix('[')?.split([' ', ']']).next()
-    }
-
-    /// Whether the response code is this one.
-    pub(crate) fn has_code(&self, code: &str) -> bool {
-        self.code().is_some_and(|found| found.eq_ignore_ascii_case(code))
-    }
+    /// The rest.
+    pub(crate) words: Words<'a>,
 }
 
 /// Whether it went well.
@@ -123,6 +100,36 @@ impl Condition {
             Self::No => "NO",
             Self::Bad => "BAD",
         }
+    }
+}
+
+/// The response code in its brackets, where there is one, and the text, as the server sent them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Words<'a>(&'a [u8]);
+
+impl Words<'_> {
+    /// For people: shortened, and without blanks at the end.
+    pub(crate) fn shown(self) -> String {
+        text::shown(self.0)
+    }
+
+    /// Whether the response code is this one (RFC 9051 section 7.1, RFC 5530).
+    pub(crate) fn have_code(self, code: &str) -> bool {
+        let Some((name, rest)) = self
+            .0
+            .strip_prefix(b"[")
+            .and_then(|code_on| code_on.split_at_checked(code.len()))
+        else {
+            return false;
+        };
+        is(name, code.as_bytes()) && (matches!(rest, [] | [b' ' | b']', ..]) || text::shown(rest).is_empty())
+    }
+
+    /// The capabilities in the response code, where there are some.
+    pub(crate) fn capabilities(self) -> Option<Capabilities> {
+        let code = self.0.strip_prefix(b"[")?;
+        let end = code.iter().position(|&byte| byte == b']')?;
+        Capabilities::listed(&code[..end])
     }
 }
 
@@ -157,13 +164,6 @@ impl Capabilities {
         Some(capabilities)
     }
 
-    /// Those in the response code of a status.
-    fn of_code(status: &[u8]) -> Option<Self> {
-        let code = after_condition(status).strip_prefix(b"[")?;
-        let end = code.iter().position(|&byte| byte == b']')?;
-        Self::listed(&code[..end])
-    }
-
     fn add(&mut self, word: &[u8]) {
         for (name, has) in [
             (&b"STARTTLS"[..], &mut self.starttls),
@@ -178,66 +178,89 @@ impl Capabilities {
     }
 }
 
+/// How a server greets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GreetingKind {
+    /// A login is wanted.
+    Ok,
+    /// The client is known by other means.
+    PreAuth,
+    /// The server wants no client now.
+    Bye,
+}
+
 /// A decoded greeting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Greeting {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Greeting<'a> {
     /// OK, PREAUTH or BYE.
     pub(crate) kind: GreetingKind,
-    /// The response code in its brackets, where there is one, and the text; shortened.
-    pub(crate) text: String,
-    /// The capabilities in the response code, where there are some.
-    pub(crate) capabilities: Option<Capabilities>,
+    /// The rest.
+    pub(crate) words: Words<'a>,
 }
 
 /// Decodes the server's first response, or `None` when it is no greeting.
-pub(crate) fn decode_greeting(bytes: &[u8]) -> Option<Greeting> {
-    match GreetingCodec::default().decode(&without_text(bytes)) {
-        Ok((b"", ParsedGreeting { kind, .. })) => Some(Greeting {
-            kind,
-            text: text::shown(after_condition(bytes)),
-            capabilities: Capabilities::of_code(bytes),
-        }),
-        _ => None,
-    }
+pub(crate) fn decode_greeting(bytes: &[u8]) -> Option<Greeting<'_>> {
+    let (tag, word, words) = parts_of_status(bytes);
+    let kinds = [
+        (&b"OK"[..], GreetingKind::Ok),
+        (b"PREAUTH", GreetingKind::PreAuth),
+        (b"BYE", GreetingKind::Bye),
+    ];
+    let (_, kind) = kinds.into_iter().find(|(name, _)| is(word, name))?;
+    (tag == b"*").then_some(Greeting { kind, words })
 }
 
 /// Decodes a response, or `None` when it follows no grammar known here.
-pub(crate) fn decode(bytes: &[u8]) -> Option<Response> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Response<'_>> {
     match Kind::of(bytes) {
         // What it says does not matter: the server waits.
         Kind::Continuation => Some(Response::Continuation),
-        Kind::Status => match ResponseCodec::default().decode(&without_text(bytes)) {
-            Ok((b"", Parsed::Status(status))) => Some(status_response(&status, bytes)),
-            _ => None,
-        },
+        Kind::Status => status_response(bytes),
         Kind::Data => data_response(bytes.strip_prefix(b"* ")?),
     }
 }
 
-fn status_response(parsed: &ParsedStatus<'_>, bytes: &[u8]) -> Response {
-    let text = text::shown(after_condition(bytes));
-    let (tag, body) = match parsed {
-        ParsedStatus::Bye(_) => return Response::Bye(text),
-        ParsedStatus::Untagged(body) => (None, body),
-        ParsedStatus::Tagged(tagged) => (Some(tagged.tag.as_ref().to_owned()), &tagged.body),
-    };
-    let condition = match body.kind {
-        StatusKind::Ok => Condition::Ok,
-        StatusKind::No => Condition::No,
-        StatusKind::Bad => Condition::Bad,
-    };
-    let status = Status {
-        condition,
-        text,
-        capabilities: Capabilities::of_code(bytes),
-    };
-    match tag {
-        Some(tag) => Response::Tagged { tag, status },
-        None => Response::Untagged(status),
+fn status_response(bytes: &[u8]) -> Option<Response<'_>> {
+    let (tag, word, words) = parts_of_status(bytes);
+    let conditions = [Condition::Ok, Condition::No, Condition::Bad];
+    let condition = conditions
+        .into_iter()
+        .find(|condition| is(word, condition.as_str().as_bytes()));
+    match (tag, condition) {
+        (b"*", Some(condition)) => Some(Response::Untagged(Status { condition, words })),
+        (b"*", None) if is(word, b"BYE") => Some(Response::Bye(words)),
+        (tag, Some(condition)) if is_tag(tag) => {
+            let status = Status { condition, words };
+            Some(Response::Tagged { tag, status })
+        }
+        _ => None,
     }
 }
 
-fn data_response(data: &[u8]) -> Option<Response> {
+/// What follows the tag and the condition of a status.
+pub(crate) fn words_of_status(bytes: &[u8]) -> Words<'_> {
+    let (_, _, words) = parts_of_status(bytes);
+    words
+}
+
+/// Tag, condition and the rest of a status, which servers in use leave out, or write in UTF-8, or with codes of their own.
+fn parts_of_status(bytes: &[u8]) -> (&[u8], &[u8], Words<'_>) {
+    let mut parts = bytes.trim_ascii_end().splitn(3, |&byte| byte == b' ');
+    let mut part = || parts.next().unwrap_or_default();
+    (part(), part(), Words(part()))
+}
+
+/// `tag = 1*<any ASTRING-CHAR except "+">` (RFC 9051 section 9).
+fn is_tag(tag: &[u8]) -> bool {
+    !tag.is_empty() && tag.iter().all(|&byte| is_astring_char(byte) && byte != b'+')
+}
+
+/// `ASTRING-CHAR` (RFC 9051 section 9): what needs no quotes.
+pub(crate) fn is_astring_char(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\')
+}
+
+fn data_response(data: &[u8]) -> Option<Response<'_>> {
     if let Some(capabilities) = Capabilities::listed(data) {
         return Some(Response::Capabilities(capabilities));
     }
@@ -268,35 +291,21 @@ fn is(word: &[u8], name: &[u8]) -> bool {
     word.eq_ignore_ascii_case(name)
 }
 
-/// A status with its tag and its condition only, and a text for the grammar, which wants one. Servers in use send none,
-/// or UTF-8, or codes of their own: that is read from the response itself.
-fn without_text(bytes: &[u8]) -> Vec<u8> {
-    let mut parts = bytes.trim_ascii_end().splitn(3, |&byte| byte == b' ');
-    let (tag, condition) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    [tag, b" ", condition, b" .\r\n"].concat()
-}
-
-/// What follows the tag and the condition: response code and text.
-fn after_condition(bytes: &[u8]) -> &[u8] {
-    bytes.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(condition: Condition, text: &str) -> Status {
+    fn status(condition: Condition, words: &str) -> Status<'_> {
         Status {
             condition,
-            text: text.into(),
-            capabilities: None,
+            words: Words(words.as_bytes()),
         }
     }
 
-    fn tagged(condition: Condition, text: &str) -> Option<Response> {
+    fn tagged(condition: Condition, words: &str) -> Option<Response<'_>> {
         Some(Response::Tagged {
-            tag: "A1".into(),
-            status: status(condition, text),
+            tag: b"A1",
+            status: status(condition, words),
         })
     }
 
@@ -313,7 +322,7 @@ mod tests {
         );
         assert_eq!(
             decode(b"* BYE see you\r\n"),
-            Some(Response::Bye("see you".into()))
+            Some(Response::Bye(Words(b"see you")))
         );
         assert_eq!(
             decode(b"* NO [ALERT] disk\r\n"),
@@ -340,20 +349,41 @@ mod tests {
             decode("A1 NO ungültig\r\n".as_bytes()),
             tagged(Condition::No, "ungültig")
         );
-        assert_eq!(decode(b"* BYE\r\n"), Some(Response::Bye(String::new())));
+        assert_eq!(decode(b"* BYE\r\n"), Some(Response::Bye(Words(b""))));
         assert_eq!(decode(b"A1 OK [broken\r\n"), tagged(Condition::Ok, "[broken"));
     }
 
     #[test]
     fn codes() {
-        assert_eq!(
-            status(Condition::No, "[UNAVAILABLE] x").code(),
-            Some("UNAVAILABLE")
-        );
-        assert_eq!(status(Condition::No, "[UIDNEXT 5] x").code(), Some("UIDNEXT"));
-        assert_eq!(status(Condition::No, "plain").code(), None);
-        assert!(status(Condition::No, "[unavailable]").has_code("UNAVAILABLE"));
-        assert!(!status(Condition::No, "UNAVAILABLE").has_code("UNAVAILABLE"));
+        for (words, is_it) in [
+            ("[UNAVAILABLE] x", true),
+            ("[UNAVAILABLE 5] x", true),
+            ("[unavailable]", true),
+            ("[UNAVAILABLE", true),
+            ("[UNAVAILABLE\u{a0}\u{2003}", true),
+            ("[UNAVAILABLE\u{a0}x", false),
+            ("[UNAVAILABLES] x", false),
+            ("[UNAVAIL] x", false),
+            ("[UIDNEXT 5] UNAVAILABLE", false),
+            ("[]", false),
+            ("[", false),
+            ("UNAVAILABLE", false),
+            ("", false),
+        ] {
+            assert_eq!(Words(words.as_bytes()).have_code("UNAVAILABLE"), is_it, "{words}");
+        }
+    }
+
+    #[test]
+    fn words_are_shown_in_short_and_without_blanks_at_their_end() {
+        let long = "x".repeat(201);
+        for (words, shown) in [
+            ("[READ-ONLY] opened", "[READ-ONLY] opened"),
+            ("ready \u{a0}", "ready"),
+            (&long, &format!("{}...", &long[1..])),
+        ] {
+            assert_eq!(Words(words.as_bytes()).shown(), shown);
+        }
     }
 
     #[test]
@@ -376,7 +406,7 @@ mod tests {
         else {
             panic!("no tagged status");
         };
-        assert_eq!(status.capabilities, Some(few));
+        assert_eq!(status.words.capabilities(), Some(few));
         // Words that only contain a name do not count.
         let none = decode(b"* CAPABILITY IMAP4rev1 AUTH=PLAINTEXT XSTARTTLS\r\n");
         assert_eq!(none, Some(Response::Capabilities(Capabilities::default())));
@@ -396,10 +426,11 @@ mod tests {
                 auth_plain: true,
                 ..Capabilities::default()
             });
-            let data = decode(&[b"* ", list, b"\r\n"].concat());
-            assert_eq!(data, wanted.map(Response::Capabilities), "{shown}");
-            let greeting = decode_greeting(&[b"* OK [", list, b"] hi\r\n"].concat()).unwrap();
-            assert_eq!(greeting.capabilities, wanted, "{shown}");
+            let data = [b"* ", list, b"\r\n"].concat();
+            assert_eq!(decode(&data), wanted.map(Response::Capabilities), "{shown}");
+            let greeting = [b"* OK [", list, b"] hi\r\n"].concat();
+            let greeting = decode_greeting(&greeting).unwrap();
+            assert_eq!(greeting.words.capabilities(), wanted, "{shown}");
         }
     }
 
@@ -439,11 +470,11 @@ mod tests {
     fn greetings() {
         let greeting = decode_greeting(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n").unwrap();
         assert_eq!(greeting.kind, GreetingKind::Ok);
-        assert!(greeting.capabilities.unwrap().starttls);
+        assert!(greeting.words.capabilities().unwrap().starttls);
         let greeting = decode_greeting(b"* BYE full\r\n").unwrap();
         assert_eq!(
-            (greeting.kind, greeting.text.as_str()),
-            (GreetingKind::Bye, "full")
+            (greeting.kind, greeting.words),
+            (GreetingKind::Bye, Words(b"full"))
         );
         assert_eq!(
             decode_greeting(b"* PREAUTH\r\n").unwrap().kind,
@@ -451,5 +482,6 @@ mod tests {
         );
         assert_eq!(decode_greeting(b"* NO\r\n"), None);
         assert_eq!(decode_greeting(b"* CAPABILITY IMAP4rev1\r\n"), None);
+        assert_eq!(decode_greeting(b"A1 OK ready\r\n"), None);
     }
 }
