@@ -54,6 +54,21 @@ impl Connection {
         Ok(self.inner.start_tls(options)?)
     }
 
+    /// Waits for bytes and hands them over, those first that have been received and not yet read. None at all mean that
+    /// the peer has ended the stream.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the network.
+    pub fn receive(&mut self) -> Result<Vec<u8>, Failure> {
+        if self.buffered().is_empty() {
+            return Ok(self.inner.read(READ_SIZE)?);
+        }
+        let mut received = std::mem::take(&mut self.buffer);
+        received.drain(..std::mem::take(&mut self.consumed));
+        Ok(received)
+    }
+
     /// Sends pieces, secrets among them, in one go.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ mod strays;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 
 use bedcheck_sdk::{
     Check, Connection, DatagramSocket, Description, Failure, Planned, Target, TlsOptions, debug, measure,
@@ -96,11 +96,7 @@ impl Peer for HostPeer {
     fn receive(&mut self) -> Result<Vec<u8>, Failure> {
         match self {
             Self::Datagrams(socket) => socket.receive(),
-            Self::Stream(connection) => {
-                let received = connection.fill_buf()?.to_vec();
-                connection.consume(received.len());
-                Ok(received)
-            }
+            Self::Stream(connection) => connection.receive(),
         }
     }
 }

@@ -26,7 +26,6 @@ mod template;
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::mem::ManuallyDrop;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -101,9 +100,7 @@ impl HostTransport {
 
 impl Transport for HostTransport {
     fn receive(&mut self) -> Result<Vec<u8>, Failure> {
-        let received = self.connection.fill_buf()?.to_vec();
-        self.connection.consume(received.len());
-        Ok(received)
+        self.connection.receive()
     }
 
     fn send(&mut self, message: &[Fragment]) -> Result<(), Failure> {
