@@ -56,7 +56,9 @@ pub(crate) fn run<T: Transport, R: Recorder>(
 
 /// What a run with these settings goes through.
 fn plan(settings: &Settings) -> Vec<Phase<'_>> {
-    let mut phases = vec![Phase::new("resolve"), Phase::new("connect")];
+    let mailboxes = settings.login.as_ref().map_or(0, |login| login.mailboxes.len());
+    let mut phases = Vec::with_capacity(PHASES.len() + mailboxes);
+    phases.extend([Phase::new("resolve"), Phase::new("connect")]);
     if settings.tls == Tls::Implicit {
         phases.push(Phase::new("tls"));
     }

@@ -3,7 +3,7 @@
 
 use bedcheck_sdk::{CallError, Failure, Reason};
 
-use crate::commands::{Command, MAX_PLAIN};
+use crate::commands::{Command, MAX_PLAIN, Tag};
 use crate::foreign;
 use crate::host::{Recorder, Transport};
 use crate::receive::Receiver;
@@ -278,7 +278,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
                     return Err(Failure::unexpected_response(format!(
                         "the server completed a command tagged `{}`: `{}` was wanted",
                         text::shown(tag),
-                        command.tag
+                        text::shown(command.tag.as_bytes())
                     )));
                 }
                 Response::Tagged { status, .. } if status.condition == Condition::Ok && later.len() > 0 => {
@@ -341,9 +341,9 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
         result
     }
 
-    fn next_tag(&mut self) -> String {
+    fn next_tag(&mut self) -> Tag {
         self.commands += 1;
-        ["A", &self.commands.to_string()].concat()
+        Tag::new(self.commands)
     }
 }
 

@@ -63,7 +63,7 @@ fn property(input: &[u8]) {
     if let Ok(name) = str::from_utf8(input) {
         let wanted = argument_by_grammar(name);
         assert_eq!(mailbox::argument(name), wanted);
-        let command = commands::Command::open("A1".into(), name, Open::Select);
+        let command = commands::Command::open(commands::Tag::new(1), name, Open::Select);
         let line = format!("A1 SELECT {wanted}\r\n").into_bytes();
         assert_eq!(command.first, [crate::host::Part::Bytes(line)]);
     }

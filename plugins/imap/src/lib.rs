@@ -24,8 +24,6 @@ mod script;
 mod settings;
 mod text;
 
-use std::io::BufRead;
-
 use bedcheck_sdk::{
     Check, Connection, Description, Failure, Piece, Planned, Secret, Target, TlsOptions, debug, measure,
     phase, phase_of, plan, warning,
@@ -87,13 +85,14 @@ impl HostTransport {
 
 impl Transport for HostTransport {
     fn receive(&mut self) -> Result<Vec<u8>, Failure> {
-        let received = self.connection.fill_buf()?.to_vec();
-        self.connection.consume(received.len());
-        Ok(received)
+        self.connection.receive()
     }
 
     fn send(&mut self, parts: &[Part]) -> Result<(), Failure> {
         let Self { connection, password } = self;
+        if let [Part::Bytes(bytes)] = parts {
+            return connection.send(&[Piece::Bytes(bytes)]);
+        }
         let password = password.as_ref();
         let joined = parts
             .iter()

@@ -2,6 +2,7 @@
 //! is not looked at here.
 
 use bedcheck_sdk::Failure;
+use memchr::memchr;
 
 use crate::response::Kind;
 use crate::text;
@@ -56,7 +57,7 @@ impl Receiver {
             let Some(unsearched) = pending.get(self.searched..) else {
                 return Ok(false);
             };
-            let Some(at) = unsearched.iter().position(|&byte| byte == b'\n') else {
+            let Some(at) = memchr(b'\n', unsearched) else {
                 self.searched = pending.len();
                 bounded(self.searched)?;
                 return Ok(false);

@@ -1,23 +1,9 @@
 //! What a response says: read into the little that this check needs, as servers write it and at a fraction of what a
 //! whole grammar costs. What is read borrows from the response, and more of it is read by who asks for it. Pure.
 
+use memchr::memchr;
+
 use crate::text;
-
-/// The words that begin an untagged status (RFC 9051 section 7.1).
-const STATUS_WORDS: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
-
-/// What begins data that nothing is wanted of (RFC 9051 sections 7.2 to 7.4, RFC 3501).
-const OF_NO_INTEREST: [&[u8]; 9] = [
-    b"FLAGS",
-    b"LIST",
-    b"LSUB",
-    b"STATUS",
-    b"SEARCH",
-    b"ESEARCH",
-    b"NAMESPACE",
-    b"ENABLED",
-    b"ID",
-];
 
 /// What a response is by its beginning, which is enough to cut it out of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +29,17 @@ impl Kind {
             .split(|byte| matches!(byte, b' ' | b'\r' | b'\n'))
             .next()
             .unwrap_or_default();
-        if STATUS_WORDS.iter().any(|status| is(word, status)) {
+        if begins_status(word) {
             Self::Status
         } else {
             Self::Data
         }
     }
+}
+
+/// Whether a word begins an untagged status (RFC 9051 section 7.1).
+fn begins_status(word: &[u8]) -> bool {
+    is(word, b"OK") || is(word, b"NO") || is(word, b"BAD") || is(word, b"BYE") || is(word, b"PREAUTH")
 }
 
 /// A decoded response.
@@ -128,7 +119,7 @@ impl Words<'_> {
     /// The capabilities in the response code, where there are some.
     pub(crate) fn capabilities(self) -> Option<Capabilities> {
         let code = self.0.strip_prefix(b"[")?;
-        let end = code.iter().position(|&byte| byte == b']')?;
+        let end = memchr(b']', code)?;
         Capabilities::listed(&code[..end])
     }
 }
@@ -165,16 +156,12 @@ impl Capabilities {
     }
 
     fn add(&mut self, word: &[u8]) {
-        for (name, has) in [
-            (&b"STARTTLS"[..], &mut self.starttls),
-            (b"AUTH=PLAIN", &mut self.auth_plain),
-            (b"SASL-IR", &mut self.sasl_ir),
-            (b"LOGINDISABLED", &mut self.login_disabled),
-            (b"LITERAL+", &mut self.literal_plus),
-            (b"LITERAL-", &mut self.literal_minus),
-        ] {
-            *has |= is(word, name);
-        }
+        self.starttls |= is(word, b"STARTTLS");
+        self.auth_plain |= is(word, b"AUTH=PLAIN");
+        self.sasl_ir |= is(word, b"SASL-IR");
+        self.login_disabled |= is(word, b"LOGINDISABLED");
+        self.literal_plus |= is(word, b"LITERAL+");
+        self.literal_minus |= is(word, b"LITERAL-");
     }
 }
 
@@ -201,12 +188,12 @@ pub(crate) struct Greeting<'a> {
 /// Decodes the server's first response, or `None` when it is no greeting.
 pub(crate) fn decode_greeting(bytes: &[u8]) -> Option<Greeting<'_>> {
     let (tag, word, words) = parts_of_status(bytes);
-    let kinds = [
-        (&b"OK"[..], GreetingKind::Ok),
-        (b"PREAUTH", GreetingKind::PreAuth),
-        (b"BYE", GreetingKind::Bye),
-    ];
-    let (_, kind) = kinds.into_iter().find(|(name, _)| is(word, name))?;
+    let kind = match word {
+        word if is(word, b"OK") => GreetingKind::Ok,
+        word if is(word, b"PREAUTH") => GreetingKind::PreAuth,
+        word if is(word, b"BYE") => GreetingKind::Bye,
+        _ => return None,
+    };
     (tag == b"*").then_some(Greeting { kind, words })
 }
 
@@ -222,17 +209,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Response<'_>> {
 
 fn status_response(bytes: &[u8]) -> Option<Response<'_>> {
     let (tag, word, words) = parts_of_status(bytes);
-    let conditions = [Condition::Ok, Condition::No, Condition::Bad];
-    let condition = conditions
-        .into_iter()
-        .find(|condition| is(word, condition.as_str().as_bytes()));
-    match (tag, condition) {
-        (b"*", Some(condition)) => Some(Response::Untagged(Status { condition, words })),
-        (b"*", None) if is(word, b"BYE") => Some(Response::Bye(words)),
-        (tag, Some(condition)) if is_tag(tag) => {
-            let status = Status { condition, words };
-            Some(Response::Tagged { tag, status })
-        }
+    let condition = match word {
+        word if is(word, b"OK") => Condition::Ok,
+        word if is(word, b"NO") => Condition::No,
+        word if is(word, b"BAD") => Condition::Bad,
+        word if is(word, b"BYE") && tag == b"*" => return Some(Response::Bye(words)),
+        _ => return None,
+    };
+    let status = Status { condition, words };
+    match tag {
+        b"*" => Some(Response::Untagged(status)),
+        tag if is_tag(tag) => Some(Response::Tagged { tag, status }),
         _ => None,
     }
 }
@@ -266,7 +253,7 @@ fn data_response(data: &[u8]) -> Option<Response<'_>> {
     }
     let mut words = words(data);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
-    if OF_NO_INTEREST.iter().any(|word| is(first, word)) {
+    if is_of_no_interest(first) {
         return Some(Response::Other);
     }
     let number = || str::from_utf8(first).ok()?.parse().ok();
@@ -279,6 +266,19 @@ fn data_response(data: &[u8]) -> Option<Response<'_>> {
     } else {
         None
     }
+}
+
+/// Whether a word begins data that nothing is wanted of (RFC 9051 sections 7.2 to 7.4, RFC 3501).
+fn is_of_no_interest(word: &[u8]) -> bool {
+    is(word, b"FLAGS")
+        || is(word, b"LIST")
+        || is(word, b"LSUB")
+        || is(word, b"STATUS")
+        || is(word, b"SEARCH")
+        || is(word, b"ESEARCH")
+        || is(word, b"NAMESPACE")
+        || is(word, b"ENABLED")
+        || is(word, b"ID")
 }
 
 /// What stands between blanks.
