@@ -84,6 +84,16 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
+    /// The condition that this word stands for.
+    fn of(word: &[u8]) -> Option<Self> {
+        match word {
+            word if is(word, b"OK") => Some(Self::Ok),
+            word if is(word, b"NO") => Some(Self::No),
+            word if is(word, b"BAD") => Some(Self::Bad),
+            _ => None,
+        }
+    }
+
     /// The word of the protocol.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -120,11 +130,13 @@ impl Words<'_> {
     pub(crate) fn capabilities(self) -> Option<Capabilities> {
         let code = self.0.strip_prefix(b"[")?;
         let end = memchr(b']', code)?;
-        Capabilities::listed(&code[..end])
+        let mut words = words(&code[..end]);
+        is(words.next()?, b"CAPABILITY").then(|| words.collect())
     }
 }
 
-/// The capabilities this check looks for (RFC 9051 section 7.2.2).
+/// The capabilities this check looks for (RFC 9051 section 7.2.2), read from the words of a list, which may have any
+/// blanks between them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// `STARTTLS`.
@@ -141,27 +153,18 @@ pub(crate) struct Capabilities {
     pub(crate) literal_minus: bool,
 }
 
-impl Capabilities {
-    /// Those in `CAPABILITY IMAP4rev1 …`, which may have any blanks between its words.
-    fn listed(text: &[u8]) -> Option<Self> {
-        let mut words = words(text);
-        if !is(words.next()?, b"CAPABILITY") {
-            return None;
-        }
+impl<'a> FromIterator<&'a [u8]> for Capabilities {
+    fn from_iter<W: IntoIterator<Item = &'a [u8]>>(words: W) -> Self {
         let mut capabilities = Self::default();
         for word in words {
-            capabilities.add(word);
+            capabilities.starttls |= is(word, b"STARTTLS");
+            capabilities.auth_plain |= is(word, b"AUTH=PLAIN");
+            capabilities.sasl_ir |= is(word, b"SASL-IR");
+            capabilities.login_disabled |= is(word, b"LOGINDISABLED");
+            capabilities.literal_plus |= is(word, b"LITERAL+");
+            capabilities.literal_minus |= is(word, b"LITERAL-");
         }
-        Some(capabilities)
-    }
-
-    fn add(&mut self, word: &[u8]) {
-        self.starttls |= is(word, b"STARTTLS");
-        self.auth_plain |= is(word, b"AUTH=PLAIN");
-        self.sasl_ir |= is(word, b"SASL-IR");
-        self.login_disabled |= is(word, b"LOGINDISABLED");
-        self.literal_plus |= is(word, b"LITERAL+");
-        self.literal_minus |= is(word, b"LITERAL-");
+        capabilities
     }
 }
 
@@ -187,54 +190,63 @@ pub(crate) struct Greeting<'a> {
 
 /// Decodes the server's first response, or `None` when it is no greeting.
 pub(crate) fn decode_greeting(bytes: &[u8]) -> Option<Greeting<'_>> {
-    let (tag, word, words) = parts_of_status(bytes);
+    let (word, words) = cut_at_blank(bytes.trim_ascii_end().strip_prefix(b"* ")?);
     let kind = match word {
         word if is(word, b"OK") => GreetingKind::Ok,
         word if is(word, b"PREAUTH") => GreetingKind::PreAuth,
         word if is(word, b"BYE") => GreetingKind::Bye,
         _ => return None,
     };
-    (tag == b"*").then_some(Greeting { kind, words })
+    let words = Words(words);
+    Some(Greeting { kind, words })
 }
 
 /// Decodes a response, or `None` when it follows no grammar known here.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Response<'_>> {
-    match Kind::of(bytes) {
-        // What it says does not matter: the server waits.
-        Kind::Continuation => Some(Response::Continuation),
-        Kind::Status => status_response(bytes),
-        Kind::Data => data_response(bytes.strip_prefix(b"* ")?),
+    // What it says does not matter: the server waits.
+    if bytes.starts_with(b"+") {
+        return Some(Response::Continuation);
     }
-}
-
-fn status_response(bytes: &[u8]) -> Option<Response<'_>> {
-    let (tag, word, words) = parts_of_status(bytes);
-    let condition = match word {
-        word if is(word, b"OK") => Condition::Ok,
-        word if is(word, b"NO") => Condition::No,
-        word if is(word, b"BAD") => Condition::Bad,
-        word if is(word, b"BYE") && tag == b"*" => return Some(Response::Bye(words)),
-        _ => return None,
+    let line = bytes.trim_ascii_end();
+    let Some(data) = line.strip_prefix(b"* ") else {
+        return tagged_response(line);
     };
-    let status = Status { condition, words };
-    match tag {
-        b"*" => Some(Response::Untagged(status)),
-        tag if is_tag(tag) => Some(Response::Tagged { tag, status }),
-        _ => None,
+    let (word, words) = cut_at_blank(data);
+    let words = Words(words);
+    if let Some(condition) = Condition::of(word) {
+        Some(Response::Untagged(Status { condition, words }))
+    } else if is(word, b"BYE") {
+        Some(Response::Bye(words))
+    } else if Kind::of(bytes) == Kind::Data {
+        data_response(data)
+    } else {
+        None
     }
 }
 
-/// What follows the tag and the condition of a status.
-pub(crate) fn words_of_status(bytes: &[u8]) -> Words<'_> {
-    let (_, _, words) = parts_of_status(bytes);
-    words
+fn tagged_response(line: &[u8]) -> Option<Response<'_>> {
+    let (tag, rest) = cut_at_blank(line);
+    let (word, words) = cut_at_blank(rest);
+    let status = Status {
+        condition: Condition::of(word)?,
+        words: Words(words),
+    };
+    is_tag(tag).then_some(Response::Tagged { tag, status })
 }
 
-/// Tag, condition and the rest of a status, which servers in use leave out, or write in UTF-8, or with codes of their own.
-fn parts_of_status(bytes: &[u8]) -> (&[u8], &[u8], Words<'_>) {
-    let mut parts = bytes.trim_ascii_end().splitn(3, |&byte| byte == b' ');
-    let mut part = || parts.next().unwrap_or_default();
-    (part(), part(), Words(part()))
+/// What follows the tag and the condition of a status: servers in use leave it out, or write UTF-8, or codes of their own.
+pub(crate) fn words_of_status(bytes: &[u8]) -> Words<'_> {
+    let (_tag, rest) = cut_at_blank(bytes.trim_ascii_end());
+    let (_condition, words) = cut_at_blank(rest);
+    Words(words)
+}
+
+/// What stands before the first blank, and what stands behind it.
+fn cut_at_blank(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|&byte| byte == b' ') {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
 }
 
 /// `tag = 1*<any ASTRING-CHAR except "+">` (RFC 9051 section 9).
@@ -248,14 +260,15 @@ pub(crate) fn is_astring_char(byte: u8) -> bool {
 }
 
 fn data_response(data: &[u8]) -> Option<Response<'_>> {
-    if let Some(capabilities) = Capabilities::listed(data) {
-        return Some(Response::Capabilities(capabilities));
-    }
     let mut words = words(data);
-    let (first, second) = (words.next()?, words.next().unwrap_or_default());
+    let first = words.next()?;
+    if is(first, b"CAPABILITY") {
+        return Some(Response::Capabilities(words.collect()));
+    }
     if is_of_no_interest(first) {
         return Some(Response::Other);
     }
+    let second = words.next()?;
     let number = || str::from_utf8(first).ok()?.parse().ok();
     if is(second, b"EXISTS") && words.next().is_none() {
         number().map(Response::Exists)
@@ -281,10 +294,15 @@ fn is_of_no_interest(word: &[u8]) -> bool {
         || is(word, b"ID")
 }
 
-/// What stands between blanks.
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
+/// What stands between blanks of any kind.
+fn words(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        text = text.trim_ascii_start();
+        let end = text.iter().position(u8::is_ascii_whitespace);
+        let (word, rest) = text.split_at(end.unwrap_or(text.len()));
+        text = rest;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 fn is(word: &[u8], name: &[u8]) -> bool {
