@@ -13,7 +13,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -37,9 +37,26 @@ pub const REDACTED_NAME: &str = "redacted";
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// What it was made of; clones share it.
-    shared: Arc<Forms>,
-    /// What was added since.
+    shared: Arc<Shared>,
+    /// What was added first since.
+    first_added: Option<Arc<Added>>,
+    /// What else was added since.
     added: Forms,
+}
+
+/// What clones share.
+#[derive(Default)]
+struct Shared {
+    forms: Forms,
+    /// What was added first to the clone to which something was added last. Runs of a check log in alike, so that what
+    /// they add is mostly this, and making its forms is most of what sending a secret takes.
+    last_added: Mutex<Option<Arc<Added>>>,
+}
+
+/// What was added to a redactor, and its forms that are not among those it was made of.
+struct Added {
+    sensitive: Zeroizing<Vec<u8>>,
+    forms: Forms,
 }
 
 /// Forms, and what tells of most texts at a glance that none of them is there.
@@ -54,11 +71,8 @@ struct Forms {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let forms = self.both().map(|forms| forms.iter().count());
-        formatter
-            .debug_struct("Redactor")
-            .field("forms", &forms.iter().sum::<usize>())
-            .finish()
+        let forms: usize = self.all().map(|forms| forms.iter().count()).sum();
+        formatter.debug_struct("Redactor").field("forms", &forms).finish()
     }
 }
 
@@ -69,19 +83,28 @@ impl Redactor {
         secrets
             .into_iter()
             .for_each(|secret| forms.add(secret, &Forms::default()));
+        let shared = Shared {
+            forms,
+            ..Shared::default()
+        };
         Self {
-            shared: Arc::new(forms),
-            added: Forms::default(),
+            shared: Arc::new(shared),
+            ..Self::default()
         }
     }
 
     /// Adds something else that must not be shown, such as what a secret was turned into.
     pub fn add(&mut self, sensitive: &[u8]) {
-        self.added.add(sensitive, &self.shared);
+        if self.first_added.is_none() {
+            self.first_added = Some(self.shared.added(sensitive));
+        } else {
+            self.added.add(sensitive, &self.shared.forms);
+        }
     }
 
-    fn both(&self) -> [&Forms; 2] {
-        [&self.shared, &self.added]
+    fn all(&self) -> impl Iterator<Item = &Forms> {
+        let first_added = self.first_added.iter().map(|added| &added.forms);
+        [&self.shared.forms, &self.added].into_iter().chain(first_added)
     }
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.
@@ -92,13 +115,13 @@ impl Redactor {
     /// The same of a text whose beginning was cut off, maybe in the middle of a secret: without as much of it as the rest
     /// of one may take.
     pub fn redact_behind_cut<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let forms = self.both().into_iter().flat_map(Forms::iter);
+        let forms = self.all().flat_map(Forms::iter);
         let longest = forms.map(|form| form.spelled().longest()).max().unwrap_or(0);
         self.redact_from(text, text.ceil_char_boundary(longest))
     }
 
     fn redact_from<'t>(&self, text: &'t str, from: usize) -> Cow<'t, str> {
-        let forms = self.both().into_iter().filter(|forms| forms.may_be_in(text));
+        let forms = self.all().filter(|forms| forms.may_be_in(text));
         let mut found: Vec<Range<usize>> = forms
             .flat_map(|forms| forms.occurrences(text))
             .filter(|range| range.end > from)
@@ -124,16 +147,31 @@ impl Redactor {
     /// Whether a name, such as a measurement's, holds a secret or the first 8 bytes of one, in whatever case.
     /// Shorter secrets are parts of too many names.
     pub fn finds_in_name(&self, name: &str) -> bool {
-        let mut beginnings = self
-            .both()
-            .into_iter()
-            .flat_map(|forms| &forms.in_names)
-            .peekable();
+        let mut beginnings = self.all().flat_map(|forms| &forms.in_names).peekable();
         if beginnings.peek().is_none() {
             return false;
         }
         let name = name.to_ascii_lowercase();
         beginnings.any(|beginning| name.contains(beginning.as_str()))
+    }
+}
+
+impl Shared {
+    /// What is added to a clone first, with its forms.
+    fn added(&self, sensitive: &[u8]) -> Arc<Added> {
+        let last = || self.last_added.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last().clone();
+        if let Some(known) = known.filter(|known| *known.sensitive == sensitive) {
+            return known;
+        }
+        let mut forms = Forms::default();
+        forms.add(sensitive, &self.forms);
+        let added = Arc::new(Added {
+            sensitive: Zeroizing::new(sensitive.to_vec()),
+            forms,
+        });
+        *last() = Some(Arc::clone(&added));
+        added
     }
 }
 

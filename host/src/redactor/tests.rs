@@ -202,3 +202,36 @@ fn a_secret_that_was_cut_off_is_struck_out_as_far_as_it_goes() {
         );
     }
 }
+
+#[test]
+fn what_is_added_to_a_clone_is_struck_out_of_its_texts_and_of_no_others() {
+    let made = Redactor::new([b"hunter2".as_slice()]);
+    let redact = |added: &[&str]| {
+        let mut clone = made.clone();
+        added.iter().for_each(|text| clone.add(text.as_bytes()));
+        let text = "hunter2, first-of-all, second-of-all, c2Vjb25kLW9mLWFsbA==";
+        (clone.redact(text).into_owned(), clone.finds_in_name("second-of"))
+    };
+    let nothing = (
+        "[redacted], first-of-all, second-of-all, c2Vjb25kLW9mLWFsbA==".to_owned(),
+        false,
+    );
+    let first = (
+        "[redacted], [redacted], second-of-all, c2Vjb25kLW9mLWFsbA==".to_owned(),
+        false,
+    );
+    let second = (
+        "[redacted], first-of-all, [redacted], [redacted]".to_owned(),
+        true,
+    );
+    let both = ("[redacted], [redacted], [redacted], [redacted]".to_owned(), true);
+    // Whatever was added to the clones before.
+    for _ in 0..2 {
+        assert_eq!(redact(&["first-of-all"]), first);
+        assert_eq!(redact(&["first-of-all"]), first);
+        assert_eq!(redact(&["second-of-all"]), second);
+        assert_eq!(redact(&[]), nothing);
+        assert_eq!(redact(&["second-of-all", "first-of-all"]), both);
+        assert_eq!(redact(&["first-of-all", "second-of-all", "first-of-all"]), both);
+    }
+}
