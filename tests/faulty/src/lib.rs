@@ -97,13 +97,13 @@ impl Course<'_> {
         self.settings.bug == bug
     }
 
-    fn planned(&self) -> Vec<Planned> {
+    fn planned(&self) -> Vec<Planned<'_>> {
         let mut names = vec!["resolve", "connect", "greeting"];
         if self.settings.tls {
             names.push("tls");
         }
         names.push("login");
-        let mut planned: Vec<Planned> = names.into_iter().map(Planned::new).collect();
+        let mut planned: Vec<_> = names.into_iter().map(Planned::new).collect();
         let forgotten = usize::from(self.has(Bug::PlansOneItemLess));
         let items = self.settings.items.iter().rev().skip(forgotten).rev();
         planned.extend(items.map(|item| Planned::of("fetch", item)));
