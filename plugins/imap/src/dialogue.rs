@@ -7,6 +7,7 @@ use crate::commands::{Command, MAX_PLAIN, Tag};
 use crate::foreign;
 use crate::host::{Recorder, Transport};
 use crate::receive::Receiver;
+use crate::remarks::{Remarks, said};
 use crate::response::{self, Capabilities, Condition, Greeting, GreetingKind, Response, Status, Words};
 use crate::settings::{Open, Tls};
 use crate::text;
@@ -18,10 +19,6 @@ pub(crate) const MAX_ANSWERS: usize = 1024 * 1024;
 /// The most responses of a run, in the same way: opening a mailbox takes ten. However short they are, so many, and so
 /// many bytes that come one by one, are read with less fuel than a run has by default.
 const MAX_RESPONSES: u32 = 20_000;
-
-/// How many lines of a server are told in the log for one command: more than anybody reads, and few beside the host
-/// calls that a run has.
-const MAX_REMARKS: u32 = 20;
 
 /// Response codes of a refused login that say that the server, not the credentials, is the trouble
 /// (RFC 5530 section 3).
@@ -56,6 +53,7 @@ pub(crate) struct Greeted {
 /// apart from what is late, so every further command fails at once with that first failure.
 pub(crate) struct Dialogue<'r, T, R> {
     transport: T,
+    recorder: &'r R,
     receiver: Receiver,
     commands: u32,
     responses: u32,
@@ -69,11 +67,12 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     pub(crate) fn new(transport: T, recorder: &'r R) -> Self {
         Self {
             transport,
+            recorder,
             receiver: Receiver::default(),
             commands: 0,
             responses: 0,
             answers_length: 0,
-            remarks: Remarks { recorder, made: 0 },
+            remarks: Remarks::new(recorder),
             ended: None,
         }
     }
@@ -222,7 +221,7 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
             let command = Command::logout(self.next_tag());
             if let Err(failure) = self.transport.send(&command.first) {
                 let message = format!("LOGOUT could not be sent: {failure}");
-                self.remarks.recorder.debug(&message);
+                self.recorder.debug(&message);
             }
         }
     }
@@ -347,56 +346,6 @@ impl<'r, T: Transport, R: Recorder> Dialogue<'r, T, R> {
     }
 }
 
-/// What is told in the log of what a server says, with a bound.
-struct Remarks<'r, R> {
-    recorder: &'r R,
-    /// What was worth telling since the command was sent.
-    made: u32,
-}
-
-impl<R: Recorder> Remarks<'_, R> {
-    /// Logs what a server wants people to read (RFC 9051 section 7.1).
-    fn on(&mut self, response: Response<'_>) {
-        if let Response::Untagged(status) = response
-            && (status.condition != Condition::Ok || status.words.have_code("ALERT"))
-        {
-            self.make(|recorder| {
-                let words = said(status.condition.as_str(), status.words);
-                recorder.warning(&format!("the server says `{words}`"));
-            });
-        }
-    }
-
-    /// Logs an untagged response that follows no grammar known here; another one fails the command.
-    fn on_undecoded(&mut self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let line = text::escaped(bytes);
-        if !bytes.starts_with(b"* ") {
-            return Err(Failure::unexpected_response(format!(
-                "the server answers {name} with `{line}`, which is no IMAP response"
-            )));
-        }
-        self.make(|recorder| recorder.debug(&format!("skipped an untagged response: `{line}`")));
-        Ok(())
-    }
-
-    /// Tells of a line, unless enough was told for this command.
-    fn make(&mut self, tell: impl FnOnce(&R)) {
-        self.made += 1;
-        if self.made <= MAX_REMARKS {
-            tell(self.recorder);
-        }
-    }
-
-    /// Says how many lines were not told for the command that is over.
-    fn count_untold(&mut self) {
-        let untold = std::mem::take(&mut self.made).saturating_sub(MAX_REMARKS);
-        if untold > 0 {
-            let message = format!("the server says {untold} more of such lines, which are not told");
-            self.recorder.warning(&message);
-        }
-    }
-}
-
 /// What the greeting in this response says, if a check can go on after it.
 fn greeted(bytes: &[u8], tls: Tls) -> Result<Greeted, Failure> {
     let Some(Greeting { kind, words }) = response::decode_greeting(bytes) else {
@@ -435,10 +384,6 @@ fn answered(command: &Command, status: Status<'_>) -> String {
 
 fn bye(words: Words<'_>) -> Failure {
     Failure::unexpected_response(format!("the server said `{}`", said("BYE", words)))
-}
-
-fn said(word: &str, words: Words<'_>) -> String {
-    format!("{word} {}", words.shown()).trim_end().to_owned()
 }
 
 fn is_closed(failure: &Failure) -> bool {

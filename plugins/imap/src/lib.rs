@@ -18,6 +18,7 @@ mod fuzz;
 mod host;
 mod mailbox;
 mod receive;
+mod remarks;
 mod response;
 #[cfg(test)]
 mod script;
