@@ -2,7 +2,6 @@
 //! by their names. No protocol.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
 
 use bedcheck_sdk::{
     CallError, Connection, Fact, Failure, Piece, Reason, Secret, SecretName, TlsInfo, TlsOptions,
@@ -114,10 +113,14 @@ impl Transport for Wire<'_> {
     }
 
     fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Failure> {
-        let available = self.connection.fill_buf()?;
-        let amount = available.len();
-        into.extend_from_slice(available);
-        self.connection.consume(amount);
+        let mut received = self.connection.receive()?;
+        let amount = received.len();
+        // Where there is room, it is kept for what is to come.
+        if into.capacity() == 0 {
+            *into = received;
+        } else {
+            into.append(&mut received);
+        }
         Ok(amount)
     }
 
@@ -126,7 +129,7 @@ impl Transport for Wire<'_> {
             return Ok(true);
         }
         // The host tells the end first, and how it came about to those who ask on.
-        match self.connection.fill_buf().map_err(Failure::from) {
+        match self.connection.receive() {
             Ok(_) => Ok(true),
             Err(failure) if matches!(failure.reason(), Reason::Call(CallError::ConnectionClosed)) => {
                 Ok(false)
