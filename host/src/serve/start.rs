@@ -15,7 +15,7 @@ use super::daemon::Daemon;
 use super::file_watch::FileWatch;
 use super::generation::{self, Generation, Lasting};
 use super::heartbeat::Heartbeats;
-use super::http::{Bounds, Endpoints, Listener, router};
+use super::http::{Answers, Bounds, Endpoints, Listener, router};
 use super::incidents::{Incidents, Kind};
 use super::keeping;
 use super::logs::{self, Logs};
@@ -168,9 +168,11 @@ async fn begin(lasting: Arc<Lasting>, outbound: Outbound) -> Result<Begun, Hindr
         supervisor.spawn("http", Restart::USUAL, move |pulse| {
             let (listener, stops) = (Arc::clone(&listener), stops.subscribe());
             let routes = router(served.clone(), probe::routes(Arc::clone(&probed)));
+            let direct = probe::direct(Arc::clone(&probed));
+            let answers = Answers::from(routes).with_direct(probe::PATH, served.clone(), direct);
             async move {
                 pulse.waiting("serving requests");
-                listener.serve(routes, stops).await;
+                listener.serve(answers, stops).await;
                 Ok(())
             }
         });

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::super::{Bounds, Listener};
+use super::super::{Answers, Bounds, Listener};
 use crate::config::{Http, HttpTls};
 
 /// No test waits longer for anything.
@@ -24,11 +23,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(router: Router, bounds: Bounds) -> Self {
-        Self::start_with(router, bounds, None).await
+    pub(crate) async fn start(answers: impl Into<Answers>, bounds: Bounds) -> Self {
+        Self::start_with(answers, bounds, None).await
     }
 
-    pub(crate) async fn start_with(router: Router, bounds: Bounds, tls: Option<HttpTls>) -> Self {
+    pub(crate) async fn start_with(
+        answers: impl Into<Answers>,
+        bounds: Bounds,
+        tls: Option<HttpTls>,
+    ) -> Self {
+        let answers = answers.into();
         let http = Http {
             listen: ([127, 0, 0, 1], 0).into(),
             tls,
@@ -38,7 +42,7 @@ impl Server {
         let listener = Listener::bind(&http, bounds).await.unwrap();
         let address = listener.address();
         let (stop, stopped) = watch::channel(None);
-        let serving = tokio::spawn(async move { listener.serve(router, stopped).await });
+        let serving = tokio::spawn(async move { listener.serve(answers, stopped).await });
         Self {
             address,
             stop,
@@ -99,7 +103,7 @@ pub(crate) async fn exchange(
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) body: String,
 }

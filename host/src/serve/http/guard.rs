@@ -1,7 +1,7 @@
 //! Who may ask: the bearer token (RFC 6750), and no web page on the side.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use subtle::ConstantTimeEq;
@@ -13,10 +13,27 @@ const OPEN: [&str; 2] = ["/-/healthy", "/-/ready"];
 
 /// Lets through what may pass.
 pub(super) async fn guard(State(endpoints): State<Endpoints>, request: Request, next: Next) -> Response {
-    let is_open = OPEN.contains(&request.uri().path());
+    match refusal(
+        &endpoints,
+        request.uri().path(),
+        request.method(),
+        request.headers(),
+    ) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
+/// The answer to a request that may not pass; none if it may.
+pub(super) fn refusal(
+    endpoints: &Endpoints,
+    path: &str,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Option<Response> {
     if let Some(token) = endpoints.token()
-        && !is_open
-        && !is_token(request.headers().get(header::AUTHORIZATION), token.expose())
+        && !OPEN.contains(&path)
+        && !is_token(headers.get(header::AUTHORIZATION), token.expose())
     {
         let mut response = answer::refusal(
             StatusCode::UNAUTHORIZED,
@@ -24,17 +41,16 @@ pub(super) async fn guard(State(endpoints): State<Endpoints>, request: Request, 
         );
         let challenge = HeaderValue::from_static("Bearer realm=\"bedcheck\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        return response;
+        return Some(response);
     }
     // Browsers send it with whatever a page makes them change, and nothing else does.
-    let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    if changes && request.headers().contains_key(header::ORIGIN) {
-        return answer::refusal(
+    let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    (changes && headers.contains_key(header::ORIGIN)).then(|| {
+        answer::refusal(
             StatusCode::FORBIDDEN,
             "not from a web page: found the header `Origin`",
-        );
-    }
-    next.run(request).await
+        )
+    })
 }
 
 /// The answer to somebody elsewhere who wants to do what only this machine may while no token is asked for; none if

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::direct::Answers;
 use super::patience::Patient;
 use super::tls::{Certificate, TlsError};
 use crate::config::Http;
@@ -124,14 +124,14 @@ impl Listener {
 
     /// Serves until told to stop. Then no connection is taken in any more, those that wait are closed at once
     /// and the others after their answer, at the latest when the time is over.
-    pub async fn serve(&self, router: Router, mut stop: Stop) {
+    pub async fn serve(&self, answers: Answers, mut stop: Stop) {
         let places = Arc::new(Semaphore::new(self.bounds.connections));
         let mut connections = JoinSet::new();
         while stop.borrow().is_none() {
             tokio::select! {
                 accepted = self.accept(&places) => {
                     if let Some((stream, peer, place)) = accepted {
-                        let connection = self.connection(stream, peer, router.clone(), stop.clone());
+                        let connection = self.connection(stream, peer, answers.clone(), stop.clone());
                         connections.spawn(async move {
                             connection.await;
                             drop(place);
@@ -171,7 +171,7 @@ impl Listener {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        router: Router,
+        answers: Answers,
         stop: Stop,
     ) -> impl Future<Output = ()> + Send + 'static {
         let tls = self.certificate.clone();
@@ -180,7 +180,7 @@ impl Listener {
             // Answers are written whole: waiting for more to send only delays them.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => converse(stream, peer, router, bounds, stop).await,
+                None => converse(stream, peer, answers, bounds, stop).await,
                 Some(certificate) => {
                     let handshake = async {
                         let config = certificate.config().await;
@@ -192,7 +192,7 @@ impl Listener {
                         _ = stopped.wait_for(Option::is_some) => return,
                     };
                     if let Ok(Ok(stream)) = stream {
-                        converse(stream, peer, router, bounds, stop).await;
+                        converse(stream, peer, answers, bounds, stop).await;
                     }
                 }
             }
@@ -211,18 +211,17 @@ async fn certificate(http: &Http) -> Result<Option<Arc<Certificate>>, StartError
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    router: Router,
+    answers: Answers,
     bounds: Bounds,
     mut stop: Stop,
 ) {
-    // The router is told who asks.
-    let service = router.layer(Extension(Peer(peer)));
+    let service = service_fn(move |request| answers.answer(request, Peer(peer)));
     let stream = Patient::new(stream, bounds.answer);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_time)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let is_stopped = tokio::select! {
         _ = connection.as_mut() => return,

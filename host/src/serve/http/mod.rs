@@ -3,12 +3,13 @@
 //! and the [`Meters`]. Nothing is decided here: what an endpoint sets off is behind [`Actions`].
 //!
 //! ```text
-//! listener (TCP, TLS, bounds) -> guard (token, origin) -> monitoring, api -> board, meters, Actions
+//! listener (TCP, TLS, bounds) -> direct -> guard (token, origin) -> monitoring, api -> board, meters, Actions
 //! ```
 
 mod actions;
 mod answer;
 mod api;
+mod direct;
 mod guard;
 mod keeping;
 mod listener;
@@ -31,6 +32,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 pub use actions::Actions;
+pub use direct::{Answer, Answers};
 pub use listener::{Bounds, Listener, Peer, StartError, Stop};
 pub use tls::TlsError;
 

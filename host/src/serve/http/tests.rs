@@ -20,7 +20,7 @@ pub(crate) mod client;
 
 /// A daemon that does what the test says.
 #[derive(Default)]
-struct Daemon {
+pub(super) struct Daemon {
     switches: Arc<Switches>,
     reload: Option<String>,
     sick: Option<String>,
@@ -102,7 +102,7 @@ fn board() -> Arc<Board> {
     board
 }
 
-fn endpoints(daemon: Daemon, token: Option<&str>) -> Endpoints {
+pub(super) fn endpoints(daemon: Daemon, token: Option<&str>) -> Endpoints {
     let meters = Meters::new(&std::collections::BTreeMap::new());
     meters.record(&report("page", 1));
     let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));

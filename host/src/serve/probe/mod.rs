@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub use route::routes;
+pub use route::{PATH, direct, routes};
 
 use self::question::{Question, Refused, Time};
 use super::accept;

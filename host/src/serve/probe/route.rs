@@ -1,4 +1,4 @@
-//! The route of `/probe`. The only file here that knows the router.
+//! The way to probes from HTTP. The only file here that knows the server.
 
 use std::sync::Arc;
 
@@ -9,11 +9,23 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::Probes;
+use crate::serve::http::Answer;
+
+/// Where probes are asked for.
+pub const PATH: &str = "/probe";
 
 /// `GET /probe`, and `HEAD`, which runs a probe as well and leaves its metrics out. Who may ask is for a layer
 /// around it.
 pub fn routes(probes: Arc<Probes>) -> Router {
-    Router::new().route("/probe", get(answer)).with_state(probes)
+    Router::new().route(PATH, get(answer)).with_state(probes)
+}
+
+/// The same for a `GET` that needs no router.
+pub fn direct(probes: Arc<Probes>) -> Box<Answer> {
+    Box::new(move |parts| {
+        let probes = Arc::clone(&probes);
+        Box::pin(async move { probes.answer(&parts).await.map(Body::from) })
+    })
 }
 
 /// The future is dropped when the client hangs up, and the run with it.
