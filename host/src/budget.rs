@@ -35,6 +35,16 @@ impl Limits {
     pub const HOST_CALLS: RangeInclusive<u64> = 1..=1_000_000_000;
     /// Bytes: from one kibibyte to one tebibyte.
     pub const BYTES: RangeInclusive<u64> = 1024..=1024 * 1024 * 1024 * 1024;
+
+    /// The same with less time: at most this deadline and this grace.
+    #[must_use]
+    pub fn within(self, deadline: Duration, grace: Duration) -> Self {
+        Self {
+            deadline: self.deadline.min(deadline),
+            grace: self.grace.min(grace),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {
@@ -69,5 +79,16 @@ mod tests {
         assert!(Limits::MEMORIES.contains(&limits.memory));
         assert!(Limits::HOST_CALLS.contains(&limits.host_calls));
         assert!(Limits::BYTES.contains(&limits.bytes));
+    }
+
+    #[test]
+    fn within_less_time_nothing_else_is_less() {
+        let limits = Limits::default();
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let shorter = limits.within(second, Duration::ZERO);
+        assert_eq!((shorter.deadline, shorter.grace), (second, Duration::ZERO));
+        assert_eq!(shorter.within(hour, hour), shorter);
+        assert_eq!(limits.within(hour, hour), limits);
+        assert_eq!((shorter.fuel, shorter.bytes), (limits.fuel, limits.bytes));
     }
 }

@@ -31,8 +31,13 @@ pub struct Course {
 }
 
 impl Course {
-    /// A run that begins now, after having waited so long.
+    /// A run that begins now, after having waited so long. Nobody can cancel it.
     pub fn live(lag: Duration, tape: Tape) -> Self {
+        Self::cancellable(lag, tape, CancellationToken::new())
+    }
+
+    /// The same for one that this cancels.
+    pub fn cancellable(lag: Duration, tape: Tape, cancellation: CancellationToken) -> Self {
         Self {
             started: time_of_day(),
             lag: whole_microseconds(lag),
@@ -41,7 +46,7 @@ impl Course {
             seed: rand::random(),
             clock: Clock::live(),
             tape,
-            cancellation: CancellationToken::new(),
+            cancellation,
         }
     }
 

@@ -41,6 +41,7 @@ pub use retry_budgets::{RetryBudgets, TargetBudget};
 pub use tokio_util::sync::CancellationToken;
 
 use self::slots::Slots;
+use crate::budget::Limits;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::hostcalls::{Circumstances, Hit, Remains, Spent, presentable};
@@ -136,10 +137,7 @@ impl Runner {
         cancellation: &CancellationToken,
     ) -> Option<Report> {
         let _slot = self.slots.take_spare()?;
-        let course = Course {
-            cancellation: cancellation.clone(),
-            ..Course::live(Duration::ZERO, Tape::none())
-        };
+        let course = Course::cancellable(Duration::ZERO, Tape::none(), cancellation.clone());
         Some(self.take(prepared, &course).await.0)
     }
 
@@ -155,10 +153,7 @@ impl Runner {
             slot = self.slots.take() => Some(slot),
             () = cancellation.cancelled() => None,
         };
-        let course = Course {
-            cancellation: cancellation.clone(),
-            ..Course::live(due.elapsed(), tape)
-        };
+        let course = Course::cancellable(due.elapsed(), tape, cancellation.clone());
         if cancellation.is_cancelled() {
             let report = Self::skipped(prepared, ErrorType::Cancelled, conclusion::NOT_BEGUN, course.lag);
             return (report, course);
@@ -188,10 +183,7 @@ impl Runner {
             slot = tokio::time::timeout_at(end, self.slots.take()) => Some(slot.ok()?),
             () = cancellation.cancelled() => None,
         };
-        let course = Course {
-            cancellation: cancellation.clone(),
-            ..Course::live(asked.elapsed(), Tape::none())
-        };
+        let course = Course::cancellable(asked.elapsed(), Tape::none(), cancellation.clone());
         if cancellation.is_cancelled() {
             let cancelled = ErrorType::Cancelled;
             return Some(Self::skipped(
@@ -205,15 +197,30 @@ impl Runner {
         if left.is_zero() {
             return None;
         }
-        // Boxed: by value, it would make every task that may probe larger, whatever it does.
-        let within = Box::new(prepared.within(left, grace));
-        Some(self.take(&within, &course).await.0)
+        Some(
+            self.take_within(prepared, prepared.limits.within(left, grace), &course)
+                .await
+                .0,
+        )
     }
 
     /// Runs a check on a given course, at once. Besides the report: what did not go by the script, where
     /// peers are scripted.
-    pub async fn take(&self, prepared: &Prepared, course: &Course) -> (Report, Vec<String>) {
-        let limits = prepared.limits;
+    pub fn take(
+        &self,
+        prepared: &Prepared,
+        course: &Course,
+    ) -> impl Future<Output = (Report, Vec<String>)> + Send {
+        self.take_within(prepared, prepared.limits, course)
+    }
+
+    /// The same within these limits instead of the check's own.
+    async fn take_within(
+        &self,
+        prepared: &Prepared,
+        limits: Limits,
+        course: &Course,
+    ) -> (Report, Vec<String>) {
         let (clock, tape) = (course.clock.clone(), course.tape.clone());
         let deadline = Deadline::new(clock, tape, limits.deadline, limits.grace);
         let mut chance = StdRng::from_seed(course.seed);
@@ -234,7 +241,7 @@ impl Runner {
                 &prepared.plugin,
                 Arc::clone(&prepared.access),
                 deadline.clone(),
-                prepared.limits,
+                limits,
                 self.circumstances(prepared, course, run, seed, &gathered),
                 &prepared.settings,
             )

@@ -2,7 +2,6 @@
 //! probe of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -186,21 +185,6 @@ impl PreparedModule {
             settings: check.settings.to_json(),
             ..self.base.again()
         })
-    }
-}
-
-impl Prepared {
-    /// The same with less time: at most this deadline and this grace. Its runs are counted on with those of the
-    /// original.
-    pub fn within(&self, deadline: Duration, grace: Duration) -> Self {
-        let mut limits = self.limits;
-        limits.deadline = limits.deadline.min(deadline);
-        limits.grace = limits.grace.min(grace);
-        Self {
-            limits,
-            runs: Arc::new(AtomicU64::new(self.runs.fetch_add(1, Ordering::Relaxed))),
-            ..self.again()
-        }
     }
 }
 

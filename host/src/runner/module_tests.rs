@@ -242,18 +242,3 @@ async fn what_is_shown_of_a_module_has_no_credentials() {
     assert!(!text.contains("hunter2"), "{text}");
     assert!(!text.contains(&std::env::var("PATH").unwrap()), "{text}");
 }
-
-#[tokio::test]
-async fn a_probe_has_no_more_time_than_its_module_and_counts_its_runs() {
-    let module = module("http", "targets = [\"a.example:80\"]\nbudget.deadline = \"2s\"").await;
-    let aimed = module.aim(&request("a.example")).unwrap();
-    let (second, ten) = (Duration::from_secs(1), Duration::from_secs(10));
-    let shorter = aimed.within(second, Duration::ZERO);
-    assert_eq!(
-        (shorter.limits.deadline, shorter.limits.grace),
-        (second, Duration::ZERO)
-    );
-    let longer = aimed.within(ten, ten);
-    assert_eq!(longer.limits.deadline, 2 * second);
-    assert_eq!((shorter.next_run(), longer.next_run()), (0, 1));
-}
