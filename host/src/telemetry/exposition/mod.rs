@@ -6,12 +6,16 @@
 //! left out: they would be a third more of everything, and OTLP has the start of every series.
 
 mod families;
+mod gauge;
+mod number;
 mod translation;
 
 use std::fmt::{self, Write as _};
 use std::io;
 
 pub(super) use families::write_metrics;
+pub(crate) use gauge::{Gauge, gauge, is_plain};
+pub(crate) use number::Number;
 pub(crate) use translation::Kind;
 pub(super) use translation::label_name;
 
@@ -55,47 +59,17 @@ pub(crate) struct Head<'a> {
     pub(crate) help: &'a str,
 }
 
-/// The value of a sample.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Number {
-    /// A whole one.
-    Whole(i64),
-    /// How many there were.
-    Count(u64),
-    /// Any other.
-    Real(f64),
-}
-
-impl fmt::Display for Number {
-    /// Without an exponent where people read numbers: seconds since 1970 have no `e9`.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Whole(number) => write!(formatter, "{number}"),
-            Self::Count(number) => write!(formatter, "{number}"),
-            Self::Real(f64::INFINITY) => formatter.write_str("+Inf"),
-            Self::Real(f64::NEG_INFINITY) => formatter.write_str("-Inf"),
-            Self::Real(number) if number == 0.0 || (1e-6..1e17).contains(&number.abs()) => {
-                write!(formatter, "{number}")
-            }
-            Self::Real(number) if number.is_nan() => formatter.write_str("NaN"),
-            Self::Real(number) => write!(formatter, "{number:e}"),
-        }
-    }
-}
-
-/// Writes a page of metrics, piece by piece.
-pub(crate) struct Page<'w> {
+/// A page of metrics as a text.
+pub(crate) struct Text {
     format: Exposition,
-    writer: &'w mut dyn io::Write,
     text: String,
 }
 
-impl<'w> Page<'w> {
+impl Text {
     /// An empty one.
-    pub(crate) fn new(format: Exposition, writer: &'w mut dyn io::Write) -> Self {
+    pub(crate) fn new(format: Exposition) -> Self {
         Self {
             format,
-            writer,
             text: String::with_capacity(SMALL),
         }
     }
@@ -126,12 +100,13 @@ impl<'w> Page<'w> {
         }
     }
 
+    /// Begins the family of a gauge. None may come twice.
+    pub(crate) fn gauge(&mut self, gauge: Gauge) {
+        self.text.push_str(gauge.head);
+    }
+
     /// A line of the family: its name with a suffix, labels as [`push_label`] writes them, and the bound of a bucket as
     /// [`bound`] writes it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer.
     pub(crate) fn sample(
         &mut self,
         (family, suffix): (&str, &str),
@@ -139,7 +114,7 @@ impl<'w> Page<'w> {
         bound: Option<&str>,
         value: Number,
         exemplar: Option<&Exemplar>,
-    ) -> io::Result<()> {
+    ) {
         self.text.push_str(family);
         self.text.push_str(suffix);
         if !labels.is_empty() || bound.is_some() {
@@ -151,16 +126,12 @@ impl<'w> Page<'w> {
             }
             self.text.push('}');
         }
-        self.append(format_args!(" {value}"));
+        self.text.push(' ');
+        value.push(&mut self.text);
         if let Some(exemplar) = exemplar.filter(|_| self.format == Exposition::OpenMetrics) {
             self.exemplar(exemplar);
         }
         self.text.push('\n');
-        if self.text.len() >= PIECE {
-            self.writer.write_all(self.text.as_bytes())?;
-            self.text.clear();
-        }
-        Ok(())
     }
 
     /// The names and values of its labels have 63 characters; 128 are allowed (OpenMetrics 1.0.0, section
@@ -175,16 +146,12 @@ impl<'w> Page<'w> {
         self.append(format_args!("\"}} {value} {seconds}.{milliseconds:03}"));
     }
 
-    /// Ends the page.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer.
-    pub(crate) fn end(mut self) -> io::Result<()> {
+    /// The whole page.
+    pub(crate) fn end(mut self) -> String {
         if self.format == Exposition::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
-        self.writer.write_all(self.text.as_bytes())
+        self.text
     }
 
     fn push<const PARTS: usize>(&mut self, parts: [&str; PARTS]) {
@@ -194,6 +161,56 @@ impl<'w> Page<'w> {
     fn append(&mut self, text: fmt::Arguments<'_>) {
         // Nothing fails that is written into a string.
         let _ = self.text.write_fmt(text);
+    }
+}
+
+/// Writes a page of metrics, piece by piece.
+pub(super) struct Page<'w> {
+    text: Text,
+    writer: &'w mut dyn io::Write,
+}
+
+impl<'w> Page<'w> {
+    /// An empty one.
+    pub(super) fn new(format: Exposition, writer: &'w mut dyn io::Write) -> Self {
+        let text = Text::new(format);
+        Self { text, writer }
+    }
+
+    /// As [`Text::family`].
+    pub(super) fn family(&mut self, head: Head<'_>) {
+        self.text.family(head);
+    }
+
+    /// As [`Text::sample`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub(super) fn sample(
+        &mut self,
+        names: (&str, &str),
+        labels: &str,
+        bound: Option<&str>,
+        value: Number,
+        exemplar: Option<&Exemplar>,
+    ) -> io::Result<()> {
+        self.text.sample(names, labels, bound, value, exemplar);
+        let text = &mut self.text.text;
+        if text.len() >= PIECE {
+            self.writer.write_all(text.as_bytes())?;
+            text.clear();
+        }
+        Ok(())
+    }
+
+    /// Ends the page.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub(super) fn end(self) -> io::Result<()> {
+        self.writer.write_all(self.text.end().as_bytes())
     }
 }
 
@@ -218,7 +235,9 @@ pub(crate) fn push_label(labels: &mut String, name: &str, value: &str) {
 
 /// Backslashes and line breaks escaped, quotation marks where they would end something.
 fn escape(safe: &mut String, text: &str, with_quotes: bool) {
-    if !text.contains(['\\', '\n', '"']) {
+    // All bytes are looked at, which processors do for many at once.
+    let is_plain = |byte: u8| (byte != b'\\') & (byte != b'\n') & (byte != b'"');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         safe.push_str(text);
         return;
     }

@@ -162,25 +162,6 @@ fn open_metrics_text_has_units_exemplars_an_info_and_an_end() {
 }
 
 #[test]
-fn numbers_are_written_as_both_formats_read_them() {
-    for (number, text) in [
-        (1.0, "1"),
-        (0.001, "0.001"),
-        (1_765_432_100.0, "1765432100"),
-        (0.000_012, "0.000012"),
-        (-1.0, "-1"),
-        (0.0, "0"),
-        (1e21, "1e21"),
-        (1e-9, "1e-9"),
-        (f64::INFINITY, "+Inf"),
-        (f64::NEG_INFINITY, "-Inf"),
-        (f64::NAN, "NaN"),
-    ] {
-        assert_eq!(Number::Real(number).to_string(), text);
-    }
-}
-
-#[test]
 fn a_long_page_is_given_away_in_pieces() {
     struct Pieces(Vec<usize>);
     impl io::Write for Pieces {

@@ -9,7 +9,6 @@ mod http;
 mod tests;
 mod tls;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,36 +16,30 @@ use self::facts::{attribute, measured, sum_of_phases};
 use super::exposition::{Family, Point};
 use crate::outcome::{AttributeValue, ErrorType, Measurement, Outcome, Report};
 use crate::phase::PhaseStatus;
+use crate::telemetry::exposition::{Gauge, gauge};
 
 /// What the plugin `tcp` reports the named groups of a match as: 1, the groups as attributes.
 const CAPTURE: &str = "tcp.capture";
+/// Room for as many gauges as most probes have.
+const USUAL_FAMILIES: usize = 32;
 /// The phase in which the plugin `tcp` reads lines until one matches.
 const EXPECT: &str = "expect";
 
 /// The gauges of a run that had so much time, the wait for its slot included.
 pub(super) fn families(report: &Report, time: Duration) -> Vec<Family> {
-    let mut families = vec![
-        one(
-            "probe_success",
-            "Whether the probe succeeded.",
-            f64::from(u8::from(report.outcome == Outcome::Pass)),
-        ),
-        one(
-            "probe_duration_seconds",
-            "How long the probe took, in seconds.",
-            report.duration.as_secs_f64(),
-        ),
-        one(
+    let mut families = Vec::with_capacity(USUAL_FAMILIES);
+    families.extend([
+        gauge!("probe_success", "Whether the probe succeeded.")
+            .one(f64::from(u8::from(report.outcome == Outcome::Pass))),
+        gauge!("probe_duration_seconds", "How long the probe took, in seconds.")
+            .one(report.duration.as_secs_f64()),
+        gauge!(
             "probe_timeout_seconds",
-            "How much time the probe had, in seconds.",
-            time.as_secs_f64(),
-        ),
-        one(
-            "probe_attempts",
-            "How many attempts the probe made.",
-            count(report.attempts.len()),
-        ),
-    ];
+            "How much time the probe had, in seconds."
+        )
+        .one(time.as_secs_f64()),
+        gauge!("probe_attempts", "How many attempts the probe made.").one(count(report.attempts.len())),
+    ]);
     families.extend(reached(report));
     match report.plugin.name.as_str() {
         "http" => families.extend(http::families(report)),
@@ -59,31 +52,6 @@ pub(super) fn families(report: &Report, time: Duration) -> Vec<Family> {
     families.push(failure(report));
     families.push(measurements(report));
     families
-}
-
-/// A gauge without labels.
-fn one(name: &'static str, help: &'static str, value: f64) -> Family {
-    Family {
-        name,
-        help,
-        points: vec![Point {
-            labels: Vec::new(),
-            value,
-        }],
-    }
-}
-
-/// A gauge that says something by a label: its value is 1.
-fn info(name: &'static str, help: &'static str, labels: Vec<(&'static str, String)>) -> Family {
-    let labels = labels
-        .into_iter()
-        .map(|(name, value)| (name.into(), value))
-        .collect();
-    Family {
-        name,
-        help,
-        points: vec![Point { labels, value: 1.0 }],
-    }
 }
 
 #[expect(
@@ -104,29 +72,29 @@ fn reached(report: &Report) -> Vec<Family> {
     let address = facts::address(report);
     let protocol = address.map_or(0.0, |address| if address.is_ipv6() { 6.0 } else { 4.0 });
     let mut families = vec![
-        one(
+        gauge!(
             "probe_ip_protocol",
-            "The version of IP that the target was probed by: 4 or 6.",
-            protocol,
-        ),
-        one(
+            "The version of IP that the target was probed by: 4 or 6."
+        )
+        .one(protocol),
+        gauge!(
             "probe_ip_addr_hash",
-            "A hash of the target's address, which changes when the address does.",
-            address.map_or(0.0, |address| f64::from(facts::hash(address))),
-        ),
+            "A hash of the target's address, which changes when the address does."
+        )
+        .one(address.map_or(0.0, |address| f64::from(facts::hash(address)))),
     ];
     families.extend(lookup.map(|lookup| {
-        one(
+        gauge!(
             "probe_dns_lookup_time_seconds",
-            "How long the target's name took to resolve, in seconds.",
-            lookup.as_secs_f64(),
+            "How long the target's name took to resolve, in seconds."
         )
+        .one(lookup.as_secs_f64())
     }));
     families
 }
 
 fn tcp(report: &Report) -> Vec<Family> {
-    let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    let mut labels: BTreeMap<String, &str> = BTreeMap::new();
     for capture in report
         .measurements
         .iter()
@@ -136,24 +104,18 @@ fn tcp(report: &Report) -> Vec<Family> {
             capture
                 .attributes
                 .iter()
-                .map(|(name, value)| (label_name(name), value.clone())),
+                .map(|(name, value)| (label_name(name), value.as_str())),
         );
     }
     let has_any = !labels.is_empty();
-    let point = Point {
-        labels: labels
-            .into_iter()
-            .map(|(name, value)| (Cow::Owned(name), value))
-            .collect(),
-        value: 1.0,
-    };
+    let point = || Point::new(labels.iter().map(|(name, value)| (&**name, *value)), 1.0);
     vec![
         failed_due_to_regex(has_assertion_failed(report) || was_closed_unmatched(report)),
-        Family {
-            name: "probe_expect_info",
-            help: "What was captured from the peer's answers, as labels.",
-            points: has_any.then_some(point).into_iter().collect(),
-        },
+        gauge!(
+            "probe_expect_info",
+            "What was captured from the peer's answers, as labels."
+        )
+        .each(has_any.then(point)),
     ]
 }
 
@@ -173,22 +135,22 @@ fn was_closed_unmatched(report: &Report) -> bool {
 }
 
 fn failed_due_to_regex(failed: bool) -> Family {
-    one(
+    gauge!(
         "probe_failed_due_to_regex",
-        "Whether the probe failed because of a regular expression.",
-        f64::from(u8::from(failed)),
+        "Whether the probe failed because of a regular expression."
     )
+    .one(f64::from(u8::from(failed)))
 }
 
 fn dns(report: &Report) -> Vec<Family> {
-    let records = |name: &'static str, help: &'static str, measurement: &str| {
-        one(name, help, measured(report, measurement).unwrap_or(0.0))
-    };
+    let records = |gauge: Gauge, measurement: &str| gauge.one(measured(report, measurement).unwrap_or(0.0));
     let mut families = vec![
         by_phase(
             report,
-            "probe_dns_duration_seconds",
-            "How long each phase of the query took, in seconds.",
+            gauge!(
+                "probe_dns_duration_seconds",
+                "How long each phase of the query took, in seconds."
+            ),
             &[
                 ("resolve", "resolve"),
                 ("connect", "connect"),
@@ -196,47 +158,46 @@ fn dns(report: &Report) -> Vec<Family> {
             ],
         ),
         records(
-            "probe_dns_answer_rrs",
-            "Resource records in the answer section.",
+            gauge!("probe_dns_answer_rrs", "Resource records in the answer section."),
             "dns.answer.records",
         ),
         records(
-            "probe_dns_authority_rrs",
-            "Resource records in the authority section.",
+            gauge!(
+                "probe_dns_authority_rrs",
+                "Resource records in the authority section."
+            ),
             "dns.authority.records",
         ),
         records(
-            "probe_dns_additional_rrs",
-            "Resource records in the additional section.",
+            gauge!(
+                "probe_dns_additional_rrs",
+                "Resource records in the additional section."
+            ),
             "dns.additional.records",
         ),
-        one(
+        gauge!(
             "probe_dns_query_succeeded",
-            "Whether the name server answered at all.",
-            f64::from(u8::from(measured(report, "dns.answer.records").is_some())),
-        ),
+            "Whether the name server answered at all."
+        )
+        .one(f64::from(u8::from(
+            measured(report, "dns.answer.records").is_some(),
+        ))),
     ];
     families.extend(
         measured(report, "dns.soa.serial")
-            .map(|serial| one("probe_dns_serial", "The serial number of the zone.", serial)),
+            .map(|serial| gauge!("probe_dns_serial", "The serial number of the zone.").one(serial)),
     );
     families
 }
 
 /// How long the phases of these names took that were reached, those of one name together: each by its own name and
 /// what blackbox_exporter calls it.
-fn by_phase(report: &Report, name: &'static str, help: &'static str, phases: &[(&str, &str)]) -> Family {
+fn by_phase(report: &Report, gauge: Gauge, phases: &[(&str, &str)]) -> Family {
     let points = phases.iter().filter_map(|&(own, theirs)| {
-        Some(Point {
-            labels: vec![("phase".into(), theirs.to_owned())],
-            value: sum_of_phases(report, own)?.as_secs_f64(),
-        })
+        let took = sum_of_phases(report, own)?;
+        Some(Point::new([("phase", theirs)], took.as_secs_f64()))
     });
-    Family {
-        name,
-        help,
-        points: points.collect(),
-    }
+    gauge.each(points)
 }
 
 /// How each phase ended and how long it took. Of several phases of one name the worst counts, and their durations
@@ -248,34 +209,28 @@ fn phases(report: &Report) -> [Family; 2] {
             names.push(&phase.name);
         }
     }
-    let of_phase = |name: &str| ("phase".into(), name.to_owned());
-    let status = |name: &&str| {
-        let of_name = report.phases().iter().filter(|phase| phase.name == *name);
+    let status = |&name: &&str| {
+        let of_name = report.phases().iter().filter(|phase| phase.name == name);
         let worst = of_name
             .map(|phase| phase.status)
             .min_by_key(|&status| badness(status))?;
-        Some(Point {
-            labels: vec![of_phase(name), ("status".into(), worst.as_str().to_owned())],
-            value: 1.0,
-        })
+        Some(Point::new([("phase", name), ("status", worst.as_str())], 1.0))
     };
-    let duration = |name: &&str| {
-        Some(Point {
-            labels: vec![of_phase(name)],
-            value: sum_of_phases(report, name)?.as_secs_f64(),
-        })
+    let duration = |&name: &&str| {
+        let took = sum_of_phases(report, name)?;
+        Some(Point::new([("phase", name)], took.as_secs_f64()))
     };
     [
-        Family {
-            name: "probe_phase_status",
-            help: "How each phase of the last attempt ended; the value is 1.",
-            points: names.iter().filter_map(status).collect(),
-        },
-        Family {
-            name: "probe_phase_duration_seconds",
-            help: "How long each phase of the last attempt took that was reached, in seconds.",
-            points: names.iter().filter_map(duration).collect(),
-        },
+        gauge!(
+            "probe_phase_status",
+            "How each phase of the last attempt ended; the value is 1."
+        )
+        .each(names.iter().filter_map(status)),
+        gauge!(
+            "probe_phase_duration_seconds",
+            "How long each phase of the last attempt took that was reached, in seconds."
+        )
+        .each(names.iter().filter_map(duration)),
     ]
 }
 
@@ -292,61 +247,43 @@ fn badness(status: PhaseStatus) -> u8 {
 }
 
 fn failure(report: &Report) -> Family {
-    let point = report.error.as_ref().map(|error| Point {
-        labels: vec![
-            ("phase".into(), error.phase.clone().unwrap_or_default()),
-            ("reason".into(), error.error_type.as_str().to_owned()),
-        ],
-        value: 1.0,
+    let point = report.error.as_ref().map(|error| {
+        let phase = error.phase.as_deref().unwrap_or_default();
+        Point::new([("phase", phase), ("reason", error.error_type.as_str())], 1.0)
     });
-    Family {
-        name: "probe_failure_info",
-        help: "Why the probe did not succeed, and in which phase; the value is 1.",
-        points: point.into_iter().collect(),
-    }
+    gauge!(
+        "probe_failure_info",
+        "Why the probe did not succeed, and in which phase; the value is 1."
+    )
+    .each(point)
 }
 
 /// Everything else that the plugin measured. Of two measurements with the same labels the later one counts.
 fn measurements(report: &Report) -> Family {
-    let mut points: Vec<Point> = Vec::new();
-    for measurement in report
-        .measurements
-        .iter()
-        .filter(|measured| measured.name != CAPTURE)
-    {
-        let labels = measurement_labels(measurement);
-        match points.iter_mut().find(|point| point.labels == labels) {
-            Some(point) => point.value = measurement.value,
-            None => points.push(Point {
-                labels,
-                value: measurement.value,
-            }),
-        }
-    }
-    Family {
-        name: "probe_measurement",
-        help: "What the plugin measured, by the measurement's name.",
-        points,
-    }
+    let measured = report.measurements.iter();
+    gauge!(
+        "probe_measurement",
+        "What the plugin measured, by the measurement's name."
+    )
+    .last_of_each(
+        measured
+            .filter(|measured| measured.name != CAPTURE)
+            .map(measurement),
+    )
 }
 
-fn measurement_labels(measurement: &Measurement) -> Vec<(Cow<'static, str>, String)> {
-    let mut attributes: BTreeMap<String, String> = BTreeMap::new();
+fn measurement(measurement: &Measurement) -> Point {
+    let mut attributes: BTreeMap<String, &str> = BTreeMap::new();
     for (name, value) in &measurement.attributes {
-        let name = match label_name(name).as_str() {
-            own @ ("name" | "unit") => format!("attribute_{own}"),
-            other => other.to_owned(),
+        let name = match label_name(name) {
+            own if own == "name" || own == "unit" => format!("attribute_{own}"),
+            other => other,
         };
-        attributes.insert(name, value.clone());
+        attributes.insert(name, value);
     }
-    let own = [
-        (Cow::Borrowed("name"), measurement.name.clone()),
-        (Cow::Borrowed("unit"), measurement.unit.clone()),
-    ];
-    let attributes = attributes
-        .into_iter()
-        .map(|(name, value)| (Cow::Owned(name), value));
-    own.into_iter().chain(attributes).collect()
+    let own = [("name", measurement.name.as_str()), ("unit", &measurement.unit)];
+    let attributes = attributes.iter().map(|(name, value)| (name.as_str(), *value));
+    Point::new(own.into_iter().chain(attributes), measurement.value)
 }
 
 /// A name as a label can have it; two underscores in front belong to Prometheus.

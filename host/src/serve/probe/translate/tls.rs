@@ -4,10 +4,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::facts::attribute;
-use super::{info, one, text_of};
+use super::text_of;
 use crate::outcome::{AttributeValue, PhaseReport, Report};
 use crate::phase::PhaseStatus;
 use crate::serve::probe::exposition::Family;
+use crate::telemetry::exposition::gauge;
 
 /// The handshake on the last connection, if there was one and it worked.
 pub(super) fn of_last_connection(report: &Report) -> Option<&PhaseReport> {
@@ -35,55 +36,65 @@ pub(super) fn families(report: &Report) -> Vec<Family> {
     let moment = |name: &str| text_of(phase, name).and_then(unix_seconds);
     let leaf = moment("tls.server.not_after");
     if let Some(earliest) = moment("tls.server.chain.earliest_not_after").or(leaf) {
-        families.push(one(
-            "probe_ssl_earliest_cert_expiry",
-            "When the first of the certificates that were shown expires, in seconds since 1970.",
-            earliest,
-        ));
+        families.push(
+            gauge!(
+                "probe_ssl_earliest_cert_expiry",
+                "When the first of the certificates that were shown expires, in seconds since 1970."
+            )
+            .one(earliest),
+        );
     }
     if let Some(expiry) = moment("tls.server.chain.not_after") {
-        families.push(one(
-            "probe_ssl_last_chain_expiry_timestamp_seconds",
-            "When the chain that leads to a trusted authority expires, in seconds since 1970.",
-            expiry,
-        ));
+        families.push(
+            gauge!(
+                "probe_ssl_last_chain_expiry_timestamp_seconds",
+                "When the chain that leads to a trusted authority expires, in seconds since 1970."
+            )
+            .one(expiry),
+        );
     }
     families.extend(chain_info(phase));
     if let Some(version) = text_of(phase, "tls.protocol.version") {
-        families.push(info(
-            "probe_tls_version_info",
-            "The version of TLS that was spoken; the value is 1.",
-            vec![("version", format!("TLS {version}"))],
-        ));
+        families.push(
+            gauge!(
+                "probe_tls_version_info",
+                "The version of TLS that was spoken; the value is 1."
+            )
+            .info([("version", &*format!("TLS {version}"))]),
+        );
     }
     if let Some(cipher) = text_of(phase, "tls.cipher") {
-        families.push(info(
-            "probe_tls_cipher_info",
-            "The cipher suite that was spoken; the value is 1.",
-            vec![("cipher", cipher.replacen("TLS13_", "TLS_", 1))],
-        ));
+        families.push(
+            gauge!(
+                "probe_tls_cipher_info",
+                "The cipher suite that was spoken; the value is 1."
+            )
+            .info([("cipher", &*cipher.replacen("TLS13_", "TLS_", 1))]),
+        );
     }
     families
 }
 
 fn chain_info(phase: &PhaseReport) -> Option<Family> {
-    let fact = |name: &str| text_of(phase, name).unwrap_or_default().to_owned();
+    let fact = |name: &str| text_of(phase, name).unwrap_or_default();
     text_of(phase, "tls.server.hash.sha256")?;
     let names = match attribute(phase, "tls.server.names") {
         Some(AttributeValue::List(names)) => names.join(","),
         _ => String::new(),
     };
-    Some(info(
-        "probe_ssl_last_chain_info",
-        "What the server's own certificate says; the value is 1.",
-        vec![
+    Some(
+        gauge!(
+            "probe_ssl_last_chain_info",
+            "What the server's own certificate says; the value is 1."
+        )
+        .info([
             ("fingerprint_sha256", fact("tls.server.hash.sha256")),
             ("subject", fact("tls.server.subject")),
             ("issuer", fact("tls.server.issuer")),
-            ("subjectalternative", names),
+            ("subjectalternative", &names),
             ("serialnumber", fact("tls.server.serial_number")),
-        ],
-    ))
+        ]),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
