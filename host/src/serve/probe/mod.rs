@@ -17,21 +17,23 @@ mod route;
 mod tests;
 mod translate;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use route::{PATH, direct, routes};
 
 use self::question::{Question, Refused, Time};
 use super::accept;
+use super::supervise::words;
 use crate::open::{self, Kind};
 use crate::outcome::{Outcome, Report};
 use crate::runner::{CancellationToken, Modules, NotAimed, Prepared, PreparedModule, Runner};
@@ -126,12 +128,12 @@ impl Probes {
             module.grace(),
         )?;
         let target = question.request()?;
-        let prepared = module.aim(&target).map_err(|reason| match reason {
+        let prepared = module.aim(target).map_err(|reason| match reason {
             NotAimed::Unusable(sentence) => Refused::Unusable(sentence),
             NotAimed::NotAllowed(_) => Refused::NotAllowed(reason.to_string()),
         })?;
-        let report = probed.run(prepared, time, asked, self.cancellation.clone());
-        let report = Arc::new(report.await?);
+        let report = probed.run(&prepared, time, asked, &self.cancellation).await?;
+        let report = Arc::new(report);
         (self.observer)(Arc::clone(&report));
         if report.outcome == Outcome::Skipped {
             // Metrics would say of the target what nobody has found out.
@@ -142,28 +144,29 @@ impl Probes {
 }
 
 impl Probed {
-    /// One run, the wait for its slot within its time. It is a task of its own, so that a panic is one of this run
-    /// alone; that it is owned here ends it with whoever waits for it.
+    /// One run, the wait for its slot within its time. A panic in it is one of this run alone; dropping this ends it.
     async fn run(
         &self,
-        prepared: Arc<Prepared>,
+        prepared: &Prepared,
         time: Time,
         asked: Instant,
-        cancellation: CancellationToken,
+        cancellation: &CancellationToken,
     ) -> Result<Report, Refused> {
-        let runner = Arc::clone(&self.runner);
-        let kept = Arc::clone(&prepared);
-        let mut task = JoinSet::new();
-        drop(task.spawn(async move {
-            let _open = open::everywhere().open(Kind::Run, kept.name.as_str());
+        let run = async {
+            let _open = open::everywhere().open(Kind::Run, prepared.name.as_str());
             let (deadline, grace) = (time.deadline, time.grace);
-            runner.probe(&kept, asked, deadline, grace, &cancellation).await
-        }));
-        match task.join_next().await {
-            Some(Ok(Some(report))) => Ok(report),
-            Some(Ok(None)) => Err(Refused::NoSlot(time.deadline)),
-            Some(Err(crash)) => Ok(Runner::report_crash(&prepared, &crash.to_string())),
-            None => Ok(Runner::report_crash(&prepared, "it never began")),
+            self.runner
+                .probe(prepared, asked, deadline, grace, cancellation)
+                .await
+        };
+        // In the task of who asked: another one would be made, and woken twice, for each probe.
+        match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(Some(report)) => Ok(report),
+            Ok(None) => Err(Refused::NoSlot(time.deadline)),
+            Err(panic) => {
+                let reason = format!("it panicked with message \"{}\"", words(&*panic));
+                Ok(Runner::report_crash(prepared, &reason))
+            }
         }
     }
 }

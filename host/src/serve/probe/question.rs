@@ -1,5 +1,6 @@
 //! What a request for a probe asks: module, target, and how much time there is. Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -21,8 +22,8 @@ pub(super) struct Question {
     pub(super) module: String,
     /// `debug=true`: what happened, for people.
     pub(super) debug: bool,
-    target: Option<String>,
-    hostname: Option<String>,
+    /// `target` and `hostname`.
+    request: Option<Request>,
 }
 
 /// Why nothing was run.
@@ -66,17 +67,25 @@ impl Refused {
 impl Question {
     /// Reads a query. Of a parameter that is there twice the first counts; others mean nothing here.
     pub(super) fn read(query: &str) -> Self {
-        let value = |name: &str| {
-            form_urlencoded::parse(query.as_bytes())
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.into_owned())
-                .filter(|value| !value.is_empty())
-        };
+        let (mut module, mut debug, mut target, mut hostname) = (None, None, None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = match &*name {
+                "module" => &mut module,
+                "debug" => &mut debug,
+                "target" => &mut target,
+                "hostname" => &mut hostname,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        let said = |value: Option<Cow<'_, str>>| value.filter(|value| !value.is_empty()).map(Cow::into_owned);
         Self {
-            module: value("module").unwrap_or_else(|| DEFAULT_MODULE.into()),
-            debug: value("debug").as_deref() == Some("true"),
-            target: value("target").map(encoded_once),
-            hostname: value("hostname"),
+            module: said(module).unwrap_or_else(|| DEFAULT_MODULE.into()),
+            debug: debug.as_deref() == Some("true"),
+            request: said(target).map(|target| Request {
+                target: encoded_once(target),
+                hostname: said(hostname),
+            }),
         }
     }
 
@@ -85,18 +94,18 @@ impl Question {
     /// # Errors
     ///
     /// When no target is named.
-    pub(super) fn request(&self) -> Result<Request, Refused> {
-        Ok(Request {
-            target: self.target.clone().ok_or(Refused::NoTarget)?,
-            hostname: self.hostname.clone(),
-        })
+    pub(super) fn request(&self) -> Result<&Request, Refused> {
+        self.request.as_ref().ok_or(Refused::NoTarget)
     }
 }
 
 /// A URL that was encoded twice, as some relabelling does, is still encoded as a whole.
 fn encoded_once(target: String) -> String {
-    let lower = target.to_ascii_lowercase();
-    let is_encoded = lower.starts_with("http%3a%2f%2f") || lower.starts_with("https%3a%2f%2f");
+    let begins_with = |prefix: &str| {
+        let beginning = target.as_bytes().get(..prefix.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let is_encoded = begins_with("http%3a%2f%2f") || begins_with("https%3a%2f%2f");
     if !is_encoded || target.contains(['&', '=', '/']) {
         return target;
     }
