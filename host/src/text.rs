@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 /// The text with every character escaped that could steer a terminal, break the line, or hide or
 /// reorder what stands around it.
@@ -90,7 +92,13 @@ pub fn push_harmless_json(text: &mut Vec<u8>, value: &impl Serialize) -> serde_j
 
 /// Whether text is plain printable ASCII, in which nothing is dangerous, as most is.
 fn is_harmless(text: &[u8]) -> bool {
-    text.iter().all(|byte| (b' '..=b'~').contains(byte))
+    // A piece is looked at as a whole, which processors do for many bytes at once.
+    let is_plain = |piece: &[u8]| {
+        piece
+            .iter()
+            .fold(true, |all, byte| all & (b' '..=b'~').contains(byte))
+    };
+    text.chunks(64).all(is_plain)
 }
 
 /// Text of a plugin's or an engine's about it: [`printable`], and cut to `maximum` bytes.
@@ -104,9 +112,66 @@ pub fn told(text: &str, maximum: usize) -> String {
     told
 }
 
+/// A moment by RFC 3339, UTC, with so many digits (1 to 9) of the second; none of a year that has more than four.
+pub(crate) fn rfc3339(moment: SystemTime, digits: u8) -> Option<String> {
+    let moment = OffsetDateTime::from(moment);
+    let year = u32::try_from(moment.year()).ok().filter(|year| *year <= 9999)?;
+    let mut text = String::with_capacity("2026-01-01T00:00:00.000000000Z".len());
+    push_digits(&mut text, year, 4);
+    for (before, number) in [
+        ('-', u8::from(moment.month())),
+        ('-', moment.day()),
+        ('T', moment.hour()),
+        (':', moment.minute()),
+        (':', moment.second()),
+    ] {
+        text.push(before);
+        push_digits(&mut text, u32::from(number), 2);
+    }
+    text.push('.');
+    let finer = 10_u32.pow(9_u32.saturating_sub(u32::from(digits)));
+    push_digits(&mut text, moment.nanosecond() / finer, digits);
+    text.push('Z');
+    Some(text)
+}
+
+/// Appends a number with as many digits as are asked for, zeros before it.
+fn push_digits(text: &mut String, number: u32, digits: u8) {
+    for place in (0..u32::from(digits)).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        text.extend(char::from_digit(digit, 10));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use time::macros::format_description;
+
     use super::*;
+
+    #[test]
+    fn moments_are_written_as_their_format_says() {
+        let milliseconds =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        let microseconds =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+        // Some hours less than the days of a leap year, over four thousand years.
+        let step = Duration::new(31_600_003, 123_456_789);
+        for direction in [1, -1] {
+            for steps in 0..4000 {
+                let passed = step * steps;
+                let moment = match direction {
+                    1 => SystemTime::UNIX_EPOCH + passed,
+                    _ => SystemTime::UNIX_EPOCH - passed / 3,
+                };
+                let slow = OffsetDateTime::from(moment);
+                assert_eq!(rfc3339(moment, 3), slow.format(&milliseconds).ok());
+                assert_eq!(rfc3339(moment, 6), slow.format(&microseconds).ok());
+            }
+        }
+    }
 
     #[test]
     fn harmless_text_is_borrowed() {

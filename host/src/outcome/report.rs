@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize, Serializer};
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 use super::{Blame, DeniedCall, DeniedCalls, ErrorType, Outcome, Relations, RunReference, read};
 use crate::phase::PhaseStatus;
+use crate::text;
 
 /// A finished run.
 // Written as it stands, and read in two steps, of which `read` has the second.
@@ -449,9 +448,6 @@ fn plain_number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::E
 }
 
 fn rfc3339<S: Serializer>(moment: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-    let text = OffsetDateTime::from(*moment)
-        .format(format)
-        .map_err(serde::ser::Error::custom)?;
+    let text = text::rfc3339(*moment, 6).ok_or_else(|| serde::ser::Error::custom("a year beyond 9999"))?;
     serializer.serialize_str(&text)
 }

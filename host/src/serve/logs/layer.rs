@@ -25,6 +25,9 @@ const KEYS: [&str; 5] = ["check", "task", "plugin", "peer", "what"];
 /// tell of different things, or of one with another figure each time.
 const DIFFERENT: u64 = 100;
 
+/// Room for the fields of a line about a run.
+const USUAL_FIELDS: usize = 16;
+
 /// What lines have been written lately, by where in the program and about what.
 pub(super) type Repeats = Arc<Mutex<Throttle<(Identifier, String)>>>;
 
@@ -58,7 +61,10 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Lines {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         // All that is foreign is formatted before any lock is taken: it may panic, and that is logged.
-        let mut own = Fields::default();
+        let mut own = Fields {
+            message: String::new(),
+            fields: Vec::with_capacity(USUAL_FIELDS),
+        };
         event.record(&mut own);
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<Fields>() {

@@ -6,8 +6,6 @@ use std::time::SystemTime;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::macros::format_description;
 
 use crate::text::{printable, push_harmless_json, told};
 
@@ -135,9 +133,8 @@ fn quoted(text: &str) -> String {
 
 /// RFC 3339, UTC, to the millisecond.
 pub(in crate::serve) fn rfc3339(time: SystemTime) -> String {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     // Only years beyond 9999 cannot be written.
-    OffsetDateTime::from(time).format(format).unwrap_or_default()
+    crate::text::rfc3339(time, 3).unwrap_or_default()
 }
 
 #[cfg(test)]
