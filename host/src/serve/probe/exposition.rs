@@ -5,6 +5,8 @@ use crate::telemetry::exposition::{Gauge, Number, Text, push_label};
 
 /// Room for the labels of a point, in bytes.
 const USUAL_LABELS: usize = 64;
+/// Room for the points of most gauges that have labels.
+const USUAL_POINTS: usize = 8;
 
 /// A gauge and its points.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,9 +53,13 @@ impl Gauge {
 
     /// These points, of which no two have the same labels.
     pub(super) fn each(self, points: impl IntoIterator<Item = Point>) -> Family {
+        let points = points.into_iter();
+        let most = points.size_hint().1;
+        let mut each = Vec::with_capacity(most.unwrap_or(USUAL_POINTS).min(USUAL_POINTS));
+        each.extend(points);
         Family {
             gauge: self,
-            points: Points::Each(points.into_iter().collect()),
+            points: Points::Each(each),
         }
     }
 
@@ -64,14 +70,17 @@ impl Gauge {
 
     /// These points; of two with the same labels, the later one's value is in the place of the earlier one's.
     pub(super) fn last_of_each(self, points: impl IntoIterator<Item = Point>) -> Family {
-        let mut each: Vec<Point> = Vec::new();
+        let mut each: Vec<Point> = Vec::with_capacity(USUAL_POINTS);
         for point in points {
             match each.iter_mut().find(|known| known.labels == point.labels) {
                 Some(known) => known.value = point.value,
                 None => each.push(point),
             }
         }
-        self.each(each)
+        Family {
+            gauge: self,
+            points: Points::Each(each),
+        }
     }
 }
 
@@ -86,10 +95,11 @@ impl Family {
 
 /// The families that have points, by name.
 pub(super) fn text(families: &[Family], format: Exposition) -> String {
-    let mut families: Vec<&Family> = families.iter().filter(|family| family.has_points()).collect();
-    families.sort_unstable_by_key(|family| family.gauge.name);
+    let mut by_name = Vec::with_capacity(families.len());
+    by_name.extend(families.iter().filter(|family| family.has_points()));
+    by_name.sort_unstable_by_key(|family| family.gauge.name);
     let mut text = Text::new(format);
-    for family in families {
+    for family in by_name {
         write(family, &mut text);
     }
     text.end()
