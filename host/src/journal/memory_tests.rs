@@ -186,3 +186,20 @@ async fn what_comes_after_the_end_is_counted_as_lost() {
     assert_eq!(sequences(&feed.next(9, BOUND).await), [1], "it can still be had");
     journal.close(BOUND).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_memory_of_reports_that_nobody_wants_is_given_back() {
+    let journal = journal(10);
+    let kept: Vec<_> = (0..3).map(|_| Arc::new(named("a"))).collect();
+    let weak: Vec<_> = kept.iter().map(Arc::downgrade).collect();
+    for report in kept {
+        journal.append(report);
+    }
+    journal.flush(BOUND).await.unwrap();
+    // With those that come, or when none comes for a while.
+    let begun = Instant::now();
+    while weak.iter().any(|report| report.strong_count() > 0) {
+        assert!(begun.elapsed() < BOUND);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

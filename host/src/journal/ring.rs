@@ -47,8 +47,8 @@ impl Ring {
         self.0.partition_point(|(held, _)| *held <= sequence)
     }
 
-    /// Removes a report that need not, or can no longer, be held, and tells which; none when all can stay.
-    pub(super) fn evict(&mut self, kept: Kept) -> Option<Sequence> {
+    /// Removes a report that need not, or can no longer, be held; none when all can stay.
+    pub(super) fn evict(&mut self, kept: Kept) -> Option<(Sequence, Arc<Report>)> {
         let (first, _) = self.0.front()?;
         let is_wanted = *first > kept.delivered;
         let goes = match kept.on_disk {
@@ -57,9 +57,7 @@ impl Ring {
             _ => !is_wanted,
         };
         (goes || self.0.len() > kept.memory)
-            .then_some(*first)
-            .inspect(|_| {
-                self.0.pop_front();
-            })
+            .then(|| self.0.pop_front())
+            .flatten()
     }
 }

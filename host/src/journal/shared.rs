@@ -78,6 +78,7 @@ impl Shared {
                 recorded: last,
                 incoming: VecDeque::new(),
                 ring: Ring::default(),
+                let_go: Vec::new(),
                 feeds: BTreeMap::new(),
                 flush_wanted: 0,
                 end_wanted: false,
@@ -118,6 +119,7 @@ impl Shared {
         let mut state = self.lock();
         let sequence = state.append(report, Instant::now());
         let is_wanted = [1, plenty(&state)].contains(&state.incoming.len());
+        let _gone = state.take_let_go();
         drop(state);
         // The others are found by the writer when it comes for the first one.
         if is_wanted {
@@ -221,6 +223,12 @@ impl Shared {
             let before = std::mem::replace(&mut progress.flushed, flushed);
             before != flushed
         });
+    }
+
+    /// Gives back the memory of reports that nobody else has, because none comes.
+    pub(super) fn give_back(&self) {
+        let gone = std::mem::take(&mut self.lock().let_go);
+        drop(gone);
     }
 
     /// The writer gets on.

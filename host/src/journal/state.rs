@@ -12,6 +12,11 @@ use super::ring::{Kept, Ring};
 use super::status::{FeedStatus, Status};
 use crate::outcome::Report;
 
+/// The most reports that wait to be given back: as many as fall out at once where many come.
+const MOST_LET_GO: usize = 256;
+/// How many of them go with one that comes: more than one, so that they become fewer.
+const GO_WITH_ONE: usize = 2;
+
 /// How far everybody is.
 #[derive(Debug)]
 pub(super) struct State {
@@ -20,6 +25,9 @@ pub(super) struct State {
     pub(super) recorded: Sequence,
     pub(super) incoming: VecDeque<Incoming>,
     pub(super) ring: Ring,
+    /// Reports that fell out of it and whose memory is not given back yet. Those who append do that, a few each: it is of
+    /// their threads, which need as much again, and giving all of it back from another one has them wait for a lock.
+    pub(super) let_go: Vec<Arc<Report>>,
     pub(super) feeds: BTreeMap<&'static str, FeedState>,
     pub(super) flush_wanted: u64,
     pub(super) end_wanted: bool,
@@ -107,13 +115,21 @@ impl State {
 
     /// Removes from memory what need not, or can no longer, be held.
     pub(super) fn evict(&mut self) {
-        while let Some(gone) = self.ring.evict(self.kept()) {
+        while let Some((gone, report)) = self.ring.evict(self.kept()) {
+            if self.let_go.len() < MOST_LET_GO {
+                self.let_go.push(report);
+            }
             if self.dir.is_some() && gone > self.disk.written {
                 self.lose(gone);
             } else if self.dir.is_none() || gone <= self.removed {
                 self.drop_for_feeds(gone);
             }
         }
+    }
+
+    /// Some of the reports that were let go, to be dropped when nobody waits for that.
+    pub(super) fn take_let_go(&mut self) -> [Option<Arc<Report>>; GO_WITH_ONE] {
+        std::array::from_fn(|_| self.let_go.pop())
     }
 
     fn kept(&self) -> Kept {

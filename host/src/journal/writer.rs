@@ -58,6 +58,7 @@ impl Writer {
             self.record(work.incoming);
             if looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
+                self.shared.give_back();
                 self.look();
             }
             self.catch_up(must);
