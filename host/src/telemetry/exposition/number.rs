@@ -17,8 +17,8 @@ impl Number {
     /// Appends it to a text.
     pub(super) fn push(self, text: &mut String) {
         let is_pushed = match self {
-            Self::Real(number) => push_short(text, number),
-            Self::Whole(_) | Self::Count(_) => false,
+            Self::Real(number) if number.is_finite() => push_short(text, number),
+            Self::Real(_) | Self::Whole(_) | Self::Count(_) => false,
         };
         if !is_pushed {
             // Nothing fails that is written into a string.
@@ -44,79 +44,15 @@ impl fmt::Display for Number {
     }
 }
 
-/// How many of the smallest unit are one, and how many digits that are.
-const MILLION: (u64, usize) = (1_000_000, 6);
-/// Below it numbers with so few digits behind the point have 15 digits at most.
-const SHORT: f64 = 1e9;
-
-/// Appends a number that has at most six digits behind its point, as counts and durations in whole microseconds have;
-/// whether it was one. Of at most 15 digits in all, no two numbers are the same `f64`, and so these digits are the
-/// shortest ones that stand for this one, which a search would find as well.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "of numbers below 10^15, and held against the number"
-)]
+/// Appends the shortest digits that stand for a number, unless they are written with an exponent; whether it did.
 fn push_short(text: &mut String, number: f64) -> bool {
-    let (unit, places) = MILLION;
-    let size = number.abs();
-    if size.is_nan() || size >= SHORT {
-        return false;
+    let mut buffer = zmij::Buffer::new();
+    let digits = buffer.format_finite(number);
+    let is_short = !digits.contains('e');
+    if is_short {
+        text.push_str(digits.strip_suffix(".0").unwrap_or(digits));
     }
-    let units = (size * unit as f64 + 0.5) as u64;
-    if units as f64 / unit as f64 != size {
-        return false;
-    }
-    if number.is_sign_negative() {
-        text.push('-');
-    }
-    let mut digits = Digits::default();
-    let mut fraction = units % unit;
-    if fraction > 0 {
-        let mut places = places;
-        while fraction.is_multiple_of(10) {
-            fraction /= 10;
-            places -= 1;
-        }
-        for _ in 0..places {
-            digits.prepend(b'0' + (fraction % 10) as u8);
-            fraction /= 10;
-        }
-        digits.prepend(b'.');
-    }
-    let mut whole = units / unit;
-    loop {
-        digits.prepend(b'0' + (whole % 10) as u8);
-        whole /= 10;
-        if whole == 0 {
-            break;
-        }
-    }
-    text.push_str(digits.as_str());
-    true
-}
-
-/// A number that is written from its end.
-#[derive(Default)]
-struct Digits {
-    /// Nine digits, a point, and six more, at the end.
-    bytes: [u8; 16],
-    length: usize,
-}
-
-impl Digits {
-    fn prepend(&mut self, byte: u8) {
-        self.length += 1;
-        let at = self.bytes.len() - self.length;
-        self.bytes[at] = byte;
-    }
-
-    fn as_str(&self) -> &str {
-        let written = &self.bytes[self.bytes.len() - self.length..];
-        // ASCII.
-        std::str::from_utf8(written).unwrap_or_default()
-    }
+    is_short
 }
 
 #[cfg(test)]
