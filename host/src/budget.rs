@@ -38,12 +38,10 @@ impl Limits {
 
     /// The same with less time: at most this deadline and this grace.
     #[must_use]
-    pub fn within(self, deadline: Duration, grace: Duration) -> Self {
-        Self {
-            deadline: self.deadline.min(deadline),
-            grace: self.grace.min(grace),
-            ..self
-        }
+    pub fn within(mut self, deadline: Duration, grace: Duration) -> Self {
+        self.deadline = self.deadline.min(deadline);
+        self.grace = self.grace.min(grace);
+        self
     }
 }
 
