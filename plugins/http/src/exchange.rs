@@ -68,10 +68,11 @@ pub(crate) struct Response {
 /// Besides errors of the network: that the answer is no HTTP, or its head too large.
 pub(crate) fn ask(transport: &mut impl Transport, request: &Request) -> Result<Answer, Failure> {
     describe(transport, request)?;
-    let trace_parent = request.may_be_traced().then(|| transport.trace_parent());
-    let trace_parent = trace_parent
-        .flatten()
-        .and_then(|value| HeaderValue::try_from(value).ok());
+    let trace_parent = match request.may_be_traced() {
+        true => transport.trace_parent(),
+        false => None,
+    };
+    let trace_parent = trace_parent.and_then(|value| HeaderValue::try_from(value).ok());
     let message = message::write(request, trace_parent.as_ref());
     let (head, rest) = match transport.send(&message) {
         Ok(()) => receive_head(transport)?,

@@ -3,7 +3,7 @@
 use bedcheck_sdk::SecretName;
 use http::{HeaderName, HeaderValue, Method, header};
 
-use crate::request::{FieldValue, Request};
+use crate::request::{FieldValue, Request, TRACE_PARENT};
 
 /// What a request has unless the settings have a field of that name.
 const USUAL: [(HeaderName, &str); 4] = [
@@ -65,7 +65,7 @@ pub(crate) fn write(request: &Request, trace_parent: Option<&HeaderValue>) -> Ve
         message.write(["\r\n"]);
     }
     if let Some(value) = trace_parent {
-        message.write(["traceparent: "]);
+        message.write([TRACE_PARENT.as_str(), ": "]);
         message.bytes.extend_from_slice(value.as_bytes());
         message.write(["\r\n"]);
     }

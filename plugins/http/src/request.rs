@@ -13,7 +13,7 @@ const CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHO
 const MAX_BASIC: usize = 9215;
 
 /// What tells a server which trace a request belongs to (W3C Trace Context).
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request without the fields that the exchange adds by itself.
 #[derive(Debug, Clone)]
