@@ -28,6 +28,9 @@ pub(crate) enum Fault {
 }
 
 /// Parses a head, and says how many bytes it has; none while its end is not there.
+///
+/// Its room for fields, 2 KiB, is not to be part of a caller's, who waits for more bytes with it.
+#[inline(never)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(usize, Head)>, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
