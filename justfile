@@ -8,7 +8,8 @@
 set shell := ["sh", "-eu", "-c"]
 set positional-arguments
 
-# The packages which are compiled to WebAssembly, and the SDK they stand on.
+# The packages which are compiled to WebAssembly, and the SDK they stand on; first those that can do without a C library.
+bare_packages := "--package bedcheck-bare --package bedcheck-imap --package bedcheck-http --package bedcheck-tcp --package bedcheck-guest"
 guest_packages := "--package bedcheck-sdk --package bedcheck-imap --package bedcheck-http --package bedcheck-tcp --package bedcheck-dns --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty --package bedcheck-idle"
 
 [private]
@@ -55,6 +56,7 @@ bench *flags: guests
 # Build the plugins which only the tests and the benchmark use.
 guests:
     cargo build --profile guest --locked --target wasm32-wasip2 --package bedcheck-guest --package bedcheck-interpreter --package bedcheck-faulty --package bedcheck-idle
+    cargo build --profile guest --locked --target wasm32-unknown-unknown --package bedcheck-guest
 
 # Make the check in Python a component, which the tests and the benchmark use.
 python:
@@ -85,6 +87,7 @@ boundaries:
 lint:
     cargo clippy --release --locked --workspace --all-targets -- --deny warnings
     cargo clippy --profile guest --locked --target wasm32-wasip2 {{ guest_packages }} -- --deny warnings
+    cargo clippy --profile guest --locked --target wasm32-unknown-unknown {{ bare_packages }} -- --deny warnings
 
 # Build the documentation; a warning is an error.
 docs:

@@ -10,14 +10,19 @@ use std::process::{Command, ExitCode};
 
 use sha2::{Digest, Sha256};
 
-const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
-/// The packages of the built-in plugins and the names of their files.
-const PLUGINS: [(&str, &str); 4] = [
-    ("bedcheck-imap", "bedcheck_imap"),
-    ("bedcheck-http", "bedcheck_http"),
-    ("bedcheck-dns", "bedcheck_dns"),
-    ("bedcheck-tcp", "bedcheck_tcp"),
+/// The built-in plugins: what they are compiled for, their packages and the names of their files. Without WASI's C library
+/// (`sdk/bare`) an instance imports half as many functions; the codec of `dns` wants that library's random numbers.
+const PLUGINS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "wasm32-unknown-unknown",
+        &[
+            ("bedcheck-http", "bedcheck_http"),
+            ("bedcheck-imap", "bedcheck_imap"),
+            ("bedcheck-tcp", "bedcheck_tcp"),
+        ],
+    ),
+    ("wasm32-wasip2", &[("bedcheck-dns", "bedcheck_dns")]),
 ];
 
 fn main() -> ExitCode {
@@ -43,6 +48,7 @@ fn build() -> Result<(), String> {
         "Cargo.toml",
         "Cargo.lock",
         "rust-toolchain.toml",
+        ".cargo",
     ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
@@ -54,13 +60,17 @@ fn build() -> Result<(), String> {
 }
 
 fn build_plugins(workspace: &Path, out: &Path) -> Result<(), String> {
-    require_target()?;
     let target_dir = shared_target_dir(out);
-    compile(workspace, &target_dir)?;
-    for (_, file) in PLUGINS {
-        let from = target_dir.join(TARGET).join(PROFILE).join(format!("{file}.wasm"));
-        embed_plugin(&from, &out.join(file))
-            .map_err(|error| format!("the built-in plugin {} cannot be copied: {error}", from.display()))?;
+    for (target, plugins) in PLUGINS {
+        require(target)?;
+        compile(target, plugins, workspace, &target_dir)?;
+        for (_, file) in plugins {
+            let from = target_dir.join(target).join(PROFILE);
+            let from = from.join(format!("{file}.wasm"));
+            embed_plugin(&from, &out.join(file)).map_err(|error| {
+                format!("the built-in plugin {} cannot be copied: {error}", from.display())
+            })?;
+        }
     }
     Ok(())
 }
@@ -81,10 +91,10 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 /// Asks the compiler for the target's standard library, so that a missing one is told in one sentence
 /// and not as a missing crate `core`.
-fn require_target() -> Result<(), String> {
+fn require(target: &str) -> Result<(), String> {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let answer = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .output()
         .map_err(|error| format!("the compiler cannot be asked for its targets: {error}"))?;
     let library = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
@@ -92,7 +102,7 @@ fn require_target() -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the built-in plugins need the WebAssembly target: run `rustup target add {TARGET}` and build again"
+        "the built-in plugins need the WebAssembly target: run `rustup target add {target}` and build again"
     ))
 }
 
@@ -103,23 +113,22 @@ fn shared_target_dir(out: &Path) -> PathBuf {
     out.ancestors().nth(3).unwrap_or(out).join("guests")
 }
 
-fn compile(workspace: &Path, target_dir: &Path) -> Result<(), String> {
+fn compile(
+    target: &str,
+    plugins: &[(&str, &str)],
+    workspace: &Path,
+    target_dir: &Path,
+) -> Result<(), String> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
+    // In the workspace, whose `.cargo/config.toml` has what a target needs.
     command
         .current_dir(workspace)
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--target",
-            TARGET,
-            "--profile",
-            PROFILE,
-        ])
+        .args(["build", "--locked", "--quiet", "--profile", PROFILE])
+        .args(["--target", target])
         .arg("--target-dir")
         .arg(target_dir);
-    for (package, _) in PLUGINS {
+    for (package, _) in plugins {
         command.args(["--package", package]);
     }
     // Settings meant for the program itself: flags for another target, and clippy in the compiler's place.

@@ -307,6 +307,19 @@ pub fn guest_plugin() -> PathBuf {
     built("../wasm32-wasip2/guest/bedcheck_guest.wasm", "./justw guests")
 }
 
+/// The same plugin, compiled without a C library.
+///
+/// # Panics
+///
+/// When it was not built.
+#[must_use]
+pub fn bare_guest_plugin() -> PathBuf {
+    built(
+        "../wasm32-unknown-unknown/guest/bedcheck_guest.wasm",
+        "./justw guests",
+    )
+}
+
 /// The plugin `tests/faulty`, which has the bug that its settings name.
 ///
 /// # Panics
@@ -346,7 +359,11 @@ pub fn kept_code() -> PathBuf {
 /// When it was not built.
 #[must_use]
 pub fn built_in_plugin(name: &str) -> PathBuf {
-    let component = format!("guests/wasm32-wasip2/guest/bedcheck_{name}.wasm");
+    let target = match name {
+        "dns" => "wasm32-wasip2",
+        _ => "wasm32-unknown-unknown",
+    };
+    let component = format!("guests/{target}/guest/bedcheck_{name}.wasm");
     built(&component, "./justw build")
 }
 

@@ -49,7 +49,7 @@ mod target;
 mod wire;
 
 use std::mem::ManuallyDrop;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use bedcheck_sdk::{Check, Description, Failure, Planned, Target, measure, plan, warning};
 use http::{StatusCode, Version};
@@ -71,6 +71,7 @@ impl Check for Http {
     type Settings = Settings;
 
     fn describe() -> Description {
+        bedcheck_bare::tell_panics();
         Description::new(
             "http",
             env!("CARGO_PKG_VERSION"),
@@ -83,6 +84,7 @@ impl Check for Http {
     }
 
     fn run(settings: Settings) -> Result<(), Failure> {
+        bedcheck_bare::tell_panics();
         plan(planned(&settings).map(Planned::new))?;
         let secrets = Secrets::open(settings.request.secrets())?;
         settings.request.check_credentials(|name| secrets.length(name))?;
@@ -117,7 +119,7 @@ fn planned(settings: &Settings) -> impl Iterator<Item = &'static str> {
 
 /// Zero should the clock stand before 1970, so that certificates seem valid rather than expired.
 fn seconds_since_1970() -> i64 {
-    SystemTime::now()
+    bedcheck_bare::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -39,6 +39,7 @@ impl Check for Imap {
     type Settings = Settings;
 
     fn describe() -> Description {
+        bedcheck_bare::tell_panics();
         Description::new(
             "imap",
             env!("CARGO_PKG_VERSION"),
@@ -55,6 +56,7 @@ impl Check for Imap {
     }
 
     fn run(settings: Settings) -> Result<(), Failure> {
+        bedcheck_bare::tell_panics();
         check::run(&settings, &HostRecorder, || HostTransport::open(&settings))
     }
 }

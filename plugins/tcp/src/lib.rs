@@ -27,7 +27,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use bedcheck_sdk::{
     Check, Connection, Description, Failure, Piece, Planned, Secret, Target, TlsInfo, TlsOptions, debug,
@@ -43,6 +43,7 @@ impl Check for Tcp {
     type Settings = Settings;
 
     fn describe() -> Description {
+        bedcheck_bare::tell_panics();
         Description::new(
             "tcp",
             env!("CARGO_PKG_VERSION"),
@@ -55,6 +56,7 @@ impl Check for Tcp {
     }
 
     fn run(settings: Settings) -> Result<(), Failure> {
+        bedcheck_bare::tell_panics();
         // Regular expressions are laborious to take apart, and all memory of a run goes with it.
         let settings = ManuallyDrop::new(settings);
         check::run(&settings, &HostRecorder, seconds_since_1970, || {
@@ -67,7 +69,7 @@ bedcheck_sdk::register!(Tcp);
 
 /// Zero should the clock stand before 1970, so that certificates seem valid rather than expired.
 fn seconds_since_1970() -> i64 {
-    SystemTime::now()
+    bedcheck_bare::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }

@@ -103,6 +103,55 @@ pub(crate) fn clocks_and_chance() -> Result<(), Failure> {
     phase("first", || Ok(()))
 }
 
+/// Measures the time of day.
+pub(crate) fn time_of_day() -> Result<(), Failure> {
+    let since_epoch = bedcheck_bare::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    bedcheck_sdk::measure("guest.time_of_day", since_epoch.as_secs_f64(), "s", &[])?;
+    phase("first", || Ok(()))
+}
+
+/// Takes and gives back memory, from a byte to a quarter of a MiB, so many times: what is written at the ends of each part
+/// is there when it grows and when it is given back, and what is to be zero is.
+pub(crate) fn churn(count: u32) -> Result<(), Failure> {
+    let mut parts: Vec<Vec<u8>> = vec![Vec::new(); 64];
+    // A linear congruential generator; its upper bits are random enough.
+    let mut random = 1_u32;
+    let mut next = |bound: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) % bound
+    };
+    for _ in 0..count {
+        let nth = next(64) as usize;
+        let magnitude = next(19);
+        let size = next(1 << magnitude) as usize + 1;
+        let mark = (nth + 1) as u8;
+        let part = &mut parts[nth];
+        assert!(
+            [part.first(), part.last()]
+                .iter()
+                .flatten()
+                .all(|&&found| found == mark)
+        );
+        if next(2) == 0 {
+            *part = vec![0; size];
+            assert!(
+                part.iter().all(|&byte| byte == 0),
+                "memory that was to be zero was not"
+            );
+        } else {
+            part.resize(part.len() + size, 0);
+            part.shrink_to(size);
+            part.truncate(size);
+        }
+        *part = black_box(std::mem::take(part));
+        part[0] = mark;
+        part[size - 1] = mark;
+    }
+    phase("first", || Ok(()))
+}
+
 /// Computes until the deadline has passed, and is told so.
 pub(crate) fn overrun() -> Result<(), Failure> {
     while !bedcheck_sdk::deadline_exceeded() {}

@@ -1,5 +1,5 @@
 //! A plugin for the tests: it behaves as its settings say, badly as a rule. What it does is sorted by kind into
-//! the modules.
+//! the modules. It is compiled without a C library, too, where some of it is not to be had: files, sleep, output.
 
 mod computing;
 mod flooding;
@@ -26,6 +26,10 @@ enum Behaviour {
     Oversleep,
     /// Measure the time of day, a short sleep, and something random.
     ClocksAndChance,
+    /// Measure the time of day.
+    TimeOfDay,
+    /// Take and give back memory in all sizes, `count` times, and see whether what was written is there still.
+    Churn,
     /// Take memory until there is none.
     Hoard,
     /// Panic.
@@ -180,6 +184,7 @@ impl Check for Guest {
     type Settings = Settings;
 
     fn describe() -> Description {
+        bedcheck_bare::tell_panics();
         Description::new("guest", "0.1.0", "behaves as its settings say")
             .phases(["resolve", "connect", "first", "second", "third"])
             .capabilities(["net.connect", "secrets"])
@@ -194,6 +199,7 @@ impl Check for Guest {
     }
 
     fn run(settings: Settings) -> Result<(), Failure> {
+        bedcheck_bare::tell_panics();
         match settings.behaviour {
             Behaviour::Pass => phase("first", || Ok(())),
             Behaviour::Spin => computing::spin(),
@@ -209,6 +215,8 @@ impl Check for Guest {
                 Ok(())
             }
             Behaviour::ClocksAndChance => computing::clocks_and_chance(),
+            Behaviour::TimeOfDay => computing::time_of_day(),
+            Behaviour::Churn => computing::churn(settings.count),
             Behaviour::Hoard => computing::hoard(),
             Behaviour::HoardAndSleep => computing::hoard_and_sleep(settings.count),
             Behaviour::Panic => panic!("as asked"),
