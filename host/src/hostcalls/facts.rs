@@ -10,6 +10,8 @@ use crate::outcome::{AttributeValue, Attributes};
 const MAX_LISTED_ADDRESSES: usize = 16;
 /// How many names of a certificate are listed in the report: most have some, those of large hosters a hundred.
 const MAX_LISTED_NAMES: usize = 32;
+/// How many facts there are about a session and its certificate at most.
+const TLS_FACTS: usize = 11;
 
 impl From<connection::TlsInfo> for TlsInfo {
     fn from(info: connection::TlsInfo) -> Self {
@@ -38,20 +40,22 @@ impl From<connection::TlsInfo> for TlsInfo {
     }
 }
 
+#[inline(never)]
 pub(super) fn resolve_attributes(host: &str, resolution: Option<&Resolution>) -> Attributes {
-    let mut attributes = Attributes::from([("dns.question.name", AttributeValue::Text(host.into()))]);
-    if let Some(resolution) = resolution {
-        let listed = resolution
-            .addresses
-            .iter()
-            .take(MAX_LISTED_ADDRESSES)
-            .map(IpAddr::to_string);
-        attributes.insert("dns.answers", AttributeValue::List(listed.collect()));
-    }
-    attributes
+    let question = ("dns.question.name", AttributeValue::Text(host.into()));
+    let Some(resolution) = resolution else {
+        return Attributes::from([question]);
+    };
+    let listed = resolution
+        .addresses
+        .iter()
+        .take(MAX_LISTED_ADDRESSES)
+        .map(IpAddr::to_string);
+    Attributes::from([("dns.answers", AttributeValue::List(listed.collect())), question])
 }
 
 /// Facts about what was dialled over that transport, `tcp` or `udp`.
+#[inline(never)]
 pub(super) fn connect_attributes(
     transport: &str,
     host: &str,
@@ -81,7 +85,7 @@ pub(super) fn tls_attributes(
     certificate: Option<&connection::Certificate>,
 ) -> Attributes {
     let text = |text: &str| AttributeValue::Text(text.to_owned());
-    let mut attributes = Attributes::new();
+    let mut attributes = Attributes::with_capacity(TLS_FACTS);
     if let Some(info) = info {
         attributes.insert("tls.protocol.version", text(&info.version));
         attributes.insert("tls.cipher", text(&info.cipher));

@@ -75,7 +75,7 @@ impl Host for RunState {
                 "found {found} facts in one call, wanted {MAX_FACTS} at most, as many as there are names"
             ))));
         }
-        let mut described = Attributes::new();
+        let mut described = Attributes::with_capacity(facts.len());
         for (name, value) in facts {
             let Some(known) = known(&name) else {
                 return Ok(Err(CallError::Invalid(format!(

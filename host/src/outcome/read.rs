@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::report::{AttributeValue, Attributes};
+use super::attributes::{AttributeValue, Attributes};
 use super::{DeadlineWhile, Denial, DeniedCalls, ErrorReport, ErrorType, Outcome, Report, RunId, TraceId};
 use crate::outcome::Blame;
 use crate::phase::HostPhase;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Blame, DeniedCall, DeniedCalls, ErrorType, Outcome, Relations, RunReference, read};
+use super::{Attributes, Blame, DeniedCall, DeniedCalls, ErrorType, Outcome, Relations, RunReference, read};
 use crate::phase::PhaseStatus;
 use crate::text;
 
@@ -286,29 +286,14 @@ pub struct PhaseReport {
     /// certificate dates.
     #[serde(
         default,
-        skip_serializing_if = "BTreeMap::is_empty",
+        skip_serializing_if = "Attributes::is_empty",
         deserialize_with = "read::attributes"
     )]
     pub attributes: Attributes,
 }
 
-/// Facts by name.
-pub type Attributes = BTreeMap<Word, AttributeValue>;
-
 /// One of the words that the program has a constant for. Those of a report that was read back are kept for good.
 pub type Word = &'static str;
-
-/// The value of a fact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum AttributeValue {
-    /// Text.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// Several texts.
-    List(Vec<String>),
-}
 
 /// A number the plugin measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

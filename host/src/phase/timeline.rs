@@ -29,13 +29,30 @@ pub enum Refusal {
     TooMany,
 }
 
+/// What a phase is called: thousands of runs wait at the same time, and none of them keeps the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// As the host calls it.
+    Host(HostPhase),
+    /// As the plugin that declares it does: its place among those declared.
+    Declared(u8),
+}
+
+/// A phase that is to come.
+#[derive(Debug, Clone)]
+struct Expected {
+    name: Name,
+    detail: Option<Box<str>>,
+}
+
 #[derive(Debug, Clone)]
 struct Entry {
-    name: String,
-    detail: Option<String>,
+    name: Name,
+    detail: Option<Box<str>>,
     start: Duration,
     end: Option<(Duration, PhaseStatus)>,
-    error: Option<ErrorReport>,
+    /// Boxed, because most phases end without, and each would have room for it.
+    error: Option<Box<ErrorReport>>,
     injected: bool,
     attributes: Attributes,
 }
@@ -45,7 +62,7 @@ struct Entry {
 pub struct Timeline {
     declared: Arc<[String]>,
     /// What this run will really go through, instead of all that is declared.
-    planned: Option<Vec<Planned>>,
+    planned: Option<Box<[Expected]>>,
     entries: Vec<Entry>,
     open_guest: Option<usize>,
     open_host: Option<usize>,
@@ -78,14 +95,15 @@ impl Timeline {
         if phases.len() > MAX_PLANNED {
             return Err(Refusal::TooMany);
         }
-        if let Some(unknown) = phases.iter().find(|phase| !self.declared.contains(&phase.name)) {
-            return Err(Refusal::Undeclared(unknown.name.clone()));
-        }
-        let planned = phases.into_iter().map(|phase| Planned {
-            detail: phase.detail.map(shortened),
-            ..phase
-        });
-        self.planned = Some(planned.collect());
+        let expected = |phase: Planned| match self.declared(&phase.name) {
+            Some(name) => Ok(Expected {
+                name,
+                detail: phase.detail.map(shortened),
+            }),
+            None => Err(Refusal::Undeclared(phase.name)),
+        };
+        let planned: Result<_, _> = phases.into_iter().map(expected).collect();
+        self.planned = Some(planned?);
         Ok(())
     }
 
@@ -98,13 +116,13 @@ impl Timeline {
         if HostPhase::is_name(name) {
             return Err(Refusal::HostPhase(name.to_owned()));
         }
-        if !self.declared.iter().any(|declared| declared == name) {
-            return Err(Refusal::Undeclared(name.to_owned()));
-        }
+        let name = self
+            .declared(name)
+            .ok_or_else(|| Refusal::Undeclared(name.to_owned()))?;
         if let Some(open) = self.open_guest.take() {
             self.entries[open].end = Some((at, PhaseStatus::Interrupted));
         }
-        self.open_guest = Some(self.push(name.to_owned(), detail, at)?);
+        self.open_guest = Some(self.push(name, detail, at)?);
         Ok(())
     }
 
@@ -125,14 +143,14 @@ impl Timeline {
     ///
     /// When there are too many phases.
     pub fn begin_host(&mut self, phase: HostPhase, at: Duration) -> Result<(), Refusal> {
-        self.open_host = Some(self.push(phase.as_str().to_owned(), None, at)?);
+        self.open_host = Some(self.push(Name::Host(phase), None, at)?);
         Ok(())
     }
 
     /// Ends the host's open phase, with what the host learned in it.
     pub fn end_host(&mut self, error: Option<ErrorReport>, attributes: Attributes, at: Duration) {
         if let Some(open) = self.open_host.take() {
-            self.entries[open].attributes.extend(attributes);
+            self.entries[open].attributes.merge(attributes);
             self.close(open, error, at);
         }
     }
@@ -144,9 +162,9 @@ impl Timeline {
     ///
     /// When there are too many phases.
     pub fn refuse_host(&mut self, phase: HostPhase, error: ErrorReport, at: Duration) -> Result<(), Refusal> {
-        let last = self.entries.last().map(|last| (last.name.as_str(), &last.error));
+        let last = self.entries.last().map(|last| (last.name, &last.error));
         if let Some((name, Some(recorded))) = last
-            && name == phase.as_str()
+            && self.word(name) == phase.as_str()
             && recorded.error_type == error.error_type
         {
             return Ok(());
@@ -178,19 +196,19 @@ impl Timeline {
     pub fn was_injected(&self, name: &str) -> bool {
         self.entries
             .iter()
-            .any(|entry| entry.injected && entry.name == name)
+            .any(|entry| entry.injected && self.word(entry.name) == name)
     }
 
     /// The phase that is open: the host's before the guest's.
     pub fn current(&self) -> Option<(&str, Option<&str>)> {
         let entry = &self.entries[self.current_index()?];
-        Some((&entry.name, entry.detail.as_deref()))
+        Some((self.word(entry.name), entry.detail.as_deref()))
     }
 
     /// The guest's phase that is open.
     pub fn current_guest(&self) -> Option<(&str, Option<&str>)> {
         let entry = &self.entries[self.open_guest?];
-        Some((&entry.name, entry.detail.as_deref()))
+        Some((self.word(entry.name), entry.detail.as_deref()))
     }
 
     /// Which of the phases that began is open, from 0: the host's before the guest's.
@@ -205,24 +223,26 @@ impl Timeline {
     /// When none is open.
     pub fn describe(&mut self, facts: Attributes) -> Result<(), Refusal> {
         let open = self.open_guest.ok_or(Refusal::NothingOpen)?;
-        self.entries[open].attributes.extend(facts);
+        self.entries[open].attributes.merge(facts);
         Ok(())
     }
 
     /// Whether the host has opened a phase: the guest has asked for the network.
     pub fn has_reached_out(&self) -> bool {
-        self.entries.iter().any(|entry| HostPhase::is_name(&entry.name))
+        self.entries
+            .iter()
+            .any(|entry| HostPhase::is_name(self.word(entry.name)))
     }
 
     /// The first error that a phase ended with.
     pub fn first_error(&self) -> Option<&ErrorReport> {
-        self.entries[self.first_failed?].error.as_ref()
+        self.entries[self.first_failed?].error.as_deref()
     }
 
     /// The first error with which a phase of this name ended.
     pub fn error_in(&self, name: &str) -> Option<&ErrorReport> {
-        let mut of_name = self.entries.iter().filter(|entry| entry.name == name);
-        of_name.find_map(|entry| entry.error.as_ref())
+        let mut of_name = self.entries.iter().filter(|entry| self.word(entry.name) == name);
+        of_name.find_map(|entry| entry.error.as_deref())
     }
 
     /// The first phase that another one, or the end of the run, interrupted.
@@ -231,7 +251,7 @@ impl Timeline {
         self.entries
             .iter()
             .find(interrupted)
-            .map(|entry| entry.name.as_str())
+            .map(|entry| self.word(entry.name))
     }
 
     /// The first phase of a plan made for this very run that was never begun.
@@ -254,7 +274,12 @@ impl Timeline {
             attributes: Attributes::new(),
         });
         let never: Vec<_> = never.collect();
-        let begun = self.entries.into_iter().map(|entry| entry.into_report(deadline));
+        let Self {
+            declared, entries, ..
+        } = self;
+        let begun = entries
+            .into_iter()
+            .map(|entry| entry.into_report(&declared, deadline));
         begun.chain(never).collect()
     }
 
@@ -264,7 +289,7 @@ impl Timeline {
         let mut unmatched: Vec<&Entry> = self.entries.iter().collect();
         let declared = self.declared.iter().filter(|_| self.planned.is_none());
         let planned = self.planned.iter().flatten();
-        let planned = planned.map(|planned| (planned.name.as_str(), planned.detail.as_deref()));
+        let planned = planned.map(|planned| (self.word(planned.name), planned.detail.as_deref()));
         let expected: Vec<(&str, Option<&str>)> = planned
             .chain(declared.map(|name| (name.as_str(), None)))
             .collect();
@@ -274,7 +299,7 @@ impl Timeline {
         never.retain(|place| {
             let (name, detail) = expected[*place];
             let met = unmatched.iter().position(|entry| {
-                entry.name == name && (detail.is_none() || detail == entry.detail.as_deref())
+                self.word(entry.name) == name && (detail.is_none() || detail == entry.detail.as_deref())
             });
             met.map(|at| unmatched.remove(at)).is_none()
         });
@@ -282,7 +307,17 @@ impl Timeline {
         never.into_iter().map(move |place| expected[place])
     }
 
-    fn push(&mut self, name: String, detail: Option<String>, at: Duration) -> Result<usize, Refusal> {
+    /// The name of a phase that the plugin declares.
+    fn declared(&self, name: &str) -> Option<Name> {
+        let place = self.declared.iter().position(|declared| declared == name)?;
+        u8::try_from(place).ok().map(Name::Declared)
+    }
+
+    fn word(&self, name: Name) -> &str {
+        name.word(&self.declared)
+    }
+
+    fn push(&mut self, name: Name, detail: Option<String>, at: Duration) -> Result<usize, Refusal> {
         if self.entries.len() >= MAX_PHASES {
             return Err(Refusal::TooMany);
         }
@@ -303,31 +338,44 @@ impl Timeline {
             .as_ref()
             .map_or(PhaseStatus::Ok, |error| PhaseStatus::of_error(&error.error_type));
         let entry = &mut self.entries[index];
+        let phase = entry.name.word(&self.declared);
         entry.end = Some((at, status));
         if error.is_some() {
             self.first_failed.get_or_insert(index);
         }
-        entry.error = error.map(|error| ErrorReport {
-            phase: Some(entry.name.clone()),
-            injected: error.injected || entry.injected,
-            ..error
+        entry.error = error.map(|error| {
+            Box::new(ErrorReport {
+                phase: Some(phase.to_owned()),
+                injected: error.injected || entry.injected,
+                ..error
+            })
         });
     }
 }
 
+impl Name {
+    /// The word for it, where the plugin declares these phases.
+    fn word(self, declared: &[String]) -> &str {
+        match self {
+            Self::Host(phase) => phase.as_str(),
+            Self::Declared(place) => &declared[usize::from(place)],
+        }
+    }
+}
+
 impl Entry {
-    fn into_report(self, deadline: Duration) -> PhaseReport {
+    fn into_report(self, declared: &[String], deadline: Duration) -> PhaseReport {
         let (end, status) = self.end.unwrap_or((self.start, PhaseStatus::Interrupted));
         let duration = end.saturating_sub(self.start);
         PhaseReport {
-            name: self.name,
-            detail: self.detail,
+            name: self.name.word(declared).to_owned(),
+            detail: self.detail.map(String::from),
             status,
             start: Some(self.start),
             duration: Some(duration),
             budget_share: Some(share(duration, deadline)),
             injected: self.injected || self.error.as_ref().is_some_and(|error| error.injected),
-            error: self.error,
+            error: self.error.map(|error| *error),
             attributes: self.attributes,
         }
     }
@@ -341,11 +389,11 @@ fn share(duration: Duration, deadline: Duration) -> f64 {
     (duration.as_secs_f64() / deadline.as_secs_f64() * 1e4).round() / 1e4
 }
 
-fn shortened(mut detail: String) -> String {
+fn shortened(mut detail: String) -> Box<str> {
     if detail.len() > MAX_DETAIL {
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
     }
-    detail
+    detail.into()
 }
 
 #[cfg(test)]

@@ -176,7 +176,6 @@ fn measurement(measurement: &Measurement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -205,14 +204,14 @@ mod tests {
     #[test]
     fn a_peer_is_written_as_it_is_dialled() {
         let peer_of = |address: &str| {
-            peer(&BTreeMap::from([
+            peer(&Attributes::from([
                 ("network.peer.address", AttributeValue::Text(address.to_owned())),
                 ("network.peer.port", AttributeValue::Integer(993)),
             ]))
         };
         assert_eq!(peer_of("192.0.2.1").as_deref(), Some("peer 192.0.2.1:993"));
         assert_eq!(peer_of("2001:db8::1").as_deref(), Some("peer [2001:db8::1]:993"));
-        assert_eq!(peer(&BTreeMap::new()), None);
+        assert_eq!(peer(&Attributes::new()), None);
     }
 
     #[test]

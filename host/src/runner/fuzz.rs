@@ -325,11 +325,11 @@ fn host_calls() {
         "program": [{"begin": ["first", null]}, "trace-parent", describe, "succeed"], "end": "pass",
     }));
     assert_eq!(sound.outcome, Outcome::Pass, "{sound:#?}");
-    let mut facts = sound.phases().iter().flat_map(|phase| &phase.attributes);
+    let mut facts = sound.phases().iter().flat_map(|phase| phase.attributes.iter());
     let is_parent =
         |value: &AttributeValue| matches!(value, AttributeValue::Text(text) if text.starts_with("00-"));
     assert!(
-        facts.any(|(name, value)| *name == "url.full" && is_parent(value)),
+        facts.any(|(name, value)| name == "url.full" && is_parent(value)),
         "{sound:#?}"
     );
     Fuzz::new("host_calls")

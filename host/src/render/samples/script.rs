@@ -1,6 +1,5 @@
 //! Builds reports from a script of phases.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::outcome::{
@@ -99,11 +98,11 @@ fn attributes(phase: HostPhase) -> Attributes {
     let text = |text: &str| AttributeValue::Text(text.to_owned());
     match phase {
         HostPhase::Resolve => Attributes::new(),
-        HostPhase::Connect => BTreeMap::from([
+        HostPhase::Connect => Attributes::from([
             ("network.peer.address", text("192.0.2.1")),
             ("network.peer.port", AttributeValue::Integer(993)),
         ]),
-        HostPhase::Tls => BTreeMap::from([
+        HostPhase::Tls => Attributes::from([
             ("tls.protocol.version", text("1.3")),
             ("tls.server.not_after", text("2026-03-25T12:00:00Z")),
         ]),

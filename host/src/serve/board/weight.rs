@@ -35,7 +35,7 @@ fn attempt(attempt: &Attempt) -> usize {
 }
 
 fn phase(phase: &PhaseReport) -> usize {
-    let attributes = phase.attributes.values().map(|value| {
+    let attributes = phase.attributes.iter().map(|(_, value)| {
         ENTRY
             + match value {
                 AttributeValue::Text(text) => text.len(),

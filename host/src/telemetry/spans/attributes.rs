@@ -115,7 +115,7 @@ pub(super) fn of_phase<'r>(
     attributes.set_some(names::FAULT_INJECTED, phase.injected.then_some(true));
     attributes.set_some(names::PHASE_DETAIL, phase.detail.as_ref());
     attributes.set_some(names::PHASE_BUDGET_SHARE, phase.budget_share);
-    for (name, value) in &phase.attributes {
+    for (name, value) in phase.attributes.iter() {
         attributes.set(name, value);
     }
     set_error(&mut attributes, error);

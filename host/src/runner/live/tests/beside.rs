@@ -210,7 +210,7 @@ async fn differences_are_told_apart() {
         budget_share: None,
         error: None,
         injected: false,
-        attributes: BTreeMap::new(),
+        attributes: crate::outcome::Attributes::new(),
     });
     let measured = |name: &str, value| crate::outcome::Measurement {
         name: name.into(),
