@@ -135,7 +135,8 @@ impl DatagramSocket {
             Transport::Live(socket) => received(socket, self.peer)
                 .await
                 .map_err(|error| Error::of_dialling(&error, self.peer)),
-            Transport::Scripted(scripted) => scripted.receive().await,
+            // Boxed, because it would be most of what a socket to a real peer holds while it waits.
+            Transport::Scripted(scripted) => Box::pin(scripted.receive()).await,
             Transport::Recorded => Err(UNUSABLE),
         }
     }

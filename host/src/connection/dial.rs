@@ -7,9 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::resolve::{LATE_FAMILY, Lookup};
 use super::{Error, Resolution};
@@ -21,14 +22,27 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// not answer costs a socket until the end. Few names have more.
 const MAX_OF_FAMILY: usize = 8;
 
-/// Connects to the first address that answers, families taken in turns, IPv6 first.
+/// Connects to the first address that answers, families taken in turns, IPv6 first. Boxed: dialling is the deepest that
+/// the stack of a guest is needed for, and whoever is given a future by value has room for it twice.
 ///
 /// `allowed` judges the addresses of the look-up that was still under way.
 ///
 /// # Errors
 ///
 /// When no address could be connected to: the error that tells most of the target.
-pub(super) async fn dial(
+pub(super) fn dial<'d>(
+    resolution: Resolution,
+    port: u16,
+    allowed: impl Fn(IpAddr) -> bool + Send + 'd,
+) -> BoxFuture<'d, Result<TcpStream, Error>> {
+    match (resolution.addresses.as_slice(), &resolution.pending) {
+        // Nobody to race against.
+        (&[address], None) => attempt(SocketAddr::new(address, port)),
+        _ => Box::pin(race(resolution, port, allowed)),
+    }
+}
+
+async fn race(
     resolution: Resolution,
     port: u16,
     allowed: impl Fn(IpAddr) -> bool,
@@ -42,12 +56,17 @@ pub(super) async fn dial(
     loop {
         let may_start = !waiting.is_empty() && (attempts.is_empty() || next_attempt <= Instant::now());
         if may_start && let Some(address) = waiting.pop_front() {
-            attempts.push(connect(SocketAddr::new(address, port)));
+            attempts.push(attempt(SocketAddr::new(address, port)));
             next_attempt = Instant::now() + ATTEMPT_DELAY;
         }
         if attempts.is_empty() && late.is_none() {
             return Err(failure.unwrap_or(Error::Closed));
         }
+        let alarm = match (attempts.is_empty(), waiting.is_empty()) {
+            (true, _) => Some(Instant::now() + LATE_FAMILY),
+            (false, false) => Some(next_attempt),
+            (false, true) => None,
+        };
         tokio::select! {
             Some(done) = attempts.next() => match done {
                 Ok(stream) => return Ok(stream),
@@ -57,10 +76,16 @@ pub(super) async fn dial(
                 waiting.extend(addresses.into_iter().filter(|&address| allowed(address)));
                 waiting = interleaved(waiting.into()).into();
             }
-            () = sleep(LATE_FAMILY), if attempts.is_empty() => late = None,
-            () = sleep_until(next_attempt), if !waiting.is_empty() => {}
+            () = ring(alarm) => if attempts.is_empty() {
+                late = None;
+            },
         }
     }
+}
+
+#[inline(never)]
+fn attempt(address: SocketAddr) -> BoxFuture<'static, Result<TcpStream, Error>> {
+    Box::pin(connect(address))
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {
@@ -70,6 +95,14 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {
     // Requests are written whole; waiting to fill a segment would only add latency to what is timed.
     stream.set_nodelay(true).map_err(|error| Error::from(&error))?;
     Ok(stream)
+}
+
+/// Waits for that moment, if there is one.
+async fn ring(alarm: Option<Instant>) {
+    match alarm {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
 }
 
 /// The other family's addresses, once they are there.

@@ -48,7 +48,7 @@ pub struct Connection {
     host: String,
     peer: SocketAddr,
     number: u32,
-    certificate: Option<Certificate>,
+    certificate: Option<Box<Certificate>>,
     impairment: Impairment,
     /// Whether the peer has ended the stream, and not the session of TLS.
     is_cut: bool,
@@ -68,17 +68,19 @@ enum Transport {
 }
 
 impl Connection {
-    /// A connection over a stream to `host`; `number` tells it from the others of its attempt.
+    /// A connection over a stream to `host`; `number` tells it from the others of its attempt. It is boxed here, by a
+    /// function of its own, so that who dials on the stack of a guest has no room for it there.
     ///
     /// # Errors
     ///
     /// When the peer is gone already.
+    #[inline(never)]
     #[track_caller]
-    pub fn new(stream: TcpStream, host: &str, number: u32) -> Result<Self, Error> {
+    pub fn new(stream: TcpStream, host: &str, number: u32) -> Result<Box<Self>, Error> {
         let peer = stream.peer_addr().map_err(|error| Error::from(&error))?;
         // Without the host, in whose name there may be a secret: what is open is told in the log as it stands.
         let opened = open::everywhere().open(Kind::Connection, peer.to_string());
-        let mut connection = Self::over(Transport::Plain(stream), host, peer, number);
+        let mut connection = Box::new(Self::over(Transport::Plain(stream), host, peer, number));
         connection.opened = Some(opened);
         Ok(connection)
     }
@@ -146,7 +148,7 @@ impl Connection {
 
     /// The certificate that the peer showed in a handshake, also in one that failed.
     pub fn certificate(&self) -> Option<&Certificate> {
-        self.certificate.as_ref()
+        self.certificate.as_deref()
     }
 
     /// Negotiates TLS. A connection whose handshake failed or was abandoned cannot be used again.
@@ -163,7 +165,7 @@ impl Connection {
         self.impairment.check()?;
         if let Transport::Scripted(scripted) = &mut self.transport {
             let info = scripted.start_tls().await;
-            self.certificate = scripted.certificate().cloned();
+            self.certificate = scripted.certificate().cloned().map(Box::new);
             return info;
         }
         match std::mem::replace(&mut self.transport, Transport::Unusable) {
@@ -171,9 +173,9 @@ impl Connection {
                 refuse_early_plaintext(&stream)?;
                 let name = client.server_name(server_name, &self.host);
                 let handshake = client.handshake(stream, name, alpn).await;
-                self.certificate = handshake.certificate;
+                self.certificate = handshake.certificate.map(Box::new);
                 let (stream, info) = handshake.result?;
-                self.transport = Transport::Tls(Box::new(stream));
+                self.transport = Transport::Tls(stream);
                 Ok(info)
             }
             Transport::Tls(stream) => {
@@ -214,7 +216,8 @@ impl Connection {
                 }
                 read => read,
             },
-            Transport::Scripted(scripted) => return scripted.read(maximum).await,
+            // Boxed, because a read from a real peer would have room for it while it waits.
+            Transport::Scripted(scripted) => return Box::pin(scripted.read(maximum)).await,
             Transport::Unusable => return Err(UNUSABLE),
         };
         read.map_err(|error| Error::from(&error))

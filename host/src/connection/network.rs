@@ -1,7 +1,10 @@
 //! Where names and connections lead: into the network, to scripted peers, or nowhere.
 
+use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use super::dial::dial;
 use super::script::Script;
@@ -46,33 +49,41 @@ impl Network {
     }
 
     /// Connects to one of a host's addresses; `nth` counts the connections of an attempt from 0. `allowed`
-    /// judges addresses that become known late.
+    /// judges addresses that become known late. Call and connection are boxed, because they go through many hands, each of
+    /// which has room for them on the stack of a guest.
     ///
     /// # Errors
     ///
     /// When no address could be connected to.
-    pub async fn dial(
-        &self,
+    #[inline(never)]
+    pub fn dial<'d>(
+        &'d self,
         nth: u32,
-        host: &str,
+        host: &'d str,
         resolution: Resolution,
         port: u16,
-        clock: &Clock,
-        allowed: impl Fn(IpAddr) -> bool,
-    ) -> Result<Connection, Error> {
+        clock: &'d Clock,
+        allowed: impl Fn(IpAddr) -> bool + Send + 'd,
+    ) -> BoxFuture<'d, Result<Box<Connection>, Error>> {
         match self {
-            Self::Live(_) => Connection::new(dial(resolution, port, allowed).await?, host, nth),
-            Self::Scripted(script) => {
+            Self::Live(_) => {
+                let dialled = dial(resolution, port, allowed);
+                Box::pin(async move { Connection::new(dialled.await?, host, nth) })
+            }
+            Self::Scripted(script) => Box::pin(async move {
                 let latency = script.latency();
                 wait(clock, latency).await;
                 let peer = scripted_peer(host, &resolution, port)?;
                 let dialogue = script.dial(usize::try_from(nth).unwrap_or(usize::MAX), peer)?;
                 let scripted = Scripted::new(dialogue, clock.clone(), latency);
-                Ok(Connection::scripted(scripted, host, peer, nth))
-            }
-            Self::Nowhere => Err(Error::NetworkUnreachable("there is no network".into())),
+                Ok(Box::new(Connection::scripted(scripted, host, peer, nth)))
+            }),
+            Self::Nowhere => Box::pin(ready(Err(Error::NetworkUnreachable(
+                "there is no network".into(),
+            )))),
         }
     }
+
     /// Makes a socket for datagrams with one of a host's addresses; connections and sockets are counted
     /// together.
     ///

@@ -1,9 +1,12 @@
 //! TLS as a client: whom to trust, who we are, and the handshake.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
@@ -38,7 +41,7 @@ struct Setup {
 /// What became of a handshake.
 pub(super) struct Handshake {
     /// The session, or why there is none.
-    pub(super) result: Result<(TlsStream<TcpStream>, TlsInfo), Error>,
+    pub(super) result: Result<(Box<TlsStream<TcpStream>>, TlsInfo), Error>,
     /// The certificate that the peer showed, if it came to that.
     pub(super) certificate: Option<Certificate>,
 }
@@ -186,20 +189,34 @@ async fn connect(
     stream: TcpStream,
     server_name: &str,
     witness: &Witness,
-) -> Result<(TlsStream<TcpStream>, TlsInfo), Error> {
+) -> Result<(Box<TlsStream<TcpStream>>, TlsInfo), Error> {
     let name = ServerName::try_from(server_name.to_owned()).map_err(|_| {
         Error::Tls(
             TlsProblem::NameMismatch,
             format!("`{server_name}` is no server name"),
         )
     })?;
-    let connected = TlsConnector::from(config).connect(name, stream).await;
-    let stream = connected.map_err(|error| Error::of_handshake(&error, witness.shown().as_ref()))?;
+    let stream = session(config, name, stream)
+        .await
+        .map_err(|error| Error::of_handshake(&error, witness.shown().as_ref()))?;
     let info = TlsInfo::of(stream.get_ref().1)?;
     Ok((stream, info))
 }
 
+/// Begins a session. It is boxed by a function of its own, before and after the handshake: it is large, and whoever is
+/// given it by value has room for it on the stack of a guest, which stays while that waits.
+#[inline(never)]
+fn session(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: TcpStream,
+) -> BoxFuture<'static, io::Result<Box<TlsStream<TcpStream>>>> {
+    let connecting = TlsConnector::from(config).connect(name, stream);
+    Box::pin(connecting.map_ok(Box::new))
+}
+
 impl TlsInfo {
+    #[inline(never)]
     fn of(session: &rustls::ClientConnection) -> Result<Self, Error> {
         let incomplete = || Error::Tls(TlsProblem::Handshake, "the handshake has no result".into());
         let version = match session.protocol_version().ok_or_else(incomplete)? {

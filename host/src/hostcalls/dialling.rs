@@ -106,14 +106,14 @@ impl RunState {
         host: &'r str,
         port: u16,
         mut resolution: Resolution,
-    ) -> BoxFuture<'r, Result<Connection, CallError>> {
+    ) -> BoxFuture<'r, Result<Box<Connection>, CallError>> {
         Box::pin(async move {
             self.begin_host_phase(HostPhase::Connect)?;
             let connection = match self.leave_out_refused(host, port, &mut resolution) {
                 Err(failed) => Err(failed),
                 Ok(()) => self.dial_allowed(host, port, resolution).await,
             };
-            let peer = connection.as_ref().ok().map(Connection::peer);
+            let peer = connection.as_ref().ok().map(|connection| connection.peer());
             self.end_host_phase(connection, connect_attributes("tcp", host, port, peer))
         })
     }
@@ -165,7 +165,7 @@ impl RunState {
         host: &str,
         port: u16,
         resolution: Resolution,
-    ) -> Result<Connection, Failed> {
+    ) -> Result<Box<Connection>, Failed> {
         self.disturb(HostCall::NetConnect, Some(HostPhase::Connect), None)
             .await?;
         let (deadline, access) = (self.deadline.clone(), self.access.clone());
@@ -178,8 +178,8 @@ impl RunState {
         };
         let network = &access.network;
         let dialled = network.dial(nth, host, resolution, port, deadline.clock(), allowed);
-        let recorded = |peer| Connection::recorded(host, peer, nth);
-        let dialled = ask_for_peer(&deadline, pin!(dialled), Connection::peer, recorded).await;
+        let recorded = |peer| Box::new(Connection::recorded(host, peer, nth));
+        let dialled = ask_for_peer(&deadline, dialled, |dialled| dialled.peer(), recorded).await;
         self.settle(HostCall::NetConnect, begun, dialled)
     }
 

@@ -1,5 +1,6 @@
 //! Faults at host calls: which fire is the plan's to say, what they do is said here.
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use wasmtime::component::Resource;
 
@@ -29,10 +30,34 @@ impl RunState {
         step: Option<HostPhase>,
         opened: Option<Opened<'_>>,
     ) -> Result<(), Failed> {
-        for fault in self.faults_at(call, step) {
+        let fired = self.faults_at(call, step);
+        if fired.is_empty() {
+            return Ok(());
+        }
+        self.strike(call, opened, fired).await
+    }
+
+    /// What these faults do. Boxed by a function of its own, because it is rare: every call that waits would have room for
+    /// it, on the stack of its guest as well, and mostly for nothing else.
+    #[inline(never)]
+    fn strike<'r>(
+        &'r mut self,
+        call: HostCall,
+        opened: Option<Opened<'r>>,
+        fired: Vec<Fault>,
+    ) -> BoxFuture<'r, Result<(), Failed>> {
+        Box::pin(self.strike_each(call, opened, fired))
+    }
+
+    async fn strike_each(
+        &mut self,
+        call: HostCall,
+        opened: Option<Opened<'_>>,
+        fired: Vec<Fault>,
+    ) -> Result<(), Failed> {
+        for fault in fired {
             match fault.kind {
-                // Boxed, because it is rare: every call that waits would have room for it, and mostly for nothing else.
-                FaultKind::Delay(pause) => Box::pin(self.delay(call, pause)).await?,
+                FaultKind::Delay(pause) => self.delay(call, pause).await?,
                 FaultKind::Error(InjectedError::DeadlineExceeded) => {
                     let left = self.deadline.expire();
                     match call {
@@ -76,6 +101,7 @@ impl RunState {
     }
 
     /// The faults that fire here, noted in the report. In a run that is played back, those that fired.
+    #[inline(never)]
     fn faults_at(&mut self, call: HostCall, step: Option<HostPhase>) -> Vec<Fault> {
         let tape = self.deadline.tape().clone();
         let fired: Vec<Fault> = if tape.is_playing() {

@@ -24,6 +24,8 @@ impl RunState {
         self.timeline.begin_host(phase, now).map_err(CallError::from)
     }
 
+    /// Away from the frames of the calls that wait between the two.
+    #[inline(never)]
     pub(super) fn end_host_phase<T>(
         &mut self,
         result: Result<T, Failed>,

@@ -11,6 +11,7 @@ mod dialling;
 mod disturb;
 mod facts;
 mod gate;
+mod handshake;
 mod host_phases;
 mod linking;
 mod memory;

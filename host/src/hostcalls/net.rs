@@ -3,13 +3,13 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
 use super::RunState;
 use super::ask::{ask, ask_for_bytes};
 use super::disturb::Opened;
-use super::facts::tls_attributes;
 use super::host_phases::Failed;
 use super::secrets::have_secret;
 use crate::bindings::bedcheck::plugin::net::{Host, HostConnection, TlsInfo, TlsOptions};
@@ -19,7 +19,6 @@ use crate::capability::Capability;
 use crate::connection::{self, Connection};
 use crate::deadline::Exceeded;
 use crate::fault::HostCall;
-use crate::outcome::Attributes;
 use crate::phase::HostPhase;
 use crate::text::told;
 
@@ -51,7 +50,7 @@ impl HostConnection for RunState {
         match self.dial(&host, port, resolution).await {
             Ok(connection) => {
                 self.connections += 1;
-                Ok(Ok(self.table.push(connection)?))
+                Ok(Ok(self.table.push(*connection)?))
             }
             Err(error) => Ok(Err(error)),
         }
@@ -90,39 +89,7 @@ impl HostConnection for RunState {
                 "`{shown}` is no name of a server, wanted a host name or an address"
             ))));
         }
-        if self.access.network.is_live() {
-            // What is left of the time after it is what there is for the handshake; none of it counts as the phase.
-            let _ = self.deadline.guard(self.access.tls.make_ready()).await;
-        }
-        if let Err(error) = self.begin_host_phase(HostPhase::Tls) {
-            return Ok(Err(error));
-        }
-        let disturbed = self
-            .disturb(
-                HostCall::NetStartTls,
-                Some(HostPhase::Tls),
-                Some(Opened::Connection(&connection)),
-            )
-            .await;
-        if let Err(failed) = disturbed {
-            return Ok(self.end_host_phase(Err(failed), Attributes::new()));
-        }
-        let (deadline, access) = (self.deadline.clone(), self.access.clone());
-        let begun = deadline.elapsed();
-        let opened = self.table.get_mut(&connection)?;
-        let alpn = options.alpn.into_iter().map(String::into_bytes).collect();
-        let server_name = options.server_name.as_deref();
-        let handshake = async {
-            let info = opened.start_tls(&access.tls, server_name, alpn).await;
-            Ok((info, opened.certificate().cloned()))
-        };
-        let shaken = ask(&deadline, pin!(handshake)).await;
-        let (info, certificate) = match self.settle(HostCall::NetStartTls, begun, shaken) {
-            Ok((info, certificate)) => (info.map_err(Failed::from), certificate),
-            Err(failed) => (Err(failed), None),
-        };
-        let attributes = tls_attributes(info.as_ref().ok(), certificate.as_ref());
-        Ok(self.end_host_phase(info, attributes).map(TlsInfo::from))
+        self.shake_hands(&connection, options).await
     }
 
     async fn read(
@@ -130,38 +97,7 @@ impl HostConnection for RunState {
         connection: Resource<Connection>,
         maximum: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
-        let number = self.table.get(&connection)?.number();
-        let arguments = || json!({ "connection": number, "maximum": maximum });
-        if let Err(error) = self.enter(HostCall::NetRead, Capability::NetConnect, arguments)? {
-            return Ok(Err(error));
-        }
-        if maximum == 0 {
-            return Ok(Err(CallError::Invalid("a read of no bytes".into())));
-        }
-        let room = match self.bytes_left() {
-            0 => return Ok(Err(CallError::OverQuota("bytes".into()))),
-            left => u64::from(maximum).min(MAX_READ).min(left),
-        };
-        if let Err(failed) = self
-            .disturb(HostCall::NetRead, None, Some(Opened::Connection(&connection)))
-            .await
-        {
-            return Ok(Err(failed.error));
-        }
-        let deadline = self.deadline.clone();
-        let begun = deadline.elapsed();
-        let connection = self.table.get_mut(&connection)?;
-        let room = usize::try_from(room)?;
-        let dripping = async {
-            if let Some(pause) = connection.impairment().pause() {
-                deadline.clock().sleep_until(deadline.clock().now() + pause).await;
-            }
-            connection.read(room).await
-        };
-        let read = ask_for_bytes(&deadline, number, pin!(dripping)).await;
-        let bytes = self.settle_received(HostCall::NetRead, begun, read);
-        self.usage.bytes_read += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        Ok(bytes)
+        self.receive(connection, maximum).await
     }
 
     async fn write(
@@ -232,31 +168,79 @@ impl HostConnection for RunState {
 }
 
 impl RunState {
-    async fn write_all(
+    /// A read. It is boxed by a function of its own, as dialling is: whoever is given a future by value has room for it
+    /// twice on the stack of the guest, and in a read guests wait.
+    #[inline(never)]
+    fn receive(
         &mut self,
-        connection: &Resource<Connection>,
-        bytes: &[u8],
-    ) -> wasmtime::Result<Result<(), CallError>> {
-        if bytes.len() as u64 > self.bytes_left() {
-            return Ok(Err(CallError::OverQuota("bytes".into())));
-        }
-        if let Err(failed) = self
-            .disturb(HostCall::NetWrite, None, Some(Opened::Connection(connection)))
-            .await
-        {
-            return Ok(Err(failed.error));
-        }
-        let deadline = self.deadline.clone();
-        let begun = deadline.elapsed();
-        let counted = self.count_write(bytes, begun);
-        let opened = self.table.get_mut(connection)?;
-        deadline.tape().sent(opened.number(), bytes);
-        let written = ask(&deadline, pin!(opened.write(bytes))).await;
-        let written = self
-            .settle(HostCall::NetWrite, begun, written)
-            .map_err(|failed| failed.error);
-        self.take_back_unsent(counted, &written);
-        Ok(written)
+        connection: Resource<Connection>,
+        maximum: u32,
+    ) -> BoxFuture<'_, wasmtime::Result<Result<Vec<u8>, CallError>>> {
+        Box::pin(async move {
+            let number = self.table.get(&connection)?.number();
+            let arguments = || json!({ "connection": number, "maximum": maximum });
+            if let Err(error) = self.enter(HostCall::NetRead, Capability::NetConnect, arguments)? {
+                return Ok(Err(error));
+            }
+            if maximum == 0 {
+                return Ok(Err(CallError::Invalid("a read of no bytes".into())));
+            }
+            let room = match self.bytes_left() {
+                0 => return Ok(Err(CallError::OverQuota("bytes".into()))),
+                left => u64::from(maximum).min(MAX_READ).min(left),
+            };
+            if let Err(failed) = self
+                .disturb(HostCall::NetRead, None, Some(Opened::Connection(&connection)))
+                .await
+            {
+                return Ok(Err(failed.error));
+            }
+            let deadline = self.deadline.clone();
+            let begun = deadline.elapsed();
+            let connection = self.table.get_mut(&connection)?;
+            let room = usize::try_from(room)?;
+            let dripping = async {
+                if let Some(pause) = connection.impairment().pause() {
+                    deadline.clock().sleep_until(deadline.clock().now() + pause).await;
+                }
+                connection.read(room).await
+            };
+            let read = ask_for_bytes(&deadline, number, pin!(dripping)).await;
+            let bytes = self.settle_received(HostCall::NetRead, begun, read);
+            self.usage.bytes_read += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            Ok(bytes)
+        })
+    }
+
+    /// A write, boxed in the same way.
+    #[inline(never)]
+    fn write_all<'r>(
+        &'r mut self,
+        connection: &'r Resource<Connection>,
+        bytes: &'r [u8],
+    ) -> BoxFuture<'r, wasmtime::Result<Result<(), CallError>>> {
+        Box::pin(async move {
+            if bytes.len() as u64 > self.bytes_left() {
+                return Ok(Err(CallError::OverQuota("bytes".into())));
+            }
+            if let Err(failed) = self
+                .disturb(HostCall::NetWrite, None, Some(Opened::Connection(connection)))
+                .await
+            {
+                return Ok(Err(failed.error));
+            }
+            let deadline = self.deadline.clone();
+            let begun = deadline.elapsed();
+            let counted = self.count_write(bytes, begun);
+            let opened = self.table.get_mut(connection)?;
+            deadline.tape().sent(opened.number(), bytes);
+            let written = ask(&deadline, pin!(opened.write(bytes))).await;
+            let written = self
+                .settle(HostCall::NetWrite, begun, written)
+                .map_err(|failed| failed.error);
+            self.take_back_unsent(counted, &written);
+            Ok(written)
+        })
     }
 
     /// What is to be written counts before it is tried, and so much of it: of a write that fails, or is never heard of

@@ -92,9 +92,11 @@ impl Tape {
     pub fn call(&self, name: &str, arguments: impl FnOnce() -> Value) {
         let Some(inner) = &self.0 else { return };
         match inner.mode {
-            Mode::Recording => inner.push(Entry::Call {
-                name: name.to_owned(),
-                arguments: arguments(),
+            Mode::Recording => apart(|| {
+                inner.push(Entry::Call {
+                    name: name.to_owned(),
+                    arguments: arguments(),
+                });
             }),
             Mode::Playing => drop(inner.take(
                 &format!("the call `{name}`"),
@@ -182,13 +184,15 @@ impl Tape {
         let Some(inner) = &self.0 else { return live.await };
         if inner.mode == Mode::Recording {
             let output = live.await;
-            inner.push(Entry::Answer(write(&output)));
+            apart(|| inner.push(Entry::Answer(write(&output))));
             return output;
         }
-        let answer = match inner.take("an answer", |entry| matches!(entry, Entry::Answer(_))) {
-            Some(Entry::Answer(answer)) => read(answer),
-            _ => None,
-        };
+        let answer = apart(
+            || match inner.take("an answer", |entry| matches!(entry, Entry::Answer(_))) {
+                Some(Entry::Answer(answer)) => read(answer),
+                _ => None,
+            },
+        );
         match answer {
             Some(output) => output,
             None => {
@@ -259,6 +263,14 @@ impl Tape {
             None => Vec::new(),
         }
     }
+}
+
+/// Does what only runs do that are recorded or played: away from the frames of all others, in which guests wait by the
+/// thousand.
+#[cold]
+#[inline(never)]
+fn apart<T>(rare: impl FnOnce() -> T) -> T {
+    rare()
 }
 
 impl Inner {
