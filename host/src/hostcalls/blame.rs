@@ -64,7 +64,7 @@ impl RunState {
         }
         let (phase, detail) = self.open_phase();
         let host_call = call.map(HostCall::as_str);
-        self.hit = Some(Hit {
+        self.hit = Some(Box::new(Hit {
             place: DeadlineHit {
                 phase,
                 detail,
@@ -73,7 +73,7 @@ impl RunState {
             },
             doing,
             is_first_error: self.timeline.first_error().is_none(),
-        });
+        }));
     }
 
     /// Whether the guest slept and computed for more than half of the attempt's time until the deadline. What it did not

@@ -66,7 +66,7 @@ pub struct RunState {
     usage: Usage,
     uncounted_calls: u64,
     names: LookedUp,
-    hit: Option<Hit>,
+    hit: Option<Box<Hit>>,
     trace: TraceId,
     attempt: u32,
     begun: Duration,
@@ -143,7 +143,7 @@ pub struct Remains {
     /// The phases.
     pub timeline: Timeline,
     /// Where the deadline was hit first, and doing what.
-    pub hit: Option<Hit>,
+    pub hit: Option<Box<Hit>>,
     /// What was used, fuel excepted: the store knows that.
     pub spent: Spent,
     /// What the guest measured.

@@ -40,8 +40,8 @@ pub struct Redactor {
     shared: Arc<Shared>,
     /// What was added first since.
     first_added: Option<Arc<Added>>,
-    /// What else was added since.
-    added: Forms,
+    /// What else was added since. Boxed, because it is rare, and each run that waits would have room for it.
+    added: Option<Box<Forms>>,
 }
 
 /// What clones share.
@@ -98,13 +98,17 @@ impl Redactor {
         if self.first_added.is_none() {
             self.first_added = Some(self.shared.added(sensitive));
         } else {
-            self.added.add(sensitive, &self.shared.forms);
+            let added = self.added.get_or_insert_default();
+            added.add(sensitive, &self.shared.forms);
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Forms> {
         let first_added = self.first_added.iter().map(|added| &added.forms);
-        [&self.shared.forms, &self.added].into_iter().chain(first_added)
+        let added = self.added.as_deref().into_iter();
+        std::iter::once(&self.shared.forms)
+            .chain(added)
+            .chain(first_added)
     }
 
     /// The text without any of the secrets. Where secrets overlap, all of what they cover is struck out.

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, whole_microseconds};
@@ -63,10 +65,36 @@ impl Course {
             cancellation: CancellationToken::new(),
         }
     }
+
+    /// What chance gives to an attempt that has so many before it: its seed, and the jitter of the pause behind it. Both
+    /// are drawn anew for each attempt: thousands of runs wait at the same time, and a generator is 320 bytes.
+    pub(super) fn chance(&self, before: usize) -> ([u8; 32], f64) {
+        let mut chance = StdRng::from_seed(self.seed);
+        for _ in 0..before {
+            let _: ([u8; 32], f64) = chance.random();
+        }
+        chance.random()
+    }
 }
 
 /// The time of day in whole microseconds, as reports say it.
 fn time_of_day() -> SystemTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     SystemTime::UNIX_EPOCH + whole_microseconds(since.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_have_one_after_the_other_what_a_single_generator_gives() {
+        let course = Course::live(Duration::ZERO, Tape::none());
+        let mut chance = StdRng::from_seed(course.seed);
+        for before in 0..5 {
+            let seed: [u8; 32] = chance.random();
+            let jitter: f64 = chance.random();
+            assert_eq!(course.chance(before), (seed, jitter));
+        }
+    }
 }

@@ -27,9 +27,6 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
 use tokio::time::Instant;
 
 pub use again::Switching;
@@ -72,7 +69,7 @@ struct Gathered {
     measurements: Vec<Measurement>,
     log: Vec<LogLine>,
     spent: Spent,
-    hit: Option<Hit>,
+    hit: Option<Box<Hit>>,
     faults: Vec<InjectedFault>,
     /// The first call that was refused for each reason.
     denials: Vec<DeniedCall>,
@@ -214,58 +211,62 @@ impl Runner {
         self.take_within(prepared, prepared.limits, course)
     }
 
-    /// The same within these limits instead of the check's own.
-    async fn take_within(
+    /// The same within these limits instead of the check's own. Thousands wait in their first attempt at the same time:
+    /// what an `async fn` would keep twice, and what only a second attempt needs, is not held meanwhile.
+    fn take_within(
         &self,
         prepared: &Prepared,
         limits: Limits,
         course: &Course,
-    ) -> (Report, Vec<String>) {
+    ) -> impl Future<Output = (Report, Vec<String>)> + Send {
         let (clock, tape) = (course.clock.clone(), course.tape.clone());
         let deadline = Deadline::new(clock, tape, limits.deadline, limits.grace);
-        let mut chance = StdRng::from_seed(course.seed);
-        let run = prepared.next_run();
-        let mut gathered = Gathered::default();
-        if let Some(budget) = &prepared.retry_budget {
-            budget.run();
-        }
-        loop {
-            if course.cancellation.is_cancelled() {
-                gathered.was_cancelled = true;
-                break;
+        async move {
+            let run = prepared.next_run();
+            let mut gathered: Option<Box<Gathered>> = None;
+            if let Some(budget) = &prepared.retry_budget {
+                budget.run();
             }
-            let seed = chance.random();
-            let start = deadline.moment();
-            let finished = sandbox::run(
-                &self.sandbox,
-                &prepared.plugin,
-                Arc::clone(&prepared.access),
-                deadline.clone(),
-                limits,
-                self.circumstances(prepared, course, run, seed, &gathered),
-                &prepared.settings,
+            loop {
+                if course.cancellation.is_cancelled() {
+                    gathered.get_or_insert_default().was_cancelled = true;
+                    break;
+                }
+                let before = gathered.as_ref().map_or(0, |gathered| gathered.attempts.len());
+                let (seed, jitter) = course.chance(before);
+                let start = deadline.moment();
+                let finished = sandbox::run(
+                    &self.sandbox,
+                    &prepared.plugin,
+                    Arc::clone(&prepared.access),
+                    deadline.clone(),
+                    limits,
+                    self.circumstances(prepared, course, run, seed, gathered.as_deref()),
+                    &prepared.settings,
+                )
+                .await;
+                let gathered = gathered.get_or_insert_default();
+                gathered.stood_still = self.stood_still(&deadline);
+                let error = gathered.add(prepared, &deadline, start, finished);
+                let Some(pause) = next_pause(prepared, &deadline, gathered, error.as_ref(), jitter) else {
+                    break;
+                };
+                if let Some(reason) = denied_retry(prepared, deadline.tape()) {
+                    gathered.retry_denied = Some(reason);
+                    break;
+                }
+                tokio::select! {
+                    () = deadline.pause(pause) => {}
+                    () = course.cancellation.cancelled() => {}
+                }
+            }
+            let mut gathered = *gathered.unwrap_or_default();
+            let complaints = std::mem::take(&mut gathered.complaints);
+            (
+                conclusion::report(prepared, course, &deadline, gathered),
+                complaints,
             )
-            .await;
-            gathered.stood_still = self.stood_still(&deadline);
-            let error = gathered.add(prepared, &deadline, start, finished);
-            let jitter = chance.random();
-            let Some(pause) = next_pause(prepared, &deadline, &gathered, error.as_ref(), jitter) else {
-                break;
-            };
-            if let Some(reason) = denied_retry(prepared, deadline.tape()) {
-                gathered.retry_denied = Some(reason);
-                break;
-            }
-            tokio::select! {
-                () = deadline.pause(pause) => {}
-                () = course.cancellation.cancelled() => {}
-            }
         }
-        let complaints = std::mem::take(&mut gathered.complaints);
-        (
-            conclusion::report(prepared, course, &deadline, gathered),
-            complaints,
-        )
     }
 
     /// Whether the process stood still during a run. What is played back was judged when it took place.
@@ -285,9 +286,9 @@ impl Runner {
         course: &Course,
         run: u64,
         seed: [u8; 32],
-        gathered: &Gathered,
+        gathered: Option<&Gathered>,
     ) -> Circumstances {
-        let attempts = gathered.attempts.len();
+        let attempts = gathered.map_or(0, |gathered| gathered.attempts.len());
         Circumstances {
             started: course.started,
             trace: course.trace_id,
@@ -296,7 +297,7 @@ impl Runner {
             injector: prepared
                 .faults
                 .injector(run, attempts as u64, self.began.elapsed()),
-            spent: gathered.spent.clone(),
+            spent: gathered.map_or_else(Spent::default, |gathered| gathered.spent.clone()),
             cancellation: course.cancellation.clone(),
         }
     }
