@@ -83,6 +83,7 @@ async fn race(
     }
 }
 
+/// Begins to connect. Boxed by a function of its own, as dialling is.
 #[inline(never)]
 fn attempt(address: SocketAddr) -> BoxFuture<'static, Result<TcpStream, Error>> {
     Box::pin(connect(address))

@@ -216,6 +216,7 @@ fn session(
 }
 
 impl TlsInfo {
+    /// The facts of a session. Reading certificates takes much of a stack, and is over before anybody waits.
     #[inline(never)]
     fn of(session: &rustls::ClientConnection) -> Result<Self, Error> {
         let incomplete = || Error::Tls(TlsProblem::Handshake, "the handshake has no result".into());

@@ -100,7 +100,8 @@ impl RunState {
         Ok(())
     }
 
-    /// The faults that fire here, noted in the report. In a run that is played back, those that fired.
+    /// The faults that fire here, noted in the report. In a run that is played back, those that fired. Apart for the same
+    /// reason.
     #[inline(never)]
     fn faults_at(&mut self, call: HostCall, step: Option<HostPhase>) -> Vec<Fault> {
         let tape = self.deadline.tape().clone();

@@ -1,4 +1,7 @@
 //! Facts about connections, as the guest and the report get them. Pure.
+//!
+//! Those of calls that dial are functions of their own for the compiler too: their room is not to be in the frames of these
+//! calls, on the stack of a guest.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -30,7 +30,7 @@ pub enum Refusal {
 }
 
 /// What a phase is called: thousands of runs wait at the same time, and none of them keeps the words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Name {
     /// As the host calls it.
     Host(HostPhase),

@@ -28,7 +28,7 @@ use bedcheck_tests::datagrams::DatagramPeer;
 use bedcheck_tests::program::{guest_plugin, kept_code};
 use counting::{RUNS, Took};
 use system_calls::Traced;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
@@ -38,8 +38,6 @@ const BOUNDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guard.txt");
 const BLESS: &str = "BEDCHECK_BLESS";
 /// The subcommand that is the process which is counted.
 const COUNT: &str = "count";
-/// The subcommand that is the process whose runs wait.
-const WAIT: &str = "wait";
 /// The checks that are counted, by the names in the file.
 const ROWS: [&str; 6] = ["empty", "http", "https", "imap", "tcp", "dns"];
 /// The counts that depend on how the kernel takes memory back from a run that is over.
@@ -56,7 +54,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [target::SUBCOMMAND] => target::serve().map_err(|error| error.to_string()),
         [COUNT, file] => counting::serve(Path::new(file), &kept_code()),
-        [WAIT, silent, password] => waiting::serve(silent, Path::new(password), &kept_code()),
+        [waiting::SUBCOMMAND, silent, password] => waiting::serve(silent, Path::new(password), &kept_code()),
         _ if is_wanted(&arguments) => guard(),
         _ => Ok(()),
     };
@@ -83,7 +81,7 @@ fn guard() -> Result<(), String> {
     let mut counts = count(target.addresses())?;
     let ratio = cpu_against_native(target.addresses())?;
     counts.insert(("http".into(), "native-cpu".into()), ratio);
-    let held = held_while_waiting(target.addresses())?;
+    let held = waiting::weighed(target.addresses())?;
     counts.insert(("waiting".into(), "memory".into()), held);
     let text = fs::read_to_string(BOUNDS).map_err(|error| format!("`{BOUNDS}`: {error}"))?;
     let bounds = Bounds::parse(&text).map_err(|error| format!("`{BOUNDS}`: {error}"))?;
@@ -292,26 +290,6 @@ impl Drop for Counted {
         // It ends with its input, which whoever traces it waits for.
         drop(self.input.take());
     }
-}
-
-/// How many bytes a run holds while it waits, weighed in a process of its own.
-fn held_while_waiting(addresses: &Addresses) -> Result<f64, String> {
-    let own = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-    let password = NamedTempFile::new().and_then(|mut file| {
-        file.write_all(PASSWORD.as_bytes())?;
-        Ok(file)
-    });
-    let password = password.map_err(|error| format!("no file for a password: {error}"))?;
-    let output = Command::new(own)
-        .args([WAIT, &addresses.silent.to_string()])
-        .arg(password.path())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("the process whose runs wait cannot be started: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    said.trim()
-        .parse()
-        .map_err(|_| format!("the process whose runs wait said `{}`", said.trim()))
 }
 
 /// The CPU time of a run of the check `http` against that of the same exchange by a native client, one at a time.

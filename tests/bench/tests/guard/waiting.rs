@@ -1,8 +1,10 @@
-//! The process whose runs wait for a server that says nothing, half of them of the check `http` and half of `imap`: it says
-//! what each of them holds meanwhile.
+//! What a run holds while it waits for a server that says nothing: weighed in a process of its own, half of whose runs are
+//! of the check `http` and half of `imap`.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +15,42 @@ use bedcheck::sandbox::Cache;
 use bedcheck_bench::check::runtime;
 use bedcheck_bench::crowd::{Crowd, write_http, write_imap, write_password};
 use bedcheck_bench::memory;
-use bedcheck_bench::target::USER;
+use bedcheck_bench::target::{Addresses, PASSWORD, USER};
+use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
+/// The subcommand that is this process.
+pub(crate) const SUBCOMMAND: &str = "wait";
 /// How many wait before any is weighed: what the first of them take for all is there then.
 const FIRST: usize = 200;
 /// How many more are weighed.
 const WEIGHED: usize = 400;
 /// How often it is looked whether all wait.
 const PACE: Duration = Duration::from_millis(5);
+
+/// How many bytes each run holds, by a process of its own.
+///
+/// # Errors
+///
+/// A sentence when that cannot be started, or has said nothing; it tells itself why.
+pub(crate) fn weighed(addresses: &Addresses) -> Result<f64, String> {
+    let own = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
+    let password = NamedTempFile::new().and_then(|mut file| {
+        file.write_all(PASSWORD.as_bytes())?;
+        Ok(file)
+    });
+    let password = password.map_err(|error| format!("no file for a password: {error}"))?;
+    let output = Command::new(own)
+        .args([SUBCOMMAND, &addresses.silent.to_string()])
+        .arg(password.path())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("the process whose runs wait cannot be started: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.trim()
+        .parse()
+        .map_err(|_| format!("the process whose runs wait said `{}`", said.trim()))
+}
 
 /// Says in a line how many bytes each run holds.
 ///
